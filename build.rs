@@ -2,7 +2,7 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-use prost::Message;
+use protox::prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(["e6x_engine.proto", "cluster.proto"], ["proto"])?;
