@@ -1,0 +1,12 @@
+//! End to end: the real binary, and clients as they are published.
+#![allow(missing_docs)]
+
+mod connectors;
+mod data;
+mod ending;
+mod log;
+mod methods;
+mod rejected;
+mod settings;
+mod support;
+mod switching;

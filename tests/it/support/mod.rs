@@ -1,0 +1,38 @@
+//! Builders that read like sentences: `teal().switch_every("2s").run()` starts the real binary,
+//! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
+
+mod process;
+mod python;
+mod server;
+
+use std::{
+    io::Write,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+pub(crate) use process::Running;
+pub(crate) use python::{Connector, python};
+pub(crate) use server::{Server, teal};
+
+static HEAVY: Mutex<()> = Mutex::new(());
+
+/// Held by a test that keeps every core busy: such tests run one after the other.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether `program` is there. If not, the test is skipped in words, or fails under `TEAL_TEST_ALL=1`.
+pub(crate) fn has(program: &str, package: &str) -> bool {
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|folder| folder.join(program).is_file());
+    if !found {
+        let words = format!("needs {program} (apt-get install {package})");
+        assert!(
+            std::env::var_os("TEAL_TEST_ALL").is_none_or(|all| all != "1"),
+            "{words}"
+        );
+        // Written past the capture of a passing test's output, so that it is seen.
+        let _ = writeln!(std::io::stderr(), "skipped: {words}");
+    }
+    found
+}

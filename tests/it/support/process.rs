@@ -1,0 +1,166 @@
+//! A child process whose output is always drained, and which does not outlive its test.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A running child in a process group of its own, and the lines it has written.
+pub(crate) struct Running {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Arc<Lines>,
+}
+
+#[derive(Default)]
+struct Lines {
+    written: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Running {
+    pub(crate) fn start(name: &str, command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let lines = Arc::new(Lines::default());
+        lines.collect(child.stdout.take().expect("stdout is piped"));
+        lines.collect(child.stderr.take().expect("stderr is piped"));
+        Self {
+            name: name.to_owned(),
+            stdin: child.stdin.take(),
+            child,
+            lines,
+        }
+    }
+
+    /// Lines written so far that contain `text`.
+    pub(crate) fn lines_with(&self, text: &str) -> Vec<String> {
+        let lines = self.lines.written.lock().expect("no reader panics");
+        lines
+            .iter()
+            .filter(|line| line.contains(text))
+            .cloned()
+            .collect()
+    }
+
+    /// All that was written so far.
+    pub(crate) fn output(&self) -> String {
+        self.lines
+            .written
+            .lock()
+            .expect("no reader panics")
+            .join("\n")
+    }
+
+    /// Waits until `text` was written in `times` lines, and fails after `within`.
+    pub(crate) fn wait_for(&self, text: &str, times: usize, within: Duration) -> Vec<String> {
+        let seen = |lines: &Vec<String>| lines.iter().filter(|line| line.contains(text)).count();
+        let lines = self.lines.written.lock().expect("no reader panics");
+        let (lines, _) = self
+            .lines
+            .more
+            .wait_timeout_while(lines, within, |lines| seen(lines) < times)
+            .expect("no reader panics");
+        let found = seen(&lines);
+        assert!(
+            found >= times,
+            "{}: {found} of {times} lines with {text:?} within {within:?}; it wrote\n{}",
+            self.name,
+            lines.join("\n")
+        );
+        lines
+            .iter()
+            .filter(|line| line.contains(text))
+            .cloned()
+            .collect()
+    }
+
+    /// Ends the input of the child: a script under load stops then.
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        kill(signal, &self.child.id().to_string());
+    }
+
+    /// Waits for the end of the child, and fails after `within`.
+    pub(crate) fn wait(&mut self, within: Duration) -> ExitStatus {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return status;
+            }
+            if Instant::now() > deadline {
+                kill("KILL", &format!("-{}", self.child.id()));
+                panic!(
+                    "{} did not end within {within:?}; it wrote\n{}",
+                    self.name,
+                    self.output()
+                );
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the end of the child, and fails unless it succeeded.
+    pub(crate) fn succeed(mut self, within: Duration) -> String {
+        let status = self.wait(within);
+        self.drained();
+        assert!(
+            status.success(),
+            "{} ended with {status}; it wrote\n{}",
+            self.name,
+            self.output()
+        );
+        self.output()
+    }
+
+    /// Waits until the readers hold all that the ended child wrote.
+    pub(crate) fn drained(&mut self) {
+        // A grandchild that outlives its parent would hold the pipes open.
+        kill("KILL", &format!("-{}", self.child.id()));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Arc::strong_count(&self.lines) > 1 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        kill("KILL", &format!("-{}", self.child.id()));
+        let _ = self.child.wait();
+    }
+}
+
+impl Lines {
+    fn collect(self: &Arc<Self>, stream: impl Read + Send + 'static) {
+        let lines = Arc::clone(self);
+        thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                lines.written.lock().expect("no reader panics").push(line);
+                lines.more.notify_all();
+            }
+        });
+    }
+}
+
+/// Sends a signal to a process or, with a leading `-`, to its group; one that is gone is fine.
+fn kill(signal: &str, target: &str) {
+    let _ = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" -- \"$1\"", signal, target])
+        .stderr(Stdio::null())
+        .status();
+}

@@ -1,0 +1,116 @@
+//! The real binary on a free port.
+
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use super::Running;
+
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A server to be: `teal().switch_every("2s").run()`.
+pub(crate) fn teal() -> Builder {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teal"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TEAL_") {
+            command.env_remove(name);
+        }
+    }
+    Builder {
+        command,
+        listen: "127.0.0.1:0".to_owned(),
+    }
+}
+
+pub(crate) struct Builder {
+    command: Command,
+    listen: String,
+}
+
+impl Builder {
+    pub(crate) fn listen(mut self, address: &str) -> Self {
+        self.listen = address.to_owned();
+        self
+    }
+
+    pub(crate) fn switch_every(self, duration: &str) -> Self {
+        self.with("--switch-every", duration)
+    }
+
+    pub(crate) fn notice(self, duration: &str) -> Self {
+        self.with("--notice", duration)
+    }
+
+    pub(crate) fn grace(self, duration: &str) -> Self {
+        self.with("--grace", duration)
+    }
+
+    pub(crate) fn cutover(self, kind: &str) -> Self {
+        self.with("--cutover", kind)
+    }
+
+    pub(crate) fn with(mut self, flag: &str, value: &str) -> Self {
+        self.command.args([flag, value]);
+        self
+    }
+
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn run(mut self) -> Server {
+        self.command.args(["--listen", &self.listen]);
+        let process = Running::start("teal", &mut self.command);
+        let started = process.wait_for("Server started on ", 1, STARTS_WITHIN);
+        let address = started[0]
+            .split("Server started on ")
+            .nth(1)
+            .and_then(|rest| rest.split(['"', ' ', ',']).next())
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("no address in {:?}", started[0]));
+        Server { process, address }
+    }
+
+    /// Starts it with settings that it has to refuse: how it ended and what it wrote.
+    pub(crate) fn refused(mut self) -> (ExitStatus, String) {
+        self.command.args(["--listen", &self.listen]);
+        let mut process = Running::start("teal", &mut self.command);
+        let status = process.wait(STARTS_WITHIN);
+        process.drained();
+        (status, process.output())
+    }
+}
+
+/// A server that listens; it ends with the test.
+pub(crate) struct Server {
+    process: Running,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Asks for a graceful end and waits for it.
+    pub(crate) fn end(&mut self, signal: &str, within: Duration) -> ExitStatus {
+        self.process.signal(signal);
+        let status = self.process.wait(within);
+        self.process.drained();
+        status
+    }
+}
+
+impl Deref for Server {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.process
+    }
+}
