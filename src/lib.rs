@@ -2,7 +2,18 @@
 //! blue-green switch to an engine, and an engine of its own to stand behind it.
 
 #[cfg(feature = "mock")]
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod frame;
+pub mod gate;
+#[cfg(feature = "mock")]
 pub mod mock;
+pub mod protocol;
+pub mod server;
+pub mod strategy;
+pub mod switch;
+pub mod telemetry;
 
 /// The messages and services of `proto/`, generated.
 #[allow(missing_docs, unreachable_pub, missing_debug_implementations)]

@@ -1,0 +1,172 @@
+//! What the user set, wholly checked, before any port is bound.
+
+use std::{fs, num::NonZero, path::Path, thread, time::Duration};
+
+use crate::{
+    cli::{Addresses, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, Serve, environment},
+    gate::Mismatch,
+    protocol::Protocol,
+    strategy::Strategy,
+    switch::{Cutover, Rules},
+};
+
+/// Settings that can be served by.
+#[derive(Debug)]
+pub struct Config {
+    /// Where clients connect.
+    pub listen: Addresses,
+    /// Network threads.
+    pub threads: usize,
+    /// How the switch is set, unless there is none.
+    pub gate: Option<GateConfig>,
+    /// How the built-in engine is set.
+    #[cfg(feature = "mock")]
+    pub mock: MockConfig,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// The least important lines that are logged.
+    pub log_level: LogLevel,
+}
+
+/// The switch and the gate that asks it.
+#[derive(Debug)]
+pub struct GateConfig {
+    /// How the switch moves.
+    pub rules: Rules,
+    /// What a rejection looks like.
+    pub mismatch: Mismatch,
+    /// What is known of methods.
+    pub protocol: Protocol,
+}
+
+/// The built-in engine.
+#[cfg(feature = "mock")]
+#[derive(Debug)]
+pub struct MockConfig {
+    /// Its tables and limits.
+    pub engine: teal_engine::Options,
+    /// Its sessions and queries.
+    pub service: crate::mock::Options,
+}
+
+/// A setting that cannot be served by.
+#[derive(Debug, thiserror::Error)]
+#[error("{flag} (or {}): '{value}': {expected}", environment(flag))]
+pub struct BadSetting {
+    /// The flag.
+    pub flag: &'static str,
+    /// What the user gave.
+    pub value: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+/// What `--gate off` leaves nothing to set of.
+const SWITCHING: [&str; 9] = [
+    "initial",
+    "switch-every",
+    "cutover",
+    "notice",
+    "announce-timeout",
+    "grace",
+    "drain-timeout",
+    "mismatch",
+    "descriptor-set",
+];
+
+impl TryFrom<Serve> for Config {
+    type Error = BadSetting;
+
+    fn try_from(serve: Serve) -> Result<Self, BadSetting> {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Self {
+            threads: serve.threads.unwrap_or(cores),
+            gate: gate(&serve)?,
+            #[cfg(feature = "mock")]
+            mock: mock(&serve)?,
+            listen: serve.listen,
+            log_format: serve.log_format,
+            log_level: serve.log_level,
+        })
+    }
+}
+
+fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
+    if serve.gate == OnOff::Off {
+        let Some(flag) = SWITCHING.iter().find(|flag| serve.given.contains(flag)) else { return Ok(None) };
+        let expected = format!("expected on, because --{flag} (or {}) is set", environment(flag));
+        return Err(BadSetting { flag: "--gate", value: "off".to_owned(), expected });
+    }
+    let mut protocol = Protocol::default();
+    if let Some(file) = &serve.descriptor_set {
+        extend(&mut protocol, file)?;
+    }
+    let unless_zero = |duration: Duration| (!duration.is_zero()).then_some(duration);
+    let rules = Rules {
+        initial: match serve.initial {
+            Colour::Blue => Strategy::Blue,
+            Colour::Green => Strategy::Green,
+        },
+        switch_every: unless_zero(serve.switch_every),
+        cutover: match serve.cutover {
+            CutoverKind::Drain => Cutover::Drain,
+            CutoverKind::Strict => Cutover::Strict,
+        },
+        notice: serve.notice,
+        announce_timeout: unless_zero(serve.announce_timeout),
+        grace: serve.grace,
+        drain_timeout: unless_zero(serve.drain_timeout),
+        query_ttl: serve.query_ttl,
+        max_queries: serve.max_queries,
+    };
+    let mismatch = match serve.mismatch {
+        MismatchKind::Both => Mismatch::Both,
+        MismatchKind::Http => Mismatch::Http,
+        MismatchKind::Grpc => Mismatch::Grpc,
+    };
+    Ok(Some(GateConfig { rules, mismatch, protocol }))
+}
+
+fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {
+    let bad = |expected| BadSetting { flag: "--descriptor-set", value: file.display().to_string(), expected };
+    let descriptors = fs::read(file).map_err(|error| bad(format!("expected a readable file ({error})")))?;
+    protocol.extend(&descriptors).map_err(|error| bad(error.to_string()))
+}
+
+#[cfg(feature = "mock")]
+fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
+    use teal_engine::UnknownTables;
+
+    use crate::{
+        cli::{SessionsKind, UnknownTablesKind},
+        mock::Sessions,
+    };
+
+    if let Some(data) = &serve.mock.data {
+        fs::read_dir(data).map_err(|error| BadSetting {
+            flag: "--data",
+            value: data.display().to_string(),
+            expected: format!("expected a readable directory ({error})"),
+        })?;
+    }
+    Ok(MockConfig {
+        engine: teal_engine::Options {
+            data: serve.mock.data.clone(),
+            unknown_tables: match serve.mock.unknown_tables {
+                UnknownTablesKind::Error => UnknownTables::Error,
+                UnknownTablesKind::Generate => UnknownTables::Generate,
+            },
+            memory_limit: serve.mock.memory_limit,
+            batch_rows: serve.mock.batch_rows,
+        },
+        service: crate::mock::Options {
+            query_ttl: serve.query_ttl,
+            max_queries: serve.max_queries,
+            sessions: match serve.mock.sessions {
+                SessionsKind::Known => Sessions::Known,
+                SessionsKind::Any => Sessions::Any,
+            },
+            engine_ip: serve.listen.0[0].ip().to_string(),
+        },
+    })
+}

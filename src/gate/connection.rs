@@ -1,0 +1,23 @@
+//! What the gate remembers of a client's connection.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::info;
+
+use crate::switch::Notice;
+
+/// A client's connection: put into the extensions of its requests, in an `Arc`.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// The last announcement that it was told of; 0 is none.
+    told: AtomicU64,
+}
+
+impl Connection {
+    /// Logs the notice, unless this connection had it already.
+    pub(super) fn tell(&self, notice: Notice) {
+        if self.told.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {
+            info!("Notifying client about pending strategy change to: {}", notice.strategy);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The names of what the gate reads and writes in metadata, and how it reads it.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONTENT_TYPE, GetAll},
+};
+
+use crate::{strategy::Strategy, switch::Header};
+
+/// Request: the strategy that the client wants.
+pub(crate) const STRATEGY: HeaderName = HeaderName::from_static("strategy");
+/// Response: where the work is headed.
+pub(crate) const NEW_STRATEGY: HeaderName = HeaderName::from_static("new-strategy");
+/// Rejection: the strategy to come back with.
+pub(crate) const EXPECTED_STRATEGY: HeaderName = HeaderName::from_static("expected-strategy");
+/// Rejection: what the request named.
+pub(crate) const RECEIVED_STRATEGY: HeaderName = HeaderName::from_static("received-strategy");
+/// The outcome of a call.
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// The outcome in words.
+pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// The coding of messages whose flag is set.
+pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// How much of a header's value is told back.
+const RECEIVED_LEN: usize = 64;
+
+/// What the `strategy` header says: the first of several values, or of a comma list.
+pub(super) fn strategy(headers: &HeaderMap) -> Header {
+    match first(&headers.get_all(STRATEGY)) {
+        None | Some(b"") => Header::Absent,
+        Some(value) => std::str::from_utf8(value)
+            .ok()
+            .and_then(|value| value.parse::<Strategy>().ok())
+            .map_or(Header::Unknown, Header::Names),
+    }
+}
+
+/// What the `strategy` header said, to be told back: at most 64 printable ASCII characters.
+pub(super) fn received(headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = first(&headers.get_all(STRATEGY))?;
+    let printable = value.iter().copied().filter(|byte| matches!(byte, b' '..=b'~'));
+    let told: Vec<u8> = printable.take(RECEIVED_LEN).collect();
+    HeaderValue::from_bytes(told.trim_ascii()).ok().filter(|told| !told.is_empty())
+}
+
+fn first<'a>(values: &GetAll<'a, HeaderValue>) -> Option<&'a [u8]> {
+    let value = values.iter().next()?.as_bytes();
+    value.split(|byte| *byte == b',').next().map(<[u8]>::trim_ascii)
+}
+
+/// Whether headers are those of a gRPC call, whatever its messages are made of.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Whether the messages are protobuf in gRPC's own framing, the only ones to be read or written.
+pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    content_type.and_then(|value| value.split(|byte| *byte == b';').next()).is_some_and(|media| {
+        matches!(media.trim_ascii(), b"application/grpc" | b"application/grpc+proto")
+    })
+}
+
+/// Whether trailers, or the headers of a Trailers-Only response, tell of success.
+pub(super) fn is_success(trailers: &HeaderMap) -> bool {
+    trailers.get(GRPC_STATUS).is_some_and(|status| status == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_value_counts() {
+        for (values, expected) in [
+            (vec![], Header::Absent),
+            (vec![""], Header::Absent),
+            (vec![" , green"], Header::Absent),
+            (vec!["blue"], Header::Names(Strategy::Blue)),
+            (vec!["GREEN"], Header::Names(Strategy::Green)),
+            (vec![" green\t"], Header::Names(Strategy::Green)),
+            (vec!["blue", "green"], Header::Names(Strategy::Blue)),
+            (vec!["green , blue"], Header::Names(Strategy::Green)),
+            (vec!["purple"], Header::Unknown),
+            (vec!["blue green"], Header::Unknown),
+            (vec!["bl\u{fc}"], Header::Unknown),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in &values {
+                headers.append(STRATEGY, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            assert_eq!(strategy(&headers), expected, "{values:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(STRATEGY, HeaderValue::from_bytes(b"\xff\xfe").unwrap());
+        assert_eq!(strategy(&headers), Header::Unknown);
+    }
+
+    #[test]
+    fn what_is_told_back_is_short_and_printable() {
+        let mut headers = HeaderMap::new();
+        headers.insert(STRATEGY, HeaderValue::from_bytes(b"p\xc3\xbcrple").unwrap());
+        assert_eq!(received(&headers).unwrap(), "prple");
+        headers.insert(STRATEGY, HeaderValue::from_str(&"x".repeat(8000)).unwrap());
+        assert_eq!(received(&headers).unwrap(), &"x".repeat(64));
+    }
+
+    #[test]
+    fn only_protobuf_in_grpc_framing_is_read() {
+        for (content_type, grpc, protobuf) in [
+            ("application/grpc", true, true),
+            ("application/grpc+proto", true, true),
+            ("application/grpc; charset=utf-8", true, true),
+            ("application/grpc+json", true, false),
+            ("application/grpc-web", true, false),
+            ("text/plain", false, false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+            assert_eq!((is_grpc(&headers), is_protobuf(&headers)), (grpc, protobuf), "{content_type}");
+        }
+    }
+}

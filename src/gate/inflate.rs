@@ -1,0 +1,39 @@
+//! Compressed messages, inflated aside to be read or appended to.
+
+use std::io::Read;
+
+use flate2::read::{GzDecoder, ZlibDecoder};
+use http::{HeaderMap, HeaderValue};
+
+use super::header::GRPC_ENCODING;
+
+/// A coding that can be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    /// zlib's format, RFC 1950.
+    Deflate,
+}
+
+impl Coding {
+    /// The coding of the messages behind these headers whose flag is set.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
+            Some(b"gzip") => Some(Self::Gzip),
+            Some(b"deflate") => Some(Self::Deflate),
+            _ => None,
+        }
+    }
+
+    /// The message, if it can be read and isn't longer than `limit` bytes.
+    pub(super) fn inflate(self, message: &[u8], limit: usize) -> Option<Vec<u8>> {
+        let mut inflated = Vec::new();
+        // One more, to tell a message at the limit from a longer one.
+        let limit_plus = limit as u64 + 1;
+        let read = match self {
+            Self::Gzip => GzDecoder::new(message).take(limit_plus).read_to_end(&mut inflated),
+            Self::Deflate => ZlibDecoder::new(message).take(limit_plus).read_to_end(&mut inflated),
+        };
+        (read.is_ok() && inflated.len() <= limit).then_some(inflated)
+    }
+}

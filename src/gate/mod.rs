@@ -1,0 +1,112 @@
+//! The tower layer at the door: asks the switch about each call, rejects it or lets it through, and
+//! appends the notice to what comes back. Knows nothing of who answers behind it.
+
+mod connection;
+mod future;
+pub(crate) mod header;
+mod inflate;
+mod reject;
+mod request;
+mod response;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower::{Layer, Service};
+
+pub use self::{
+    connection::Connection, future::ResponseFuture, reject::Mismatch, request::RequestBody, response::ResponseBody,
+};
+use crate::{protocol::Protocol, switch::Switch};
+
+/// Puts a [`Gate`] before a service.
+#[derive(Clone, Debug)]
+pub struct GateLayer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    switch: Switch,
+    protocol: Protocol,
+    mismatch: Mismatch,
+    counters: Arc<Counters>,
+}
+
+/// What the gate counts.
+#[derive(Debug, Default)]
+pub struct Counters {
+    untouched: AtomicU64,
+}
+
+impl Counters {
+    fn count_untouched(&self) {
+        self.untouched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Compressed responses that were due a notice and could not be given it.
+    pub fn untouched(&self) -> u64 {
+        self.untouched.load(Ordering::Relaxed)
+    }
+}
+
+impl GateLayer {
+    /// A gate that asks `switch`, and says no as `mismatch` wants it.
+    pub fn new(switch: Switch, protocol: Protocol, mismatch: Mismatch) -> Self {
+        let counters = Arc::default();
+        Self { shared: Arc::new(Shared { switch, protocol, mismatch, counters }) }
+    }
+
+    /// What the gate has counted.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, shared: self.shared.clone() }
+    }
+}
+
+/// The service behind the gate, with the gate.
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Gate<S>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<ResBody>> + Clone,
+    B: Body<Data = Bytes> + Unpin,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
+        // The clone that was made ready goes with the request.
+        let ready = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, ready);
+        ResponseFuture::new(inner, self.shared.clone(), request.map(RequestBody::new))
+    }
+}

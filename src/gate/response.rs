@@ -1,0 +1,256 @@
+//! The response body: passes frames on, and meanwhile reads the query id, appends the notice and
+//! learns the outcome.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::{Counters, header, inflate::Coding, request::HELD};
+use crate::{
+    frame::{Appender, PREFIX_LEN, Prefix, read_string},
+    switch::Pass,
+};
+
+/// How long a message that is inflated to be appended to may be, before and after.
+const INFLATED: usize = 16 * 1024 * 1024;
+
+pin_project! {
+    /// What the client gets.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    #[derive(Debug)]
+    enum Kind<B> {
+        /// A rejection's, or none.
+        Own { body: Option<Bytes> },
+        /// A backend's that isn't for the gate to read.
+        Foreign { #[pin] inner: B },
+        /// A backend's answer to a call that was let in.
+        Answer { #[pin] inner: B, answer: Answer },
+    }
+}
+
+/// What is left to do about an answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Taken when the outcome is known.
+    pass: Option<Pass>,
+    work: Work,
+    /// Held back until what belongs before them has left.
+    trailers: Option<HeaderMap>,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Frames pass as they are.
+    Pass,
+    /// The field is appended to a message that passes.
+    Append(Appender),
+    /// The message is held until it is whole.
+    Hold(Hold),
+}
+
+/// What has to be done to the message once it is there.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) held: BytesMut,
+    /// The field that names the query which the call began.
+    pub(super) query_id: Option<u32>,
+    /// The notice to append.
+    pub(super) notice: Option<Bytes>,
+    pub(super) coding: Option<Coding>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn own(body: Option<Bytes>) -> Self {
+        Self { kind: Kind::Own { body } }
+    }
+
+    pub(super) fn foreign(inner: B) -> Self {
+        Self { kind: Kind::Foreign { inner } }
+    }
+
+    pub(super) fn answer(inner: B, answer: Answer) -> Self {
+        Self { kind: Kind::Answer { inner, answer } }
+    }
+}
+
+impl Answer {
+    /// Passes the body on, and tells `pass` the outcome.
+    pub(super) fn passing(pass: Pass) -> Self {
+        Self { pass: Some(pass), work: Work::Pass, trailers: None }
+    }
+
+    /// Does to the first message what `hold` says.
+    pub(super) fn holding(pass: Pass, hold: Hold) -> Self {
+        Self { pass: Some(pass), work: Work::Hold(hold), trailers: None }
+    }
+
+    /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
+    fn push(&mut self, chunk: Bytes) -> Bytes {
+        match &mut self.work {
+            Work::Pass => chunk,
+            Work::Append(appender) => appender.push(chunk),
+            Work::Hold(hold) => {
+                if hold.held.is_empty() && chunk.len() >= hold.wants(&chunk) {
+                    return self.release(chunk);
+                }
+                hold.held.extend_from_slice(&chunk);
+                if hold.held.len() < hold.wants(&hold.held) {
+                    return Bytes::new();
+                }
+                let held = hold.held.split().freeze();
+                self.release(held)
+            }
+        }
+    }
+
+    /// What is to be sent before the end of the stream.
+    fn finish(&mut self) -> Bytes {
+        match &mut self.work {
+            Work::Pass => Bytes::new(),
+            Work::Append(appender) => appender.finish(),
+            Work::Hold(hold) => hold.held.split().freeze(),
+        }
+    }
+
+    /// Goes on with bytes that are held no longer.
+    fn release(&mut self, bytes: Bytes) -> Bytes {
+        let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Pass) else { return bytes };
+        let inflated = hold.inflate(&bytes);
+        if let (Some(field), Some(pass)) = (hold.query_id, &mut self.pass) {
+            let message = inflated.as_deref().unwrap_or(&bytes);
+            if let Some(id) = first_message(message).and_then(|message| read_string(message, field).ok()?) {
+                pass.begun(id);
+            }
+        }
+        let Some(notice) = hold.notice else { return bytes };
+        let mut appender = Appender::new(notice);
+        let sent = match (inflated, Prefix::read(&bytes)) {
+            (Some(inflated), _) => appender.push(inflated),
+            (None, Some(Prefix { flag: 1, .. })) => {
+                hold.counters.count_untouched();
+                bytes
+            }
+            (None, _) => appender.push(bytes),
+        };
+        self.work = Work::Append(appender);
+        sent
+    }
+
+    fn end(&mut self, with_success: bool) {
+        if let Some(pass) = self.pass.take() {
+            pass.answered(with_success);
+        }
+    }
+}
+
+impl Hold {
+    /// How many bytes have to be there before they are released.
+    fn wants(&self, bytes: &[u8]) -> usize {
+        let Some(prefix) = Prefix::read(bytes) else { return PREFIX_LEN };
+        let limit = match prefix.flag {
+            1 if self.notice.is_some() && self.coding.is_some() => INFLATED,
+            _ if self.query_id.is_some() => HELD,
+            _ => return PREFIX_LEN,
+        };
+        match PREFIX_LEN + prefix.len as usize {
+            whole if whole <= limit => whole,
+            // It will never be whole: of a long begin what fits is read, the rest isn't waited for.
+            _ if limit == HELD => HELD,
+            _ => PREFIX_LEN,
+        }
+    }
+
+    /// The whole message uncompressed, with its prefix and what came behind it.
+    fn inflate(&self, bytes: &[u8]) -> Option<Bytes> {
+        let prefix = Prefix::read(bytes).filter(|prefix| prefix.flag == 1 && prefix.len > 0)?;
+        let (message, behind) = bytes[PREFIX_LEN..].split_at_checked(prefix.len as usize)?;
+        let limit = if self.notice.is_some() { INFLATED } else { HELD };
+        let message = self.coding?.inflate(message, limit)?;
+        let mut inflated = BytesMut::with_capacity(PREFIX_LEN + message.len() + behind.len());
+        Prefix { flag: 0, len: u32::try_from(message.len()).ok()? }.write(&mut inflated);
+        inflated.extend_from_slice(&message);
+        inflated.extend_from_slice(behind);
+        Some(inflated.freeze())
+    }
+}
+
+/// The first message of what there is of a stream, if it isn't compressed.
+fn first_message(bytes: &[u8]) -> Option<&[u8]> {
+    let prefix = Prefix::read(bytes).filter(|prefix| prefix.flag == 0)?;
+    let rest = &bytes[PREFIX_LEN..];
+    Some(&rest[..rest.len().min(prefix.len as usize)])
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let (mut inner, answer) = match self.project().kind.project() {
+            KindProj::Own { body } => return Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            KindProj::Foreign { inner } => return inner.poll_frame(cx),
+            KindProj::Answer { inner, answer } => (inner, answer),
+        };
+        loop {
+            if let Some(trailers) = answer.trailers.take() {
+                answer.end(header::is_success(&trailers));
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            let (sent, is_last) = match ready!(inner.as_mut().poll_frame(cx)?) {
+                None => (answer.finish(), true),
+                Some(frame) => match frame.into_data() {
+                    Ok(chunk) => (answer.push(chunk), false),
+                    Err(frame) => {
+                        answer.trailers = frame.into_trailers().ok();
+                        (answer.finish(), false)
+                    }
+                },
+            };
+            if !sent.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(sent))));
+            }
+            if is_last {
+                answer.end(false);
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Own { body } => body.is_none(),
+            Kind::Foreign { inner } => inner.is_end_stream(),
+            Kind::Answer { inner, answer } => {
+                matches!(answer.work, Work::Pass) && answer.trailers.is_none() && inner.is_end_stream()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Own { body } => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Foreign { inner } => inner.size_hint(),
+            Kind::Answer { inner, answer } if matches!(answer.work, Work::Pass) => inner.size_hint(),
+            Kind::Answer { .. } => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What each method means to a switch, looked up in the compiled descriptors at start.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use prost::Message;
+use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+
+use crate::{frame::string_field, strategy::Strategy};
+
+/// The encoded `FileDescriptorSet` of `proto/`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The field that tells a client where the work is headed.
+const NOTICE_FIELD: &str = "new_strategy";
+
+const BEGINS: [&str; 4] = ["identifyPlanner", "prepareStatement", "prepareStatementV2", "createDataFrame"];
+const CONTINUES: [&str; 17] = [
+    "executeStatement",
+    "executeStatementV2",
+    "getResultMetadata",
+    "getDynamicParams",
+    "getNextResultBatch",
+    "getNextResultBatchV2",
+    "getNextResultRow",
+    "explain",
+    "explainAnalyze",
+    "status",
+    "projectionOnDataFrame",
+    "aggregateOnDataFrame",
+    "filterOnDataFrame",
+    "orderByOnDataFrame",
+    "limitOnDataFrame",
+    "executeDataFrame",
+    "getNextRemoteCachedChunk",
+];
+const ENDS: [&str; 3] = ["clear", "cancelQuery", "clearOrCancelQuery"];
+
+/// Services that are known and have nothing to do with queries, besides those of `proto/`.
+const NEUTRAL: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
+
+/// What a call does to queries, and where the query id stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Opens a session.
+    LogIn,
+    /// Begins a query; the field of the answer that names it, if one does.
+    Begin(Option<u32>),
+    /// Continues the query that this field of the request names.
+    Continue(u32),
+    /// Ends the query that this field of the request names.
+    End(u32),
+    /// Nothing to queries.
+    Neutral,
+}
+
+/// A method, as far as a switch is concerned.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// What it does to queries.
+    pub role: Role,
+    /// The notice field of its response, encoded for each strategy by its index.
+    notice: Option<[Bytes; 2]>,
+}
+
+impl Method {
+    /// The encoded field that announces `strategy`, where the response has one.
+    pub fn notice(&self, strategy: Strategy) -> Option<&Bytes> {
+        Some(&self.notice.as_ref()?[strategy.index()])
+    }
+}
+
+/// A descriptor set that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("expected an encoded FileDescriptorSet: {0}")]
+pub struct BadDescriptors(#[from] prost::DecodeError);
+
+/// All known methods by their path.
+#[derive(Debug)]
+pub struct Protocol {
+    methods: HashMap<String, Arc<Method>>,
+    neutral: Arc<Method>,
+    unknown: Arc<Method>,
+}
+
+impl Default for Protocol {
+    fn default() -> Self {
+        let set = FileDescriptorSet::decode(DESCRIPTORS).expect("the build encoded the descriptors");
+        let mut protocol = Self {
+            methods: HashMap::new(),
+            neutral: Arc::new(Method { role: Role::Neutral, notice: None }),
+            unknown: Arc::new(Method { role: Role::Begin(None), notice: None }),
+        };
+        protocol.add(&set, |service, method, input, output| {
+            let query_id = |message: Option<&DescriptorProto>| {
+                ["queryId", "originalQueryId"].iter().find_map(|name| field(message?, name))
+            };
+            Some(match (service, method) {
+                ("QueryEngineService", "authenticate") => Role::LogIn,
+                ("QueryEngineService", name) if BEGINS.contains(&name) => Role::Begin(query_id(output)),
+                ("QueryEngineService", name) if CONTINUES.contains(&name) => Role::Continue(query_id(input)?),
+                ("QueryEngineService", name) if ENDS.contains(&name) => Role::End(query_id(input)?),
+                _ => Role::Neutral,
+            })
+        });
+        protocol
+    }
+}
+
+impl Protocol {
+    /// Adds the unary methods of other services whose response has a notice field: they begin
+    /// something, and end no query.
+    pub fn extend(&mut self, descriptors: &[u8]) -> Result<(), BadDescriptors> {
+        let set = FileDescriptorSet::decode(descriptors)?;
+        self.add(&set, |_, _, _, output| {
+            field(output?, NOTICE_FIELD)?;
+            Some(Role::Begin(None))
+        });
+        Ok(())
+    }
+
+    /// The method of a request path; an unknown one begins something.
+    pub fn method(&self, path: &str) -> &Arc<Method> {
+        if let Some(method) = self.methods.get(path) {
+            return method;
+        }
+        if NEUTRAL.iter().any(|prefix| path.starts_with(prefix)) { &self.neutral } else { &self.unknown }
+    }
+
+    fn add(
+        &mut self,
+        set: &FileDescriptorSet,
+        role: impl Fn(&str, &str, Option<&DescriptorProto>, Option<&DescriptorProto>) -> Option<Role>,
+    ) {
+        let messages: HashMap<String, &DescriptorProto> = set
+            .file
+            .iter()
+            .flat_map(|file| {
+                let package = file.package().to_owned();
+                file.message_type.iter().map(move |message| (qualified(&package, message.name()), message))
+            })
+            .collect();
+        let message = |name: &str| messages.get(name.trim_start_matches('.')).copied();
+        for file in &set.file {
+            for service in &file.service {
+                for method in service.method.iter().filter(|method| !method.client_streaming() && !method.server_streaming()) {
+                    let path = format!("/{}/{}", qualified(file.package(), service.name()), method.name());
+                    let (input, output) = (message(method.input_type()), message(method.output_type()));
+                    if self.methods.contains_key(&path) {
+                        continue;
+                    }
+                    if let Some(role) = role(service.name(), method.name(), input, output) {
+                        let notice = output.and_then(|output| field(output, NOTICE_FIELD)).map(|number| {
+                            Strategy::ALL.map(|strategy| string_field(number, strategy.as_str()))
+                        });
+                        self.methods.insert(path, Arc::new(Method { role, notice }));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The number of a singular string field.
+fn field(message: &DescriptorProto, name: &str) -> Option<u32> {
+    use prost_types::field_descriptor_proto::Label;
+    let field = message.field.iter().find(|field| field.name() == name)?;
+    let is_string = field.r#type() == Type::String && field.label() != Label::Repeated;
+    is_string.then(|| u32::try_from(field.number()).ok()).flatten()
+}
+
+fn qualified(package: &str, name: &str) -> String {
+    if package.is_empty() { name.to_owned() } else { format!("{package}.{name}") }
+}
+
+#[cfg(test)]
+mod tests;

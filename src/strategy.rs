@@ -1,0 +1,80 @@
+//! The two colours a deployment can have.
+
+use std::{fmt, str::FromStr};
+
+/// One of the two copies of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// `blue`
+    Blue,
+    /// `green`
+    Green,
+}
+
+/// A text that names neither colour.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected blue or green")]
+pub struct UnknownStrategy;
+
+impl Strategy {
+    /// Both, in the order of [`Strategy::index`].
+    pub const ALL: [Self; 2] = [Self::Blue, Self::Green];
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Blue => Self::Green,
+            Self::Green => Self::Blue,
+        }
+    }
+
+    /// The lower-case name, as it stands on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blue => "blue",
+            Self::Green => "green",
+        }
+    }
+
+    /// 0 or 1: its place in arrays with an entry per strategy.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Blue => 0,
+            Self::Green => 1,
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = UnknownStrategy;
+
+    /// Whatever the case, and with blanks around it.
+    fn from_str(text: &str) -> Result<Self, UnknownStrategy> {
+        let text = text.trim();
+        Self::ALL
+            .into_iter()
+            .find(|strategy| text.eq_ignore_ascii_case(strategy.as_str()))
+            .ok_or(UnknownStrategy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_whatever_their_case_and_blanks() {
+        for text in ["green", "GREEN", " Green\t"] {
+            assert_eq!(text.parse(), Ok(Strategy::Green), "{text:?}");
+        }
+        for text in ["", "purple", "blue green", "blue,green"] {
+            assert_eq!(text.parse::<Strategy>(), Err(UnknownStrategy), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A request that was let in, until it is answered or gone.
+
+use super::{
+    Switch,
+    phase::{Does, Ticket},
+    queries::Query,
+};
+use crate::strategy::Strategy;
+
+/// Where the work is headed, as told to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The strategy that the work is headed for.
+    pub strategy: Strategy,
+    /// The epoch of the announcement: one number per announcement.
+    pub announcement: u64,
+}
+
+/// The right of one request to be answered. Dropped before [`Pass::answered`], the answer counts as
+/// not delivered.
+#[derive(Debug)]
+pub struct Pass {
+    switch: Switch,
+    ticket: Ticket,
+    does: Does,
+    /// The query that the request, or the answer of a begin, names.
+    query: Option<Box<str>>,
+    /// The query of this begin is on record already.
+    is_recorded: bool,
+    is_finished: bool,
+}
+
+impl Pass {
+    pub(super) fn new(switch: Switch, ticket: Ticket, does: Does, query: Option<&str>) -> Self {
+        let query = query.map(Box::from);
+        Self { switch, ticket, does, query, is_recorded: false, is_finished: false }
+    }
+
+    /// The strategy that the request was let in under.
+    pub fn strategy(&self) -> Strategy {
+        self.ticket.strategy
+    }
+
+    /// What a response that leaves now has to tell.
+    pub fn notice(&self) -> Option<Notice> {
+        let (strategy, announcement) = self.switch.shared.heading.get();
+        (strategy != self.ticket.strategy).then_some(Notice { strategy, announcement })
+    }
+
+    /// The answer of a begin names its query: it is on record from now on.
+    pub fn begun(&mut self, id: &str) {
+        let query = self.query();
+        if self.does == Does::Begin && !self.is_recorded && !id.is_empty() {
+            self.is_recorded = self.switch.change(|state, now| state.record(id, query, now));
+            self.query = Some(id.into());
+        }
+    }
+
+    /// The answer was delivered to its end.
+    pub fn answered(mut self, with_success: bool) {
+        self.finish(with_success);
+    }
+
+    fn query(&self) -> Query {
+        Query { strategy: self.ticket.strategy, birth: self.ticket.birth }
+    }
+
+    fn finish(&mut self, with_success: bool) {
+        if std::mem::replace(&mut self.is_finished, true) {
+            return;
+        }
+        let (ticket, query, is_recorded) = (self.ticket, self.query(), self.is_recorded);
+        let id = self.query.take();
+        self.switch.change(|state, now| {
+            // Once on record, a query is counted there and no longer with its request.
+            let mut keeps_query = is_recorded;
+            match (self.does, id.as_deref(), with_success) {
+                (Does::Begin, Some(id), false) if is_recorded => {
+                    if let Some(query) = state.queries.remove(id) {
+                        state.machine.forget(query.strategy, query.birth, now);
+                    }
+                }
+                (Does::ContinueUnseen, Some(id), true) if state.queries.touch(id, now).is_none() => {
+                    keeps_query = state.record(id, query, now);
+                }
+                (Does::End, Some(id), true) => {
+                    if let Some(query) = state.queries.remove(id) {
+                        state.machine.end(query.strategy, query.birth, now);
+                    }
+                }
+                (Does::Continue | Does::End, Some(id), _) => {
+                    state.queries.touch(id, now);
+                }
+                _ => {}
+            }
+            state.machine.finish(ticket, keeps_query, now);
+        });
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.finish(false);
+    }
+}

@@ -1,0 +1,142 @@
+//! The queries on record: to which strategy each belongs, and since when nobody asked about it.
+
+use std::time::{Duration, Instant};
+
+use hashlink::LinkedHashMap;
+
+use crate::strategy::Strategy;
+
+/// A query on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Query {
+    /// The strategy that it was begun under.
+    pub(super) strategy: Strategy,
+    /// The epoch in which it was begun.
+    pub(super) birth: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    birth: u64,
+    last_request: Instant,
+}
+
+/// One map per strategy, least recently asked about first, so that forgetting a whole strategy costs
+/// nothing that grows with its queries.
+#[derive(Debug, Default)]
+pub(super) struct Queries {
+    of: [LinkedHashMap<Box<str>, Entry>; 2],
+}
+
+/// What was taken off the record. Dropping it takes time that grows with its queries.
+#[derive(Debug)]
+pub(super) struct Forgotten(LinkedHashMap<Box<str>, Entry>);
+
+impl Forgotten {
+    /// How many queries.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Queries {
+    /// The query of that id, which is asked about now.
+    pub(super) fn touch(&mut self, id: &str, now: Instant) -> Option<Query> {
+        Strategy::ALL.into_iter().find_map(|strategy| {
+            let of = &mut self.of[strategy.index()];
+            let entry = of.to_back(id)?;
+            entry.last_request = now;
+            Some(Query { strategy, birth: entry.birth })
+        })
+    }
+
+    /// Puts a query on record. Returns the one that had its id before.
+    pub(super) fn insert(&mut self, id: &str, query: Query, now: Instant) -> Option<Query> {
+        let before = self.remove(id);
+        let entry = Entry { birth: query.birth, last_request: now };
+        self.of[query.strategy.index()].insert(id.into(), entry);
+        before
+    }
+
+    /// Takes a query off the record.
+    pub(super) fn remove(&mut self, id: &str) -> Option<Query> {
+        Strategy::ALL.into_iter().find_map(|strategy| {
+            let entry = self.of[strategy.index()].remove(id)?;
+            Some(Query { strategy, birth: entry.birth })
+        })
+    }
+
+    /// Takes all queries of a strategy off the record.
+    pub(super) fn forget(&mut self, strategy: Strategy) -> Forgotten {
+        Forgotten(std::mem::take(&mut self.of[strategy.index()]))
+    }
+
+    /// Takes the least recently asked about query off the record, if there are more than `max` or
+    /// nobody has asked about it for `ttl`.
+    pub(super) fn expire(&mut self, max: usize, ttl: Duration, now: Instant) -> Option<Query> {
+        let (strategy, last_request) = self.oldest()?;
+        if self.len() <= max && now.saturating_duration_since(last_request) < ttl {
+            return None;
+        }
+        let (_, entry) = self.of[strategy.index()].pop_front()?;
+        Some(Query { strategy, birth: entry.birth })
+    }
+
+    /// When the query that was not asked about for the longest time was last asked about.
+    pub(super) fn oldest_request(&self) -> Option<Instant> {
+        self.oldest().map(|(_, last_request)| last_request)
+    }
+
+    /// How many queries are on record.
+    pub(super) fn len(&self) -> usize {
+        self.of.iter().map(LinkedHashMap::len).sum()
+    }
+
+    fn oldest(&self) -> Option<(Strategy, Instant)> {
+        Strategy::ALL
+            .into_iter()
+            .filter_map(|strategy| {
+                let (_, entry) = self.of[strategy.index()].front()?;
+                Some((strategy, entry.last_request))
+            })
+            .min_by_key(|(_, last_request)| *last_request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLUE: Query = Query { strategy: Strategy::Blue, birth: 0 };
+    const GREEN: Query = Query { strategy: Strategy::Green, birth: 1 };
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn the_least_recently_asked_about_goes_first() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut queries = Queries::default();
+        queries.insert("a", BLUE, at(0));
+        queries.insert("b", GREEN, at(1));
+        queries.insert("c", BLUE, at(2));
+        assert_eq!(queries.touch("a", at(3)), Some(BLUE));
+        assert_eq!(queries.expire(3, HOUR, at(3)), None);
+        assert_eq!(queries.expire(2, HOUR, at(3)), Some(GREEN));
+        assert_eq!(queries.oldest_request(), Some(at(2)));
+        assert_eq!(queries.expire(2, HOUR, at(2 + 3599)), None);
+        assert_eq!(queries.expire(2, HOUR, at(2 + 3600)), Some(BLUE));
+        assert_eq!(queries.touch("c", at(9)), None);
+        assert_eq!(queries.len(), 1);
+    }
+
+    #[test]
+    fn an_id_is_on_record_once() {
+        let now = Instant::now();
+        let mut queries = Queries::default();
+        assert_eq!(queries.insert("a", BLUE, now), None);
+        assert_eq!(queries.insert("a", GREEN, now), Some(BLUE));
+        assert_eq!(queries.len(), 1);
+        assert_eq!(queries.forget(Strategy::Green).len(), 1);
+        assert_eq!(queries.remove("a"), None);
+    }
+}

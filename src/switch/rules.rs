@@ -1,0 +1,53 @@
+//! What an operator sets of the switch.
+
+use std::time::Duration;
+
+use crate::strategy::Strategy;
+
+/// How and when the switch moves. A `None` duration means never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The active strategy at start.
+    pub initial: Strategy,
+    /// From a strategy becoming active to the announcement of the other one.
+    pub switch_every: Option<Duration>,
+    /// What becomes of the old strategy's queries.
+    pub cutover: Cutover,
+    /// The least age of an announcement at its cutover.
+    pub notice: Duration,
+    /// The age of an announcement at which it is cut over without having been adopted.
+    pub announce_timeout: Option<Duration>,
+    /// How long the old strategy must have been silent for its drain to be over.
+    pub grace: Duration,
+    /// The age of a drain at which what is left is forgotten.
+    pub drain_timeout: Option<Duration>,
+    /// How long a query is remembered after the last request about it.
+    pub query_ttl: Duration,
+    /// How many queries are remembered at most.
+    pub max_queries: usize,
+}
+
+/// What becomes of the old strategy's queries at a cutover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cutover {
+    /// They run to their end.
+    Drain,
+    /// They get a 456 at once.
+    Strict,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            initial: Strategy::Blue,
+            switch_every: Some(Duration::from_secs(120)),
+            cutover: Cutover::Drain,
+            notice: Duration::from_secs(1),
+            announce_timeout: Some(Duration::from_secs(60)),
+            grace: Duration::from_secs(5),
+            drain_timeout: Some(Duration::from_secs(300)),
+            query_ttl: Duration::from_secs(3600),
+            max_queries: 1_000_000,
+        }
+    }
+}

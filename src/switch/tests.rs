@@ -1,0 +1,73 @@
+//! Each edge and each clause of `design/switching.md`, on paused time.
+
+mod clauses;
+mod drains;
+mod edges;
+mod lock_free;
+mod properties;
+
+use std::time::Duration;
+
+use super::*;
+
+const BLUE: Header = Header::Names(Strategy::Blue);
+const GREEN: Header = Header::Names(Strategy::Green);
+
+/// A switch whose timer runs in the background of the test.
+fn switch(set: impl FnOnce(&mut Rules)) -> Switch {
+    let mut rules = Rules { switch_every: None, ..Rules::default() };
+    set(&mut rules);
+    let (switch, timer) = Switch::new(rules);
+    tokio::spawn(timer.run());
+    switch
+}
+
+impl Switch {
+    fn try_call(&self, action: Action<'_>, header: Header) -> Result<Pass, Refused> {
+        self.arrive(Arrival { action, header })
+    }
+
+    fn call(&self, action: Action<'_>, header: Header) -> Pass {
+        self.try_call(action, header).unwrap()
+    }
+
+    fn is_let_in(&self, action: Action<'_>, header: Header) -> bool {
+        self.try_call(action, header).is_ok()
+    }
+
+    /// A query that is begun and answered.
+    fn begin(&self, id: &str, header: Header) {
+        let mut pass = self.call(Action::Begin, header);
+        pass.begun(id);
+        pass.answered(true);
+    }
+
+    fn end(&self, id: &str) {
+        self.call(Action::End(id), Header::Absent).answered(true);
+    }
+
+    fn phase(&self) -> (&'static str, Strategy) {
+        let phase = self.snapshot().phase;
+        (phase.name(), phase.active())
+    }
+
+    fn queries(&self, strategy: Strategy) -> u64 {
+        self.snapshot().queries[strategy.index()]
+    }
+}
+
+/// Lets so much time pass, with everything that is due in it.
+async fn pass(time: Duration) {
+    // The timer registers what it waits for before the clock moves.
+    tokio::task::yield_now().await;
+    tokio::time::advance(time).await;
+    tokio::task::yield_now().await;
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}

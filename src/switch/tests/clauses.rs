@@ -1,0 +1,225 @@
+//! Who is let in, which strategy a request has, what goes on record, and what a response tells.
+
+use super::*;
+use crate::strategy::Strategy::{Blue, Green};
+
+const ALL: [Action<'_>; 5] =
+    [Action::LogIn, Action::Begin, Action::Continue("unseen"), Action::End("unseen"), Action::Neutral];
+
+fn let_in(switch: &Switch, header: Header) -> Vec<Action<'static>> {
+    ALL.into_iter().filter(|action| switch.is_let_in(*action, header)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_phase_lets_in_what_the_table_says() {
+    let switch = switch(|rules| rules.notice = secs(10));
+    assert_eq!(let_in(&switch, BLUE), ALL);
+    assert_eq!(let_in(&switch, GREEN), [Action::End("unseen")]);
+    switch.announce().unwrap();
+    assert_eq!(let_in(&switch, BLUE), ALL);
+    assert_eq!(let_in(&switch, GREEN), ALL);
+    switch.cutover().unwrap();
+    let all_but_begin: Vec<_> = ALL.into_iter().filter(|action| *action != Action::Begin).collect();
+    assert_eq!(let_in(&switch, BLUE), all_but_begin);
+    assert_eq!(let_in(&switch, GREEN), ALL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn strict_lets_in_no_end_of_the_other_strategy() {
+    let switch = switch(|rules| rules.cutover = Cutover::Strict);
+    assert_eq!(let_in(&switch, BLUE), ALL);
+    assert_eq!(let_in(&switch, GREEN), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_that_names_no_strategy_is_never_let_in() {
+    let switch = switch(|_| {});
+    switch.begin("a", BLUE);
+    for _ in 0..2 {
+        assert_eq!(let_in(&switch, Header::Unknown), []);
+        assert!(!switch.is_let_in(Action::Continue("a"), Header::Unknown));
+        switch.announce().unwrap();
+        assert_eq!(let_in(&switch, Header::Unknown), []);
+        switch.cutover().unwrap();
+        assert_eq!(let_in(&switch, Header::Unknown), []);
+        switch.end("a");
+        pass(secs(5)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_names_the_active_strategy() {
+    let switch = switch(|_| {});
+    assert_eq!(switch.try_call(Action::Neutral, GREEN).unwrap_err(), Refused { expected: Blue });
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    assert_eq!(switch.try_call(Action::Begin, BLUE).unwrap_err(), Refused { expected: Green });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_on_record_keeps_its_strategy_whatever_the_header_says() {
+    let switch = switch(|_| {});
+    switch.begin("a", BLUE);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    for header in [BLUE, GREEN, Header::Absent] {
+        assert_eq!(switch.call(Action::Continue("a"), header).strategy(), Blue);
+    }
+    assert_eq!(switch.call(Action::End("a"), GREEN).strategy(), Blue);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_header_a_request_is_of_the_active_strategy() {
+    let switch = switch(|_| {});
+    assert_eq!(switch.call(Action::Begin, Header::Absent).strategy(), Blue);
+    switch.announce().unwrap();
+    assert_eq!(switch.call(Action::Begin, Header::Absent).strategy(), Blue);
+    switch.cutover().unwrap();
+    assert_eq!(switch.call(Action::Begin, Header::Absent).strategy(), Green);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unseen_query_that_is_continued_with_success_is_on_record() {
+    let switch = switch(|_| {});
+    let seen = switch.call(Action::Continue("old"), BLUE);
+    assert_eq!(switch.queries(Blue), 1, "while in progress it counts as a query");
+    seen.answered(true);
+    assert_eq!(switch.queries(Blue), 1);
+    switch.call(Action::Continue("unknown"), BLUE).answered(false);
+    assert_eq!(switch.queries(Blue), 1);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    assert_eq!(switch.call(Action::Continue("old"), GREEN).strategy(), Blue);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_requests_that_show_the_same_unseen_query_record_it_once() {
+    let switch = switch(|_| {});
+    let (first, second) = (switch.call(Action::Continue("q"), BLUE), switch.call(Action::Continue("q"), BLUE));
+    first.answered(true);
+    second.answered(true);
+    assert_eq!(switch.queries(Blue), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_that_fails_leaves_no_query() {
+    let switch = switch(|_| {});
+    switch.call(Action::Begin, BLUE).answered(false);
+    drop(switch.call(Action::Begin, BLUE));
+    let mut undelivered = switch.call(Action::Begin, BLUE);
+    undelivered.begun("a");
+    assert_eq!(switch.queries(Blue), 1);
+    drop(undelivered);
+    let mut failed = switch.call(Action::Begin, BLUE);
+    failed.begun("b");
+    failed.answered(false);
+    assert_eq!(switch.snapshot().queries, [0, 0]);
+    assert_eq!(switch.snapshot().requests, [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_that_names_no_query_counts_while_in_progress() {
+    let switch = switch(|_| {});
+    let unnamed = switch.call(Action::Begin, BLUE);
+    assert_eq!(switch.queries(Blue), 1);
+    unnamed.answered(true);
+    assert_eq!(switch.queries(Blue), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_an_end_with_success_ends_a_query() {
+    let switch = switch(|_| {});
+    switch.begin("a", BLUE);
+    switch.call(Action::End("a"), BLUE).answered(false);
+    drop(switch.call(Action::End("a"), BLUE));
+    assert_eq!(switch.queries(Blue), 1);
+    let (first, second) = (switch.call(Action::End("a"), BLUE), switch.call(Action::End("a"), BLUE));
+    first.answered(true);
+    second.answered(true);
+    assert_eq!(switch.queries(Blue), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_is_forgotten_when_nobody_asks_about_it() {
+    let switch = switch(|rules| rules.query_ttl = secs(60));
+    switch.begin("asked", BLUE);
+    switch.begin("silent", BLUE);
+    pass(secs(59)).await;
+    switch.call(Action::Continue("asked"), BLUE).answered(true);
+    pass(secs(1)).await;
+    assert_eq!(switch.queries(Blue), 1);
+    assert_eq!(switch.call(Action::Continue("asked"), Header::Absent).strategy(), Blue);
+}
+
+#[tokio::test(start_paused = true)]
+async fn above_the_limit_the_oldest_query_is_forgotten() {
+    let switch = switch(|rules| rules.max_queries = 2);
+    for id in ["a", "b", "c", "d"] {
+        switch.begin(id, BLUE);
+        pass(millis(1)).await;
+    }
+    assert_eq!(switch.queries(Blue), 2);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    assert_eq!(switch.call(Action::Continue("d"), Header::Absent).strategy(), Blue);
+    assert_eq!(switch.call(Action::Continue("a"), Header::Absent).strategy(), Green, "judged by its header");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_forgotten_before_its_answer_is_delivered_is_counted_once() {
+    let switch = switch(|rules| rules.max_queries = 1);
+    let mut begin = switch.call(Action::Begin, BLUE);
+    begin.begun("a");
+    pass(millis(1)).await;
+    switch.begin("b", BLUE);
+    drop(begin);
+    assert_eq!(switch.snapshot().queries, [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_names_where_the_work_is_headed() {
+    let told = |pass: &Pass| pass.notice().map(|notice| notice.strategy);
+    let switch = switch(|_| {});
+    switch.begin("a", BLUE);
+    let (blue, end) = (switch.call(Action::Neutral, BLUE), switch.call(Action::End("a"), BLUE));
+    let foreign = switch.call(Action::End("unseen"), GREEN);
+    assert_eq!(told(&blue), None);
+    assert_eq!(told(&foreign), Some(Blue), "let in under green, headed for blue");
+    switch.announce().unwrap();
+    assert_eq!(told(&blue), Some(Green), "at the moment the message leaves");
+    let green = switch.call(Action::Neutral, GREEN);
+    assert_eq!(told(&green), None);
+    let announcement = blue.notice().unwrap().announcement;
+    end.answered(true);
+    pass(secs(1)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(told(&blue), Some(Green));
+    assert_eq!(blue.notice().unwrap().announcement, announcement, "a cutover is no new announcement");
+    switch.rollback().unwrap();
+    assert_eq!((told(&blue), told(&green)), (None, Some(Blue)));
+    switch.abort().unwrap();
+    assert_eq!((told(&blue), told(&green)), (Some(Green), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_let_in_before_the_switch_is_told_of_it_in_stable() {
+    let switch = switch(|rules| rules.cutover = Cutover::Strict);
+    let slow = switch.call(Action::Neutral, BLUE);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    assert_eq!(switch.phase(), ("STABLE", Green));
+    assert_eq!(slow.notice().unwrap().strategy, Green);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_epoch_counts_the_transitions() {
+    let switch = switch(|_| {});
+    assert_eq!(switch.snapshot().epoch, 0);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    switch.rollback().unwrap();
+    switch.abort().unwrap();
+    assert_eq!(switch.snapshot().epoch, 4);
+    pass(secs(5)).await;
+    assert_eq!((switch.phase(), switch.snapshot().epoch), (("STABLE", Green), 5));
+}

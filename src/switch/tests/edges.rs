@@ -1,0 +1,192 @@
+//! The edges between the phases: what takes them, when, and what doesn't.
+
+use super::*;
+use crate::strategy::Strategy::{Blue, Green};
+
+#[tokio::test(start_paused = true)]
+async fn the_timer_announces() {
+    let switch = switch(|rules| rules.switch_every = Some(secs(120)));
+    pass(millis(119_999)).await;
+    assert_eq!(switch.phase(), ("STABLE", Blue));
+    pass(millis(1)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_timer_counts_from_the_cutover_and_waits_for_stable() {
+    let switch = switch(|rules| rules.switch_every = Some(secs(120)));
+    switch.begin("held", BLUE);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    pass(secs(125)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+    switch.end("held");
+    pass(secs(5)).await;
+    // Drained five seconds after the end; the timer had been waiting for that.
+    assert_eq!(switch.phase(), ("ANNOUNCED", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aborted_announcement_starts_the_timer_anew() {
+    let switch = switch(|rules| rules.switch_every = Some(secs(120)));
+    pass(secs(100)).await;
+    switch.announce().unwrap();
+    switch.abort().unwrap();
+    pass(secs(119)).await;
+    assert_eq!(switch.phase(), ("STABLE", Blue));
+    pass(secs(1)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_timer_goes_on_with_what_was_left() {
+    let switch = switch(|rules| rules.switch_every = Some(secs(120)));
+    pass(secs(100)).await;
+    assert!(switch.pause_timer());
+    assert!(!switch.pause_timer());
+    pass(secs(1000)).await;
+    assert_eq!(switch.phase(), ("STABLE", Blue));
+    assert!(switch.resume_timer());
+    assert!(!switch.resume_timer());
+    pass(secs(19)).await;
+    assert_eq!(switch.phase(), ("STABLE", Blue));
+    pass(secs(1)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_active_query_cuts_over() {
+    let switch = switch(|_| {});
+    switch.begin("a", BLUE);
+    switch.announce().unwrap();
+    pass(secs(2)).await;
+    switch.end("a");
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adoption_before_the_notice_is_over_takes_effect_then() {
+    for adopt in [
+        |switch: &Switch| switch.end("a"),
+        |switch: &Switch| switch.call(Action::LogIn, GREEN).answered(true),
+        |switch: &Switch| switch.begin("b", GREEN),
+    ] {
+        let switch = switch(|_| {});
+        switch.begin("a", BLUE);
+        switch.announce().unwrap();
+        adopt(&switch);
+        pass(millis(999)).await;
+        assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+        pass(millis(1)).await;
+        assert_eq!(switch.phase(), ("DRAINING", Green));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_adopts_nothing_does_not_cut_over() {
+    let switch = switch(|_| {});
+    switch.begin("a", BLUE);
+    switch.announce().unwrap();
+    pass(secs(2)).await;
+    switch.call(Action::LogIn, BLUE).answered(true);
+    switch.call(Action::LogIn, Header::Absent).answered(true);
+    switch.begin("b", BLUE);
+    switch.call(Action::Neutral, GREEN).answered(true);
+    switch.call(Action::Continue("unseen"), GREEN).answered(true);
+    switch.call(Action::End("never"), BLUE).answered(true);
+    switch.call(Action::End("a"), BLUE).answered(false);
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_that_nobody_adopts_times_out_into_the_cutover() {
+    let switch = switch(|_| {});
+    switch.announce().unwrap();
+    pass(millis(59_999)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    pass(millis(1)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_announce_timeout_is_not_less_than_the_notice_and_0_is_never() {
+    let patient = switch(|rules| rules.notice = secs(90));
+    patient.announce().unwrap();
+    pass(secs(89)).await;
+    assert_eq!(patient.phase(), ("ANNOUNCED", Blue));
+    pass(secs(1)).await;
+    assert_eq!(patient.phase(), ("DRAINING", Green));
+
+    let endless = switch(|rules| rules.announce_timeout = None);
+    endless.announce().unwrap();
+    pass(secs(1_000_000)).await;
+    assert_eq!(endless.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_cuts_over_before_the_notice_is_over() {
+    let switch = switch(|_| {});
+    switch.announce().unwrap();
+    assert_eq!(switch.cutover(), Ok(Transition::CutOver { from: Blue, to: Green }));
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_drains_what_had_adopted() {
+    let switch = switch(|_| {});
+    switch.announce().unwrap();
+    switch.begin("early", GREEN);
+    assert_eq!(switch.abort(), Ok(Transition::Aborted { withdrawn: Green }));
+    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    pass(secs(60)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert!(!switch.is_let_in(Action::Begin, GREEN));
+    switch.end("early");
+    pass(secs(5)).await;
+    assert_eq!(switch.phase(), ("STABLE", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_announces_the_old_strategy_again() {
+    let switch = switch(|_| {});
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    assert_eq!(switch.rollback(), Ok(Transition::Announced { from: Green, to: Blue }));
+    assert_eq!(switch.phase(), ("ANNOUNCED", Green));
+    assert!(switch.is_let_in(Action::Begin, BLUE));
+    switch.cutover().unwrap();
+    assert_eq!(switch.phase(), ("DRAINING", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_does_not_fit_names_the_phase() {
+    let switch = switch(|_| {});
+    let refusal = |refused: Result<Transition, Unfit>| refused.unwrap_err().to_string();
+    assert_eq!(refusal(switch.cutover()), "cannot cut over in phase STABLE: expected ANNOUNCED");
+    assert_eq!(refusal(switch.abort()), "cannot abort in phase STABLE: expected ANNOUNCED");
+    assert_eq!(refusal(switch.rollback()), "cannot roll back in phase STABLE: expected DRAINING");
+    switch.announce().unwrap();
+    assert_eq!(refusal(switch.announce()), "cannot announce in phase ANNOUNCED: expected STABLE");
+    assert_eq!(refusal(switch.rollback()), "cannot roll back in phase ANNOUNCED: expected DRAINING");
+    switch.cutover().unwrap();
+    assert_eq!(refusal(switch.announce()), "cannot announce in phase DRAINING: expected STABLE");
+    assert_eq!(refusal(switch.cutover()), "cannot cut over in phase DRAINING: expected ANNOUNCED");
+    assert_eq!(refusal(switch.abort()), "cannot abort in phase DRAINING: expected ANNOUNCED");
+    assert_eq!(switch.snapshot().epoch, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn strict_knows_no_draining() {
+    let switch = switch(|rules| rules.cutover = Cutover::Strict);
+    switch.begin("a", BLUE);
+    switch.announce().unwrap();
+    assert!(switch.is_let_in(Action::Begin, GREEN));
+    switch.cutover().unwrap();
+    assert_eq!(switch.phase(), ("STABLE", Green));
+    assert!(!switch.is_let_in(Action::Continue("a"), BLUE));
+    assert!(!switch.is_let_in(Action::Continue("a"), GREEN), "a query keeps its strategy");
+    assert!(!switch.is_let_in(Action::End("a"), BLUE));
+    switch.announce().unwrap();
+    switch.abort().unwrap();
+    assert_eq!(switch.phase(), ("STABLE", Green));
+}
