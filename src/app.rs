@@ -2,16 +2,29 @@
 
 use std::io;
 
-use tokio::{net::TcpListener, runtime::Runtime};
-use tower::Layer;
-use tracing::info;
+use tokio::net::TcpListener;
 
-use crate::{config::Config, gate::GateLayer, mock::Mock, server, switch::Switch};
+use crate::config::Config;
 
 /// Serves the built-in engine on a bound listener until `shutdown` resolves.
-pub async fn serve(config: Config, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+#[cfg(feature = "mock")]
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    use tower::Layer;
+    use tracing::info;
+
+    use crate::{gate::GateLayer, mock::Mock, server, switch::Switch};
+
     let engine = teal_engine::Engine::open(config.mock.engine).map_err(io::Error::other)?;
-    let runtime = runtime(config.threads)?;
+    // SQL is run and results are encoded here, away from the network's threads.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.threads)
+        .thread_name("engine")
+        .enable_all()
+        .build()?;
     let backend = Mock::new(config.mock.service, engine, runtime.handle().clone()).service();
     info!("Server started on {}", listener.local_addr()?);
     let served = match config.gate {
@@ -31,11 +44,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: impl Future<
     served
 }
 
-/// Where SQL is run and results are encoded, away from the network's threads.
-fn runtime(threads: usize) -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("engine")
-        .enable_all()
-        .build()
+/// There is nothing to serve: a build without the built-in engine needs one to forward to.
+#[cfg(not(feature = "mock"))]
+pub async fn serve(_: Config, _: TcpListener, _: impl Future<Output = ()>) -> io::Result<()> {
+    Err(io::Error::other("this build has no engine of its own, and forwarding to one is not built yet"))
 }

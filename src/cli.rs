@@ -1,6 +1,8 @@
 //! The command line and the environment, as the user gave them.
 
-use std::{error::Error as _, ffi::OsString, net::SocketAddr, net::ToSocketAddrs, path::PathBuf, time::Duration};
+use std::{
+    error::Error as _, ffi::OsString, net::SocketAddr, net::ToSocketAddrs, path::PathBuf, time::Duration,
+};
 
 use clap::{
     ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
@@ -96,7 +98,13 @@ pub struct Mock {
     #[arg(long, env = "TEAL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// What a query gets for a table that isn't in the catalog: an error, or made-up rows
-    #[arg(long, env = "TEAL_UNKNOWN_TABLES", value_name = "HOW", default_value = "error", ignore_case = true)]
+    #[arg(
+        long,
+        env = "TEAL_UNKNOWN_TABLES",
+        value_name = "HOW",
+        default_value = "error",
+        ignore_case = true
+    )]
     pub unknown_tables: UnknownTablesKind,
     /// Which session ids are good: those given out here, or any (those of a twin engine too)
     #[arg(long, env = "TEAL_SESSIONS", value_name = "WHICH", default_value = "known", ignore_case = true)]
@@ -197,12 +205,15 @@ fn explain(error: &clap::Error) -> Stop {
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
-    let flag = context(ContextKind::InvalidArg).map(|arg| arg.split(' ').next().unwrap_or_default().to_owned());
+    let flag =
+        context(ContextKind::InvalidArg).map(|arg| arg.split(' ').next().unwrap_or_default().to_owned());
     let value = context(ContextKind::InvalidValue).unwrap_or_default();
     let expected = match error.kind() {
         ErrorKind::ValueValidation => error.source().map(ToString::to_string),
         ErrorKind::InvalidValue if value.is_empty() => Some("expected a value".to_owned()),
-        ErrorKind::InvalidValue => context(ContextKind::ValidValue).map(|valid| format!("expected one of {valid}")),
+        ErrorKind::InvalidValue => {
+            context(ContextKind::ValidValue).map(|valid| format!("expected one of {valid}"))
+        }
         _ => None,
     };
     Stop::Refuse(match (flag, expected) {

@@ -51,9 +51,9 @@ pub struct MockConfig {
 
 /// A setting that cannot be served by.
 #[derive(Debug, thiserror::Error)]
-#[error("{flag} (or {}): '{value}': {expected}", environment(flag))]
+#[error("--{flag} (or {}): '{value}': {expected}", environment(flag))]
 pub struct BadSetting {
-    /// The flag.
+    /// The flag, without its dashes.
     pub flag: &'static str,
     /// What the user gave.
     pub value: String,
@@ -95,7 +95,7 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     if serve.gate == OnOff::Off {
         let Some(flag) = SWITCHING.iter().find(|flag| serve.given.contains(flag)) else { return Ok(None) };
         let expected = format!("expected on, because --{flag} (or {}) is set", environment(flag));
-        return Err(BadSetting { flag: "--gate", value: "off".to_owned(), expected });
+        return Err(BadSetting { flag: "gate", value: "off".to_owned(), expected });
     }
     let mut protocol = Protocol::default();
     if let Some(file) = &serve.descriptor_set {
@@ -128,7 +128,7 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
 }
 
 fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {
-    let bad = |expected| BadSetting { flag: "--descriptor-set", value: file.display().to_string(), expected };
+    let bad = |expected| BadSetting { flag: "descriptor-set", value: file.display().to_string(), expected };
     let descriptors = fs::read(file).map_err(|error| bad(format!("expected a readable file ({error})")))?;
     protocol.extend(&descriptors).map_err(|error| bad(error.to_string()))
 }
@@ -144,7 +144,7 @@ fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
 
     if let Some(data) = &serve.mock.data {
         fs::read_dir(data).map_err(|error| BadSetting {
-            flag: "--data",
+            flag: "data",
             value: data.display().to_string(),
             expected: format!("expected a readable directory ({error})"),
         })?;

@@ -1,7 +1,6 @@
 //! `teal` stands between blue and green: a transparent gRPC proxy that adds the semantics of a
 //! blue-green switch to an engine, and an engine of its own to stand behind it.
 
-#[cfg(feature = "mock")]
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -1,10 +1,6 @@
 //! `teal`: parse, start logging, bind, serve until told to end.
 
-use std::{
-    env, io,
-    io::Write as _,
-    process::ExitCode,
-};
+use std::{env, io, io::Write as _, process::ExitCode};
 
 use teal::{
     app,
@@ -52,7 +48,10 @@ async fn run(config: Config) -> io::Result<()> {
     let listen = config.listen.0.as_slice();
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         let listen = listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        io::Error::new(error.kind(), format!("--listen (or TEAL_LISTEN): '{listen}': expected a free address ({error})"))
+        io::Error::new(
+            error.kind(),
+            format!("--listen (or TEAL_LISTEN): '{listen}': expected a free address ({error})"),
+        )
     })?;
     app::serve(config, listener, async move {
         let name = tokio::select! {

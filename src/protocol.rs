@@ -143,7 +143,11 @@ impl Protocol {
         let message = |name: &str| messages.get(name.trim_start_matches('.')).copied();
         for file in &set.file {
             for service in &file.service {
-                for method in service.method.iter().filter(|method| !method.client_streaming() && !method.server_streaming()) {
+                for method in service
+                    .method
+                    .iter()
+                    .filter(|method| !method.client_streaming() && !method.server_streaming())
+                {
                     let path = format!("/{}/{}", qualified(file.package(), service.name()), method.name());
                     let (input, output) = (message(method.input_type()), message(method.output_type()));
                     if self.methods.contains_key(&path) {

@@ -10,7 +10,8 @@ use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    runtime, sync::mpsc,
+    runtime,
+    sync::mpsc,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -41,7 +42,10 @@ pub async fn serve<M, S, B>(
 ) -> io::Result<()>
 where
     M: Fn(SocketAddr) -> S + Clone + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
@@ -77,7 +81,8 @@ where
     drop(listener);
     end.cancel();
     drop(dealt);
-    let joined = tokio::task::spawn_blocking(|| workers.into_iter().try_for_each(thread::JoinHandle::join)).await?;
+    let joined =
+        tokio::task::spawn_blocking(|| workers.into_iter().try_for_each(thread::JoinHandle::join)).await?;
     joined.map_err(|_| io::Error::other("a network thread panicked"))
 }
 
@@ -88,7 +93,10 @@ async fn work<M, S, B>(
     end: CancellationToken,
 ) where
     M: Fn(SocketAddr) -> S,
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
@@ -107,7 +115,10 @@ async fn work<M, S, B>(
 
 async fn connection<S, B>(stream: TcpStream, peer: SocketAddr, service: S, end: CancellationToken)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {

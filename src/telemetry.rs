@@ -5,11 +5,7 @@ use std::{fmt, io};
 use chrono::Local;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
-    fmt::{
-        FmtContext, FormatEvent, FormatFields,
-        format::Writer,
-        time::ChronoLocal,
-    },
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer, time::ChronoLocal},
     registry::LookupSpan,
 };
 
@@ -38,7 +34,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let now = Local::now().format("%Y-%m-%d %H:%M:%S");
         write!(writer, "{now} - {} - ", event.metadata().level())?;
         context.field_format().format_fields(writer.by_ref(), event)?;

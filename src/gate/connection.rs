@@ -6,9 +6,9 @@ use tracing::info;
 
 use crate::switch::Notice;
 
-/// A client's connection: put into the extensions of its requests, in an `Arc`.
+/// A client's connection.
 #[derive(Debug, Default)]
-pub struct Connection {
+pub(super) struct Connection {
     /// The last announcement that it was told of; 0 is none.
     told: AtomicU64,
 }

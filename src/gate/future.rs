@@ -15,7 +15,8 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::{
-    Connection, Shared,
+    Shared,
+    connection::Connection,
     header::{self, NEW_STRATEGY},
     inflate::Coding,
     reject,
@@ -35,6 +36,7 @@ pin_project! {
         B: Body,
     {
         shared: Arc<Shared>,
+        connection: Arc<Connection>,
         #[pin]
         phase: Phase<S, S::Future, B>,
     }
@@ -62,7 +64,6 @@ struct Arriving<S, B: Body> {
 struct Call {
     pass: Pass,
     method: Arc<Method>,
-    connection: Option<Arc<Connection>>,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -70,14 +71,19 @@ where
     S: Service<Request<RequestBody<B>>>,
     B: Body<Data = Bytes> + Unpin,
 {
-    pub(super) fn new(mut inner: S, shared: Arc<Shared>, request: Request<RequestBody<B>>) -> Self {
+    pub(super) fn new(
+        mut inner: S,
+        shared: Arc<Shared>,
+        connection: Arc<Connection>,
+        request: Request<RequestBody<B>>,
+    ) -> Self {
         let phase = if header::is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
             Phase::Arriving { arriving: Some(Arriving { inner, request, method }) }
         } else {
             Phase::Foreign { future: inner.call(request) }
         };
-        Self { shared, phase }
+        Self { shared, connection, phase }
     }
 }
 
@@ -123,14 +129,15 @@ where
                 PhaseProj::Inside { future, call } => {
                     let response = ready!(future.poll(cx)?);
                     let call = call.take().expect("polled after completion");
-                    return Poll::Ready(Ok(call.answer(this.shared, response)));
+                    return Poll::Ready(Ok(call.answer(this.shared, this.connection, response)));
                 }
                 PhaseProj::Arriving { arriving } => {
                     let judged = {
                         let arriving = arriving.as_mut().expect("polled after completion");
                         ready!(arriving.poll_judged(this.shared, cx))
                     };
-                    let Arriving { mut inner, request, method } = arriving.take().expect("it was judged just now");
+                    let Arriving { mut inner, request, method } =
+                        arriving.take().expect("it was judged just now");
                     match judged {
                         Err(refused) => {
                             let received = header::received(request.headers());
@@ -138,8 +145,7 @@ where
                             return Poll::Ready(Ok(response.map(ResponseBody::own)));
                         }
                         Ok(pass) => {
-                            let connection = request.extensions().get::<Arc<Connection>>().cloned();
-                            let call = Some(Call { pass, method, connection });
+                            let call = Some(Call { pass, method });
                             Phase::Inside { future: inner.call(request), call }
                         }
                     }
@@ -152,17 +158,20 @@ where
 
 impl Call {
     /// Gives the answer the notice that is due as its head passes.
-    fn answer<B: Body<Data = Bytes>>(self, shared: &Shared, response: Response<B>) -> Response<ResponseBody<B>> {
-        let Self { pass, method, connection } = self;
+    fn answer<B: Body<Data = Bytes>>(
+        self,
+        shared: &Shared,
+        connection: &Connection,
+        response: Response<B>,
+    ) -> Response<ResponseBody<B>> {
+        let Self { pass, method } = self;
         let (mut head, body) = response.into_parts();
         let is_trailers_only = body.is_end_stream();
         let is_refusal = is_trailers_only && !header::is_success(&head.headers);
         let notice = pass.notice().filter(|_| !is_refusal);
         if let Some(notice) = notice {
             head.headers.insert(NEW_STRATEGY, HeaderValue::from_static(notice.strategy.as_str()));
-            if let Some(connection) = &connection {
-                connection.tell(notice);
-            }
+            connection.tell(notice);
         }
         if is_trailers_only {
             pass.answered(!is_refusal);

@@ -57,9 +57,9 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 /// Whether the messages are protobuf in gRPC's own framing, the only ones to be read or written.
 pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    content_type.and_then(|value| value.split(|byte| *byte == b';').next()).is_some_and(|media| {
-        matches!(media.trim_ascii(), b"application/grpc" | b"application/grpc+proto")
-    })
+    content_type
+        .and_then(|value| value.split(|byte| *byte == b';').next())
+        .is_some_and(|media| matches!(media.trim_ascii(), b"application/grpc" | b"application/grpc+proto"))
 }
 
 /// Whether trailers, or the headers of a Trailers-Only response, tell of success.

@@ -25,9 +25,8 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
 
-pub use self::{
-    connection::Connection, future::ResponseFuture, reject::Mismatch, request::RequestBody, response::ResponseBody,
-};
+use self::connection::Connection;
+pub use self::{future::ResponseFuture, reject::Mismatch, request::RequestBody, response::ResponseBody};
 use crate::{protocol::Protocol, switch::Switch};
 
 /// Puts a [`Gate`] before a service.
@@ -77,16 +76,18 @@ impl GateLayer {
 impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
 
+    /// A gate for one client's connection: each is told of an announcement once in the log.
     fn layer(&self, inner: S) -> Gate<S> {
-        Gate { inner, shared: self.shared.clone() }
+        Gate { inner, shared: self.shared.clone(), connection: Arc::default() }
     }
 }
 
-/// The service behind the gate, with the gate.
+/// The service behind the gate, with the gate. A clone is for the same connection.
 #[derive(Clone, Debug)]
 pub struct Gate<S> {
     inner: S,
     shared: Arc<Shared>,
+    connection: Arc<Connection>,
 }
 
 impl<S, B, ResBody> Service<Request<B>> for Gate<S>
@@ -107,6 +108,7 @@ where
         // The clone that was made ready goes with the request.
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
-        ResponseFuture::new(inner, self.shared.clone(), request.map(RequestBody::new))
+        let connection = self.connection.clone();
+        ResponseFuture::new(inner, self.shared.clone(), connection, request.map(RequestBody::new))
     }
 }

@@ -33,7 +33,8 @@ pub(super) fn response(
     let body = match mismatch {
         Mismatch::Both | Mismatch::Grpc => None,
         Mismatch::Http => {
-            let received = received.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("no longer served");
+            let received =
+                received.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("no longer served");
             Some(format!("status: 456: the strategy is {received}, expected {expected}\n").into())
         }
     };

@@ -70,10 +70,13 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
         let mut chunks = self.chunks();
         let bytes = match (chunks.next(), chunks.next()) {
             (Some(only), None) => only.clone(),
-            _ => self.chunks().fold(BytesMut::new(), |mut all, chunk| {
-                all.extend_from_slice(chunk);
-                all
-            }).freeze(),
+            _ => self
+                .chunks()
+                .fold(BytesMut::new(), |mut all, chunk| {
+                    all.extend_from_slice(chunk);
+                    all
+                })
+                .freeze(),
         };
         let prefix = Prefix::read(&bytes)?;
         let message = &bytes[PREFIX_LEN..];
@@ -102,7 +105,8 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         let this = self.project();
         match this.held.pop_front() {
             Some(frame) => {
-                *this.held_len -= frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Buf::remaining) as u64;
+                *this.held_len -=
+                    frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Buf::remaining) as u64;
                 Poll::Ready(Some(frame))
             }
             None => this.inner.poll_frame(cx),

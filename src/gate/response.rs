@@ -20,6 +20,9 @@ use crate::{
 
 /// How long a message that is inflated to be appended to may be, before and after.
 const INFLATED: usize = 16 * 1024 * 1024;
+/// A message no longer than this is appended to when it is whole, so that one that is cut short passes
+/// as it is.
+const SMALL: usize = 16 * 1024;
 
 pin_project! {
     /// What the client gets.
@@ -166,11 +169,11 @@ impl Hold {
         let limit = match prefix.flag {
             1 if self.notice.is_some() && self.coding.is_some() => INFLATED,
             _ if self.query_id.is_some() => HELD,
-            _ => return PREFIX_LEN,
+            _ => SMALL,
         };
         match PREFIX_LEN + prefix.len as usize {
             whole if whole <= limit => whole,
-            // It will never be whole: of a long begin what fits is read, the rest isn't waited for.
+            // Of a long answer to a begin what fits is read, the rest isn't waited for.
             _ if limit == HELD => HELD,
             _ => PREFIX_LEN,
         }

@@ -1,0 +1,131 @@
+use prost_types::{
+    FieldDescriptorProto, FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto,
+    field_descriptor_proto::Label,
+};
+
+use super::*;
+
+fn role(method: &str) -> Role {
+    Protocol::default().method(&format!("/QueryEngineService/{method}")).role
+}
+
+#[test]
+fn each_named_method_is_in_the_descriptors() {
+    for name in BEGINS {
+        assert!(
+            matches!(role(name), Role::Begin(field) if field.is_some() == (name != "identifyPlanner")),
+            "{name}"
+        );
+    }
+    for name in CONTINUES {
+        assert!(matches!(role(name), Role::Continue(_)), "{name}");
+    }
+    for name in ENDS {
+        assert!(matches!(role(name), Role::End(3)), "{name}");
+    }
+    assert_eq!(role("authenticate"), Role::LogIn);
+    assert_eq!(role("prepareStatementV2"), Role::Begin(Some(2)));
+    assert_eq!(role("createDataFrame"), Role::Begin(Some(1)));
+    assert_eq!(role("limitOnDataFrame"), Role::Continue(1));
+    assert_eq!(role("getNextRemoteCachedChunk"), Role::Continue(1));
+}
+
+#[test]
+fn what_is_left_is_neutral_and_what_is_unknown_begins() {
+    for name in [
+        "getSchemaNames",
+        "syncSchemas",
+        "setProps",
+        "dryRun",
+        "analyzeQuery",
+        "healthCheck",
+        "dropUserContext",
+    ] {
+        assert_eq!(role(name), Role::Neutral, "{name}");
+    }
+    let protocol = Protocol::default();
+    for path in [
+        "/ClusterService/status",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.reflection.v1alpha.ServerReflection/X",
+    ] {
+        assert_eq!(protocol.method(path).role, Role::Neutral, "{path}");
+    }
+    for path in ["/QueryEngineService/new", "/other.Service/clear", "", "/"] {
+        assert_eq!(protocol.method(path).role, Role::Begin(None), "{path}");
+    }
+}
+
+#[test]
+fn the_notice_has_the_number_of_each_message() {
+    let protocol = Protocol::default();
+    for (method, number) in [
+        ("authenticate", Some(2)),
+        ("prepareStatement", Some(4)),
+        ("executeStatement", Some(2)),
+        ("getResultMetadata", Some(3)),
+        ("getNextResultRow", Some(3)),
+        ("getNextResultBatch", Some(4)),
+        ("getNextResultBatchV2", Some(3)),
+        ("explainAnalyze", Some(6)),
+        ("status", Some(5)),
+        ("clearOrCancelQuery", Some(2)),
+        ("dryRun", Some(2)),
+        ("healthCheck", None),
+        ("createDataFrame", None),
+    ] {
+        let method_ = protocol.method(&format!("/QueryEngineService/{method}"));
+        let expected = number.map(|number| string_field(number, "green"));
+        assert_eq!(method_.notice(Strategy::Green), expected.as_ref(), "{method}");
+    }
+}
+
+/// `package shop; service Till { rpc Pay(Sum) returns (Receipt); }` and a streaming twin.
+fn shop(notice: FieldDescriptorProto) -> Vec<u8> {
+    let pay = |name: &str, streams| MethodDescriptorProto {
+        name: Some(name.into()),
+        input_type: Some(".shop.Sum".into()),
+        output_type: Some(".shop.Receipt".into()),
+        server_streaming: Some(streams),
+        ..MethodDescriptorProto::default()
+    };
+    let message =
+        |name: &str, field| DescriptorProto { name: Some(name.into()), field, ..DescriptorProto::default() };
+    let file = FileDescriptorProto {
+        package: Some("shop".into()),
+        message_type: vec![message("Sum", vec![]), message("Receipt", vec![notice])],
+        service: vec![ServiceDescriptorProto {
+            name: Some("Till".into()),
+            method: vec![pay("Pay", false), pay("Watch", true)],
+            ..ServiceDescriptorProto::default()
+        }],
+        ..FileDescriptorProto::default()
+    };
+    FileDescriptorSet { file: vec![file] }.encode_to_vec()
+}
+
+fn notice_field(r#type: Type, label: Label) -> FieldDescriptorProto {
+    FieldDescriptorProto {
+        name: Some("new_strategy".into()),
+        number: Some(77),
+        r#type: Some(r#type.into()),
+        label: Some(label.into()),
+        ..FieldDescriptorProto::default()
+    }
+}
+
+#[test]
+fn other_services_with_the_field_are_told_too() {
+    let mut protocol = Protocol::default();
+    protocol.extend(&shop(notice_field(Type::String, Label::Optional))).unwrap();
+    let pay = protocol.method("/shop.Till/Pay");
+    assert_eq!(pay.role, Role::Begin(None));
+    assert_eq!(pay.notice(Strategy::Blue), Some(&string_field(77, "blue")));
+    assert_eq!(protocol.method("/shop.Till/Watch").notice(Strategy::Blue), None, "it streams");
+    for (r#type, label) in [(Type::Bytes, Label::Optional), (Type::String, Label::Repeated)] {
+        let mut protocol = Protocol::default();
+        protocol.extend(&shop(notice_field(r#type, label))).unwrap();
+        assert_eq!(protocol.method("/shop.Till/Pay").notice(Strategy::Blue), None);
+    }
+    assert!(protocol.extend(b"no descriptors").is_err());
+}

@@ -2,8 +2,9 @@
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
 mod heading;
+mod machine;
 mod pass;
-pub mod phase;
+mod phase;
 mod queries;
 mod rules;
 mod timer;
@@ -11,23 +12,22 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic};
 
 use tokio::{sync::Notify, time::Instant};
 
+use self::{
+    heading::Heading,
+    machine::Machine,
+    phase::Does,
+    queries::{Queries, Query},
+    timer::Event,
+};
 pub use self::{
-    timer::Timer,
     pass::{Notice, Pass},
     phase::{Phase, Refused, Transition, Unfit},
     rules::{Cutover, Rules},
-};
-use self::{
-    heading::Heading,
-    phase::{Does, Machine},
-    queries::{Queries, Query},
-    timer::Event,
+    timer::Timer,
 };
 use crate::strategy::Strategy;
 

@@ -95,7 +95,8 @@ async fn an_unseen_query_that_is_continued_with_success_is_on_record() {
 #[tokio::test(start_paused = true)]
 async fn two_requests_that_show_the_same_unseen_query_record_it_once() {
     let switch = switch(|_| {});
-    let (first, second) = (switch.call(Action::Continue("q"), BLUE), switch.call(Action::Continue("q"), BLUE));
+    let (first, second) =
+        (switch.call(Action::Continue("q"), BLUE), switch.call(Action::Continue("q"), BLUE));
     first.answered(true);
     second.answered(true);
     assert_eq!(switch.queries(Blue), 1);

@@ -81,10 +81,13 @@ async fn a_begin_in_progress_at_the_cutover_holds_the_drain() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_times_out_and_what_is_left_is_judged_by_its_header() {
-    let switch = draining(|_| {}, |switch| {
-        switch.begin("a", BLUE);
-        switch.begin("b", BLUE);
-    });
+    let switch = draining(
+        |_| {},
+        |switch| {
+            switch.begin("a", BLUE);
+            switch.begin("b", BLUE);
+        },
+    );
     let mut begin = switch.call(Action::Continue("a"), BLUE);
     pass(millis(299_999)).await;
     assert_eq!(switch.phase(), ("DRAINING", Green));

@@ -4,6 +4,8 @@ mod atomic {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
 }
 
+// Compiled once more, with loom's atomics.
+#[allow(clippy::duplicate_mod)]
 #[path = "../heading.rs"]
 mod heading;
 

@@ -105,7 +105,8 @@ impl World {
             Happens::End { which, with_success } => {
                 let Some(at) = Self::pick(&self.queries, which) else { return };
                 let (id, strategy) = self.queries[at].clone();
-                let pass = self.arrive(Action::End(&id), Header::Absent).expect("promise 1: no query is lost");
+                let pass =
+                    self.arrive(Action::End(&id), Header::Absent).expect("promise 1: no query is lost");
                 assert_eq!(pass.strategy(), strategy, "promise 3: one strategy from begin to end");
                 pass.answered(with_success);
                 if with_success {
@@ -144,7 +145,9 @@ impl World {
         assert!(now.epoch >= self.epoch, "promise 4: epochs in order");
         self.epoch = now.epoch;
         let mut expected = HashMap::new();
-        for strategy in self.queries.iter().map(|(_, strategy)| *strategy).chain(self.begins.iter().map(Pass::strategy)) {
+        for strategy in
+            self.queries.iter().map(|(_, strategy)| *strategy).chain(self.begins.iter().map(Pass::strategy))
+        {
             *expected.entry(strategy).or_insert(0) += 1;
         }
         for strategy in Strategy::ALL {

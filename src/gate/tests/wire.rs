@@ -1,0 +1,46 @@
+//! What hyper makes of the gate's responses, seen by a raw HTTP/2 client.
+
+use http_body_util::Full;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::server;
+
+/// A gated echo on a real socket, and a client of it.
+async fn connected(mismatch: Mismatch) -> h2::client::SendRequest<Bytes> {
+    let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
+    let layer = GateLayer::new(switch, Protocol::default(), mismatch);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let make = move |_| {
+        layer.layer(service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("in"))))))
+    };
+    tokio::spawn(server::serve(listener, 1, make, std::future::pending()));
+    let (client, connection) =
+        h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
+    tokio::spawn(connection);
+    client.ready().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_rejection_is_one_headers_frame_that_ends_the_stream() {
+    for (mismatch, status) in [(Mismatch::Both, 456), (Mismatch::Grpc, 200)] {
+        let mut client = connected(mismatch).await;
+        let head = request("getSchemaNames", Some("green"), Frames::default()).map(|_| ());
+        let (response, mut upload) = client.send_request(head, false).unwrap();
+        upload.send_data(framed(0, b"").into(), true).unwrap();
+        let response = response.await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        assert!(response.body().is_end_stream(), "HEADERS with END_STREAM");
+        let names: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
+        assert_eq!(names.len(), 5, "nothing is added to it: {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_during_an_upload_reaches_the_client() {
+    let mut client = connected(Mismatch::Both).await;
+    let head = request("prepareStatement", Some("green"), Frames::default()).map(|_| ());
+    let (response, _upload) = client.send_request(head, false).unwrap();
+    assert_eq!(response.await.unwrap().status().as_u16(), 456);
+}
