@@ -1,1 +1,135 @@
-//! The built-in engine.
+//! The built-in engine: the whole engine interface, answered here with the results of real SQL.
+//!
+//! It knows nothing of strategies and switches: those are the gate's, before it. Cheap calls are answered
+//! on the thread that reads them; SQL, the encoding of results and file work run on the engine's runtime.
+
+mod calls;
+mod catalogs;
+mod cluster;
+mod execution;
+mod held;
+mod ledger;
+mod produce;
+mod query;
+mod results;
+mod session;
+mod settings;
+mod status;
+mod workers;
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{runtime::Handle, time::Instant};
+use tonic::{
+    codec::CompressionEncoding,
+    codegen::{BoxFuture, StdError},
+};
+use tower::Service;
+
+use crate::pb::{
+    cluster_service_server::{self, ClusterServiceServer},
+    query_engine_service_server::QueryEngineServiceServer,
+};
+use calls::Calls;
+use cluster::Cluster;
+
+/// The largest request message, in bytes.
+const LARGEST_REQUEST: usize = 64 << 20;
+
+/// How the engine is to behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// After so long without a call a query or a session is forgotten; zero: never.
+    pub query_ttl: Duration,
+    /// Beyond this many queries the longest unused are forgotten.
+    pub max_queries: usize,
+    /// Whose session ids are good.
+    pub sessions: Sessions,
+    /// What clients are told as the address of the engine. Not empty.
+    pub engine_ip: String,
+}
+
+/// Whose session ids are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sessions {
+    /// Those that this engine gave out.
+    Known,
+    /// Any that is not empty: those of a twin engine too.
+    Any,
+}
+
+/// The built-in engine. A clone is the same engine.
+#[derive(Clone, Debug)]
+pub struct Mock {
+    calls: Arc<Calls>,
+    cluster: Cluster,
+}
+
+impl Mock {
+    /// The engine interface over `engine`. What is slow runs on `runtime`.
+    pub fn new(options: Options, engine: teal_engine::Engine, runtime: Handle) -> Self {
+        let every =
+            (options.query_ttl / 10).clamp(Duration::from_millis(20), Duration::from_secs(10));
+        let cluster = Cluster::new();
+        let calls = Arc::new(Calls::new(
+            options,
+            engine,
+            runtime.clone(),
+            cluster.clone(),
+        ));
+        let sweep = Arc::downgrade(&calls);
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let Some(calls) = sweep.upgrade() else { return };
+                calls.sweep(Instant::now());
+            }
+        });
+        Self { calls, cluster }
+    }
+
+    /// The service for one connection.
+    pub fn service(&self) -> MockService {
+        MockService {
+            engine: QueryEngineServiceServer::from_arc(Arc::clone(&self.calls))
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(LARGEST_REQUEST),
+            cluster: ClusterServiceServer::new(self.cluster.clone())
+                .accept_compressed(CompressionEncoding::Gzip),
+        }
+    }
+}
+
+/// Answers the calls of `QueryEngineService` and `ClusterService`, and UNIMPLEMENTED to all others.
+#[derive(Clone, Debug)]
+pub struct MockService {
+    engine: QueryEngineServiceServer<Calls>,
+    cluster: ClusterServiceServer<Cluster>,
+}
+
+impl<B> Service<http::Request<B>> for MockService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        match request.uri().path().split('/').nth(1) {
+            Some(cluster_service_server::SERVICE_NAME) => self.cluster.call(request),
+            _ => self.engine.call(request),
+        }
+    }
+}

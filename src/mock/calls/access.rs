@@ -1,0 +1,111 @@
+//! Who is let in: first the session is judged, then the query. A query that is held lets its callers in
+//! by itself, because in a switch they come with the session of another engine.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    super::{
+        query::{Query, Work},
+        session::Session,
+        status::{Fault, Refusal},
+    },
+    Caller, Calls,
+};
+
+impl Calls {
+    /// The session that a request names, or that its bearer token stands for.
+    pub(super) fn session(&self, id: &str, caller: &Caller) -> Result<Arc<Session>, Fault> {
+        let (session, gone) = self.register.find(id, caller.bearer, caller.now)?;
+        self.end_all(gone);
+        Ok(session)
+    }
+
+    /// The query that a request is about.
+    pub(super) fn query(
+        &self,
+        id: &str,
+        session: &str,
+        caller: &Caller,
+    ) -> Result<Arc<Query>, Fault> {
+        let known = self.session(session, caller);
+        let Some(query) = self.held_query(id, caller.now) else {
+            return Err(known
+                .err()
+                .unwrap_or_else(|| Refusal::UnknownQuery(id.to_owned()).into()));
+        };
+        Ok(query)
+    }
+
+    /// A query by its id alone. A call about it is a call of its session too.
+    pub(super) fn held_query(&self, id: &str, now: Instant) -> Option<Arc<Query>> {
+        let query = self.queries.get(&Uuid::try_parse(id).ok()?, now)?;
+        self.register.touch(&query.session.key, now);
+        Some(query)
+    }
+
+    /// Puts a new query of a session on record.
+    pub(super) fn begin(&self, session: Arc<Session>, work: Work) -> Result<Arc<Query>, Fault> {
+        let query = Query::new(session, work);
+        for forgotten in self
+            .queries
+            .insert(query.id, Arc::clone(&query), Instant::now())
+        {
+            forget(&forgotten);
+        }
+        if let Err(refusal) = query.session.adopt(query.id) {
+            self.queries.remove(&query.id);
+            return Err(refusal.into());
+        }
+        Ok(query)
+    }
+
+    /// Stops and forgets a query, if it is held.
+    pub(super) fn release(&self, id: &str) {
+        if let Some(query) = Uuid::try_parse(id)
+            .ok()
+            .and_then(|id| self.queries.remove(&id))
+        {
+            forget(&query);
+            tracing::info!("Cleared query {}", query.id);
+        }
+    }
+
+    /// Takes a session off the record, with all its queries.
+    pub(super) fn drop_session(&self, session: &Arc<Session>) {
+        if let Some(session) = self.register.remove(&session.key) {
+            self.end(&session);
+        }
+    }
+
+    /// Forgets what was not used for too long.
+    pub(crate) fn sweep(&self, now: Instant) {
+        for query in self.queries.expire(now) {
+            forget(&query);
+            tracing::debug!("Query {} expired", query.id);
+        }
+        self.end_all(self.register.expire(now));
+    }
+
+    pub(super) fn end_all(&self, sessions: Vec<Arc<Session>>) {
+        for session in sessions {
+            self.end(&session);
+        }
+    }
+
+    fn end(&self, session: &Session) {
+        for query in session.end() {
+            if let Some(query) = self.queries.remove(&query) {
+                query.close();
+            }
+        }
+        tracing::debug!("Session {} ended", session.key);
+    }
+}
+
+fn forget(query: &Query) {
+    query.session.disown(query.id);
+    query.close();
+}

@@ -1,0 +1,240 @@
+//! Sessions: who may call, and what belongs to them.
+
+use std::{
+    collections::{HashSet, hash_map::RandomState},
+    fmt,
+    hash::BuildHasher,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Sessions, catalogs::Outcome, ledger::Ledger, settings::Settings, status::Refusal};
+
+/// What stands for a session. Of a token only a hash is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// An id that authenticate gave out.
+    Issued(Uuid),
+    /// An id that another engine gave out.
+    Foreign(u64, u64),
+    /// A bearer token.
+    Bearer(u64, u64),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Issued(id) => id.fmt(f),
+            Self::Foreign(..) => f.write_str("of another engine"),
+            Self::Bearer(..) => f.write_str("of a bearer token"),
+        }
+    }
+}
+
+/// One session and what it owns.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// What stands for it.
+    pub(crate) key: Key,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ended: bool,
+    queries: HashSet<Uuid>,
+    settings: Settings,
+    catalogs: Option<Arc<Outcome>>,
+}
+
+impl Session {
+    fn new(key: Key) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Makes a query its own, unless it has ended meanwhile.
+    pub(crate) fn adopt(&self, query: Uuid) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        if state.ended {
+            return Err(Refusal::AccessDenied);
+        }
+        state.queries.insert(query);
+        Ok(())
+    }
+
+    /// Forgets a query.
+    pub(crate) fn disown(&self, query: Uuid) {
+        self.lock().queries.remove(&query);
+    }
+
+    /// Ends it. Its queries are the caller's to close.
+    pub(crate) fn end(&self) -> HashSet<Uuid> {
+        let mut state = self.lock();
+        state.ended = true;
+        std::mem::take(&mut state.queries)
+    }
+
+    /// Its settings.
+    pub(crate) fn settings(&self) -> Settings {
+        self.lock().settings.clone()
+    }
+
+    /// Replaces its settings.
+    pub(crate) fn set(&self, settings: Settings) {
+        self.lock().settings = settings;
+    }
+
+    /// What became of the catalogs that it last wanted added.
+    pub(crate) fn catalogs(&self) -> Option<Arc<Outcome>> {
+        self.lock().catalogs.clone()
+    }
+
+    /// Remembers what became of catalogs to add.
+    pub(crate) fn set_catalogs(&self, outcome: Outcome) {
+        self.lock().catalogs = Some(Arc::new(outcome));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everybody who may call.
+#[derive(Debug)]
+pub(crate) struct Register {
+    accepted: Sessions,
+    sessions: Ledger<Key, Arc<Session>>,
+    hashers: [RandomState; 2],
+}
+
+/// A session, and those that had to leave the record for it.
+pub(crate) type Found = (Arc<Session>, Vec<Arc<Session>>);
+
+impl Register {
+    /// An empty register.
+    pub(crate) fn new(accepted: Sessions, sessions: Ledger<Key, Arc<Session>>) -> Self {
+        Self {
+            accepted,
+            sessions,
+            hashers: [RandomState::new(), RandomState::new()],
+        }
+    }
+
+    /// The key of a bearer token.
+    pub(crate) fn bearer(&self, token: &[u8]) -> Key {
+        let [first, second] = &self.hashers;
+        Key::Bearer(first.hash_one(token), second.hash_one(token))
+    }
+
+    /// Opens a session for somebody who logged in.
+    pub(crate) fn open(&self, now: Instant) -> (Uuid, Vec<Arc<Session>>) {
+        let id = Uuid::new_v4();
+        let key = Key::Issued(id);
+        (id, self.sessions.insert(key, Session::new(key), now))
+    }
+
+    /// The session that an id or a bearer token stands for; its use.
+    pub(crate) fn find(
+        &self,
+        id: &str,
+        bearer: Option<Key>,
+        now: Instant,
+    ) -> Result<Found, Refusal> {
+        if let Ok(uuid) = Uuid::try_parse(id)
+            && let Some(session) = self.sessions.get(&Key::Issued(uuid), now)
+        {
+            return Ok((session, Vec::new()));
+        }
+        let foreign = || match self.accepted {
+            Sessions::Any if !id.is_empty() => {
+                let [first, second] = &self.hashers;
+                Some(Key::Foreign(first.hash_one(id), second.hash_one(id)))
+            }
+            _ => None,
+        };
+        let key = bearer.or_else(foreign).ok_or(Refusal::AccessDenied)?;
+        Ok(self.sessions.get_or_insert(&key, now, || Session::new(key)))
+    }
+
+    /// Counts as a call of a session, where it still exists.
+    pub(crate) fn touch(&self, key: &Key, now: Instant) {
+        self.sessions.get(key, now);
+    }
+
+    /// Takes a session off the record.
+    pub(crate) fn remove(&self, key: &Key) -> Option<Arc<Session>> {
+        self.sessions.remove(key)
+    }
+
+    /// Takes those off the record that made no call for too long.
+    pub(crate) fn expire(&self, now: Instant) -> Vec<Arc<Session>> {
+        self.sessions.expire(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn register(accepted: Sessions) -> Register {
+        Register::new(accepted, Ledger::new(TTL, 100))
+    }
+
+    #[test]
+    fn a_session_is_known_until_it_is_silent_for_too_long() {
+        let (register, start) = (register(Sessions::Known), Instant::now());
+        let (id, _) = register.open(start);
+        let id = id.to_string();
+        assert!(register.find(&id, None, start + TTL).is_ok());
+        assert!(register.find(&id, None, start + TTL * 2).is_ok());
+        assert_eq!(
+            register.find(&id, None, start + TTL * 4).unwrap_err(),
+            Refusal::AccessDenied
+        );
+        assert_eq!(register.expire(start + TTL * 4).len(), 1);
+    }
+
+    #[test]
+    fn a_bearer_token_stands_for_one_session() {
+        let (register, now) = (register(Sessions::Known), Instant::now());
+        let (alice, bob) = (register.bearer(b"alice"), register.bearer(b"bob"));
+        let session = |key| register.find("", Some(key), now).unwrap().0;
+        assert!(Arc::ptr_eq(&session(alice), &session(alice)));
+        assert!(!Arc::ptr_eq(&session(alice), &session(bob)));
+        assert!(register.find("unknown", Some(alice), now).is_ok());
+    }
+
+    #[test]
+    fn strangers_are_let_in_only_where_any_session_is_good() {
+        let now = Instant::now();
+        for id in ["", "nonsense", "5fbd2dd6-6b44-4f0c-a1f2-5a9bbd4e9d37"] {
+            assert_eq!(
+                register(Sessions::Known).find(id, None, now).unwrap_err(),
+                Refusal::AccessDenied
+            );
+            assert_eq!(
+                register(Sessions::Any).find(id, None, now).is_ok(),
+                !id.is_empty(),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_session_that_ended_adopts_nothing() {
+        let session = Session::new(Key::Issued(Uuid::new_v4()));
+        let query = Uuid::new_v4();
+        session.adopt(query).unwrap();
+        assert_eq!(session.end(), HashSet::from([query]));
+        assert_eq!(session.adopt(query), Err(Refusal::AccessDenied));
+    }
+}
