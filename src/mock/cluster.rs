@@ -34,9 +34,7 @@ enum State {
 impl State {
     fn at(self, now: Instant) -> Self {
         match self {
-            Self::Resuming(since) if now.saturating_duration_since(since) >= RESUMING => {
-                Self::Active
-            }
+            Self::Resuming(since) if now.saturating_duration_since(since) >= RESUMING => Self::Active,
             state => state,
         }
     }
@@ -53,9 +51,7 @@ impl State {
 impl Cluster {
     /// An active cluster.
     pub(crate) fn new() -> Self {
-        Self {
-            state: Arc::new(Mutex::new(State::Active)),
-        }
+        Self { state: Arc::new(Mutex::new(State::Active)) }
     }
 
     /// Refuses what would start work, unless the cluster is active.
@@ -94,20 +90,13 @@ impl ClusterService for Cluster {
     async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
         let status = self.resume_at(Instant::now());
         tracing::info!("Cluster is {status}");
-        Ok(Response::new(ResumeResponse {
-            status: status.to_owned(),
-        }))
+        Ok(Response::new(ResumeResponse { status: status.to_owned() }))
     }
 
-    async fn suspend(
-        &self,
-        _: Request<SuspendRequest>,
-    ) -> Result<Response<SuspendResponse>, Status> {
+    async fn suspend(&self, _: Request<SuspendRequest>) -> Result<Response<SuspendResponse>, Status> {
         let status = self.suspend_at(Instant::now());
         tracing::info!("Cluster is {status}");
-        Ok(Response::new(SuspendResponse {
-            status: status.to_owned(),
-        }))
+        Ok(Response::new(SuspendResponse { status: status.to_owned() }))
     }
 
     async fn status(
@@ -115,9 +104,7 @@ impl ClusterService for Cluster {
         _: Request<ClusterStatusRequest>,
     ) -> Result<Response<ClusterStatusResponse>, Status> {
         let status = self.change(Instant::now(), |state| state).name();
-        Ok(Response::new(ClusterStatusResponse {
-            status: status.to_owned(),
-        }))
+        Ok(Response::new(ClusterStatusResponse { status: status.to_owned() }))
     }
 }
 
@@ -144,13 +131,7 @@ mod tests {
         assert_eq!(cluster.resume_at(start), "active");
         cluster.suspend_at(start);
         cluster.resume_at(start);
-        assert_eq!(
-            cluster.suspend_at(start + Duration::from_secs(1)),
-            "suspended"
-        );
-        assert_eq!(
-            cluster.ready(start + Duration::from_secs(9)),
-            Err(Refusal::Suspended)
-        );
+        assert_eq!(cluster.suspend_at(start + Duration::from_secs(1)), "suspended");
+        assert_eq!(cluster.ready(start + Duration::from_secs(9)), Err(Refusal::Suspended));
     }
 }

@@ -88,28 +88,12 @@ impl Execution {
 
     /// The metadata. Waits a moment for the number of rows, where only the end of the result tells it.
     pub(crate) async fn metadata(&self) -> Result<Vec<u8>, Fault> {
-        let unsigned = self
-            .plan
-            .schema
-            .fields()
-            .iter()
-            .any(|field| *field.data_type() == DataType::UInt64);
+        let unsigned = self.plan.schema.fields().iter().any(|field| *field.data_type() == DataType::UInt64);
         let known = self.plan.exact_rows.is_some();
-        let patience = if known && !unsigned {
-            Duration::ZERO
-        } else {
-            COUNTING
-        };
+        let patience = if known && !unsigned { Duration::ZERO } else { COUNTING };
         let progress = self.held.settled(known, patience).await?;
-        let rows = self
-            .plan
-            .exact_rows
-            .or(progress.complete.then_some(progress.rows));
-        Ok(encode_metadata(
-            rows,
-            &self.plan.schema,
-            &self.layout().wires,
-        ))
+        let rows = self.plan.exact_rows.or(progress.complete.then_some(progress.rows));
+        Ok(encode_metadata(rows, &self.plan.schema, &self.layout().wires))
     }
 
     /// The next chunk; empty when there is no more.
@@ -136,10 +120,7 @@ impl Execution {
             return Ok(Vec::new());
         };
         let layout = self.layout();
-        let row = self
-            .workers
-            .run(async move { encode_row(&batch, 0, &layout) })
-            .await?;
+        let row = self.workers.run(async move { encode_row(&batch, 0, &layout) }).await?;
         self.held.advance_row()?;
         Ok(row)
     }
@@ -158,30 +139,18 @@ impl Execution {
         };
         let ended = self.held.ended();
         let until = ended.as_ref().map_or_else(Instant::now, |(_, at)| *at);
-        (
-            measured.or(ended.and_then(|(measured, _)| measured)),
-            until.saturating_duration_since(self.started),
-        )
+        (measured.or(ended.and_then(|(measured, _)| measured)), until.saturating_duration_since(self.started))
     }
 
     /// The next chunks, without taking them off the stream: a call that is dropped here loses nothing.
-    async fn encoded(
-        &self,
-        most: usize,
-        patience: Option<Duration>,
-    ) -> Result<Vec<Vec<u8>>, Fault> {
+    async fn encoded(&self, most: usize, patience: Option<Duration>) -> Result<Vec<Vec<u8>>, Fault> {
         let parts = self.held.peek(most, patience).await?;
         if parts.is_empty() {
             return Ok(Vec::new());
         }
         let layout = self.layout();
         self.workers
-            .run(async move {
-                parts
-                    .iter()
-                    .map(|batch| encode_chunk(batch, &layout))
-                    .collect()
-            })
+            .run(async move { parts.iter().map(|batch| encode_chunk(batch, &layout)).collect() })
             .await
     }
 

@@ -63,12 +63,7 @@ pub(crate) struct Progress {
 impl Held {
     /// Nothing yet. Parts have at most `most_rows` rows; `query` is named in errors.
     pub(crate) fn new(query: String, most_rows: usize) -> Self {
-        Self {
-            query,
-            state: Mutex::default(),
-            changed: Notify::new(),
-            most_rows: most_rows.max(1),
-        }
+        Self { query, state: Mutex::default(), changed: Notify::new(), most_rows: most_rows.max(1) }
     }
 
     /// Waits until there is room for another batch.
@@ -78,16 +73,10 @@ impl Held {
 
     /// Adds a batch that is not empty. `wide` tells which columns of unsigned numbers need more than 63 bits.
     pub(crate) fn push(&self, batch: &RecordBatch, wide: &[bool]) {
-        let bytes: usize = batch
-            .columns()
-            .iter()
-            .map(|array| array.to_data().get_slice_memory_size().unwrap_or(0))
-            .sum();
+        let bytes: usize =
+            batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
         let rows = batch.num_rows();
-        let parts = bytes
-            .div_ceil(LARGEST_PART)
-            .max(rows.div_ceil(self.most_rows))
-            .clamp(1, rows.max(1));
+        let parts = bytes.div_ceil(LARGEST_PART).max(rows.div_ceil(self.most_rows)).clamp(1, rows.max(1));
         let size = rows.div_ceil(parts);
         let mut state = self.lock();
         if state.closed {
@@ -111,11 +100,7 @@ impl Held {
     pub(crate) fn finish(&self, result: Result<(), Fault>, measured: Option<Measured>) {
         let mut state = self.lock();
         if state.end.is_none() {
-            state.end = Some(End {
-                result,
-                measured,
-                at: Instant::now(),
-            });
+            state.end = Some(End { result, measured, at: Instant::now() });
         }
         drop(state);
         self.changed.notify_waiters();
@@ -137,18 +122,10 @@ impl Held {
         most: usize,
         patience: Option<Duration>,
     ) -> Result<Vec<RecordBatch>, Fault> {
-        let next = self.until(|state| {
-            if state.closed {
-                Some(Err(self.closed()))
-            } else {
-                state.peek(most)
-            }
-        });
+        let next = self.until(|state| if state.closed { Some(Err(self.closed())) } else { state.peek(most) });
         match patience {
             None => next.await,
-            Some(patience) => tokio::time::timeout(patience, next)
-                .await
-                .unwrap_or(Ok(Vec::new())),
+            Some(patience) => tokio::time::timeout(patience, next).await.unwrap_or(Ok(Vec::new())),
         }
     }
 
@@ -200,19 +177,12 @@ impl Held {
         // Patience that ended is an answer too.
         let _ = tokio::time::timeout(patience, settled).await;
         let state = self.lock();
-        if state.closed {
-            Err(self.closed())
-        } else {
-            Ok(state.progress())
-        }
+        if state.closed { Err(self.closed()) } else { Ok(state.progress()) }
     }
 
     /// What the execution had measured when it ended, and when that was.
     pub(crate) fn ended(&self) -> Option<(Option<Measured>, Instant)> {
-        self.lock()
-            .end
-            .as_ref()
-            .map(|end| (end.measured.clone(), end.at))
+        self.lock().end.as_ref().map(|end| (end.measured.clone(), end.at))
     }
 
     /// Waits until `ready` yields something. Dropping the wait changes nothing.
@@ -245,12 +215,7 @@ impl State {
         if self.parts.is_empty() {
             return Some(self.end.as_ref()?.result.clone().map(|()| Vec::new()));
         }
-        Some(Ok(self
-            .parts
-            .iter()
-            .take(most)
-            .map(|(part, _)| part.clone())
-            .collect()))
+        Some(Ok(self.parts.iter().take(most).map(|(part, _)| part.clone()).collect()))
     }
 
     fn progress(&self) -> Progress {

@@ -28,11 +28,7 @@ struct Entry<V> {
 impl<K: Hash + Eq + Clone, V: Clone> Ledger<K, V> {
     /// An empty one. A `ttl` of zero means that nothing expires.
     pub(crate) fn new(ttl: Duration, most: usize) -> Self {
-        Self {
-            ttl,
-            most: most.max(1),
-            entries: Mutex::new(LinkedHashMap::new()),
-        }
+        Self { ttl, most: most.max(1), entries: Mutex::new(LinkedHashMap::new()) }
     }
 
     /// The value of a key, which counts as a use of it.
@@ -46,12 +42,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Ledger<K, V> {
     }
 
     /// The value of a key, made and entered where there is none. The second part are those that had to leave.
-    pub(crate) fn get_or_insert(
-        &self,
-        key: &K,
-        now: Instant,
-        make: impl FnOnce() -> V,
-    ) -> (V, Vec<V>) {
+    pub(crate) fn get_or_insert(&self, key: &K, now: Instant, make: impl FnOnce() -> V) -> (V, Vec<V>) {
         let mut entries = self.lock();
         if let Some(value) = self.used(&mut entries, key, now) {
             return (value, Vec::new());
@@ -70,10 +61,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Ledger<K, V> {
     pub(crate) fn expire(&self, now: Instant) -> Vec<V> {
         let mut entries = self.lock();
         let mut gone = Vec::new();
-        while entries
-            .front()
-            .is_some_and(|(_, entry)| self.expired(entry.used, now))
-        {
+        while entries.front().is_some_and(|(_, entry)| self.expired(entry.used, now)) {
             gone.extend(entries.pop_front().map(|(_, entry)| entry.value));
         }
         gone
@@ -94,13 +82,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Ledger<K, V> {
         Some(entry.value.clone())
     }
 
-    fn enter(
-        &self,
-        entries: &mut LinkedHashMap<K, Entry<V>>,
-        key: K,
-        value: V,
-        now: Instant,
-    ) -> Vec<V> {
+    fn enter(&self, entries: &mut LinkedHashMap<K, Entry<V>>, key: K, value: V, now: Instant) -> Vec<V> {
         let replaced = entries.insert(key, Entry { value, used: now });
         let mut gone: Vec<V> = replaced.into_iter().map(|entry| entry.value).collect();
         while entries.len() > self.most {

@@ -74,15 +74,9 @@ pub struct Mock {
 impl Mock {
     /// The engine interface over `engine`. What is slow runs on `runtime`.
     pub fn new(options: Options, engine: teal_engine::Engine, runtime: Handle) -> Self {
-        let every =
-            (options.query_ttl / 10).clamp(Duration::from_millis(20), Duration::from_secs(10));
+        let every = (options.query_ttl / 10).clamp(Duration::from_millis(20), Duration::from_secs(10));
         let cluster = Cluster::new();
-        let calls = Arc::new(Calls::new(
-            options,
-            engine,
-            runtime.clone(),
-            cluster.clone(),
-        ));
+        let calls = Arc::new(Calls::new(options, engine, runtime.clone(), cluster.clone()));
         let sweep = Arc::downgrade(&calls);
         runtime.spawn(async move {
             loop {

@@ -31,10 +31,7 @@ pub(crate) async fn produce(
     held: Arc<Held>,
     mut questions: mpsc::UnboundedReceiver<Question>,
 ) {
-    match AssertUnwindSafe(pull(source, &held, &mut questions))
-        .catch_unwind()
-        .await
-    {
+    match AssertUnwindSafe(pull(source, &held, &mut questions)).catch_unwind().await {
         Ok((result, measured)) => held.finish(result, Some(measured)),
         Err(_) => held.finish(Err(Fault::Bug("the query panicked")), None),
     }

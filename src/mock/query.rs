@@ -59,12 +59,7 @@ struct Run {
 impl Query {
     /// A query that doesn't run yet.
     pub(crate) fn new(session: Arc<Session>, work: Work) -> Arc<Self> {
-        Arc::new(Self {
-            id: Uuid::new_v4(),
-            session,
-            work,
-            run: Mutex::default(),
-        })
+        Arc::new(Self { id: Uuid::new_v4(), session, work, run: Mutex::default() })
     }
 
     /// Its run.

@@ -51,10 +51,7 @@ struct State {
 
 impl Session {
     fn new(key: Key) -> Arc<Self> {
-        Arc::new(Self {
-            key,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { key, state: Mutex::default() })
     }
 
     /// Makes a query its own, unless it has ended meanwhile.
@@ -118,11 +115,7 @@ pub(crate) type Found = (Arc<Session>, Vec<Arc<Session>>);
 impl Register {
     /// An empty register.
     pub(crate) fn new(accepted: Sessions, sessions: Ledger<Key, Arc<Session>>) -> Self {
-        Self {
-            accepted,
-            sessions,
-            hashers: [RandomState::new(), RandomState::new()],
-        }
+        Self { accepted, sessions, hashers: [RandomState::new(), RandomState::new()] }
     }
 
     /// The key of a bearer token.
@@ -139,12 +132,7 @@ impl Register {
     }
 
     /// The session that an id or a bearer token stands for; its use.
-    pub(crate) fn find(
-        &self,
-        id: &str,
-        bearer: Option<Key>,
-        now: Instant,
-    ) -> Result<Found, Refusal> {
+    pub(crate) fn find(&self, id: &str, bearer: Option<Key>, now: Instant) -> Result<Found, Refusal> {
         if let Ok(uuid) = Uuid::try_parse(id)
             && let Some(session) = self.sessions.get(&Key::Issued(uuid), now)
         {
@@ -196,10 +184,7 @@ mod tests {
         let id = id.to_string();
         assert!(register.find(&id, None, start + TTL).is_ok());
         assert!(register.find(&id, None, start + TTL * 2).is_ok());
-        assert_eq!(
-            register.find(&id, None, start + TTL * 4).unwrap_err(),
-            Refusal::AccessDenied
-        );
+        assert_eq!(register.find(&id, None, start + TTL * 4).unwrap_err(), Refusal::AccessDenied);
         assert_eq!(register.expire(start + TTL * 4).len(), 1);
     }
 
@@ -217,15 +202,8 @@ mod tests {
     fn strangers_are_let_in_only_where_any_session_is_good() {
         let now = Instant::now();
         for id in ["", "nonsense", "5fbd2dd6-6b44-4f0c-a1f2-5a9bbd4e9d37"] {
-            assert_eq!(
-                register(Sessions::Known).find(id, None, now).unwrap_err(),
-                Refusal::AccessDenied
-            );
-            assert_eq!(
-                register(Sessions::Any).find(id, None, now).is_ok(),
-                !id.is_empty(),
-                "{id}"
-            );
+            assert_eq!(register(Sessions::Known).find(id, None, now).unwrap_err(), Refusal::AccessDenied);
+            assert_eq!(register(Sessions::Any).find(id, None, now).is_ok(), !id.is_empty(), "{id}");
         }
     }
 

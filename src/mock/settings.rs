@@ -30,10 +30,7 @@ impl Settings {
     /// The scope of a request: what it leaves empty is filled from the settings.
     pub(crate) fn scope(&self, catalog: &str, schema: &str) -> Scope {
         let or = |given: &str, set: &str| if given.is_empty() { set } else { given }.to_owned();
-        Scope {
-            catalog: or(catalog, &self.scope.catalog),
-            schema: or(schema, &self.scope.schema),
-        }
+        Scope { catalog: or(catalog, &self.scope.catalog), schema: or(schema, &self.scope.schema) }
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
@@ -49,9 +46,7 @@ impl Settings {
                 })?);
             }
             _ => {
-                return Err(Fault::invalid(format!(
-                    "unknown setting '{name}': known are {KNOWN}"
-                )));
+                return Err(Fault::invalid(format!("unknown setting '{name}': known are {KNOWN}")));
             }
         }
         Ok(())
@@ -66,21 +61,13 @@ fn pairs(props: &str) -> Result<Vec<(String, String)>, Fault> {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         };
-        return Ok(object
-            .into_iter()
-            .map(|(name, value)| (name, text(value)))
-            .collect());
+        return Ok(object.into_iter().map(|(name, value)| (name, text(value))).collect());
     }
-    let parts = props
-        .split([';', ',', '\n'])
-        .map(str::trim)
-        .filter(|part| !part.is_empty());
+    let parts = props.split([';', ',', '\n']).map(str::trim).filter(|part| !part.is_empty());
     parts
         .map(|part| match part.split_once('=') {
             Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            None => Err(Fault::invalid(format!(
-                "setting '{part}': expected name=value; known are {KNOWN}"
-            ))),
+            None => Err(Fault::invalid(format!("setting '{part}': expected name=value; known are {KNOWN}"))),
         })
         .collect()
 }
@@ -91,19 +78,11 @@ mod tests {
 
     #[test]
     fn settings_come_as_pairs_or_json() {
-        let pairs = Settings::default()
-            .with("catalog=analytics; schema = reports\nbatch_rows=10")
-            .unwrap();
+        let pairs = Settings::default().with("catalog=analytics; schema = reports\nbatch_rows=10").unwrap();
         let json = r#"{"catalog": "analytics", "schema": "reports", "batch_rows": 10}"#;
         assert_eq!(pairs, Settings::default().with(json).unwrap());
         assert_eq!(pairs.batch_rows, Some(10));
-        assert_eq!(
-            pairs.scope("", "other"),
-            Scope {
-                catalog: "analytics".into(),
-                schema: "other".into()
-            }
-        );
+        assert_eq!(pairs.scope("", "other"), Scope { catalog: "analytics".into(), schema: "other".into() });
     }
 
     #[test]

@@ -120,42 +120,14 @@ mod tests {
     fn each_fault_has_its_code() {
         use teal_engine::Error;
         let cases: [(Fault, Code, &str); 9] = [
-            (
-                Refusal::InvalidCredentials.into(),
-                Code::Unauthenticated,
-                "Invalid credentials",
-            ),
-            (
-                Refusal::AccessDenied.into(),
-                Code::Internal,
-                "Access denied",
-            ),
-            (
-                Refusal::Suspended.into(),
-                Code::Unavailable,
-                "status: 503, cluster is suspended",
-            ),
-            (
-                Refusal::UnknownQuery("q".into()).into(),
-                Code::NotFound,
-                "query 'q' not found",
-            ),
+            (Refusal::InvalidCredentials.into(), Code::Unauthenticated, "Invalid credentials"),
+            (Refusal::AccessDenied.into(), Code::Internal, "Access denied"),
+            (Refusal::Suspended.into(), Code::Unavailable, "status: 503, cluster is suspended"),
+            (Refusal::UnknownQuery("q".into()).into(), Code::NotFound, "query 'q' not found"),
             (Fault::invalid("no"), Code::InvalidArgument, "no"),
-            (
-                Error::Invalid("syntax".into()).into(),
-                Code::InvalidArgument,
-                "syntax",
-            ),
-            (
-                Error::Forbidden("insert".into()).into(),
-                Code::PermissionDenied,
-                "insert",
-            ),
-            (
-                Error::Exhausted("memory".into()).into(),
-                Code::ResourceExhausted,
-                "memory",
-            ),
+            (Error::Invalid("syntax".into()).into(), Code::InvalidArgument, "syntax"),
+            (Error::Forbidden("insert".into()).into(), Code::PermissionDenied, "insert"),
+            (Error::Exhausted("memory".into()).into(), Code::ResourceExhausted, "memory"),
             (Fault::Bug("oops"), Code::Internal, "internal error: oops"),
         ];
         for (fault, code, message) in cases {

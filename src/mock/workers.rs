@@ -61,11 +61,7 @@ mod tests {
             let _held = held;
             std::future::pending::<Result<(), Fault>>().await
         });
-        assert!(
-            tokio::time::timeout(std::time::Duration::from_millis(10), wait)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(10), wait).await.is_err());
         assert!(dropped.await.is_err());
     }
 }

@@ -24,17 +24,10 @@ impl Calls {
     }
 
     /// The query that a request is about.
-    pub(super) fn query(
-        &self,
-        id: &str,
-        session: &str,
-        caller: &Caller,
-    ) -> Result<Arc<Query>, Fault> {
+    pub(super) fn query(&self, id: &str, session: &str, caller: &Caller) -> Result<Arc<Query>, Fault> {
         let known = self.session(session, caller);
         let Some(query) = self.held_query(id, caller.now) else {
-            return Err(known
-                .err()
-                .unwrap_or_else(|| Refusal::UnknownQuery(id.to_owned()).into()));
+            return Err(known.err().unwrap_or_else(|| Refusal::UnknownQuery(id.to_owned()).into()));
         };
         Ok(query)
     }
@@ -49,10 +42,7 @@ impl Calls {
     /// Puts a new query of a session on record.
     pub(super) fn begin(&self, session: Arc<Session>, work: Work) -> Result<Arc<Query>, Fault> {
         let query = Query::new(session, work);
-        for forgotten in self
-            .queries
-            .insert(query.id, Arc::clone(&query), Instant::now())
-        {
+        for forgotten in self.queries.insert(query.id, Arc::clone(&query), Instant::now()) {
             forget(&forgotten);
         }
         if let Err(refusal) = query.session.adopt(query.id) {
@@ -64,10 +54,7 @@ impl Calls {
 
     /// Stops and forgets a query, if it is held.
     pub(super) fn release(&self, id: &str) {
-        if let Some(query) = Uuid::try_parse(id)
-            .ok()
-            .and_then(|id| self.queries.remove(&id))
-        {
+        if let Some(query) = Uuid::try_parse(id).ok().and_then(|id| self.queries.remove(&id)) {
             forget(&query);
             tracing::info!("Cleared query {}", query.id);
         }

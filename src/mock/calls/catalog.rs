@@ -8,10 +8,10 @@ use super::{
 };
 use crate::pb::{
     AddCatalogsRequest, AddCatalogsResponse, CatalogResponse, GFieldInfo, GetAddCatalogsRequest,
-    GetAddCatalogsResponse, GetCatalogesRequest, GetCatalogesResponse, GetColumnsRequest,
-    GetColumnsResponse, GetColumnsV2Request, GetSchemaNamesRequest, GetSchemaNamesResponse,
-    GetSchemaNamesV2Request, GetTablesRequest, GetTablesResponse, GetTablesV2Request,
-    RefreshCatalogsRequest, RefreshCatalogsResponse, SyncSchemaRequest, SyncSchemaResponse,
+    GetAddCatalogsResponse, GetCatalogesRequest, GetCatalogesResponse, GetColumnsRequest, GetColumnsResponse,
+    GetColumnsV2Request, GetSchemaNamesRequest, GetSchemaNamesResponse, GetSchemaNamesV2Request,
+    GetTablesRequest, GetTablesResponse, GetTablesV2Request, RefreshCatalogsRequest, RefreshCatalogsResponse,
+    SyncSchemaRequest, SyncSchemaResponse,
 };
 
 impl Calls {
@@ -21,13 +21,9 @@ impl Calls {
         _: GetCatalogesRequest,
     ) -> Result<GetCatalogesResponse, Fault> {
         let catalogs = self.engine.catalogs().into_iter();
-        let responses = catalogs.map(|catalog| CatalogResponse {
-            name: catalog.name,
-            is_default: catalog.is_default,
-        });
-        Ok(GetCatalogesResponse {
-            catalog_responses: responses.collect(),
-        })
+        let responses =
+            catalogs.map(|catalog| CatalogResponse { name: catalog.name, is_default: catalog.is_default });
+        Ok(GetCatalogesResponse { catalog_responses: responses.collect() })
     }
 
     pub(super) async fn get_schema_names(
@@ -59,12 +55,7 @@ impl Calls {
         caller: Caller,
         request: GetTablesV2Request,
     ) -> Result<GetTablesResponse, Fault> {
-        self.tables(
-            &caller,
-            request.session_id,
-            &request.catalog,
-            &request.schema,
-        )
+        self.tables(&caller, request.session_id, &request.catalog, &request.schema)
     }
 
     pub(super) async fn get_columns(
@@ -72,13 +63,7 @@ impl Calls {
         caller: Caller,
         request: GetColumnsRequest,
     ) -> Result<GetColumnsResponse, Fault> {
-        self.columns(
-            &caller,
-            request.session_id,
-            ("", &request.schema),
-            request.table,
-        )
-        .await
+        self.columns(&caller, request.session_id, ("", &request.schema), request.table).await
     }
 
     pub(super) async fn get_columns_v2(
@@ -86,13 +71,7 @@ impl Calls {
         caller: Caller,
         request: GetColumnsV2Request,
     ) -> Result<GetColumnsResponse, Fault> {
-        self.columns(
-            &caller,
-            request.session_id,
-            (&request.catalog, &request.schema),
-            request.table,
-        )
-        .await
+        self.columns(&caller, request.session_id, (&request.catalog, &request.schema), request.table).await
     }
 
     pub(super) async fn add_catalogs(
@@ -104,14 +83,9 @@ impl Calls {
         let session = self.session(&request.session_id, &caller)?;
         let elements = catalogs::read(&request.json)?;
         let engine = self.engine.clone();
-        let outcome = self
-            .workers
-            .run(async move { Ok(catalogs::add(&engine, elements).await) })
-            .await?;
+        let outcome = self.workers.run(async move { Ok(catalogs::add(&engine, elements).await) }).await?;
         session.set_catalogs(outcome);
-        Ok(AddCatalogsResponse {
-            session_id: request.session_id,
-        })
+        Ok(AddCatalogsResponse { session_id: request.session_id })
     }
 
     pub(super) async fn get_add_catalogs_response(
@@ -124,11 +98,7 @@ impl Calls {
             Some(outcome) => (outcome.status(), outcome.failures.clone()),
             None => ("NONE", Vec::new()),
         };
-        Ok(GetAddCatalogsResponse {
-            status: status.to_owned(),
-            failures,
-            session_id: request.session_id,
-        })
+        Ok(GetAddCatalogsResponse { status: status.to_owned(), failures, session_id: request.session_id })
     }
 
     pub(super) async fn refresh_catalogs(
@@ -139,9 +109,7 @@ impl Calls {
         self.cluster.ready(caller.now)?;
         self.session(&request.session_id, &caller)?;
         self.refresh().await?;
-        Ok(RefreshCatalogsResponse {
-            session_id: request.session_id,
-        })
+        Ok(RefreshCatalogsResponse { session_id: request.session_id })
     }
 
     pub(super) async fn sync_schemas(
@@ -176,11 +144,7 @@ impl Calls {
         schema: &str,
     ) -> Result<GetTablesResponse, Fault> {
         let scope = self.scope(&session_id, caller, catalog, schema)?;
-        Ok(GetTablesResponse {
-            tables: self.engine.tables(&scope),
-            session_id,
-            new_strategy: None,
-        })
+        Ok(GetTablesResponse { tables: self.engine.tables(&scope), session_id, new_strategy: None })
     }
 
     async fn columns(
@@ -192,38 +156,20 @@ impl Calls {
     ) -> Result<GetColumnsResponse, Fault> {
         let scope = self.scope(&session_id, caller, catalog, schema)?;
         let engine = self.engine.clone();
-        let columns = self
-            .workers
-            .run(async move { Ok(engine.columns(&scope, &table).await?) })
-            .await?;
+        let columns = self.workers.run(async move { Ok(engine.columns(&scope, &table).await?) }).await?;
         let info = columns.fields().iter().map(|field| GFieldInfo {
             field_name: field.name().clone(),
             field_type: field_type(field.data_type()),
         });
-        Ok(GetColumnsResponse {
-            field_info: info.collect(),
-            session_id,
-            new_strategy: None,
-        })
+        Ok(GetColumnsResponse { field_info: info.collect(), session_id, new_strategy: None })
     }
 
-    fn scope(
-        &self,
-        session_id: &str,
-        caller: &Caller,
-        catalog: &str,
-        schema: &str,
-    ) -> Result<Scope, Fault> {
-        Ok(self
-            .session(session_id, caller)?
-            .settings()
-            .scope(catalog, schema))
+    fn scope(&self, session_id: &str, caller: &Caller, catalog: &str, schema: &str) -> Result<Scope, Fault> {
+        Ok(self.session(session_id, caller)?.settings().scope(catalog, schema))
     }
 
     async fn refresh(&self) -> Result<(), Fault> {
         let engine = self.engine.clone();
-        self.workers
-            .run(async move { Ok(engine.refresh().await?) })
-            .await
+        self.workers.run(async move { Ok(engine.refresh().await?) }).await
     }
 }

@@ -12,9 +12,8 @@ use super::{
 use crate::pb::{
     ExplainAnalyzeRequest, ExplainAnalyzeResponse, ExplainRequest, ExplainResponse,
     GetNextResultBatchRequest, GetNextResultBatchResponse, GetNextResultBatchV2Response,
-    GetNextResultRowRequest, GetNextResultRowResponse, GetResultMetadataRequest,
-    GetResultMetadataResponse, RemoteChunkRequest, RemoteChunkResponse, StatusRequest,
-    StatusResponse,
+    GetNextResultRowRequest, GetNextResultRowResponse, GetResultMetadataRequest, GetResultMetadataResponse,
+    RemoteChunkRequest, RemoteChunkResponse, StatusRequest, StatusResponse,
 };
 
 impl Calls {
@@ -23,15 +22,9 @@ impl Calls {
         caller: Caller,
         request: GetResultMetadataRequest,
     ) -> Result<GetResultMetadataResponse, Fault> {
-        let execution = self
-            .query(&request.query_id, &request.session_id, &caller)?
-            .execution()?;
+        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
         let result_meta_data = execution.metadata().await?;
-        Ok(GetResultMetadataResponse {
-            result_meta_data,
-            session_id: request.session_id,
-            new_strategy: None,
-        })
+        Ok(GetResultMetadataResponse { result_meta_data, session_id: request.session_id, new_strategy: None })
     }
 
     pub(super) async fn get_next_result_batch(
@@ -39,15 +32,9 @@ impl Calls {
         caller: Caller,
         request: GetNextResultBatchRequest,
     ) -> Result<GetNextResultBatchResponse, Fault> {
-        let execution = self
-            .query(&request.query_id, &request.session_id, &caller)?
-            .execution()?;
+        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
         let result_batch = execution.chunk().await?;
-        Ok(GetNextResultBatchResponse {
-            result_batch,
-            session_id: request.session_id,
-            new_strategy: None,
-        })
+        Ok(GetNextResultBatchResponse { result_batch, session_id: request.session_id, new_strategy: None })
     }
 
     pub(super) async fn get_next_result_batch_v2(
@@ -55,9 +42,7 @@ impl Calls {
         caller: Caller,
         request: GetNextResultBatchRequest,
     ) -> Result<GetNextResultBatchV2Response, Fault> {
-        let execution = self
-            .query(&request.query_id, &request.session_id, &caller)?
-            .execution()?;
+        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
         let (result_batches, end_of_stream) = execution.chunks().await?;
         Ok(GetNextResultBatchV2Response {
             result_batches,
@@ -72,13 +57,8 @@ impl Calls {
         caller: Caller,
         request: GetNextResultRowRequest,
     ) -> Result<GetNextResultRowResponse, Fault> {
-        let execution = self
-            .query(&request.query_id, &request.session_id, &caller)?
-            .execution()?;
-        Ok(GetNextResultRowResponse {
-            result_row: execution.row().await?,
-            new_strategy: None,
-        })
+        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
+        Ok(GetNextResultRowResponse { result_row: execution.row().await?, new_strategy: None })
     }
 
     /// Says in the answer what is wrong.
@@ -89,19 +69,12 @@ impl Calls {
     ) -> Result<RemoteChunkResponse, Fault> {
         let chunk = async {
             let query = self.held_query(&request.original_query_id, caller.now);
-            let query =
-                query.ok_or_else(|| Refusal::UnknownQuery(request.original_query_id.clone()))?;
+            let query = query.ok_or_else(|| Refusal::UnknownQuery(request.original_query_id.clone()))?;
             query.execution()?.chunk().await
         };
         Ok(match chunk.await {
-            Ok(chunk) => RemoteChunkResponse {
-                error: String::new(),
-                chunk,
-            },
-            Err(fault) => RemoteChunkResponse {
-                error: fault.to_string(),
-                chunk: Vec::new(),
-            },
+            Ok(chunk) => RemoteChunkResponse { error: String::new(), chunk },
+            Err(fault) => RemoteChunkResponse { error: fault.to_string(), chunk: Vec::new() },
         })
     }
 
@@ -111,10 +84,7 @@ impl Calls {
         request: StatusRequest,
     ) -> Result<StatusResponse, Fault> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
-        let progress = query
-            .running()
-            .map(|execution| execution.progress())
-            .unwrap_or_default();
+        let progress = query.running().map(|execution| execution.progress()).unwrap_or_default();
         Ok(StatusResponse {
             status: progress.finished,
             row_count: i64::try_from(progress.rows).unwrap_or(i64::MAX),
@@ -129,15 +99,8 @@ impl Calls {
         request: ExplainRequest,
     ) -> Result<ExplainResponse, Fault> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
-        let explain = self
-            .workers
-            .run(async move { Ok(statement(&query).await?.explain().await?) })
-            .await?;
-        Ok(ExplainResponse {
-            explain,
-            session_id: request.session_id,
-            new_strategy: None,
-        })
+        let explain = self.workers.run(async move { Ok(statement(&query).await?.explain().await?) }).await?;
+        Ok(ExplainResponse { explain, session_id: request.session_id, new_strategy: None })
     }
 
     pub(super) async fn explain_analyze(
@@ -145,9 +108,7 @@ impl Calls {
         caller: Caller,
         request: ExplainAnalyzeRequest,
     ) -> Result<ExplainAnalyzeResponse, Fault> {
-        let execution = self
-            .query(&request.query_id, &request.session_id, &caller)?
-            .execution()?;
+        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
         let (measured, total) = execution.measured().await;
         let progress = execution.progress();
         let millis = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;

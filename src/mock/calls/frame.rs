@@ -13,12 +13,10 @@ use super::{
     Caller, Calls,
 };
 use crate::pb::{
-    AggregateFunction, AggregateOnDataFrameRequest, AggregateOnDataFrameResponse,
-    CreateDataFrameRequest, CreateDataFrameResponse, ExecuteDataFrameRequest,
-    ExecuteDataFrameResponse, FilterOnDataFrameRequest, FilterOnDataFrameResponse,
-    LimitOnDataFrameRequest, LimitOnDataFrameResponse, OrderByOnDataFrameRequest,
-    OrderByOnDataFrameResponse, ProjectionOnDataFrameRequest, ProjectionOnDataFrameResponse,
-    SortDirection,
+    AggregateFunction, AggregateOnDataFrameRequest, AggregateOnDataFrameResponse, CreateDataFrameRequest,
+    CreateDataFrameResponse, ExecuteDataFrameRequest, ExecuteDataFrameResponse, FilterOnDataFrameRequest,
+    FilterOnDataFrameResponse, LimitOnDataFrameRequest, LimitOnDataFrameResponse, OrderByOnDataFrameRequest,
+    OrderByOnDataFrameResponse, ProjectionOnDataFrameRequest, ProjectionOnDataFrameResponse, SortDirection,
 };
 
 impl Calls {
@@ -32,19 +30,11 @@ impl Calls {
         let scope = session.settings().scope(&request.catalog, &request.schema);
         let engine = self.engine.clone();
         let number = request.dataframe_number;
-        let frame = self
-            .workers
-            .run(async move { create(&engine, &scope, &request).await })
-            .await?;
-        let steps = Mutex::new(Steps {
-            frame,
-            executed: false,
-        });
+        let frame = self.workers.run(async move { create(&engine, &scope, &request).await }).await?;
+        let steps = Mutex::new(Steps { frame, executed: false });
         let query = self.begin(session, Work::Frame(FrameWork { number, steps }))?;
         tracing::info!("Prepared query {}", query.id);
-        Ok(CreateDataFrameResponse {
-            query_id: query.id.to_string(),
-        })
+        Ok(CreateDataFrameResponse { query_id: query.id.to_string() })
     }
 
     pub(super) async fn projection_on_data_frame(
@@ -111,9 +101,8 @@ impl Calls {
         let query = self.frame(&request.query_id, &request.session_id, &caller)?;
         let limit = request.fetch_limit;
         let step = move |frame: &Frame| {
-            let rows = usize::try_from(limit).map_err(|_| {
-                Fault::invalid(format!("limit is {limit}: expected a number of at least 0"))
-            })?;
+            let rows = usize::try_from(limit)
+                .map_err(|_| Fault::invalid(format!("limit is {limit}: expected a number of at least 0")))?;
             Ok(frame.limit(rows)?)
         };
         self.step(query, request.dataframe_number, step).await?;
@@ -129,22 +118,14 @@ impl Calls {
         let work = frame_work(&query, request.dataframe_number)?;
         let mut steps = work.steps.lock().await;
         let frame = steps.frame.clone();
-        let statement = self
-            .workers
-            .run(async move { Ok(frame.statement()?) })
-            .await?;
+        let statement = self.workers.run(async move { Ok(frame.statement()?) }).await?;
         self.start(&query, statement, Vec::new()).await?;
         steps.executed = true;
         Ok(ExecuteDataFrameResponse {})
     }
 
     /// The query of a call that works on a DataFrame.
-    fn frame(
-        &self,
-        query_id: &str,
-        session_id: &str,
-        caller: &Caller,
-    ) -> Result<Arc<Query>, Fault> {
+    fn frame(&self, query_id: &str, session_id: &str, caller: &Caller) -> Result<Arc<Query>, Fault> {
         self.cluster.ready(caller.now)?;
         self.query(query_id, session_id, caller)
     }
@@ -176,9 +157,7 @@ async fn create(
 ) -> Result<Frame, Fault> {
     if request.create_from_parquet {
         if request.parquet_file_path.is_empty() {
-            return Err(Fault::invalid(
-                "parquetFilePath is empty: expected a file below the data directory",
-            ));
+            return Err(Fault::invalid("parquetFilePath is empty: expected a file below the data directory"));
         }
         return Ok(engine.parquet_frame(&request.parquet_file_path).await?);
     }
@@ -208,15 +187,11 @@ fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, Fault> {
 fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(String, i32)>, Fault> {
     let columns = frame.statement()?.schema();
     let position = |name: &str| {
-        let same = |field: &Arc<teal_engine::arrow::datatypes::Field>| {
-            field.name().eq_ignore_ascii_case(name)
-        };
+        let same =
+            |field: &Arc<teal_engine::arrow::datatypes::Field>| field.name().eq_ignore_ascii_case(name);
         columns.fields().iter().position(same).unwrap_or(usize::MAX)
     };
-    let mut entries: Vec<(String, i32)> = map
-        .iter()
-        .map(|(name, value)| (name.clone(), *value))
-        .collect();
+    let mut entries: Vec<(String, i32)> = map.iter().map(|(name, value)| (name.clone(), *value)).collect();
     entries.sort_by_cached_key(|(name, _)| (position(name), name.clone()));
     Ok(entries)
 }
@@ -236,8 +211,6 @@ fn aggregate(number: i32) -> Result<Aggregate, Fault> {
 fn descending(number: i32) -> Result<bool, Fault> {
     match SortDirection::try_from(number) {
         Ok(direction) => Ok(direction == SortDirection::Desc),
-        Err(_) => Err(Fault::invalid(format!(
-            "sort direction {number}: expected ASC or DESC"
-        ))),
+        Err(_) => Err(Fault::invalid(format!("sort direction {number}: expected ASC or DESC"))),
     }
 }

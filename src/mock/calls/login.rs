@@ -23,10 +23,7 @@ impl Calls {
         }
         let (id, gone) = self.register.open(caller.now);
         self.end_all(gone);
-        tracing::info!(
-            "Authenticated user '{}', session {id}",
-            request.user.escape_debug()
-        );
+        tracing::info!("Authenticated user '{}', session {id}", request.user.escape_debug());
         Ok(AuthenticateResponse {
             session_id: id.to_string(),
             new_strategy: None,

@@ -51,10 +51,7 @@ impl Calls {
             engine_ip: options.engine_ip,
             workers: Workers::new(runtime),
             cluster,
-            register: Register::new(
-                options.sessions,
-                Ledger::new(options.query_ttl, MOST_SESSIONS),
-            ),
+            register: Register::new(options.sessions, Ledger::new(options.query_ttl, MOST_SESSIONS)),
             queries: Ledger::new(options.query_ttl, options.max_queries),
         }
     }
@@ -69,13 +66,8 @@ struct Caller {
 
 impl Caller {
     fn new(metadata: &MetadataMap, register: &Register) -> Self {
-        let token = metadata
-            .get("authorization")
-            .and_then(|value| bearer_token(value.as_bytes()));
-        Self {
-            bearer: token.map(|token| register.bearer(token)),
-            now: Instant::now(),
-        }
+        let token = metadata.get("authorization").and_then(|value| bearer_token(value.as_bytes()));
+        Self { bearer: token.map(|token| register.bearer(token)), now: Instant::now() }
     }
 }
 
@@ -165,11 +157,7 @@ mod tests {
             ("Basic abcdef", None),
             ("", None),
         ] {
-            assert_eq!(
-                bearer_token(value.as_bytes()),
-                token.map(str::as_bytes),
-                "{value}"
-            );
+            assert_eq!(bearer_token(value.as_bytes()), token.map(str::as_bytes), "{value}");
         }
     }
 }

@@ -16,11 +16,10 @@ use super::{
 };
 use crate::pb::{
     AnalyzeQueryRequest, AnalyzeQueryResponse, CancelQueryRequest, CancelQueryResponse,
-    ClearOrCancelQueryRequest, ClearOrCancelQueryResponse, ClearRequest, ClearResponse,
-    DryRunRequest, DryRunRequestV2, DryRunResponse, ExecuteStatementRequest,
-    ExecuteStatementResponse, ExecuteStatementV2Request, GetDynamicParamsRequest,
-    GetDynamicParamsResponse, ParameterValue, PrepareStatementRequest, PrepareStatementResponse,
-    PrepareStatementV2Request,
+    ClearOrCancelQueryRequest, ClearOrCancelQueryResponse, ClearRequest, ClearResponse, DryRunRequest,
+    DryRunRequestV2, DryRunResponse, ExecuteStatementRequest, ExecuteStatementResponse,
+    ExecuteStatementV2Request, GetDynamicParamsRequest, GetDynamicParamsResponse, ParameterValue,
+    PrepareStatementRequest, PrepareStatementResponse, PrepareStatementV2Request,
 };
 
 impl Calls {
@@ -29,13 +28,7 @@ impl Calls {
         caller: Caller,
         request: PrepareStatementRequest,
     ) -> Result<PrepareStatementResponse, Fault> {
-        self.prepare(
-            &caller,
-            request.session_id,
-            ("", &request.schema),
-            request.query_string,
-        )
-        .await
+        self.prepare(&caller, request.session_id, ("", &request.schema), request.query_string).await
     }
 
     pub(super) async fn prepare_statement_v2(
@@ -44,8 +37,7 @@ impl Calls {
         request: PrepareStatementV2Request,
     ) -> Result<PrepareStatementResponse, Fault> {
         let scope = (request.catalog.as_str(), request.schema.as_str());
-        self.prepare(&caller, request.session_id, scope, request.query_string)
-            .await
+        self.prepare(&caller, request.session_id, scope, request.query_string).await
     }
 
     pub(super) async fn execute_statement(
@@ -53,8 +45,7 @@ impl Calls {
         caller: Caller,
         request: ExecuteStatementRequest,
     ) -> Result<ExecuteStatementResponse, Fault> {
-        self.execute(&caller, request.session_id, &request.query_id, Vec::new())
-            .await
+        self.execute(&caller, request.session_id, &request.query_id, Vec::new()).await
     }
 
     pub(super) async fn execute_statement_v2(
@@ -62,13 +53,7 @@ impl Calls {
         caller: Caller,
         request: ExecuteStatementV2Request,
     ) -> Result<ExecuteStatementResponse, Fault> {
-        self.execute(
-            &caller,
-            request.session_id,
-            &request.query_id,
-            request.params,
-        )
-        .await
+        self.execute(&caller, request.session_id, &request.query_id, request.params).await
     }
 
     pub(super) async fn get_dynamic_params(
@@ -86,10 +71,7 @@ impl Calls {
             r#type: parameter_name(parameter.data_type.as_ref()),
             value: parameter.value.unwrap_or_default(),
         });
-        Ok(GetDynamicParamsResponse {
-            params: params.collect(),
-            session_id: request.session_id,
-        })
+        Ok(GetDynamicParamsResponse { params: params.collect(), session_id: request.session_id })
     }
 
     pub(super) async fn dry_run(
@@ -97,13 +79,7 @@ impl Calls {
         caller: Caller,
         request: DryRunRequest,
     ) -> Result<DryRunResponse, Fault> {
-        self.columns_of(
-            &caller,
-            &request.session_id,
-            ("", &request.schema),
-            request.query_string,
-        )
-        .await
+        self.columns_of(&caller, &request.session_id, ("", &request.schema), request.query_string).await
     }
 
     pub(super) async fn dry_run_v2(
@@ -112,8 +88,7 @@ impl Calls {
         request: DryRunRequestV2,
     ) -> Result<DryRunResponse, Fault> {
         let scope = (request.catalog.as_str(), request.schema.as_str());
-        self.columns_of(&caller, &request.session_id, scope, request.query_string)
-            .await
+        self.columns_of(&caller, &request.session_id, scope, request.query_string).await
     }
 
     pub(super) async fn analyze_query(
@@ -122,27 +97,13 @@ impl Calls {
         request: AnalyzeQueryRequest,
     ) -> Result<AnalyzeQueryResponse, Fault> {
         self.cluster.ready(caller.now)?;
-        self.plan(
-            Scope {
-                catalog: request.catalog,
-                schema: request.schema,
-            },
-            request.query,
-        )
-        .await?;
+        self.plan(Scope { catalog: request.catalog, schema: request.schema }, request.query).await?;
         Ok(AnalyzeQueryResponse {})
     }
 
-    pub(super) async fn clear(
-        &self,
-        caller: Caller,
-        request: ClearRequest,
-    ) -> Result<ClearResponse, Fault> {
+    pub(super) async fn clear(&self, caller: Caller, request: ClearRequest) -> Result<ClearResponse, Fault> {
         self.end_query(&caller, &request.session_id, &request.query_id);
-        Ok(ClearResponse {
-            session_id: request.session_id,
-            new_strategy: None,
-        })
+        Ok(ClearResponse { session_id: request.session_id, new_strategy: None })
     }
 
     pub(super) async fn cancel_query(
@@ -151,10 +112,7 @@ impl Calls {
         request: CancelQueryRequest,
     ) -> Result<CancelQueryResponse, Fault> {
         self.end_query(&caller, &request.session_id, &request.query_id);
-        Ok(CancelQueryResponse {
-            session_id: request.session_id,
-            new_strategy: None,
-        })
+        Ok(CancelQueryResponse { session_id: request.session_id, new_strategy: None })
     }
 
     pub(super) async fn clear_or_cancel_query(
@@ -163,10 +121,7 @@ impl Calls {
         request: ClearOrCancelQueryRequest,
     ) -> Result<ClearOrCancelQueryResponse, Fault> {
         self.end_query(&caller, &request.session_id, &request.query_id);
-        Ok(ClearOrCancelQueryResponse {
-            session_id: request.session_id,
-            new_strategy: None,
-        })
+        Ok(ClearOrCancelQueryResponse { session_id: request.session_id, new_strategy: None })
     }
 
     /// Ends a query for anybody. That it is a call of the session only keeps the session alive.
@@ -199,9 +154,7 @@ impl Calls {
     async fn plan(&self, scope: Scope, sql: String) -> Result<Statement, Fault> {
         tracing::debug!("Planning in '{}.{}': {sql}", scope.catalog, scope.schema);
         let engine = self.engine.clone();
-        self.workers
-            .run(async move { Ok(engine.plan(&scope, &sql).await?) })
-            .await
+        self.workers.run(async move { Ok(engine.plan(&scope, &sql).await?) }).await
     }
 
     async fn execute(
@@ -214,16 +167,10 @@ impl Calls {
         self.cluster.ready(caller.now)?;
         let query = self.query(query_id, &session_id, caller)?;
         let Work::Statement(statement) = &query.work else {
-            return Err(Fault::invalid(format!(
-                "query '{query_id}' is a DataFrame: call executeDataFrame"
-            )));
+            return Err(Fault::invalid(format!("query '{query_id}' is a DataFrame: call executeDataFrame")));
         };
-        self.start(&query, statement.clone(), parameters(params)?)
-            .await?;
-        Ok(ExecuteStatementResponse {
-            session_id,
-            new_strategy: None,
-        })
+        self.start(&query, statement.clone(), parameters(params)?).await?;
+        Ok(ExecuteStatementResponse { session_id, new_strategy: None })
     }
 
     /// Runs a statement as the query's present execution; one before it ends.
@@ -264,10 +211,7 @@ impl Calls {
         sql: String,
     ) -> Result<DryRunResponse, Fault> {
         self.cluster.ready(caller.now)?;
-        let scope = self
-            .session(session_id, caller)?
-            .settings()
-            .scope(catalog, schema);
+        let scope = self.session(session_id, caller)?.settings().scope(catalog, schema);
         let columns = self.plan(scope, sql).await?.schema();
         let mut text = String::new();
         for field in columns.fields() {
@@ -278,10 +222,7 @@ impl Calls {
             text.push_str("no columns\n");
         }
         text.pop();
-        Ok(DryRunResponse {
-            dryrun_value: text,
-            new_strategy: None,
-        })
+        Ok(DryRunResponse { dryrun_value: text, new_strategy: None })
     }
 }
 
@@ -291,10 +232,7 @@ fn parameters(params: Vec<ParameterValue>) -> Result<Vec<Parameter>, Fault> {
     let read = |param: ParameterValue| {
         let index = usize::try_from(param.index).ok().filter(|index| *index > 0);
         let index = index.ok_or_else(|| {
-            Fault::invalid(format!(
-                "parameter index {}: expected 1 for the first placeholder",
-                param.index
-            ))
+            Fault::invalid(format!("parameter index {}: expected 1 for the first placeholder", param.index))
         })?;
         if !seen.insert(index) {
             return Err(Fault::invalid(format!("parameter {index} is given twice")));
@@ -316,11 +254,7 @@ mod tests {
     use super::*;
 
     fn param(index: i32, kind: &str, value: &str) -> ParameterValue {
-        ParameterValue {
-            index,
-            r#type: kind.to_owned(),
-            value: value.to_owned(),
-        }
+        ParameterValue { index, r#type: kind.to_owned(), value: value.to_owned() }
     }
 
     #[test]
@@ -328,20 +262,9 @@ mod tests {
         let read = parameters(vec![param(2, "LONG", "7"), param(1, "NULL", "")]).unwrap();
         assert_eq!(
             read[0],
-            Parameter {
-                index: 2,
-                data_type: Some(DataType::Int64),
-                value: Some("7".into())
-            }
+            Parameter { index: 2, data_type: Some(DataType::Int64), value: Some("7".into()) }
         );
-        assert_eq!(
-            read[1],
-            Parameter {
-                index: 1,
-                data_type: None,
-                value: None
-            }
-        );
+        assert_eq!(read[1], Parameter { index: 1, data_type: None, value: None });
     }
 
     #[test]

@@ -34,16 +34,9 @@ impl<S: Stream<Item = Result<RecordBatch, teal_engine::Error>> + Unpin> Stream f
     }
 }
 
-impl<S: Stream<Item = Result<RecordBatch, teal_engine::Error>> + Unpin + Send + 'static> Source
-    for Rows<S>
-{
+impl<S: Stream<Item = Result<RecordBatch, teal_engine::Error>> + Unpin + Send + 'static> Source for Rows<S> {
     fn measured(&self) -> Measured {
-        Measured {
-            plan: "plan".into(),
-            compute: Duration::ZERO,
-            output_rows: 7,
-            spilled_bytes: 0,
-        }
+        Measured { plan: "plan".into(), compute: Duration::ZERO, output_rows: 7, spilled_bytes: 0 }
     }
 }
 
@@ -54,9 +47,7 @@ fn batch(value: i64) -> RecordBatch {
 
 type Item = Result<RecordBatch, teal_engine::Error>;
 
-fn run(
-    stream: impl Stream<Item = Item> + Unpin + Send + 'static,
-) -> (Arc<Execution>, Arc<AtomicBool>) {
+fn run(stream: impl Stream<Item = Item> + Unpin + Send + 'static) -> (Arc<Execution>, Arc<AtomicBool>) {
     run_of(DataType::Int64, stream)
 }
 
@@ -75,10 +66,7 @@ fn run_of(
         queued: Duration::ZERO,
     };
     let workers = Workers::new(tokio::runtime::Handle::current());
-    let source = Rows {
-        stream,
-        dropped: Arc::clone(&dropped),
-    };
+    let source = Rows { stream, dropped: Arc::clone(&dropped) };
     (Execution::start(source, plan, &workers), dropped)
 }
 
@@ -162,10 +150,7 @@ async fn an_error_in_mid_stream_is_told_again() {
     assert_eq!(rows(&execution.metadata().await.unwrap()), -1);
     assert!(!execution.chunk().await.unwrap().is_empty());
     for _ in 0..2 {
-        assert_eq!(
-            execution.chunk().await.unwrap_err().to_string(),
-            "division by zero"
-        );
+        assert_eq!(execution.chunk().await.unwrap_err().to_string(), "division by zero");
         assert!(execution.chunks().await.is_err());
         assert!(execution.row().await.is_err());
     }

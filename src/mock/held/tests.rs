@@ -20,25 +20,12 @@ fn batch(values: impl IntoIterator<Item = i64>) -> RecordBatch {
 }
 
 fn values(batches: &[RecordBatch]) -> Vec<i64> {
-    batches
-        .iter()
-        .flat_map(|batch| {
-            batch
-                .column(0)
-                .as_primitive::<Int64Type>()
-                .values()
-                .to_vec()
-        })
-        .collect()
+    batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
 }
 
 async fn next(held: &Held) -> Result<Vec<i64>, String> {
-    let parts = held
-        .peek(1, None)
-        .await
-        .map_err(|fault| fault.to_string())?;
-    held.advance(parts.len())
-        .map_err(|fault| fault.to_string())?;
+    let parts = held.peek(1, None).await.map_err(|fault| fault.to_string())?;
+    held.advance(parts.len()).map_err(|fault| fault.to_string())?;
     Ok(values(&parts))
 }
 
@@ -47,10 +34,7 @@ async fn a_wait_that_is_dropped_loses_nothing() {
     let held = held();
     assert!(held.peek(1, None).now_or_never().is_none());
     held.push(&batch([1]), &[]);
-    assert_eq!(
-        values(&held.peek(1, None).now_or_never().unwrap().unwrap()),
-        [1]
-    );
+    assert_eq!(values(&held.peek(1, None).now_or_never().unwrap().unwrap()), [1]);
     assert_eq!(next(&held).await.unwrap(), [1]);
     held.finish(Ok(()), None);
     assert_eq!(next(&held).await.unwrap(), [] as [i64; 0]);
@@ -86,13 +70,7 @@ async fn closing_ends_every_wait() {
     let held = held();
     let waiting = held.peek(1, None);
     let close = async { held.close() };
-    assert!(
-        tokio::join!(waiting, close)
-            .0
-            .unwrap_err()
-            .to_string()
-            .contains("'q'")
-    );
+    assert!(tokio::join!(waiting, close).0.unwrap_err().to_string().contains("'q'"));
     assert!(held.settled(false, Duration::ZERO).await.is_err());
     held.push(&batch([1]), &[]);
     assert!(held.advance(1).is_err());
@@ -101,16 +79,8 @@ async fn closing_ends_every_wait() {
 #[tokio::test(start_paused = true)]
 async fn patience_ends_without_rows_and_without_an_error() {
     let held = held();
-    assert!(
-        held.peek(4, Some(Duration::from_secs(10)))
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let (progress, start) = (
-        held.settled(false, Duration::from_secs(1)).await.unwrap(),
-        Instant::now(),
-    );
+    assert!(held.peek(4, Some(Duration::from_secs(10))).await.unwrap().is_empty());
+    let (progress, start) = (held.settled(false, Duration::from_secs(1)).await.unwrap(), Instant::now());
     assert!(!progress.finished && start.elapsed().is_zero());
 }
 
@@ -120,25 +90,13 @@ async fn the_size_is_known_at_the_end_and_given_up_when_full() {
     small.push(&batch([1, 2, 3]), &[]);
     small.finish(Ok(()), None);
     let progress = small.settled(false, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(
-        (progress.rows, progress.complete, progress.finished),
-        (3, true, true)
-    );
+    assert_eq!((progress.rows, progress.complete, progress.finished), (3, true, true));
     for _ in 0..MOST_BATCHES {
         large.push(&batch([1]), &[]);
     }
-    assert!(
-        !large
-            .settled(false, Duration::from_secs(60))
-            .await
-            .unwrap()
-            .complete
-    );
+    assert!(!large.settled(false, Duration::from_secs(60)).await.unwrap().complete);
     failed.finish(Err(Fault::Bug("oops")), None);
-    let progress = failed
-        .settled(false, Duration::from_secs(60))
-        .await
-        .unwrap();
+    let progress = failed.settled(false, Duration::from_secs(60)).await.unwrap();
     assert!(progress.finished && !progress.complete);
 }
 
@@ -163,9 +121,7 @@ async fn a_batch_is_handed_out_in_parts() {
     assert_eq!(next(&few).await.unwrap(), [4]);
 
     let large = held();
-    let text: ArrayRef = Arc::new(StringArray::from_iter_values(
-        (0..100).map(|_| "x".repeat(100_000)),
-    ));
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..100).map(|_| "x".repeat(100_000))));
     large.push(&RecordBatch::try_from_iter([("t", text)]).unwrap(), &[]);
     let parts = large.peek(100, None).await.unwrap();
     assert!(parts.len() >= 3, "{} parts", parts.len());

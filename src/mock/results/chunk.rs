@@ -5,8 +5,7 @@ use teal_engine::arrow::{
     datatypes::{DataType, UInt64Type},
 };
 use thrift::protocol::{
-    TBinaryOutputProtocol, TFieldIdentifier, TListIdentifier, TOutputProtocol, TStructIdentifier,
-    TType,
+    TBinaryOutputProtocol, TFieldIdentifier, TListIdentifier, TOutputProtocol, TStructIdentifier, TType,
 };
 
 use super::{
@@ -33,12 +32,7 @@ pub(crate) fn encode_chunk(batch: &RecordBatch, layout: &Layout) -> Result<Vec<u
         writer.out.write_i32(size(rows)?)?;
         writer.field(TType::List, 2)?;
         writer.list(TType::Struct, batch.num_columns())?;
-        for ((array, wire), constant) in batch
-            .columns()
-            .iter()
-            .zip(&layout.wires)
-            .zip(&layout.constants)
-        {
+        for ((array, wire), constant) in batch.columns().iter().zip(&layout.wires).zip(&layout.constants) {
             let array = unpack(array)?;
             let wire = if *wire == Wire::Long && beyond_long(&array) {
                 Wire::Decimal128 { scale: 0 }
@@ -57,11 +51,7 @@ pub(crate) fn encode_chunk(batch: &RecordBatch, layout: &Layout) -> Result<Vec<u
 pub(crate) fn beyond_long(array: &ArrayRef) -> bool {
     const MOST: u64 = i64::MAX as u64;
     match array.data_type() {
-        DataType::UInt64 => array
-            .as_primitive::<UInt64Type>()
-            .iter()
-            .flatten()
-            .any(|value| value > MOST),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().flatten().any(|value| value > MOST),
         _ => false,
     }
 }
@@ -77,52 +67,28 @@ struct Writer {
 
 impl Writer {
     fn new(batch: &RecordBatch) -> Self {
-        let sizes = batch
-            .columns()
-            .iter()
-            .map(|array| array.to_data().get_slice_memory_size().unwrap_or(0));
+        let sizes = batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0));
         let bytes = sizes.sum::<usize>() + batch.num_columns() * (batch.num_rows() * 5 + 100);
-        Self {
-            out: TBinaryOutputProtocol::new(Vec::with_capacity(bytes), true),
-            scratch: String::new(),
-        }
+        Self { out: TBinaryOutputProtocol::new(Vec::with_capacity(bytes), true), scratch: String::new() }
     }
 
     fn field(&mut self, kind: TType, id: i16) -> Result<(), Fault> {
-        Ok(self.out.write_field_begin(&TFieldIdentifier {
-            name: None,
-            field_type: kind,
-            id: Some(id),
-        })?)
+        Ok(self.out.write_field_begin(&TFieldIdentifier { name: None, field_type: kind, id: Some(id) })?)
     }
 
     fn list(&mut self, kind: TType, length: usize) -> Result<(), Fault> {
-        Ok(self.out.write_list_begin(&TListIdentifier {
-            element_type: kind,
-            size: size(length)?,
-        })?)
+        Ok(self.out.write_list_begin(&TListIdentifier { element_type: kind, size: size(length)? })?)
     }
 
-    fn structure(
-        &mut self,
-        fields: impl FnOnce(&mut Self) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        self.out.write_struct_begin(&TStructIdentifier {
-            name: String::new(),
-        })?;
+    fn structure(&mut self, fields: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+        self.out.write_struct_begin(&TStructIdentifier { name: String::new() })?;
         fields(self)?;
         self.out.write_field_stop()?;
         Ok(self.out.write_struct_end()?)
     }
 
     /// A `Vector`. Of a constant one only the first row is looked at.
-    fn vector(
-        &mut self,
-        column: &Column<'_>,
-        wire: Wire,
-        rows: usize,
-        constant: bool,
-    ) -> Result<(), Fault> {
+    fn vector(&mut self, column: &Column<'_>, wire: Wire, rows: usize, constant: bool) -> Result<(), Fault> {
         let written = if constant { 1 } else { rows };
         self.structure(|writer| {
             writer.field(TType::I32, 1)?;
@@ -132,9 +98,7 @@ impl Writer {
             writer.field(TType::List, 3)?;
             writer.list(TType::Bool, written)?;
             for row in 0..written {
-                writer
-                    .out
-                    .write_bool(wire == Wire::Null || column.is_null(row))?;
+                writer.out.write_bool(wire == Wire::Null || column.is_null(row))?;
             }
             writer.field(TType::Struct, 4)?;
             writer.structure(|writer| match constant {
@@ -144,13 +108,7 @@ impl Writer {
             writer.field(TType::Bool, 5)?;
             writer.out.write_bool(constant)?;
             writer.field(TType::String, 6)?;
-            writer
-                .out
-                .write_string(if matches!(wire, Wire::Date | Wire::Datetime) {
-                    "UTC"
-                } else {
-                    ""
-                })?;
+            writer.out.write_string(if matches!(wire, Wire::Date | Wire::Datetime) { "UTC" } else { "" })?;
             writer.field(TType::String, 7)?;
             Ok(writer.out.write_string("")?)
         })
@@ -160,24 +118,17 @@ impl Writer {
     fn values(&mut self, column: &Column<'_>, wire: Wire, rows: usize) -> Result<(), Fault> {
         match &column.values {
             Values::Null => Ok(()),
-            Values::Boolean(array) => self.member(1, TType::Bool, rows, |writer, row| {
-                Ok(writer.out.write_bool(array.value(row))?)
-            }),
+            Values::Boolean(array) => self
+                .member(1, TType::Bool, rows, |writer, row| Ok(writer.out.write_bool(array.value(row))?)),
             Values::Whole(wholes) if wire == Wire::Long => {
-                self.member(3, TType::I64, rows, |writer, row| {
-                    Ok(writer.out.write_i64(wholes.get(row))?)
-                })
+                self.member(3, TType::I64, rows, |writer, row| Ok(writer.out.write_i64(wholes.get(row))?))
             }
             #[allow(clippy::cast_possible_truncation)] // The type has 32 bits at most.
             Values::Whole(wholes) => self.member(2, TType::I32, rows, |writer, row| {
                 Ok(writer.out.write_i32(wholes.get(row) as i32)?)
             }),
             Values::Unsigned(unsigned) => self.member(3, TType::I64, rows, |writer, row| {
-                let value = if column.is_null(row) {
-                    0
-                } else {
-                    long(unsigned, row)?
-                };
+                let value = if column.is_null(row) { 0 } else { long(unsigned, row)? };
                 Ok(writer.out.write_i64(value)?)
             }),
             Values::Float(floats) => {
@@ -189,21 +140,13 @@ impl Writer {
             Values::Micros(micros) => {
                 let id = if wire == Wire::Date { 4 } else { 16 };
                 self.member(id, TType::I64, rows, |writer, row| {
-                    let value = if column.is_null(row) {
-                        0
-                    } else {
-                        micros.get(row)?
-                    };
+                    let value = if column.is_null(row) { 0 } else { micros.get(row)? };
                     Ok(writer.out.write_i64(value)?)
                 })
             }
             Values::ZonedMicros(micros, zone) => {
                 let micros = |row| {
-                    if column.is_null(row) {
-                        Ok(0)
-                    } else {
-                        micros.get(row)
-                    }
+                    if column.is_null(row) { Ok(0) } else { micros.get(row) }
                 };
                 self.field(TType::Struct, 16)?;
                 self.structure(|writer| {
@@ -220,11 +163,7 @@ impl Writer {
                 self.field(TType::Struct, 17)?;
                 self.structure(|writer| {
                     writer.elements(1, TType::String, rows, |writer, row| {
-                        let value = if column.is_null(row) {
-                            0
-                        } else {
-                            decimals.get(row)?
-                        };
+                        let value = if column.is_null(row) { 0 } else { decimals.get(row)? };
                         Ok(writer.out.write_bytes(&value.to_be_bytes())?)
                     })?;
                     writer.field(TType::I32, 2)?;
@@ -232,11 +171,7 @@ impl Writer {
                 })
             }
             Values::Text(text) => self.member(7, TType::String, rows, |writer, row| {
-                let value = if column.is_null(row) {
-                    ""
-                } else {
-                    text.get(row, &mut writer.scratch)?
-                };
+                let value = if column.is_null(row) { "" } else { text.get(row, &mut writer.scratch)? };
                 Ok(writer.out.write_string(value)?)
             }),
         }
@@ -247,26 +182,22 @@ impl Writer {
         let null = column.is_null(0);
         match &column.values {
             Values::Null => self.single(10, TType::I08, |writer| Ok(writer.out.write_i8(0)?)),
-            Values::Boolean(array) => self.single(8, TType::Bool, |writer| {
-                Ok(writer.out.write_bool(!null && array.value(0))?)
-            }),
-            Values::Whole(wholes) => self.single(11, TType::I64, |writer| {
-                Ok(writer.out.write_i64(wholes.get(0))?)
-            }),
+            Values::Boolean(array) => {
+                self.single(8, TType::Bool, |writer| Ok(writer.out.write_bool(!null && array.value(0))?))
+            }
+            Values::Whole(wholes) => {
+                self.single(11, TType::I64, |writer| Ok(writer.out.write_i64(wholes.get(0))?))
+            }
             Values::Unsigned(unsigned) => self.single(11, TType::I64, |writer| {
                 let value = if null { 0 } else { long(unsigned, 0)? };
                 Ok(writer.out.write_i64(value)?)
             }),
-            Values::Float(floats) => self.single(12, TType::Double, |writer| {
-                Ok(writer.out.write_double(floats.get(0))?)
-            }),
+            Values::Float(floats) => {
+                self.single(12, TType::Double, |writer| Ok(writer.out.write_double(floats.get(0))?))
+            }
             Values::Micros(micros) => {
                 let value = if null { 0 } else { micros.get(0)? };
-                let id = if matches!(micros, Micros::Days(_) | Micros::DateMillis(_)) {
-                    9
-                } else {
-                    14
-                };
+                let id = if matches!(micros, Micros::Days(_) | Micros::DateMillis(_)) { 9 } else { 14 };
                 self.single(id, TType::I64, |writer| Ok(writer.out.write_i64(value)?))
             }
             Values::ZonedMicros(micros, zone) => {
@@ -285,11 +216,7 @@ impl Writer {
                 Ok(writer.out.write_i32((*scale).into())?)
             }),
             Values::Text(text) => self.single(15, TType::String, |writer| {
-                let value = if null {
-                    ""
-                } else {
-                    text.get(0, &mut writer.scratch)?
-                };
+                let value = if null { "" } else { text.get(0, &mut writer.scratch)? };
                 Ok(writer.out.write_string(value)?)
             }),
         }

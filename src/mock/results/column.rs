@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use teal_engine::arrow::{
     array::{
-        Array, AsArray, BooleanArray, Float16Array, Float32Array, Float64Array, Int8Array,
-        Int16Array, Int32Array, Int64Array, UInt8Array, UInt16Array, UInt32Array,
+        Array, AsArray, BooleanArray, Float16Array, Float32Array, Float64Array, Int8Array, Int16Array,
+        Int32Array, Int64Array, UInt8Array, UInt16Array, UInt32Array,
     },
     buffer::NullBuffer,
     datatypes::{
@@ -55,8 +55,9 @@ impl<'a> Column<'a> {
             },
             Wire::Float | Wire::Double => Floats::of(array).map(Values::Float),
             Wire::Date | Wire::Datetime => Micros::of(array).map(Values::Micros),
-            Wire::TimestampTz => Micros::of(array)
-                .map(|micros| Values::ZonedMicros(micros, Zone::of(array.data_type()))),
+            Wire::TimestampTz => {
+                Micros::of(array).map(|micros| Values::ZonedMicros(micros, Zone::of(array.data_type())))
+            }
             Wire::Decimal128 { scale } => {
                 Decimals::of(array).map(|decimals| Values::Decimal(decimals, scale))
             }
@@ -65,10 +66,7 @@ impl<'a> Column<'a> {
             }
         };
         let values = values.ok_or(Fault::Bug("a batch does not have the types of its schema"))?;
-        Ok(Self {
-            nulls: array.logical_nulls(),
-            values,
-        })
+        Ok(Self { nulls: array.logical_nulls(), values })
     }
 
     /// Whether a row has no value.

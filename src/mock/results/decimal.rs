@@ -3,13 +3,8 @@
 use std::fmt::Write;
 
 use teal_engine::arrow::{
-    array::{
-        Array, AsArray, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array,
-        UInt64Array,
-    },
-    datatypes::{
-        DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, UInt64Type,
-    },
+    array::{Array, AsArray, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array, UInt64Array},
+    datatypes::{DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, UInt64Type},
 };
 
 use super::{super::status::Fault, unrepresentable};

@@ -62,10 +62,7 @@ fn viewed<O: OffsetSizeTrait>(starts: &[O], sizes: &[O], row: usize) -> Range<us
 impl<'a> Json<'a> {
     /// A column without dictionaries or runs.
     pub(super) fn of(array: &'a dyn Array) -> Result<Self, Fault> {
-        Ok(Self {
-            nulls: array.logical_nulls(),
-            values: Values::of(array)?,
-        })
+        Ok(Self { nulls: array.logical_nulls(), values: Values::of(array)? })
     }
 
     /// Appends the value of a row.
@@ -155,17 +152,11 @@ impl<'a> Values<'a> {
             }
             DataType::ListView(_) => {
                 let list: &GenericListViewArray<i32> = array.as_list_view();
-                Self::list(
-                    Ranges::Views(list.value_offsets(), list.value_sizes()),
-                    list.values(),
-                )?
+                Self::list(Ranges::Views(list.value_offsets(), list.value_sizes()), list.values())?
             }
             DataType::LargeListView(_) => {
                 let list: &GenericListViewArray<i64> = array.as_list_view();
-                Self::list(
-                    Ranges::LargeViews(list.value_offsets(), list.value_sizes()),
-                    list.values(),
-                )?
+                Self::list(Ranges::LargeViews(list.value_offsets(), list.value_sizes()), list.values())?
             }
             DataType::Map(_, _) => {
                 let map = array.as_map();

@@ -11,11 +11,7 @@ pub(crate) fn encode_metadata(rows: Option<u64>, schema: &Schema, wires: &[Wire]
     out.extend(rows.to_be_bytes());
     out.extend(i32::try_from(wires.len()).unwrap_or(i32::MAX).to_be_bytes());
     for (field, wire) in schema.fields().iter().zip(wires) {
-        let zone = if matches!(wire, Wire::Date | Wire::Datetime) {
-            "UTC"
-        } else {
-            ""
-        };
+        let zone = if matches!(wire, Wire::Date | Wire::Datetime) { "UTC" } else { "" };
         for text in [field.name(), wire.name(), zone, ""] {
             put(&mut out, text);
         }
@@ -57,14 +53,8 @@ mod tests {
             "\0\x02é\0\x04DATE\0\x03UTC\0\0".as_bytes(),
         ]
         .concat();
-        assert_eq!(
-            encode_metadata(Some(7), &schema, &[Wire::Long, Wire::Date]),
-            expected
-        );
-        assert_eq!(
-            encode_metadata(None, &schema, &[])[..8],
-            (-1_i64).to_be_bytes()
-        );
+        assert_eq!(encode_metadata(Some(7), &schema, &[Wire::Long, Wire::Date]), expected);
+        assert_eq!(encode_metadata(None, &schema, &[])[..8], (-1_i64).to_be_bytes());
     }
 
     #[test]
@@ -72,11 +62,7 @@ mod tests {
         let schema = Schema::new(vec![Field::new("é".repeat(40_000), DataType::Int64, false)]);
         let bytes = encode_metadata(None, &schema, &[Wire::Long]);
         let length = usize::from(u16::from_be_bytes([bytes[12], bytes[13]]));
-        assert!(
-            std::str::from_utf8(&bytes[14..14 + length])
-                .unwrap()
-                .ends_with("é...")
-        );
+        assert!(std::str::from_utf8(&bytes[14..14 + length]).unwrap().ends_with("é..."));
         assert_eq!(bytes[14 + length..], b"\0\x04LONG\0\0\0\0"[..]);
     }
 }

@@ -35,12 +35,8 @@ impl Layout {
         let flag = |flags: &[bool], index: usize| flags.get(index).copied().unwrap_or(false);
         let fields = schema.fields().iter().enumerate();
         Self {
-            wires: fields
-                .map(|(index, field)| Wire::of(field.data_type(), flag(wide, index)))
-                .collect(),
-            constants: (0..schema.fields().len())
-                .map(|index| flag(constants, index))
-                .collect(),
+            wires: fields.map(|(index, field)| Wire::of(field.data_type(), flag(wide, index))).collect(),
+            constants: (0..schema.fields().len()).map(|index| flag(constants, index)).collect(),
         }
     }
 }

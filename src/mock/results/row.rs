@@ -14,11 +14,7 @@ use super::{
 /// One row, column after column: a byte that tells whether there is a value, then the value by its metadata type.
 ///
 /// The format has no TIMESTAMP_TZ: it travels as DATETIME does.
-pub(crate) fn encode_row(
-    batch: &RecordBatch,
-    row: usize,
-    layout: &Layout,
-) -> Result<Vec<u8>, Fault> {
+pub(crate) fn encode_row(batch: &RecordBatch, row: usize, layout: &Layout) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::new();
     let mut scratch = String::new();
     for (array, wire) in batch.slice(row, 1).columns().iter().zip(&layout.wires) {
@@ -33,25 +29,16 @@ pub(crate) fn encode_row(
     Ok(out)
 }
 
-fn put(
-    out: &mut Vec<u8>,
-    values: &Values<'_>,
-    wire: Wire,
-    scratch: &mut String,
-) -> Result<(), Fault> {
+fn put(out: &mut Vec<u8>, values: &Values<'_>, wire: Wire, scratch: &mut String) -> Result<(), Fault> {
     match values {
         Values::Null => {}
         Values::Boolean(array) => out.push(u8::from(array.value(0))),
         Values::Whole(wholes) => put_whole(out, wholes.get(0), wire),
         Values::Unsigned(unsigned) => put_whole(out, long(unsigned, 0)?, wire),
         #[allow(clippy::cast_possible_truncation)]
-        Values::Float(floats) if wire == Wire::Float => {
-            out.extend((floats.get(0) as f32).to_be_bytes())
-        }
+        Values::Float(floats) if wire == Wire::Float => out.extend((floats.get(0) as f32).to_be_bytes()),
         Values::Float(floats) => out.extend(floats.get(0).to_be_bytes()),
-        Values::Micros(micros) | Values::ZonedMicros(micros, _) => {
-            out.extend(micros.get(0)?.to_be_bytes())
-        }
+        Values::Micros(micros) | Values::ZonedMicros(micros, _) => out.extend(micros.get(0)?.to_be_bytes()),
         Values::Decimal(decimals, scale) => {
             scratch.clear();
             write_decimal(scratch, decimals.get(0)?, *scale);

@@ -88,21 +88,12 @@ impl Vector {
             (14, true) => &[10],
             other => panic!("vector type {other:?}"),
         };
-        assert!(
-            expected.contains(&self.member),
-            "type {} in member {}",
-            self.kind,
-            self.member
-        );
+        assert!(expected.contains(&self.member), "type {} in member {}", self.kind, self.member);
         let rows = if self.constant { 1 } else { self.size };
         assert_eq!((self.nulls.len(), self.values.len()), (rows, rows));
         let at = |row: usize| if self.constant { 0 } else { row };
         let value = |row: usize| {
-            if self.nulls[at(row)] {
-                Value::Null
-            } else {
-                self.values[at(row)].clone()
-            }
+            if self.nulls[at(row)] { Value::Null } else { self.values[at(row)].clone() }
         };
         (0..self.size).map(value).collect()
     }
@@ -198,114 +189,39 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
     let day = IntervalDayTime::new(1, 5000);
     let huge = 99_999_999_999_999_999_999_999_999_999_999_999_999;
     vec![
-        of(
-            BooleanArray::from(vec![Some(true), None, Some(false)]),
-            1,
-            Bool(true),
-            Bool(false),
-        ),
-        of(
-            Int8Array::from(vec![Some(-128), None, Some(127)]),
-            5,
-            Int(-128),
-            Int(127),
-        ),
-        of(
-            Int16Array::from(vec![Some(-300), None, Some(300)]),
-            5,
-            Int(-300),
-            Int(300),
-        ),
-        of(
-            Int32Array::from(vec![Some(i32::MIN), None, Some(7)]),
-            5,
-            Int(i32::MIN.into()),
-            Int(7),
-        ),
-        of(
-            Int64Array::from(vec![Some(i64::MIN), None, Some(7)]),
-            6,
-            Int(i64::MIN),
-            Int(7),
-        ),
-        of(
-            UInt8Array::from(vec![Some(255), None, Some(7)]),
-            5,
-            Int(255),
-            Int(7),
-        ),
-        of(
-            UInt16Array::from(vec![Some(65535), None, Some(7)]),
-            5,
-            Int(65535),
-            Int(7),
-        ),
-        of(
-            UInt32Array::from(vec![Some(u32::MAX), None, Some(7)]),
-            6,
-            Int(u32::MAX.into()),
-            Int(7),
-        ),
-        of(
-            UInt64Array::from(vec![Some(7), None, Some(8)]),
-            6,
-            Int(7),
-            Int(8),
-        ),
+        of(BooleanArray::from(vec![Some(true), None, Some(false)]), 1, Bool(true), Bool(false)),
+        of(Int8Array::from(vec![Some(-128), None, Some(127)]), 5, Int(-128), Int(127)),
+        of(Int16Array::from(vec![Some(-300), None, Some(300)]), 5, Int(-300), Int(300)),
+        of(Int32Array::from(vec![Some(i32::MIN), None, Some(7)]), 5, Int(i32::MIN.into()), Int(7)),
+        of(Int64Array::from(vec![Some(i64::MIN), None, Some(7)]), 6, Int(i64::MIN), Int(7)),
+        of(UInt8Array::from(vec![Some(255), None, Some(7)]), 5, Int(255), Int(7)),
+        of(UInt16Array::from(vec![Some(65535), None, Some(7)]), 5, Int(65535), Int(7)),
+        of(UInt32Array::from(vec![Some(u32::MAX), None, Some(7)]), 6, Int(u32::MAX.into()), Int(7)),
+        of(UInt64Array::from(vec![Some(7), None, Some(8)]), 6, Int(7), Int(8)),
         of(
             UInt64Array::from(vec![Some(u64::MAX), None, Some(8)]),
             16,
             Decimal(u64::MAX.into(), 0),
             Decimal(8, 0),
         ),
-        of(
-            Float32Array::from(vec![Some(0.5), None, Some(-2.0)]),
-            3,
-            Float(0.5),
-            Float(-2.0),
-        ),
+        of(Float32Array::from(vec![Some(0.5), None, Some(-2.0)]), 3, Float(0.5), Float(-2.0)),
         of(
             Float64Array::from(vec![Some(0.1), None, Some(f64::INFINITY)]),
             2,
             Float(0.1),
             Float(f64::INFINITY),
         ),
-        of(
-            StringArray::from(vec![Some("é🦆"), None, Some("")]),
-            7,
-            text("é🦆"),
-            text(""),
-        ),
-        of(
-            LargeStringArray::from(vec![Some("a"), None, Some("b")]),
-            7,
-            text("a"),
-            text("b"),
-        ),
+        of(StringArray::from(vec![Some("é🦆"), None, Some("")]), 7, text("é🦆"), text("")),
+        of(LargeStringArray::from(vec![Some("a"), None, Some("b")]), 7, text("a"), text("b")),
         of(
             StringViewArray::from(vec![Some("longer than twelve bytes"), None, Some("b")]),
             7,
             text("longer than twelve bytes"),
             text("b"),
         ),
-        of(
-            BinaryArray::from(vec![Some(&b"ab"[..]), None, Some(b"\xff\x00")]),
-            0,
-            text("ab"),
-            text("ff00"),
-        ),
-        of(
-            LargeBinaryArray::from(vec![Some(&b"ab"[..]), None, Some(b"\xfe")]),
-            0,
-            text("ab"),
-            text("fe"),
-        ),
-        of(
-            BinaryViewArray::from(vec![Some(&b"ab"[..]), None, Some(b"\xfe")]),
-            0,
-            text("ab"),
-            text("fe"),
-        ),
+        of(BinaryArray::from(vec![Some(&b"ab"[..]), None, Some(b"\xff\x00")]), 0, text("ab"), text("ff00")),
+        of(LargeBinaryArray::from(vec![Some(&b"ab"[..]), None, Some(b"\xfe")]), 0, text("ab"), text("fe")),
+        of(BinaryViewArray::from(vec![Some(&b"ab"[..]), None, Some(b"\xfe")]), 0, text("ab"), text("fe")),
         of(
             FixedSizeBinaryArray::try_from_sparse_iter_with_size(
                 [Some(&b"ab"[..]), None, Some(&b"\xab\xcd"[..])].into_iter(),
@@ -316,42 +232,17 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
             text("ab"),
             text("abcd"),
         ),
-        of(
-            Date32Array::from(vec![Some(-1), None, Some(1)]),
-            8,
-            time(-86_400_000_000),
-            time(86_400_000_000),
-        ),
+        of(Date32Array::from(vec![Some(-1), None, Some(1)]), 8, time(-86_400_000_000), time(86_400_000_000)),
         of(
             Date64Array::from(vec![Some(-1), None, Some(86_400_000)]),
             8,
             time(-86_400_000_000),
             time(86_400_000_000),
         ),
-        of(
-            TimestampSecondArray::from(vec![Some(-1), None, Some(1)]),
-            9,
-            time(-1_000_000),
-            time(1_000_000),
-        ),
-        of(
-            TimestampMillisecondArray::from(vec![Some(-1), None, Some(1)]),
-            9,
-            time(-1000),
-            time(1000),
-        ),
-        of(
-            TimestampMicrosecondArray::from(vec![Some(-1), None, Some(1)]),
-            9,
-            time(-1),
-            time(1),
-        ),
-        of(
-            TimestampNanosecondArray::from(vec![Some(-1), None, Some(1001)]),
-            9,
-            time(-1),
-            time(1),
-        ),
+        of(TimestampSecondArray::from(vec![Some(-1), None, Some(1)]), 9, time(-1_000_000), time(1_000_000)),
+        of(TimestampMillisecondArray::from(vec![Some(-1), None, Some(1)]), 9, time(-1000), time(1000)),
+        of(TimestampMicrosecondArray::from(vec![Some(-1), None, Some(1)]), 9, time(-1), time(1)),
+        of(TimestampNanosecondArray::from(vec![Some(-1), None, Some(1001)]), 9, time(-1), time(1)),
         of(
             TimestampMicrosecondArray::from(vec![Some(0), None, Some(1_720_000_000_000_000)])
                 .with_timezone("America/New_York"),
@@ -365,12 +256,7 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
             zoned(0, "+05:30"),
             zoned(1_000_000, "+05:30"),
         ),
-        of(
-            Time32SecondArray::from(vec![Some(3723), None, Some(0)]),
-            7,
-            text("01:02:03"),
-            text("00:00:00"),
-        ),
+        of(Time32SecondArray::from(vec![Some(3723), None, Some(0)]), 7, text("01:02:03"), text("00:00:00")),
         of(
             Time32MillisecondArray::from(vec![Some(1500), None, Some(0)]),
             7,
@@ -414,41 +300,31 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
             text("1 mons 2 days 3.000000000 secs"),
         ),
         of(
-            Decimal32Array::from(vec![Some(-12345), None, Some(5)])
-                .with_precision_and_scale(9, 2)
-                .unwrap(),
+            Decimal32Array::from(vec![Some(-12345), None, Some(5)]).with_precision_and_scale(9, 2).unwrap(),
             16,
             Decimal(-12345, 2),
             Decimal(5, 2),
         ),
         of(
-            Decimal64Array::from(vec![Some(-12345), None, Some(5)])
-                .with_precision_and_scale(18, 2)
-                .unwrap(),
+            Decimal64Array::from(vec![Some(-12345), None, Some(5)]).with_precision_and_scale(18, 2).unwrap(),
             16,
             Decimal(-12345, 2),
             Decimal(5, 2),
         ),
         of(
-            Decimal128Array::from(vec![Some(-huge), None, Some(5)])
-                .with_precision_and_scale(38, 10)
-                .unwrap(),
+            Decimal128Array::from(vec![Some(-huge), None, Some(5)]).with_precision_and_scale(38, 10).unwrap(),
             16,
             Decimal(-huge, 10),
             Decimal(5, 10),
         ),
         of(
-            Decimal256Array::from(vec![i256(huge), None, i256(5)])
-                .with_precision_and_scale(38, 0)
-                .unwrap(),
+            Decimal256Array::from(vec![i256(huge), None, i256(5)]).with_precision_and_scale(38, 0).unwrap(),
             16,
             Decimal(huge, 0),
             Decimal(5, 0),
         ),
         of(
-            Decimal256Array::from(vec![i256(-12345), None, i256(5)])
-                .with_precision_and_scale(50, 2)
-                .unwrap(),
+            Decimal256Array::from(vec![i256(-12345), None, i256(5)]).with_precision_and_scale(50, 2).unwrap(),
             7,
             text("-123.45"),
             text("0.05"),
@@ -485,19 +361,9 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
             text("[null,3]"),
         ),
         of(list_view(), 13, text("[2,3]"), text("[1]")),
-        of(
-            list_of_dictionary(),
-            13,
-            text("[\"b\",null]"),
-            text("[\"a\"]"),
-        ),
+        of(list_of_dictionary(), 13, text("[\"b\",null]"), text("[\"a\"]")),
         of(map(), 12, text("{\"a\\\"\":1,\"b\":null}"), text("{}")),
-        of(
-            structure(),
-            11,
-            text("{\"x\":1,\"y\":\"1970-01-02\"}"),
-            text("{\"x\":null,\"y\":null}"),
-        ),
+        of(structure(), 11, text("{\"x\":1,\"y\":\"1970-01-02\"}"), text("{\"x\":null,\"y\":null}")),
     ]
 }
 
@@ -514,25 +380,14 @@ fn list_view() -> ListViewArray {
     let field = Arc::new(Field::new("item", DataType::Int64, true));
     let values = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let nulls = Some(vec![true, false, true].into());
-    ListViewArray::new(
-        field,
-        vec![1, 0, 0].into(),
-        vec![2, 0, 1].into(),
-        values,
-        nulls,
-    )
+    ListViewArray::new(field, vec![1, 0, 0].into(), vec![2, 0, 1].into(), values, nulls)
 }
 
 fn list_of_dictionary() -> ListArray {
     let values: DictionaryArray<Int8Type> = [Some("b"), None, Some("a")].into_iter().collect();
     let field = Arc::new(Field::new("item", values.data_type().clone(), true));
     let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
-    ListArray::new(
-        field,
-        offsets,
-        Arc::new(values),
-        Some(vec![true, false, true].into()),
-    )
+    ListArray::new(field, offsets, Arc::new(values), Some(vec![true, false, true].into()))
 }
 
 fn map() -> MapArray {
@@ -550,28 +405,16 @@ fn map() -> MapArray {
 fn structure() -> StructArray {
     let x: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, None]));
     let y: ArrayRef = Arc::new(Date32Array::from(vec![Some(1), None, None]));
-    let fields = vec![
-        Field::new("x", DataType::Int64, true),
-        Field::new("y", DataType::Date32, true),
-    ];
-    StructArray::new(
-        fields.into(),
-        vec![x, y],
-        Some(vec![true, false, true].into()),
-    )
+    let fields = vec![Field::new("x", DataType::Int64, true), Field::new("y", DataType::Date32, true)];
+    StructArray::new(fields.into(), vec![x, y], Some(vec![true, false, true].into()))
 }
 
 #[test]
 fn every_type_is_read_back() {
     for (column, kind, [first, third]) in columns() {
         let name = column.data_type().to_string();
-        let (read_kind, rows) =
-            through(column, false).unwrap_or_else(|fault| panic!("{name}: {fault}"));
-        assert_eq!(
-            (read_kind, rows),
-            (kind, vec![first, Value::Null, third]),
-            "{name}"
-        );
+        let (read_kind, rows) = through(column, false).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        assert_eq!((read_kind, rows), (kind, vec![first, Value::Null, third]), "{name}");
     }
 }
 
@@ -580,21 +423,10 @@ fn every_type_is_read_back_from_the_middle_of_its_array() {
     for (column, kind, [_, third]) in columns() {
         let name = column.data_type().to_string();
         let (read_kind, rows) = through(column.slice(1, 2), false).unwrap();
-        let kind = if *column.data_type() == DataType::UInt64 {
-            read_kind
-        } else {
-            kind
-        };
-        let third = if read_kind == 6 && matches!(third, Value::Decimal(8, 0)) {
-            Value::Int(8)
-        } else {
-            third
-        };
-        assert_eq!(
-            (read_kind, rows),
-            (kind, vec![Value::Null, third]),
-            "{name}"
-        );
+        let kind = if *column.data_type() == DataType::UInt64 { read_kind } else { kind };
+        let third =
+            if read_kind == 6 && matches!(third, Value::Decimal(8, 0)) { Value::Int(8) } else { third };
+        assert_eq!((read_kind, rows), (kind, vec![Value::Null, third]), "{name}");
     }
 }
 
@@ -604,17 +436,9 @@ fn every_type_can_be_constant() {
         let name = column.data_type().to_string();
         let indices = UInt32Array::from(vec![0, 0]);
         let same = teal_engine::arrow::compute::take(&column, &indices, None).unwrap();
-        assert_eq!(
-            through(same, true).unwrap(),
-            (kind, vec![first.clone(), first]),
-            "{name}"
-        );
+        assert_eq!(through(same, true).unwrap(), (kind, vec![first.clone(), first]), "{name}");
         let nulls = new_null_array(column.data_type(), 2);
-        assert_eq!(
-            through(nulls, true).unwrap().1,
-            [Value::Null, Value::Null],
-            "{name}"
-        );
+        assert_eq!(through(nulls, true).unwrap().1, [Value::Null, Value::Null], "{name}");
     }
 }
 
@@ -643,22 +467,14 @@ fn a_row_is_laid_out_as_the_first_generation_reads_it() {
         ("float", Arc::new(Float32Array::from(vec![0.0, 0.1]))),
         ("double", Arc::new(Float64Array::from(vec![0.0, 0.1]))),
         ("string", Arc::new(StringArray::from(vec!["", "é"]))),
-        (
-            "decimal",
-            Arc::new(
-                Decimal128Array::from(vec![0, -5])
-                    .with_precision_and_scale(10, 2)
-                    .unwrap(),
-            ),
-        ),
+        ("decimal", Arc::new(Decimal128Array::from(vec![0, -5]).with_precision_and_scale(10, 2).unwrap())),
         ("date", Arc::new(Date32Array::from(vec![0, 1]))),
         ("unsigned", Arc::new(UInt64Array::from(vec![0, 3]))),
         ("null", Arc::new(NullArray::new(2))),
         ("missing", Arc::new(Int64Array::from(vec![Some(1), None]))),
     ];
     let batch =
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true)))
-            .unwrap();
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
     let layout = Layout::new(&batch.schema(), &[], &[]);
     let expected: Vec<u8> = [
         &[1, 1, 1, 0xfe, 1, 0xff, 0xfe, 1][..],
@@ -683,10 +499,7 @@ fn a_row_is_laid_out_as_the_first_generation_reads_it() {
 
 #[test]
 fn a_text_too_long_for_a_row_is_refused() {
-    let column: ArrayRef = Arc::new(StringArray::from(vec![
-        "x".repeat(65_535),
-        "x".repeat(65_536),
-    ]));
+    let column: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(65_535), "x".repeat(65_536)]));
     let batch = RecordBatch::try_from_iter([("t", column)]).unwrap();
     let layout = Layout::new(&batch.schema(), &[], &[]);
     assert_eq!(encode_row(&batch, 0, &layout).unwrap().len(), 65_538);
@@ -698,8 +511,5 @@ fn json_text_is_escaped() {
     let words = StringArray::from(vec![Some("\"\\\n\t\r\u{1}é")]);
     let fields = vec![Field::new("a b", DataType::Utf8, true)];
     let column: ArrayRef = Arc::new(StructArray::new(fields.into(), vec![Arc::new(words)], None));
-    assert_eq!(
-        through(column, false).unwrap().1,
-        [text(r#"{"a b":"\"\\\n\t\r\u0001é"}"#)]
-    );
+    assert_eq!(through(column, false).unwrap().1, [text(r#"{"a b":"\"\\\n\t\r\u0001é"}"#)]);
 }

@@ -14,9 +14,8 @@ use teal_engine::arrow::{
 use super::{super::status::Fault, json::Json, unrepresentable};
 
 /// How times, intervals, durations and what has no form of its own are shown.
-const SHOWN: FormatOptions<'static> = FormatOptions::new()
-    .with_display_error(false)
-    .with_duration_format(DurationFormat::Pretty);
+const SHOWN: FormatOptions<'static> =
+    FormatOptions::new().with_display_error(false).with_duration_format(DurationFormat::Pretty);
 
 /// A column of text, or of what is written as text.
 pub(super) enum Text<'a> {
@@ -56,9 +55,7 @@ impl<'a> Text<'a> {
     /// A column as Arrow shows it.
     pub(super) fn shown(array: &'a dyn Array) -> Result<Self, Fault> {
         let formatter = ArrayFormatter::try_new(array, &SHOWN);
-        Ok(Self::Shown(
-            formatter.map_err(|error| unrepresentable(error.to_string()))?,
-        ))
+        Ok(Self::Shown(formatter.map_err(|error| unrepresentable(error.to_string()))?))
     }
 
     /// The text of a row that is not null; `scratch` is where it is written if need be.
@@ -78,9 +75,8 @@ impl<'a> Text<'a> {
             }
             Self::Shown(formatter) => {
                 scratch.clear();
-                write!(scratch, "{}", formatter.value(row)).map_err(|_| {
-                    unrepresentable("a value is out of the range that can be shown")
-                })?;
+                write!(scratch, "{}", formatter.value(row))
+                    .map_err(|_| unrepresentable("a value is out of the range that can be shown"))?;
                 scratch
             }
         })

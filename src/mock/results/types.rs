@@ -180,21 +180,11 @@ pub(crate) fn parameter_type(name: &str, value: &str) -> Result<Option<DataType>
 
 /// `DECIMAL(p,s)`; without arguments the scale is that of the value.
 fn decimal(name: &str, arguments: &str, value: &str) -> Result<DataType, Fault> {
-    let invalid = || {
-        Fault::invalid(format!(
-            "parameter type '{name}': expected DECIMAL(1..38,scale)"
-        ))
-    };
+    let invalid = || Fault::invalid(format!("parameter type '{name}': expected DECIMAL(1..38,scale)"));
     let arguments = arguments.trim().trim_end_matches(')').trim();
     if arguments.is_empty() {
-        let fraction = value
-            .trim()
-            .split_once('.')
-            .map_or(0, |(_, digits)| digits.len());
-        let scale = i8::try_from(fraction)
-            .ok()
-            .filter(|scale| *scale <= 38)
-            .ok_or_else(invalid)?;
+        let fraction = value.trim().split_once('.').map_or(0, |(_, digits)| digits.len());
+        let scale = i8::try_from(fraction).ok().filter(|scale| *scale <= 38).ok_or_else(invalid)?;
         return Ok(DataType::Decimal128(MOST_DIGITS, scale));
     }
     let (digits, scale) = arguments.split_once(',').unwrap_or((arguments, "0"));
@@ -210,9 +200,7 @@ fn decimal(name: &str, arguments: &str, value: &str) -> Result<DataType, Fault> 
 pub(super) fn unpacked(data_type: &DataType) -> Option<DataType> {
     let inside = |field: &FieldRef| unpacked_field(field).map(Arc::new);
     match data_type {
-        DataType::Dictionary(_, values) => {
-            Some(unpacked(values).unwrap_or_else(|| values.as_ref().clone()))
-        }
+        DataType::Dictionary(_, values) => Some(unpacked(values).unwrap_or_else(|| values.as_ref().clone())),
         DataType::RunEndEncoded(_, values) => {
             Some(unpacked(values.data_type()).unwrap_or_else(|| values.data_type().clone()))
         }
@@ -223,18 +211,10 @@ pub(super) fn unpacked(data_type: &DataType) -> Option<DataType> {
         DataType::FixedSizeList(field, size) => {
             inside(field).map(|field| DataType::FixedSizeList(field, *size))
         }
-        DataType::Map(entries, sorted) => {
-            inside(entries).map(|entries| DataType::Map(entries, *sorted))
-        }
-        DataType::Struct(fields)
-            if fields
-                .iter()
-                .any(|field| unpacked(field.data_type()).is_some()) =>
-        {
+        DataType::Map(entries, sorted) => inside(entries).map(|entries| DataType::Map(entries, *sorted)),
+        DataType::Struct(fields) if fields.iter().any(|field| unpacked(field.data_type()).is_some()) => {
             let flat = |field: &FieldRef| inside(field).unwrap_or_else(|| Arc::clone(field));
-            Some(DataType::Struct(
-                fields.iter().map(flat).collect::<Fields>(),
-            ))
+            Some(DataType::Struct(fields.iter().map(flat).collect::<Fields>()))
         }
         _ => None,
     }
@@ -257,14 +237,8 @@ mod tests {
             (DataType::Decimal128(10, 2), "DECIMAL(10,2)"),
             (DataType::Decimal256(50, 2), "STRING"),
             (DataType::Timestamp(TimeUnit::Nanosecond, None), "TIMESTAMP"),
-            (
-                DataType::Timestamp(TimeUnit::Second, Some("UTC".into())),
-                "TIMESTAMP",
-            ),
-            (
-                DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)),
-                "STRING",
-            ),
+            (DataType::Timestamp(TimeUnit::Second, Some("UTC".into())), "TIMESTAMP"),
+            (DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)), "STRING"),
             (DataType::Time64(TimeUnit::Nanosecond), "STRING"),
             (DataType::Null, "STRING"),
         ] {
@@ -281,24 +255,11 @@ mod tests {
             ("DECIMAL128(10, 2)", "1", Some(DataType::Decimal128(10, 2))),
             ("decimal(10)", "1", Some(DataType::Decimal128(10, 0))),
             ("DECIMAL", "1.250", Some(DataType::Decimal128(38, 3))),
-            (
-                "TIMESTAMP_TZ",
-                "",
-                Some(DataType::Timestamp(
-                    TimeUnit::Microsecond,
-                    Some("+00:00".into()),
-                )),
-            ),
+            ("TIMESTAMP_TZ", "", Some(DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())))),
         ] {
             assert_eq!(parameter_type(name, value).unwrap(), expected, "{name}");
         }
-        for name in [
-            "QUUX",
-            "DECIMAL(0,0)",
-            "DECIMAL(39,1)",
-            "DECIMAL(5,x)",
-            "DECIMAL(5,6)",
-        ] {
+        for name in ["QUUX", "DECIMAL(0,0)", "DECIMAL(39,1)", "DECIMAL(5,x)", "DECIMAL(5,6)"] {
             assert!(parameter_type(name, "1").is_err(), "{name}");
         }
     }
@@ -308,10 +269,7 @@ mod tests {
         let packed = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
         let list = |item: DataType| DataType::List(Arc::new(Field::new("item", item, true)));
         assert_eq!(unpacked(&packed), Some(DataType::Utf8));
-        assert_eq!(
-            unpacked(&list(list(packed))),
-            Some(list(list(DataType::Utf8)))
-        );
+        assert_eq!(unpacked(&list(list(packed))), Some(list(list(DataType::Utf8))));
         assert_eq!(unpacked(&list(DataType::Int8)), None);
     }
 }

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use chrono::{DateTime, Offset, TimeZone};
 use teal_engine::arrow::{
     array::{
-        Array, AsArray, Date32Array, Date64Array, TimestampMicrosecondArray,
-        TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, timezone::Tz,
+        Array, AsArray, Date32Array, Date64Array, TimestampMicrosecondArray, TimestampMillisecondArray,
+        TimestampNanosecondArray, TimestampSecondArray, timezone::Tz,
     },
     datatypes::{
-        DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType,
-        TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+        DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+        TimestampNanosecondType, TimestampSecondType,
     },
 };
 
@@ -61,9 +61,9 @@ impl<'a> Micros<'a> {
             Self::Plain(array) => return Ok(array.value(row)),
             Self::Nanos(array) => return Ok(array.value(row).div_euclid(1000)),
         };
-        value.checked_mul(unit).ok_or_else(|| {
-            unrepresentable("a date or timestamp is out of range for microseconds in 64 bits")
-        })
+        value
+            .checked_mul(unit)
+            .ok_or_else(|| unrepresentable("a date or timestamp is out of range for microseconds in 64 bits"))
     }
 }
 
@@ -102,15 +102,9 @@ impl Zone {
     }
 
     fn write<'b>(zone: &Tz, micros: i64, text: &'b mut String) -> &'b str {
-        let offset = DateTime::from_timestamp_micros(micros).map_or(0, |time| {
-            zone.offset_from_utc_datetime(&time.naive_utc())
-                .fix()
-                .local_minus_utc()
-        });
-        let (sign, minutes) = (
-            if offset < 0 { '-' } else { '+' },
-            offset.unsigned_abs() / 60,
-        );
+        let offset = DateTime::from_timestamp_micros(micros)
+            .map_or(0, |time| zone.offset_from_utc_datetime(&time.naive_utc()).fix().local_minus_utc());
+        let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs() / 60);
         text.clear();
         // Writing to a string cannot fail.
         let _ = write!(text, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
