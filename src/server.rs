@@ -27,6 +27,8 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Metadata of one call, as counted by HTTP/2.
 const HEADERS: u32 = 256 << 10;
+/// Streams that a client opened and reset before they were served: some clients cancel a lot.
+const PENDING_RESETS: usize = 256;
 /// Finds clients that are gone without a word.
 const PING_EVERY: Duration = Duration::from_secs(60);
 /// After a failure to accept, such as too many open files.
@@ -132,6 +134,7 @@ where
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADERS)
+            .max_pending_accept_reset_streams(PENDING_RESETS)
             .keep_alive_interval(PING_EVERY)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
