@@ -1,14 +1,8 @@
 //! One run of a query: its rows as metadata, chunks and single rows. All ways of fetching read the same stream.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use teal_engine::{
-    Measured,
-    arrow::datatypes::{DataType, SchemaRef},
-};
+use teal_engine::{Measured, arrow::datatypes::SchemaRef};
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
     time::Instant,
@@ -57,7 +51,7 @@ pub(crate) struct Execution {
     held: Arc<Held>,
     /// Fetches take turns, so that each part is handed out once.
     turn: Mutex<()>,
-    layout: OnceLock<Arc<Layout>>,
+    layout: Arc<Layout>,
     questions: mpsc::UnboundedSender<Question>,
     producer: AbortOnDropHandle<()>,
     workers: Workers,
@@ -68,13 +62,14 @@ impl Execution {
     pub(crate) fn start(source: impl Source, plan: Plan, workers: &Workers) -> Arc<Self> {
         let held = Arc::new(Held::new(plan.query.clone(), plan.most_rows));
         let (questions, asked) = mpsc::unbounded_channel();
+        let layout = Layout::new(&plan.schema, &plan.constants);
         Arc::new(Self {
             plan,
             started: Instant::now(),
             producer: workers.start(produce(source, Arc::clone(&held), asked)),
             held,
             turn: Mutex::new(()),
-            layout: OnceLock::new(),
+            layout: Arc::new(layout),
             questions,
             workers: workers.clone(),
         })
@@ -88,12 +83,10 @@ impl Execution {
 
     /// The metadata. Waits a moment for the number of rows, where only the end of the result tells it.
     pub(crate) async fn metadata(&self) -> Result<Vec<u8>, Fault> {
-        let unsigned = self.plan.schema.fields().iter().any(|field| *field.data_type() == DataType::UInt64);
-        let known = self.plan.exact_rows.is_some();
-        let patience = if known && !unsigned { Duration::ZERO } else { COUNTING };
-        let progress = self.held.settled(known, patience).await?;
+        let patience = if self.plan.exact_rows.is_some() { Duration::ZERO } else { COUNTING };
+        let progress = self.held.settled(patience).await?;
         let rows = self.plan.exact_rows.or(progress.complete.then_some(progress.rows));
-        Ok(encode_metadata(rows, &self.plan.schema, &self.layout().wires))
+        Ok(encode_metadata(rows, &self.plan.schema, &self.layout.wires))
     }
 
     /// The next chunk; empty when there is no more.
@@ -119,7 +112,7 @@ impl Execution {
         let Some(batch) = parts.into_iter().next() else {
             return Ok(Vec::new());
         };
-        let layout = self.layout();
+        let layout = Arc::clone(&self.layout);
         let row = self.workers.run(async move { encode_row(&batch, 0, &layout) }).await?;
         self.held.advance_row()?;
         Ok(row)
@@ -148,19 +141,10 @@ impl Execution {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
-        let layout = self.layout();
+        let layout = Arc::clone(&self.layout);
         self.workers
             .run(async move { parts.iter().map(|batch| encode_chunk(batch, &layout)).collect() })
             .await
-    }
-
-    /// How the columns are encoded: decided by what has come when somebody first asks.
-    fn layout(&self) -> Arc<Layout> {
-        let decide = || {
-            let wide = self.held.progress().wide;
-            Arc::new(Layout::new(&self.plan.schema, &self.plan.constants, &wide))
-        };
-        Arc::clone(self.layout.get_or_init(decide))
     }
 }
 

@@ -35,7 +35,6 @@ struct State {
     parts: VecDeque<(RecordBatch, usize)>,
     bytes: usize,
     rows: u64,
-    wide: Vec<bool>,
     end: Option<End>,
     closed: bool,
 }
@@ -56,8 +55,6 @@ pub(crate) struct Progress {
     pub(crate) complete: bool,
     /// Whether nothing more will come, also after an error.
     pub(crate) finished: bool,
-    /// Which columns of unsigned numbers have had values beyond 63 bits.
-    pub(crate) wide: Vec<bool>,
 }
 
 impl Held {
@@ -71,8 +68,8 @@ impl Held {
         self.until(|state| (!state.full()).then_some(())).await;
     }
 
-    /// Adds a batch that is not empty. `wide` tells which columns of unsigned numbers need more than 63 bits.
-    pub(crate) fn push(&self, batch: &RecordBatch, wide: &[bool]) {
+    /// Adds a batch that is not empty.
+    pub(crate) fn push(&self, batch: &RecordBatch) {
         let bytes: usize =
             batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
         let rows = batch.num_rows();
@@ -88,10 +85,6 @@ impl Held {
             state.bytes += bytes / parts;
         }
         state.rows += rows as u64;
-        state.wide.resize(wide.len(), false);
-        for (seen, new) in state.wide.iter_mut().zip(wide) {
-            *seen |= new;
-        }
         drop(state);
         self.changed.notify_waiters();
     }
@@ -168,12 +161,9 @@ impl Held {
     }
 
     /// How far the query is once its size is known or cannot be known soon: when it has ended, when the
-    /// buffer is full, or when `patience` ends; where `first` is enough, as soon as there are rows.
-    pub(crate) async fn settled(&self, first: bool, patience: Duration) -> Result<Progress, Fault> {
-        let settled = self.until(|state| {
-            let ready = state.end.is_some() || state.full() || (first && state.rows > 0);
-            (state.closed || ready).then_some(())
-        });
+    /// buffer is full, or when `patience` ends.
+    pub(crate) async fn settled(&self, patience: Duration) -> Result<Progress, Fault> {
+        let settled = self.until(|state| (state.closed || state.end.is_some() || state.full()).then_some(()));
         // Patience that ended is an answer too.
         let _ = tokio::time::timeout(patience, settled).await;
         let state = self.lock();
@@ -223,7 +213,6 @@ impl State {
             rows: self.rows,
             complete: matches!(&self.end, Some(End { result: Ok(()), .. })),
             finished: self.end.is_some(),
-            wide: self.wide.clone(),
         }
     }
 }

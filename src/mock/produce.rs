@@ -6,7 +6,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use teal_engine::{Measured, Rows, arrow::array::RecordBatch};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{held::Held, results::beyond_long, status::Fault};
+use super::{held::Held, status::Fault};
 
 /// Rows with a measurement of the work on them.
 pub(crate) trait Source:
@@ -56,10 +56,7 @@ async fn pull(
             }
             next = next => match next {
                 Some(Ok(batch)) if batch.num_rows() == 0 => {}
-                Some(Ok(batch)) => {
-                    let wide: Vec<bool> = batch.columns().iter().map(beyond_long).collect();
-                    held.push(&batch, &wide);
-                }
+                Some(Ok(batch)) => held.push(&batch),
                 Some(Err(error)) => return (Err(error.into()), source.measured()),
                 None => return (Ok(()), source.measured()),
             },

@@ -8,8 +8,8 @@ use std::{
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use teal_engine::arrow::{
-    array::{ArrayRef, Int64Array, RecordBatch, UInt64Array},
-    datatypes::{Field, Schema},
+    array::{ArrayRef, Int64Array, RecordBatch},
+    datatypes::{DataType, Field, Schema},
 };
 
 use super::*;
@@ -48,17 +48,10 @@ fn batch(value: i64) -> RecordBatch {
 type Item = Result<RecordBatch, teal_engine::Error>;
 
 fn run(stream: impl Stream<Item = Item> + Unpin + Send + 'static) -> (Arc<Execution>, Arc<AtomicBool>) {
-    run_of(DataType::Int64, stream)
-}
-
-fn run_of(
-    data_type: DataType,
-    stream: impl Stream<Item = Item> + Unpin + Send + 'static,
-) -> (Arc<Execution>, Arc<AtomicBool>) {
     let dropped = Arc::new(AtomicBool::new(false));
     let plan = Plan {
         query: "q".into(),
-        schema: Arc::new(Schema::new(vec![Field::new("n", data_type, true)])),
+        schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
         constants: vec![false],
         exact_rows: None,
         most_rows: usize::MAX,
@@ -178,16 +171,4 @@ async fn a_slow_query_answers_empty_envelopes_and_an_unknown_count() {
     let (execution, _) = run(stream::pending());
     assert_eq!(rows(&execution.metadata().await.unwrap()), -1);
     assert_eq!(execution.chunks().await.unwrap(), (vec![], false));
-}
-
-#[tokio::test]
-async fn unsigned_numbers_are_decimals_only_where_they_need_it() {
-    let name = async |value: u64| {
-        let column: ArrayRef = Arc::new(UInt64Array::from(vec![value]));
-        let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
-        let (execution, _) = run_of(DataType::UInt64, stream::iter([Ok(batch)]));
-        String::from_utf8_lossy(&execution.metadata().await.unwrap()).into_owned()
-    };
-    assert!(name(7).await.contains("LONG"));
-    assert!(name(u64::MAX).await.contains("DECIMAL128"));
 }

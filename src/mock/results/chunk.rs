@@ -1,9 +1,6 @@
 //! One batch as a Thrift `Chunk`, column at a time, without a heap allocation per value.
 
-use teal_engine::arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch},
-    datatypes::{DataType, UInt64Type},
-};
+use teal_engine::arrow::array::{Array, RecordBatch};
 use thrift::protocol::{
     TBinaryOutputProtocol, TFieldIdentifier, TListIdentifier, TOutputProtocol, TStructIdentifier, TType,
 };
@@ -11,7 +8,7 @@ use thrift::protocol::{
 use super::{
     super::status::Fault,
     Layout,
-    column::{Column, Values, long},
+    column::{Column, Values},
     types::Wire,
     unpack,
     zone::Micros,
@@ -34,26 +31,12 @@ pub(crate) fn encode_chunk(batch: &RecordBatch, layout: &Layout) -> Result<Vec<u
         writer.list(TType::Struct, batch.num_columns())?;
         for ((array, wire), constant) in batch.columns().iter().zip(&layout.wires).zip(&layout.constants) {
             let array = unpack(array)?;
-            let wire = if *wire == Wire::Long && beyond_long(&array) {
-                Wire::Decimal128 { scale: 0 }
-            } else {
-                *wire
-            };
-            let constant = *constant || wire == Wire::Null;
-            writer.vector(&Column::new(&array, wire)?, wire, rows, constant)?;
+            let constant = *constant || *wire == Wire::Null;
+            writer.vector(&Column::new(&array, *wire)?, *wire, rows, constant)?;
         }
         Ok(())
     })?;
     Ok(writer.out.transport)
-}
-
-/// Whether unsigned numbers are among the values that LONG cannot hold.
-pub(crate) fn beyond_long(array: &ArrayRef) -> bool {
-    const MOST: u64 = i64::MAX as u64;
-    match array.data_type() {
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().iter().flatten().any(|value| value > MOST),
-        _ => false,
-    }
 }
 
 fn size(rows: usize) -> Result<i32, Fault> {
@@ -127,10 +110,6 @@ impl Writer {
             Values::Whole(wholes) => self.member(2, TType::I32, rows, |writer, row| {
                 Ok(writer.out.write_i32(wholes.get(row) as i32)?)
             }),
-            Values::Unsigned(unsigned) => self.member(3, TType::I64, rows, |writer, row| {
-                let value = if column.is_null(row) { 0 } else { long(unsigned, row)? };
-                Ok(writer.out.write_i64(value)?)
-            }),
             Values::Float(floats) => {
                 let id = if wire == Wire::Float { 5 } else { 6 };
                 self.member(id, TType::Double, rows, |writer, row| {
@@ -188,10 +167,6 @@ impl Writer {
             Values::Whole(wholes) => {
                 self.single(11, TType::I64, |writer| Ok(writer.out.write_i64(wholes.get(0))?))
             }
-            Values::Unsigned(unsigned) => self.single(11, TType::I64, |writer| {
-                let value = if null { 0 } else { long(unsigned, 0)? };
-                Ok(writer.out.write_i64(value)?)
-            }),
             Values::Float(floats) => {
                 self.single(12, TType::Double, |writer| Ok(writer.out.write_double(floats.get(0))?))
             }

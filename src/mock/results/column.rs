@@ -19,7 +19,6 @@ use super::{
     decimal::Decimals,
     text::Text,
     types::Wire,
-    unrepresentable,
     zone::{Micros, Zone},
 };
 
@@ -34,8 +33,6 @@ pub(super) enum Values<'a> {
     Null,
     Boolean(&'a BooleanArray),
     Whole(Wholes<'a>),
-    /// Unsigned numbers that are sent as LONG.
-    Unsigned(Decimals<'a>),
     Float(Floats<'a>),
     Micros(Micros<'a>),
     ZonedMicros(Micros<'a>, Zone),
@@ -49,10 +46,7 @@ impl<'a> Column<'a> {
         let values = match wire {
             Wire::Null => Some(Values::Null),
             Wire::Boolean => array.as_boolean_opt().map(Values::Boolean),
-            Wire::Byte | Wire::Short | Wire::Integer | Wire::Long => match array.data_type() {
-                DataType::UInt64 => Decimals::of(array).map(Values::Unsigned),
-                _ => Wholes::of(array).map(Values::Whole),
-            },
+            Wire::Byte | Wire::Short | Wire::Integer | Wire::Long => Wholes::of(array).map(Values::Whole),
             Wire::Float | Wire::Double => Floats::of(array).map(Values::Float),
             Wire::Date | Wire::Datetime => Micros::of(array).map(Values::Micros),
             Wire::TimestampTz => {
@@ -73,12 +67,6 @@ impl<'a> Column<'a> {
     pub(super) fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
-}
-
-/// The value as a signed number of 64 bits.
-pub(super) fn long(unsigned: &Decimals<'_>, row: usize) -> Result<i64, Fault> {
-    i64::try_from(unsigned.get(row)?)
-        .map_err(|_| unrepresentable("an unsigned number is beyond the range of LONG"))
 }
 
 /// Whole numbers that fit 64 bits with sign.

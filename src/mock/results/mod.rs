@@ -15,7 +15,7 @@ use teal_engine::arrow::{array::ArrayRef, compute::cast, datatypes::Schema};
 
 use super::status::{Fault, Refusal};
 
-pub(crate) use chunk::{beyond_long, encode_chunk};
+pub(crate) use chunk::encode_chunk;
 pub(crate) use metadata::encode_metadata;
 pub(crate) use row::encode_row;
 pub(crate) use types::{Wire, field_type, parameter_name, parameter_type};
@@ -30,13 +30,13 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a schema. `wide` tells which unsigned columns hold values beyond 63 bits.
-    pub(crate) fn new(schema: &Schema, constants: &[bool], wide: &[bool]) -> Self {
-        let flag = |flags: &[bool], index: usize| flags.get(index).copied().unwrap_or(false);
-        let fields = schema.fields().iter().enumerate();
+    /// The layout of a schema, of which some columns are constant.
+    pub(crate) fn new(schema: &Schema, constants: &[bool]) -> Self {
+        let fields = schema.fields().iter();
+        let constant = |index| constants.get(index).copied().unwrap_or(false);
         Self {
-            wires: fields.map(|(index, field)| Wire::of(field.data_type(), flag(wide, index))).collect(),
-            constants: (0..schema.fields().len()).map(|index| flag(constants, index)).collect(),
+            wires: fields.map(|field| Wire::of(field.data_type())).collect(),
+            constants: (0..schema.fields().len()).map(constant).collect(),
         }
     }
 }

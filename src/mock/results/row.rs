@@ -5,7 +5,7 @@ use teal_engine::arrow::array::RecordBatch;
 use super::{
     super::status::Fault,
     Layout,
-    column::{Column, Values, long},
+    column::{Column, Values},
     decimal::write_decimal,
     types::Wire,
     unpack, unrepresentable,
@@ -34,7 +34,6 @@ fn put(out: &mut Vec<u8>, values: &Values<'_>, wire: Wire, scratch: &mut String)
         Values::Null => {}
         Values::Boolean(array) => out.push(u8::from(array.value(0))),
         Values::Whole(wholes) => put_whole(out, wholes.get(0), wire),
-        Values::Unsigned(unsigned) => put_whole(out, long(unsigned, 0)?, wire),
         #[allow(clippy::cast_possible_truncation)]
         Values::Float(floats) if wire == Wire::Float => out.extend((floats.get(0) as f32).to_be_bytes()),
         Values::Float(floats) => out.extend(floats.get(0).to_be_bytes()),

@@ -33,16 +33,16 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
-    /// What an Arrow type becomes. `wide`: an unsigned 64-bit column with values beyond 63 bits.
-    pub(crate) fn of(data_type: &DataType, wide: bool) -> Self {
+    /// What an Arrow type becomes. Not every unsigned number of 64 bits fits a LONG: these are decimals.
+    pub(crate) fn of(data_type: &DataType) -> Self {
         match data_type {
             DataType::Null => Self::Null,
             DataType::Boolean => Self::Boolean,
             DataType::Int8 => Self::Byte,
             DataType::Int16 | DataType::UInt8 => Self::Short,
             DataType::Int32 | DataType::UInt16 => Self::Integer,
-            DataType::UInt64 if wide => Self::Decimal128 { scale: 0 },
-            DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Self::Long,
+            DataType::UInt64 => Self::Decimal128 { scale: 0 },
+            DataType::Int64 | DataType::UInt32 => Self::Long,
             DataType::Float16 | DataType::Float32 => Self::Float,
             DataType::Float64 => Self::Double,
             DataType::Date32 | DataType::Date64 => Self::Date,
@@ -65,8 +65,8 @@ impl Wire {
             | DataType::LargeListView(_) => Self::Array,
             DataType::Map(_, _) => Self::Map,
             DataType::Struct(_) => Self::Struct,
-            DataType::Dictionary(_, values) => Self::of(values, wide),
-            DataType::RunEndEncoded(_, values) => Self::of(values.data_type(), wide),
+            DataType::Dictionary(_, values) => Self::of(values),
+            DataType::RunEndEncoded(_, values) => Self::of(values.data_type()),
             DataType::Utf8
             | DataType::LargeUtf8
             | DataType::Utf8View
@@ -135,7 +135,7 @@ pub(crate) fn field_type(data_type: &DataType) -> String {
         }
         DataType::Dictionary(_, values) => field_type(values),
         DataType::RunEndEncoded(_, values) => field_type(values.data_type()),
-        other => match Wire::of(other, false) {
+        other => match Wire::of(other) {
             Wire::Byte => "TINYINT",
             Wire::Datetime | Wire::TimestampTz => "TIMESTAMP",
             wire => wire.name(),
