@@ -30,7 +30,7 @@ enum Command {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Where clients connect
-    #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = addresses)]
+    #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listen)]
     pub listen: Addresses,
     /// The strategy that is active at start
     #[arg(long, env = "TEAL_INITIAL", value_name = "STRATEGY", default_value = "blue", ignore_case = true)]
@@ -231,15 +231,19 @@ pub(crate) fn environment(flag: &str) -> String {
     format!("TEAL_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase())
 }
 
-fn addresses(text: &str) -> Result<Addresses, String> {
-    let expected = "expected an address and port such as 127.0.0.1:50051";
+fn listen(text: &str) -> Result<Addresses, String> {
+    addresses(text, "expected an address and port such as 127.0.0.1:50051")
+}
+
+fn addresses(text: &str, expected: &str) -> Result<Addresses, String> {
     let found = text.to_socket_addrs().map_err(|error| format!("{expected} ({error})"))?;
     let found = Vec::from_iter(found);
     if found.is_empty() { Err(expected.to_owned()) } else { Ok(Addresses(found)) }
 }
 
 fn admin(text: &str) -> Result<Admin, String> {
-    if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text).map(Admin::At) }
+    let expected = "expected off, or an address and port such as 127.0.0.1:50061";
+    if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text, expected).map(Admin::At) }
 }
 
 /// Longer ones are mistakes, and would overflow the clock.

@@ -5,8 +5,12 @@ use std::{fmt, io};
 use chrono::Local;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
+    Layer,
+    filter::Targets,
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer, time::ChronoLocal},
+    layer::SubscriberExt,
     registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
 use crate::cli::{LogFormat, LogLevel};
@@ -19,11 +23,14 @@ pub fn init(format: LogFormat, level: LogLevel) {
         LogLevel::Info => Level::INFO,
         LogLevel::Debug => Level::DEBUG,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.event_format(Line).init(),
-        LogFormat::Json => log.json().flatten_event(true).with_timer(ChronoLocal::rfc_3339()).init(),
-    }
+    // Only our own lines: those of a library may quote what a query reads.
+    let ours = Targets::new().with_target("teal", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.event_format(Line).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_timer(ChronoLocal::rfc_3339()).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
 }
 
 /// `2026-01-15 10:00:00 - INFO - message`, in local time.
