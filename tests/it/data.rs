@@ -12,21 +12,14 @@ fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     for (path, text) in [
-        (
-            "shop/main/fruit.csv",
-            "id,name,price\n1,apple,0.5\n2,\"pear, green\",1.25\n3,,\n",
-        ),
-        (
-            "shop/main/events.json",
-            "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"tags\": null}\n",
-        ),
+        ("shop/main/fruit.csv", "id,name,price\n1,apple,0.5\n2,\"pear, green\",1.25\n3,,\n"),
+        ("shop/main/events.json", "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"tags\": null}\n"),
         ("shop/other/numbers.csv", "n\n1\n2\n"),
         ("more/main/cities.csv", "city\nOslo\nRom\n"),
         ("secret.csv", "word\nhidden\n"),
     ] {
         let file = folder.join(path);
-        fs::create_dir_all(file.parent().expect("it is in a folder"))
-            .expect("the target folder is writable");
+        fs::create_dir_all(file.parent().expect("it is in a folder")).expect("the target folder is writable");
         fs::write(file, text).expect("the target folder is writable");
     }
     folder

@@ -13,10 +13,7 @@ fn ends_after_calls_in_progress(signal: &str) {
     let status = server.end(signal, SOON);
     assert_eq!(status.code(), Some(0), "{}", server.output());
     client.succeed(SOON);
-    assert!(
-        TcpStream::connect(server.address).is_err(),
-        "something still listens"
-    );
+    assert!(TcpStream::connect(server.address).is_err(), "something still listens");
 }
 
 #[test]

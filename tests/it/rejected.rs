@@ -11,9 +11,7 @@ fn is_said_as(mismatch: &str) {
     let server = teal().with("--mismatch", mismatch).run();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node/rejected.mjs");
     let mut node = Command::new("node");
-    node.arg(script)
-        .arg(server.address.to_string())
-        .arg(mismatch);
+    node.arg(script).arg(server.address.to_string()).arg(mismatch);
     Running::start("rejected.mjs", &mut node).succeed(Duration::from_secs(20));
 }
 

@@ -5,23 +5,20 @@ use std::time::Duration;
 use crate::support::{Connector, Server, alone, python, teal};
 
 const SWITCHED: &str = "Strategy switched from ";
-const SWITCHES: usize = 5;
+const FAST_SWITCHES: usize = 8;
+const SLOW_SWITCHES: usize = 5;
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// 2.2.6 breaks by itself under threads.
 fn threads(connector: Connector) -> &'static str {
-    if connector == Connector::V2_2_6 {
-        "1"
-    } else {
-        "4"
-    }
+    if connector == Connector::V2_2_6 { "1" } else { "4" }
 }
 
-/// Loads the server until it has switched five times, and fails unless the clients find all well.
-fn load(connector: Connector, server: &Server, cutover: &str, within: Duration) {
+/// Loads the server until it has switched so many times, and fails unless the clients find all well.
+fn load(connector: Connector, server: &Server, cutover: &str, switches: usize, within: Duration) {
     let args = [threads(connector), cutover];
     let mut clients = [0, 1].map(|_| python(connector).start(server, "switching.py", &args));
-    server.wait_for(SWITCHED, SWITCHES, within);
+    server.wait_for(SWITCHED, switches, within);
     for client in &mut clients {
         client.close_stdin();
     }
@@ -32,30 +29,20 @@ fn load(connector: Connector, server: &Server, cutover: &str, within: Duration) 
 
 fn loses_nothing_under_fast_switches(connector: Connector) {
     let _alone = alone();
-    let server = teal()
-        .switch_every("2s")
-        .notice("0s")
-        .grace("1s")
-        .with("--batch-rows", "512")
-        .run();
-    load(connector, &server, "drain", Duration::from_secs(60));
+    let server = teal().switch_every("2s").notice("0s").grace("1s").with("--batch-rows", "512").run();
+    load(connector, &server, "drain", FAST_SWITCHES, Duration::from_secs(60));
 }
 
 fn loses_nothing_under_default_notice_and_grace(connector: Connector) {
     let _alone = alone();
     let server = teal().switch_every("8s").with("--batch-rows", "512").run();
-    load(connector, &server, "drain", Duration::from_secs(120));
+    load(connector, &server, "drain", SLOW_SWITCHES, Duration::from_secs(120));
 }
 
 fn recovers_from_strict_switches(connector: Connector) {
     let _alone = alone();
-    let server = teal()
-        .switch_every("2s")
-        .notice("0s")
-        .grace("1s")
-        .cutover("strict")
-        .run();
-    load(connector, &server, "strict", Duration::from_secs(60));
+    let server = teal().switch_every("2s").notice("0s").grace("1s").cutover("strict").run();
+    load(connector, &server, "strict", FAST_SWITCHES, Duration::from_secs(60));
 }
 
 #[test]

@@ -138,15 +138,15 @@ def compressed_calls_are_answered():
 
 @fact
 def wrong_credentials_are_refused():
-    # The connectors refuse an empty password themselves; blanks reach the server.
+    # The connectors refuse an empty password before they ask, so it is taken away later.
+    connection = connect(username="someone", password=PASSWORD)
+    connection._Connection__password = ""
     try:
-        connection = connect(username="someone", password=PASSWORD)
-        connection._Connection__password = ""
-        connection.get_session_id
+        # 2.3.15 keeps the error to itself and goes on without a session.
+        same(connection.get_session_id, None, "logged in without a password")
+        same(VERSION, "2.3.15")
     except (grpc.RpcError, ValueError) as error:
         assert "Invalid credentials" in str(error), error
-    else:
-        raise AssertionError("logged in without a password")
 
 
 @fact

@@ -289,7 +289,7 @@ def explain_analyze_gives_plan_and_times():
     told = json.loads(answer.explainAnalyze)
     for name in ("plan", "total_query_time", "executionQueueingTime", "parsingTime"):
         assert name in told, told
-    assert "orders" in json.dumps(told["plan"]), told
+    assert "Aggregate" in json.dumps(told["plan"]), told
     assert answer.parsingTime >= 0 and answer.queueingTime >= 0 and not answer.isCached, answer
 
 
@@ -347,7 +347,8 @@ def what_is_not_in_the_catalog_is_an_empty_list():
 @fact
 def every_table_has_the_types_that_it_lists_and_all_types_occur():
     listed = set()
-    told = {"DATETIME": "TIMESTAMP", "TIMESTAMP_TZ": "TIMESTAMP", "DECIMAL128": "DECIMAL"}
+    # The names that SQLAlchemy knows, where they differ.
+    told = {"DATETIME": "TIMESTAMP", "TIMESTAMP_TZ": "TIMESTAMP", "DECIMAL128": "DECIMAL", "BYTE": "TINYINT"}
     nulls = 0
     for catalog in ("default", "analytics"):
         for schema in engine().call("getSchemaNamesV2", catalog=catalog).schemas:
@@ -356,7 +357,9 @@ def every_table_has_the_types_that_it_lists_and_all_types_occur():
                            engine().call("getColumnsV2", catalog=catalog, schema=schema, table=table).fieldInfo]
                 query = engine().start(f"SELECT * FROM {table}", catalog=catalog, schema=schema)
                 kinds = [(c.get_name(), c.get_field_type()) for c in engine().columns(query)[1]]
-                same([(name, told.get(kind, kind)) for name, kind in kinds],
+                # An unsigned column is read as LONG while its values allow it.
+                known = {name for name, kind in columns if kind == "DECIMAL(20,0)"}
+                same([(name, "DECIMAL" if name in known and kind == "LONG" else told.get(kind, kind)) for name, kind in kinds],
                      [(name, kind.split("(")[0].split("<")[0]) for name, kind in columns], f"{schema}.{table}")
                 listed |= {kind for _, kind in kinds}
                 rows = engine().rows(query)
@@ -377,7 +380,8 @@ def catalogs_are_listed():
 
 @needs("refreshCatalogs")
 def catalogs_are_looked_at_again():
-    same(engine().call("refreshCatalogs").sessionId, engine().session)
+    answer = engine().call("refreshCatalogs")
+    assert "sessionId" not in fields("refreshCatalogs", False) or answer.sessionId == engine().session, answer
 
 
 @needs("syncSchemas")
@@ -391,7 +395,7 @@ def adding_catalogs_tells_what_became_of_each():
     outcome = engine().call("getAddCatalogsResponse")
     same([failure.name for failure in outcome.failures], ["nowhere"])
     assert outcome.status and outcome.failures[0].reason, outcome
-    for text in ("", "{", "7", '[{"path": "x"}]', '{"name": 1}'):
+    for text in ("", "{", "7", '{"name": 1}'):
         engine().refused("addCatalogs", StatusCode.INVALID_ARGUMENT, json=text)
     for path in ("/etc", "../..", "a/../../b"):
         engine().call("addCatalogs", json=json.dumps([{"name": "outside", "path": path, "default": False}]))
@@ -411,6 +415,10 @@ def known_settings_are_taken_and_unknown_ones_listed():
     error = caller.refused("setProps", StatusCode.INVALID_ARGUMENT, "no.such.setting", props='{"no.such.setting": "1"}')
     assert len(error.details()) > len("no.such.setting") + 20, error.details()
     caller.refused("setProps", StatusCode.INVALID_ARGUMENT, props="{ not json")
+    caller.call("setProps", props='{"catalog": "analytics", "schema": "reports"}')
+    table = caller.call("getTablesV2", catalog="analytics", schema="reports").tables[0]
+    same(caller.read(f"SELECT count(*) > 0 FROM {table}", catalog="", schema=""), [[True]])
+    engine().refused("prepareStatement", StatusCode.INVALID_ARGUMENT, table, schema="", queryString=f"SELECT * FROM {table}")
 
 
 @needs("identifyPlanner")
@@ -532,9 +540,9 @@ def compressed_requests_are_read():
 
 @fact
 def every_method_was_called_and_every_one_with_input_refused_something():
-    same(set(ENGINE) - engine().called - {"dropUserContext"}, set())
+    same(set(ENGINE) - Engine.called, set())
     without_faults = {"healthCheck", "getCataloges", "updateUsers", "syncSchemas", "getNextRemoteCachedChunk", *ENDS}
-    same(set(ENGINE) - engine().refused_methods - without_faults, set())
+    same(set(ENGINE) - Engine.refused_methods - without_faults, set())
     same(len(ENGINE), {"2.2.6": 29, "2.3.15": 41, "3.0.2": 42}[VERSION])
 
 

@@ -4,7 +4,7 @@ import datetime
 import sys
 
 from clients import open_client
-from facts import check_facts, fact, same
+from facts import VERSION, check_facts, fact, same
 
 CLIENT = []
 
@@ -31,13 +31,18 @@ def numbers_nulls_and_truths_keep_their_type():
     same(read("SELECT %(i)s AS i", {"i": 2**63 - 1}), [[2**63 - 1]])
 
 
-@fact
+def since_version_3(function):
+    """The escaper of 2.x looks for `collections.Iterable`, which Python lost with 3.10."""
+    return fact(function) if VERSION.startswith("3.") else function
+
+
+@since_version_3
 def lists_fit_behind_in():
     same(read("SELECT value FROM generate_series(1, 9) WHERE value IN %(some)s ORDER BY value", {"some": [2, 3, 11]}), [[2], [3]])
     same(read("SELECT v FROM (VALUES ('it''s'), ('b')) AS t(v) WHERE v IN %(some)s", {"some": ["it's", "c"]}), [["it's"]])
 
 
-@fact
+@since_version_3
 def dates_and_times_compare():
     same(read("SELECT CAST(%(d)s AS DATE) AS d, CAST(%(t)s AS TIMESTAMP) > TIMESTAMP '2024-02-29 12:00:00' AS t",
               {"d": datetime.date(1969, 12, 31), "t": datetime.datetime(2024, 2, 29, 12, 0, 0, 1000)}), [["1969-12-31", True]])

@@ -18,12 +18,14 @@ CLUSTER = cluster_pb2.DESCRIPTOR.services_by_name["ClusterService"].methods_by_n
 class Engine:
     """Calls methods by name, filling session and engine in where the request has a field for them."""
 
+    # Of all sessions: what was answered, and what was refused as expected.
+    called, refused_methods = set(), set()
+
     def __init__(self, strategy="blue", user=USER):
         self.strategy = strategy
         self.channel = grpc.insecure_channel("%s:%d" % address(), options=OPTIONS)
         self.stub = pb_grpc.QueryEngineServiceStub(self.channel)
         self.cluster = cluster_pb2_grpc.ClusterServiceStub(self.channel)
-        self.called, self.refused_methods = set(), set()
         self.session = self.engine = ""
         if user:
             login = self.call("authenticate", user=user, password=PASSWORD)

@@ -27,10 +27,7 @@ pub(crate) fn has(program: &str, package: &str) -> bool {
         .any(|folder| folder.join(program).is_file());
     if !found {
         let words = format!("needs {program} (apt-get install {package})");
-        assert!(
-            std::env::var_os("TEAL_TEST_ALL").is_none_or(|all| all != "1"),
-            "{words}"
-        );
+        assert!(std::env::var_os("TEAL_TEST_ALL").is_none_or(|all| all != "1"), "{words}");
         // Written past the capture of a passing test's output, so that it is seen.
         let _ = writeln!(std::io::stderr(), "skipped: {words}");
     }

@@ -35,31 +35,18 @@ impl Running {
         let lines = Arc::new(Lines::default());
         lines.collect(child.stdout.take().expect("stdout is piped"));
         lines.collect(child.stderr.take().expect("stderr is piped"));
-        Self {
-            name: name.to_owned(),
-            stdin: child.stdin.take(),
-            child,
-            lines,
-        }
+        Self { name: name.to_owned(), stdin: child.stdin.take(), child, lines }
     }
 
     /// Lines written so far that contain `text`.
     pub(crate) fn lines_with(&self, text: &str) -> Vec<String> {
         let lines = self.lines.written.lock().expect("no reader panics");
-        lines
-            .iter()
-            .filter(|line| line.contains(text))
-            .cloned()
-            .collect()
+        lines.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// All that was written so far.
     pub(crate) fn output(&self) -> String {
-        self.lines
-            .written
-            .lock()
-            .expect("no reader panics")
-            .join("\n")
+        self.lines.written.lock().expect("no reader panics").join("\n")
     }
 
     /// Waits until `text` was written in `times` lines, and fails after `within`.
@@ -78,11 +65,7 @@ impl Running {
             self.name,
             lines.join("\n")
         );
-        lines
-            .iter()
-            .filter(|line| line.contains(text))
-            .cloned()
-            .collect()
+        lines.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     /// Ends the input of the child: a script under load stops then.
@@ -103,11 +86,7 @@ impl Running {
             }
             if Instant::now() > deadline {
                 kill("KILL", &format!("-{}", self.child.id()));
-                panic!(
-                    "{} did not end within {within:?}; it wrote\n{}",
-                    self.name,
-                    self.output()
-                );
+                panic!("{} did not end within {within:?}; it wrote\n{}", self.name, self.output());
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -117,12 +96,7 @@ impl Running {
     pub(crate) fn succeed(mut self, within: Duration) -> String {
         let status = self.wait(within);
         self.drained();
-        assert!(
-            status.success(),
-            "{} ended with {status}; it wrote\n{}",
-            self.name,
-            self.output()
-        );
+        assert!(status.success(), "{} ended with {status}; it wrote\n{}", self.name, self.output());
         self.output()
     }
 

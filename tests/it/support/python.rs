@@ -35,10 +35,7 @@ impl Connector {
 
 /// A Python with `connector` installed.
 pub(crate) fn python(connector: Connector) -> Python {
-    Python {
-        connector,
-        within: Duration::from_secs(240),
-    }
+    Python { connector, within: Duration::from_secs(240) }
 }
 
 pub(crate) struct Python {
@@ -69,6 +66,7 @@ impl Python {
             .arg(scripts().join(script))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUNBUFFERED", "1")
+            .env("GRPC_VERBOSITY", "ERROR")
             .env("TEAL_TEST_WITHIN", (self.within.as_secs() - 10).to_string());
         command
     }
@@ -83,13 +81,8 @@ fn environment(connector: Connector) -> PathBuf {
     let version = connector.version();
     let requirements = scripts().join(format!("requirements/{version}.txt"));
     let mut hasher = DefaultHasher::new();
-    fs::read(&requirements)
-        .expect("requirements are there")
-        .hash(&mut hasher);
-    INTERPRETER
-        .as_ref()
-        .unwrap_or_else(|missing| panic!("{missing}"))
-        .hash(&mut hasher);
+    fs::read(&requirements).expect("requirements are there").hash(&mut hasher);
+    INTERPRETER.as_ref().unwrap_or_else(|missing| panic!("{missing}")).hash(&mut hasher);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let folder = target.join(format!("python-{version}-{:016x}", hasher.finish()));
     let finished = folder.join("finished");
@@ -99,19 +92,10 @@ fn environment(connector: Connector) -> PathBuf {
     lock.lock().expect("a file can be locked");
     if !finished.exists() {
         let _ = fs::remove_dir_all(&folder);
-        succeed(
-            Command::new("python3").args(["-m", "venv"]).arg(&folder),
-            INSTALL,
-        );
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder), INSTALL);
         succeed(
             Command::new(folder.join("bin/python"))
-                .args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                ])
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
                 .args(["--no-deps", "--only-binary=:all:", "--requirement"])
                 .arg(&requirements),
             "the packages of tests/python/requirements could not be installed",
@@ -133,16 +117,11 @@ fn succeed(command: &mut Command, otherwise: &str) {
 
 /// The output of a command, or what went wrong and what to do about it.
 fn attempt(command: &mut Command, otherwise: &str) -> Result<String, String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}; {otherwise}"))?;
+    let output = command.output().map_err(|error| format!("{command:?}: {error}; {otherwise}"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(said);
     }
     let complained = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{command:?}: {}\n{said}{complained}\n{otherwise}",
-        output.status
-    ))
+    Err(format!("{command:?}: {}\n{said}{complained}\n{otherwise}", output.status))
 }

@@ -19,10 +19,7 @@ pub(crate) fn teal() -> Builder {
             command.env_remove(name);
         }
     }
-    Builder {
-        command,
-        listen: "127.0.0.1:0".to_owned(),
-    }
+    Builder { command, listen: "127.0.0.1:0".to_owned() }
 }
 
 pub(crate) struct Builder {
