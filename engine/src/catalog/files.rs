@@ -1,0 +1,163 @@
+//! A table in files: CSV with a header, newline-delimited JSON, Parquet, or a folder of Parquet files.
+//! They are opened when the table is used, and again when they have changed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use async_trait::async_trait;
+use datafusion::{
+    arrow::datatypes::SchemaRef,
+    catalog::{Session, TableProvider},
+    datasource::{
+        file_format::{FileFormat, csv::CsvFormat, json::JsonFormat},
+        listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
+    },
+    error::Result as DataFusionResult,
+    execution::context::SessionState,
+    logical_expr::{Expr, TableType},
+    physical_plan::ExecutionPlan,
+};
+use url::Url;
+
+use super::{folder, parquet::Parquet};
+use crate::{Error, exec::FileExec};
+
+/// Rows that tell the types of a CSV or JSON file's columns.
+const INFERRED_ROWS: usize = 20_000;
+
+/// Where a table is: a label for people, and the path.
+type Place = (String, PathBuf);
+
+/// What tells that files have changed.
+type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+/// One table's files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    places: Vec<Place>,
+    opened: Mutex<Option<(Stamp, Arc<dyn TableProvider>)>>,
+}
+
+impl Files {
+    /// Normally one place; two that have the same name are an error when the table is used.
+    pub(super) fn new(places: Vec<Place>) -> Self {
+        Self { places, opened: Mutex::new(None) }
+    }
+
+    pub(super) fn parquet(label: String, path: PathBuf) -> Self {
+        Self::new(vec![(label, path)])
+    }
+
+    pub(super) async fn provider(&self, state: &SessionState) -> Result<Arc<dyn TableProvider>, Error> {
+        let [(label, path)] = self.places.as_slice() else {
+            let labels: Vec<_> = self.places.iter().map(|(label, _)| label.as_str()).collect();
+            return Err(Error::invalid(format!(
+                "several files have the name of one table: {}",
+                labels.join(", ")
+            )));
+        };
+        let failed = |error: Error| named(label, error);
+        let files = parts(label, path)?;
+        let stamp = stamp(&files).map_err(|error| failed(Error::invalid(error.to_string())))?;
+        if let Some((before, provider)) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner) {
+            if *before == stamp {
+                return Ok(Arc::clone(provider));
+            }
+        }
+        let kind = if path.is_dir() { Some("parquet") } else { folder::extension(&path.to_string_lossy()) };
+        let provider: Arc<dyn TableProvider> = match kind {
+            Some("csv") => {
+                let format =
+                    CsvFormat::default().with_has_header(true).with_schema_infer_max_rec(INFERRED_ROWS);
+                Arc::new(listing(label, path, Arc::new(format), state).await.map_err(failed)?)
+            }
+            Some("json") => {
+                let format = JsonFormat::default().with_schema_infer_max_rec(INFERRED_ROWS);
+                Arc::new(listing(label, path, Arc::new(format), state).await.map_err(failed)?)
+            }
+            _ => Arc::new(Parquet::open(label.clone(), files).await?),
+        };
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((stamp, Arc::clone(&provider)));
+        Ok(provider)
+    }
+}
+
+/// The file itself, or the Parquet files of a folder.
+fn parts(label: &str, path: &Path) -> Result<Vec<Place>, Error> {
+    if !path.is_dir() {
+        return Ok(vec![(label.to_owned(), path.to_owned())]);
+    }
+    let within = path.parent().unwrap_or(path);
+    let entries = folder::entries(within, path)?.into_iter();
+    let parquet = entries.filter(|(name, path)| folder::extension(name) == Some("parquet") && path.is_file());
+    Ok(parquet.map(|(name, path)| (format!("{label}/{name}"), path)).collect())
+}
+
+fn stamp(files: &[Place]) -> std::io::Result<Stamp> {
+    let of = |(_, path): &Place| {
+        let metadata = fs::metadata(path)?;
+        Ok((path.clone(), metadata.len(), metadata.modified().ok()))
+    };
+    files.iter().map(of).collect()
+}
+
+/// The same error with the file's name in front.
+pub(crate) fn named(label: &str, error: Error) -> Error {
+    match error {
+        Error::Exhausted(_) | Error::Forbidden(_) => error,
+        Error::Internal(text) | Error::Invalid(text) if !text.starts_with(label) => {
+            Error::Invalid(format!("{label}: {text}"))
+        }
+        other => other,
+    }
+}
+
+async fn listing(
+    label: &str,
+    path: &Path,
+    format: Arc<dyn FileFormat>,
+    state: &SessionState,
+) -> Result<Listing, Error> {
+    let url = Url::from_file_path(path).map_err(|()| Error::invalid("no absolute path"))?;
+    let url = ListingTableUrl::try_new(url, None)?;
+    let options = ListingOptions::new(format).with_file_extension("");
+    let schema = options.infer_schema(state, &url).await?;
+    if schema.fields().is_empty() {
+        return Err(Error::invalid("has no columns"));
+    }
+    let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
+    Ok(Listing { label: label.to_owned(), table: ListingTable::try_new(config)? })
+}
+
+/// A CSV or JSON file, whose errors name it.
+#[derive(Debug)]
+struct Listing {
+    label: String,
+    table: ListingTable,
+}
+
+#[async_trait]
+impl TableProvider for Listing {
+    fn schema(&self) -> SchemaRef {
+        self.table.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let inner = self.table.scan(state, projection, &[], limit).await?;
+        Ok(Arc::new(FileExec::over(self.label.clone(), inner)))
+    }
+}

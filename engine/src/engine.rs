@@ -1,0 +1,195 @@
+//! The engine: the catalogs, and what DataFusion needs to plan and run queries over them.
+
+use std::{num::NonZeroUsize, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+
+use datafusion::{
+    arrow::datatypes::{Schema, SchemaRef},
+    catalog::TableProvider,
+    execution::{
+        SessionStateBuilder,
+        context::SessionState,
+        memory_pool::{FairSpillPool, TrackConsumersPool},
+        runtime_env::RuntimeEnvBuilder,
+    },
+    prelude::SessionConfig,
+};
+use futures::FutureExt;
+
+use crate::{
+    Catalog, Error, Frame, NewCatalog, Scope, Statement, UnknownTables,
+    catalog::{Catalogs, Found, Snapshot, Table, Tables, find_plain},
+    sql,
+};
+
+/// How an [`Engine`] is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory `<catalog>/<schema>/<table>.{csv,parquet,json}`; `None` for the built-in tables.
+    pub data: Option<PathBuf>,
+    /// What a table that isn't in the catalog means.
+    pub unknown_tables: UnknownTables,
+    /// Bytes that all queries together may hold before they spill to the temporary folder.
+    pub memory_limit: usize,
+    /// Rows of a record batch at most.
+    pub batch_rows: usize,
+}
+
+/// The catalogs and the means to query them. A clone is the same engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    core: Arc<Core>,
+}
+
+/// What statements and frames share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) state: SessionState,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) unknown_tables: UnknownTables,
+    pub(crate) batch_rows: usize,
+}
+
+impl Engine {
+    /// Opens the catalogs. Fast: rows are made, and files read, when they are first asked for.
+    pub fn open(options: Options) -> Result<Self, Error> {
+        let batch_rows = options.batch_rows.max(1);
+        let catalogs = Catalogs::open(options.data.as_deref())?;
+        let state = state(options.memory_limit, batch_rows)?;
+        let core = Core { state, catalogs, unknown_tables: options.unknown_tables, batch_rows };
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// All catalogs, by name.
+    pub fn catalogs(&self) -> Vec<Catalog> {
+        let snapshot = self.core.catalogs.snapshot();
+        let catalog = |name: &String| Catalog { name: name.clone(), is_default: *name == snapshot.default };
+        snapshot.by_name.keys().map(catalog).collect()
+    }
+
+    /// The schemas of a catalog (empty: the default one); empty where it is unknown.
+    pub fn schemas(&self, catalog: &str) -> Vec<String> {
+        let snapshot = self.core.catalogs.snapshot();
+        let scope = Scope { catalog: catalog.to_owned(), schema: String::new() };
+        let found = schemas(&snapshot, &scope);
+        found.map(|schemas| schemas.by_name.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The tables of a schema; empty where anything is unknown.
+    pub fn tables(&self, scope: &Scope) -> Vec<String> {
+        let snapshot = self.core.catalogs.snapshot();
+        tables(&snapshot, scope).map(|tables| tables.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The columns of a table: an Arrow schema without fields where anything is unknown.
+    pub async fn columns(&self, scope: &Scope, table: &str) -> Result<SchemaRef, Error> {
+        let found = find_table(&self.core.catalogs.snapshot(), scope, table);
+        match found {
+            Some((found, _)) => Ok(found.provider(&self.core.state).await?.schema()),
+            None => Ok(Arc::new(Schema::empty())),
+        }
+    }
+
+    /// Adds one catalog from below the data directory.
+    pub async fn add_catalog(&self, new: &NewCatalog) -> Result<(), Error> {
+        let (core, new) = (Arc::clone(&self.core), new.clone());
+        blocking(move || core.catalogs.add(&new)).await
+    }
+
+    /// Looks at the data directory again.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        let core = Arc::clone(&self.core);
+        blocking(move || core.catalogs.refresh()).await
+    }
+
+    /// Parses and plans one query.
+    pub async fn plan(&self, scope: &Scope, sql: &str) -> Result<Statement, Error> {
+        let started = std::time::Instant::now();
+        guarded(async {
+            let planned = sql::plan(&self.core, scope, sql).await?;
+            Statement::new(Arc::clone(&self.core), planned, started)
+        })
+        .await
+    }
+
+    /// A DataFrame over a table.
+    pub async fn table_frame(&self, scope: &Scope, table: &str) -> Result<Frame, Error> {
+        let found = find_table(&self.core.catalogs.snapshot(), scope, table);
+        let (name, provider) = match found {
+            Some((found, name)) => (name, found.provider(&self.core.state).await?),
+            None if self.core.unknown_tables == UnknownTables::Generate => {
+                (table.to_owned(), crate::catalog::made_up(table))
+            }
+            None => return Err(Error::invalid(format!("table {table} not found"))),
+        };
+        self.frame(&name, provider)
+    }
+
+    /// A DataFrame over a Parquet file below the data directory.
+    pub async fn parquet_frame(&self, path: &str) -> Result<Frame, Error> {
+        let provider = self.core.catalogs.parquet(path, &self.core.state).await?;
+        let stem = PathBuf::from(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        self.frame(&stem.unwrap_or_else(|| "parquet".into()), provider)
+    }
+
+    fn frame(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<Frame, Error> {
+        Frame::over(Arc::clone(&self.core), name, provider)
+    }
+}
+
+/// Runs what reads folders where that holds nobody up.
+async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))?
+}
+
+/// A panic inside becomes an error.
+pub(crate) async fn guarded<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|payload| Err(Error::panic(payload.as_ref())))
+}
+
+/// One session for all queries. A query computes in one partition: rows come in the same order at every
+/// run, nothing is left running when its task ends, and several queries share the cores.
+fn state(memory_limit: usize, batch_rows: usize) -> Result<SessionState, Error> {
+    let mut config = SessionConfig::new()
+        .with_batch_size(batch_rows)
+        .with_target_partitions(1)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = false;
+    let shown = NonZeroUsize::MIN.saturating_add(2);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), shown);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+    Ok(builder.with_default_features().build())
+}
+
+fn schemas<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Option<&'a crate::catalog::Schemas> {
+    if scope.catalog.is_empty() {
+        return snapshot.by_name.get(&snapshot.default);
+    }
+    match find_plain(&scope.catalog, snapshot.by_name.keys().map(String::as_str)) {
+        Found::One(name) => snapshot.by_name.get(name),
+        _ => None,
+    }
+}
+
+fn tables<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Option<&'a Tables> {
+    let schemas = schemas(snapshot, scope)?;
+    if scope.schema.is_empty() {
+        return schemas.by_name.get(schemas.default_schema()?);
+    }
+    match find_plain(&scope.schema, schemas.by_name.keys().map(String::as_str)) {
+        Found::One(name) => schemas.by_name.get(name),
+        _ => None,
+    }
+}
+
+fn find_table(snapshot: &Snapshot, scope: &Scope, table: &str) -> Option<(Arc<Table>, String)> {
+    let tables = tables(snapshot, scope)?;
+    match find_plain(table, tables.keys().map(String::as_str)) {
+        Found::One(name) => Some((Arc::clone(tables.get(name)?), name.to_owned())),
+        _ => None,
+    }
+}

@@ -1,0 +1,221 @@
+//! Ends a query while it computes. DataFusion's joins can work for minutes between two points where
+//! they yield; here every join yields now and then, and the filter of a nested loop, which may yield
+//! never, fails once its query is stopped.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use datafusion::{
+    arrow::{
+        array::RecordBatch,
+        datatypes::{FieldRef, Schema, SchemaRef},
+    },
+    common::tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    error::{DataFusionError, Result},
+    execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext},
+    logical_expr::ColumnarValue,
+    physical_expr::PhysicalExpr,
+    physical_plan::{
+        DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+        joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, utils::JoinFilter},
+    },
+};
+use futures::Stream;
+
+/// Batches of a join after which the others get a turn.
+const TURN: u32 = 16;
+
+/// Tells the parts of a running query that nobody wants its result any more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(DataFusionError::Execution("the query was stopped".into()));
+        }
+        Ok(())
+    }
+}
+
+/// The same plan, such that it ends soon after `stop`; and whether some part of it may compute for long
+/// without yielding, so that it has to be kept off the threads that others need.
+pub(crate) fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<(Arc<dyn ExecutionPlan>, bool)> {
+    let mut greedy = false;
+    let wrapped = plan.transform_up(|node| {
+        if !node.name().contains("Join") {
+            return Ok(Transformed::no(node));
+        }
+        // A join that drops pairs by a filter doesn't return to its caller before one is left.
+        let checked: Option<Arc<dyn ExecutionPlan>> =
+            if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
+                greedy = true;
+                let filter = join.filter().map(|filter| checked(filter, stop));
+                Some(Arc::new(NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?))
+            } else if let Some((join, filter)) =
+                node.downcast_ref::<HashJoinExec>().and_then(|join| Some((join, join.filter()?)))
+            {
+                greedy = true;
+                Some(Arc::new(join.builder().with_filter(Some(checked(filter, stop))).build()?))
+            } else {
+                None
+            };
+        let input = checked.unwrap_or(node);
+        Ok(Transformed::yes(Arc::new(YieldExec { input, stop: stop.clone() }) as Arc<dyn ExecutionPlan>))
+    })?;
+    Ok((wrapped.data, greedy))
+}
+
+fn checked(filter: &JoinFilter, stop: &Stop) -> JoinFilter {
+    let expression = Arc::new(Checked { inner: Arc::clone(filter.expression()), stop: stop.clone() });
+    JoinFilter::new(expression, filter.column_indices().to_vec(), Arc::clone(filter.schema()))
+}
+
+/// An expression that fails once its query is stopped.
+#[derive(Debug)]
+struct Checked {
+    inner: Arc<dyn PhysicalExpr>,
+    stop: Stop,
+}
+
+impl PartialEq for Checked {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.eq(&other.inner)
+    }
+}
+
+impl Eq for Checked {}
+
+impl Hash for Checked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl PhysicalExpr for Checked {
+    fn return_field(&self, input: &Schema) -> Result<FieldRef> {
+        self.inner.return_field(input)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        self.stop.check()?;
+        self.inner.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.inner]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        match children.into_iter().next() {
+            Some(inner) => Ok(Arc::new(Self { inner, stop: self.stop.clone() })),
+            None => Ok(self),
+        }
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_sql(f)
+    }
+}
+
+/// Passes its input on, and yields now and then.
+#[derive(Debug)]
+struct YieldExec {
+    input: Arc<dyn ExecutionPlan>,
+    stop: Stop,
+}
+
+impl DisplayAs for YieldExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("YieldExec")
+    }
+}
+
+impl ExecutionPlan for YieldExec {
+    fn name(&self) -> &'static str {
+        "YieldExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.into_iter().next() {
+            Some(input) => Ok(Arc::new(Self { input, stop: self.stop.clone() })),
+            None => Ok(self),
+        }
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let inner = self.input.execute(partition, context)?;
+        Ok(Box::pin(Yielding { inner, stop: self.stop.clone(), batches: 0 }))
+    }
+}
+
+struct Yielding {
+    inner: SendableRecordBatchStream,
+    stop: Stop,
+    batches: u32,
+}
+
+impl Stream for Yielding {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stop.check()?;
+        if self.batches == TURN {
+            self.batches = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let batch = ready!(self.inner.as_mut().poll_next(cx));
+        self.batches += 1;
+        Poll::Ready(batch)
+    }
+}
+
+impl RecordBatchStream for Yielding {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+}

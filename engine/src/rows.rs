@@ -1,0 +1,209 @@
+//! One execution of a query: a task of its own that computes, and the stream of what it has computed.
+
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use datafusion::{
+    arrow::{
+        array::{RecordBatch, RecordBatchOptions},
+        datatypes::{Schema, SchemaRef},
+    },
+    common::stats::Precision,
+    execution::{SendableRecordBatchStream, TaskContext},
+    physical_plan::{
+        ExecutionPlan,
+        display::DisplayableExecutionPlan,
+        execute_stream,
+        statistics::{StatisticsArgs, StatisticsContext},
+    },
+};
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::mpsc,
+    task::{AbortHandle, block_in_place},
+};
+
+use crate::{
+    Error,
+    exec::{Stop, stoppable},
+};
+
+/// Batches that are computed before somebody asks for them.
+const AHEAD: usize = 1;
+
+/// The rows of a running query, as a stream of non-empty batches. Dropping it stops the work.
+pub struct Rows {
+    schema: SchemaRef,
+    exact: Option<u64>,
+    plan: Arc<dyn ExecutionPlan>,
+    batches: mpsc::Receiver<Result<RecordBatch, Error>>,
+    /// What is left of a batch that had too many rows.
+    rest: Option<RecordBatch>,
+    batch_rows: usize,
+    yielded: AtomicU64,
+    stop: Stop,
+    task: AbortHandle,
+}
+
+impl Rows {
+    /// Starts `plan` on the runtime that it is called on.
+    pub(crate) fn start(
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        titles: &[String],
+        batch_rows: usize,
+    ) -> Result<Self, Error> {
+        let schema = titled(&plan.schema(), titles);
+        let exact = exact_rows(plan.as_ref());
+        let stop = Stop::default();
+        let (plan, greedy) = stoppable(plan, &stop)?;
+        let running = execute_stream(Arc::clone(&plan), context)?;
+        let handle = Handle::current();
+        let aside = greedy && handle.runtime_flavor() == RuntimeFlavor::MultiThread;
+        let (sender, batches) = mpsc::channel(AHEAD);
+        let work = AssertUnwindSafe(drive(running, sender.clone(), aside)).catch_unwind();
+        let task = handle.spawn(async move {
+            if let Err(payload) = work.await {
+                let _ = sender.send(Err(Error::panic(payload.as_ref()))).await;
+            }
+        });
+        let task = task.abort_handle();
+        let yielded = AtomicU64::new(0);
+        Ok(Self { schema, exact, plan, batches, rest: None, batch_rows, yielded, stop, task })
+    }
+
+    /// The columns, as the batches have them.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// How many rows there will be, where the plan knows.
+    pub fn exact_rows(&self) -> Option<u64> {
+        self.exact
+    }
+
+    /// The physical plan with what its execution has measured so far.
+    pub fn measured(&self) -> Measured {
+        let mut compute = 0;
+        let mut spilled = 0;
+        let mut nodes = vec![&self.plan];
+        while let Some(node) = nodes.pop() {
+            let metrics = node.metrics().unwrap_or_default();
+            compute += metrics.elapsed_compute().unwrap_or(0);
+            spilled += metrics.spilled_bytes().unwrap_or(0);
+            nodes.extend(node.children());
+        }
+        Measured {
+            plan: DisplayableExecutionPlan::with_metrics(self.plan.as_ref()).indent(false).to_string(),
+            compute: Duration::from_nanos(compute as u64),
+            output_rows: self.yielded.load(Ordering::Relaxed),
+            spilled_bytes: spilled as u64,
+        }
+    }
+
+    /// At most `batch_rows` of the batch; the rest is for later.
+    fn cut(&mut self, batch: RecordBatch) -> Result<RecordBatch, Error> {
+        let rows = batch.num_rows().min(self.batch_rows);
+        if rows < batch.num_rows() {
+            self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+        }
+        self.yielded.fetch_add(rows as u64, Ordering::Relaxed);
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let columns = batch.slice(0, rows).columns().to_vec();
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| Error::Internal(error.to_string()))
+    }
+}
+
+/// The same columns under other names.
+pub(crate) fn titled(schema: &Schema, titles: &[String]) -> SchemaRef {
+    let fields = schema.fields().iter().enumerate().map(|(at, field)| match titles.get(at) {
+        Some(title) if title != field.name() => Arc::new(field.as_ref().clone().with_name(title)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Computes batch after batch, as fast as they are taken.
+async fn drive(
+    mut running: SendableRecordBatchStream,
+    sender: mpsc::Sender<Result<RecordBatch, Error>>,
+    aside: bool,
+) {
+    loop {
+        let next = std::future::poll_fn(|cx| {
+            let mut poll = || running.poll_next_unpin(cx);
+            if aside { block_in_place(poll) } else { poll() }
+        });
+        let batch = match next.await {
+            None => return,
+            Some(Ok(batch)) if batch.num_rows() == 0 => continue,
+            Some(batch) => batch.map_err(Error::from),
+        };
+        let last = batch.is_err();
+        if sender.send(batch).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+fn exact_rows(plan: &dyn ExecutionPlan) -> Option<u64> {
+    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new()).ok()?;
+    match statistics.num_rows {
+        Precision::Exact(rows) => Some(rows as u64),
+        _ => None,
+    }
+}
+
+impl Stream for Rows {
+    type Item = Result<RecordBatch, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(rest) = self.rest.take() {
+            return Poll::Ready(Some(self.cut(rest)));
+        }
+        Poll::Ready(match ready!(self.batches.poll_recv(cx)) {
+            Some(Ok(batch)) => Some(self.cut(batch)),
+            other => other,
+        })
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.stop.stop();
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("schema", &self.schema)
+            .field("exact", &self.exact)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an execution has measured so far.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The physical plan as text, with metrics.
+    pub plan: String,
+    /// Nanoseconds of computing, over all operators.
+    pub compute: Duration,
+    /// Rows that left the plan so far.
+    pub output_rows: u64,
+    /// Bytes spilled to the temporary folder.
+    pub spilled_bytes: u64,
+}

@@ -1,0 +1,78 @@
+//! The one statement of a text, or the expression that it is.
+
+use datafusion::sql::{
+    parser::{DFParser, DFParserBuilder, Statement},
+    sqlparser::{
+        ast::ExprWithAlias,
+        dialect::GenericDialect,
+        tokenizer::{Token, TokenWithSpan},
+    },
+};
+
+use super::{
+    check,
+    tokens::{blank, number, tokens},
+};
+use crate::Error;
+
+/// Brackets and subqueries in each other at most.
+const NESTING: usize = 128;
+/// One statement, with its placeholders numbered.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) statement: Statement,
+    /// The numbers of the placeholders, in order.
+    pub(crate) placeholders: Vec<usize>,
+}
+
+/// Parses a query. Anything else is refused here.
+pub(crate) fn statement(sql: &str) -> Result<Parsed, Error> {
+    let mut tokens = tokens(sql)?;
+    let leading: Vec<_> =
+        tokens.iter().map(|token| &token.token).filter(|token| !blank(token)).take(4).collect();
+    if leading.is_empty() {
+        return Err(Error::invalid("the SQL text is empty"));
+    }
+    check::leading(&leading)?;
+    let placeholders = number(&mut tokens)?;
+    let statement = deep(tokens.len(), move || {
+        let mut statements = parser(tokens)?.parse_statements()?;
+        let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
+            return Err(Error::invalid("one statement at a time: there is a second one after the semicolon"));
+        };
+        check::statement(&mut statement)?;
+        Ok(statement)
+    })?;
+    Ok(Parsed { statement, placeholders })
+}
+
+/// Parses one expression.
+pub(crate) fn expression(sql: &str) -> Result<ExprWithAlias, Error> {
+    let mut tokens = tokens(sql)?;
+    if tokens.iter().all(|token| blank(&token.token)) {
+        return Err(Error::invalid("the expression is empty"));
+    }
+    if !number(&mut tokens)?.is_empty() {
+        return Err(Error::invalid("an expression of a DataFrame can't have placeholders"));
+    }
+    deep(tokens.len(), move || {
+        let mut parser = parser(tokens)?;
+        let mut expression = parser.parse_expr()?;
+        let next = parser.parser.peek_token();
+        if next.token != Token::EOF {
+            return Err(Error::invalid(format!("expected the end of the expression, found {next}")));
+        }
+        check::expression(&mut expression.expr)?;
+        Ok(expression)
+    })
+}
+
+fn parser(tokens: Vec<TokenWithSpan>) -> Result<DFParser<'static>, Error> {
+    static DIALECT: GenericDialect = GenericDialect;
+    Ok(DFParserBuilder::new(tokens).with_dialect(&DIALECT).with_recursion_limit(NESTING).build()?)
+}
+
+/// Runs `work` with a stack that a tree of so many tokens can be built and dropped on.
+fn deep<T>(tokens: usize, work: impl FnOnce() -> T) -> T {
+    if tokens < 1000 { work() } else { stacker::grow((8 << 20) + tokens * 1024, work) }
+}

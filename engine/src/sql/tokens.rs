@@ -1,0 +1,119 @@
+//! The dialect's words. It is sqlparser's generic one but for string literals, and these are the
+//! tokenizer's affair alone: the parser gets tokens, and the generic dialect itself with all it knows.
+
+use std::any::TypeId;
+
+use datafusion::sql::sqlparser::{
+    dialect::{Dialect, GenericDialect},
+    tokenizer::{Token, TokenWithSpan, Tokenizer},
+};
+
+use crate::Error;
+
+/// Words, signs and literals of one text at most.
+const MOST: usize = 500_000;
+
+/// Backslash escapes in string literals, as Hive and MySQL have them: `\'`, `\\`, `\n`, `\t`. `\%` and
+/// `\_` stay two characters, so that in LIKE they mean the character itself.
+#[derive(Debug)]
+struct Escaping;
+
+impl Dialect for Escaping {
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    fn ignores_wildcard_escapes(&self) -> bool {
+        true
+    }
+
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_part(ch)
+    }
+
+    fn supports_unicode_string_literal(&self) -> bool {
+        GenericDialect.supports_unicode_string_literal()
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        GenericDialect.supports_nested_comments()
+    }
+
+    fn supports_multiline_comment_hints(&self) -> bool {
+        GenericDialect.supports_multiline_comment_hints()
+    }
+
+    fn supports_pipe_operator(&self) -> bool {
+        GenericDialect.supports_pipe_operator()
+    }
+
+    fn supports_string_escape_constant(&self) -> bool {
+        GenericDialect.supports_string_escape_constant()
+    }
+
+    fn supports_quote_delimited_string(&self) -> bool {
+        GenericDialect.supports_quote_delimited_string()
+    }
+}
+
+/// The words of a text.
+pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Error> {
+    let tokens = Tokenizer::new(&Escaping, sql).tokenize_with_location()?;
+    if tokens.len() > MOST {
+        return Err(Error::invalid(format!(
+            "the SQL text is too long: {} tokens, at most {MOST}",
+            tokens.len()
+        )));
+    }
+    Ok(tokens)
+}
+
+/// Whether a word says nothing.
+pub(super) fn blank(token: &Token) -> bool {
+    matches!(token, Token::Whitespace(_) | Token::SemiColon | Token::EOF)
+}
+
+/// Gives each `?` a number of its own, and tells all numbers, in order.
+pub(super) fn number(tokens: &mut [TokenWithSpan]) -> Result<Vec<usize>, Error> {
+    let (mut marks, mut numbers) = (0, Vec::new());
+    for token in tokens {
+        let Token::Placeholder(name) = &mut token.token else { continue };
+        if name == "?" {
+            marks += 1;
+            *name = format!("${marks}");
+        } else {
+            let number = name.strip_prefix('$').and_then(|digits| digits.parse().ok());
+            match number.filter(|number| (1..=65_535).contains(number)) {
+                Some(number) => numbers.push(number),
+                None => return Err(Error::invalid(format!("placeholder {name}: expected ? or $1, $2 …"))),
+            }
+        }
+    }
+    if marks > 0 && !numbers.is_empty() {
+        return Err(Error::invalid("placeholders are either all ? or all $1, $2 …, not both"));
+    }
+    numbers.extend(1..=marks);
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
+}
+
+/// The word of a token in upper case, where it may be a keyword.
+pub(super) fn keyword(token: &Token) -> Option<String> {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
+        _ => None,
+    }
+}

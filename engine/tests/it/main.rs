@@ -1,0 +1,13 @@
+//! The engine as its users see it: text in, record batches out.
+
+mod catalogs;
+mod cases;
+mod files;
+mod frames;
+mod limits;
+mod literals;
+mod parameters;
+mod queries;
+mod results;
+mod support;
+mod types;
