@@ -19,7 +19,7 @@ mod workers;
 
 use std::{
     convert::Infallible,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -74,17 +74,12 @@ pub struct Mock {
 impl Mock {
     /// The engine interface over `engine`. What is slow runs on `runtime`.
     pub fn new(options: Options, engine: teal_engine::Engine, runtime: Handle) -> Self {
-        let every = (options.query_ttl / 10).clamp(Duration::from_millis(20), Duration::from_secs(10));
         let cluster = Cluster::new();
+        let ttl = options.query_ttl;
         let calls = Arc::new(Calls::new(options, engine, runtime.clone(), cluster.clone()));
-        let sweep = Arc::downgrade(&calls);
-        runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(every).await;
-                let Some(calls) = sweep.upgrade() else { return };
-                calls.sweep(Instant::now());
-            }
-        });
+        if !ttl.is_zero() {
+            runtime.spawn(sweep(Arc::downgrade(&calls), ttl));
+        }
         Self { calls, cluster }
     }
 
@@ -97,6 +92,16 @@ impl Mock {
             cluster: ClusterServiceServer::new(self.cluster.clone())
                 .accept_compressed(CompressionEncoding::Gzip),
         }
+    }
+}
+
+/// Forgets what is silent for too long, for as long as the engine is there.
+async fn sweep(calls: Weak<Calls>, ttl: Duration) {
+    let every = (ttl / 10).clamp(Duration::from_millis(20), Duration::from_secs(10));
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(calls) = calls.upgrade() else { return };
+        calls.sweep(Instant::now());
     }
 }
 

@@ -86,8 +86,11 @@ impl Fault {
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
         let code = fault.code();
-        if code == Code::Internal && !matches!(fault, Fault::Client(_)) {
-            tracing::error!("{fault}");
+        match &fault {
+            Fault::Bug(what) => tracing::error!("internal error: {what}"),
+            // Its words may hold SQL and data: they are for the client alone.
+            Fault::Engine(teal_engine::Error::Internal(_)) => tracing::error!("the SQL engine failed"),
+            _ => {}
         }
         let mut message = fault.to_string();
         cut(&mut message, LONGEST_MESSAGE);

@@ -152,7 +152,8 @@ impl Calls {
     }
 
     async fn plan(&self, scope: Scope, sql: String) -> Result<Statement, Fault> {
-        tracing::debug!("Planning in '{}.{}': {sql}", scope.catalog, scope.schema);
+        let (catalog, schema) = (&scope.catalog, &scope.schema);
+        tracing::debug!("Planning in catalog {catalog:?}, schema {schema:?}: {sql:?}");
         let engine = self.engine.clone();
         self.workers.run(async move { Ok(engine.plan(&scope, &sql).await?) }).await
     }

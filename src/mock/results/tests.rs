@@ -203,6 +203,7 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
             Decimal(u64::MAX.into(), 0),
             Decimal(8, 0),
         ),
+        of(Float16Array::from(vec![Some(half(0.5)), None, Some(half(-2.0))]), 3, Float(0.5), Float(-2.0)),
         of(Float32Array::from(vec![Some(0.5), None, Some(-2.0)]), 3, Float(0.5), Float(-2.0)),
         of(
             Float64Array::from(vec![Some(0.1), None, Some(f64::INFINITY)]),
@@ -366,6 +367,10 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
     ]
 }
 
+fn half(value: f32) -> <Float16Type as ArrowPrimitiveType>::Native {
+    <Float16Type as ArrowPrimitiveType>::Native::from_f32(value)
+}
+
 fn dictionary() -> DictionaryArray<Int8Type> {
     [Some("b"), None, Some("a")].into_iter().collect()
 }
@@ -445,6 +450,15 @@ fn every_type_can_be_constant() {
 fn a_column_of_nothing_is_null() {
     let nothing: ArrayRef = Arc::new(NullArray::new(3));
     assert_eq!(through(nothing, false).unwrap(), (14, vec![Value::Null; 3]));
+}
+
+#[test]
+fn a_union_is_text() {
+    let mut union = UnionBuilder::new_dense();
+    union.append::<Int32Type>("number", 7).unwrap();
+    union.append::<Float64Type>("fraction", 0.5).unwrap();
+    let (kind, rows) = through(Arc::new(union.build().unwrap()), false).unwrap();
+    assert_eq!((kind, rows), (7, vec![text("{number=7}"), text("{fraction=0.5}")]));
 }
 
 #[test]

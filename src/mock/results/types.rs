@@ -11,7 +11,6 @@ const MOST_DIGITS: u8 = 38;
 
 /// What a column is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub(crate) enum Wire {
     Boolean,
     Byte,
