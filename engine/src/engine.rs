@@ -158,6 +158,9 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<SessionState, Error> 
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = false;
+    // What a sort sets aside for merging has to fit beside what it sorts.
+    let reserve = &mut options.execution.sort_spill_reservation_bytes;
+    *reserve = (*reserve).min(memory_limit / 16);
     let shown = NonZeroUsize::MIN.saturating_add(2);
     let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), shown);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;

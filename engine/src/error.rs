@@ -134,7 +134,9 @@ fn clean(text: &str) -> String {
         }
     }
     let advice = "This issue was likely caused by a bug in DataFusion's code.";
-    text.split(advice).next().unwrap_or_default().trim_end().trim_end_matches('.').to_owned()
+    let text = text.split(advice).next().unwrap_or_default().trim_end().trim_end_matches('.');
+    // Errors that quote errors.
+    text.replace(PREFIXES[0], "")
 }
 
 impl From<TokenizerError> for Error {

@@ -157,12 +157,34 @@ async fn drive(
     }
 }
 
+/// The number of rows where the plan's statistics tell it. Those of a scan don't know that it stops early:
+/// that is allowed for where nothing above changes the number of rows.
 fn exact_rows(plan: &dyn ExecutionPlan) -> Option<u64> {
-    let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new()).ok()?;
-    match statistics.num_rows {
+    let rows = counted(plan)?;
+    let mut node = plan;
+    while !stops_early(node) {
+        match node.children()[..] {
+            [child] if counted(child.as_ref()) == Some(rows) => node = child.as_ref(),
+            _ if any(node, stops_early) => return None,
+            _ => return Some(rows),
+        }
+    }
+    node.fetch().map(|fetch| rows.min(fetch as u64))
+}
+
+fn counted(plan: &dyn ExecutionPlan) -> Option<u64> {
+    match StatisticsContext::new().compute(plan, &StatisticsArgs::new()).ok()?.num_rows {
         Precision::Exact(rows) => Some(rows as u64),
         _ => None,
     }
+}
+
+fn stops_early(plan: &dyn ExecutionPlan) -> bool {
+    plan.fetch().is_some_and(|fetch| counted(plan).is_none_or(|rows| rows > fetch as u64))
+}
+
+fn any(plan: &dyn ExecutionPlan, is: fn(&dyn ExecutionPlan) -> bool) -> bool {
+    is(plan) || plan.children().into_iter().any(|child| any(child.as_ref(), is))
 }
 
 impl Stream for Rows {

@@ -68,6 +68,9 @@ pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planne
     let planner = SqlToRel::new_with_options(&context, options(&core.state));
     let plan = planner.statement_to_plan(statement)?;
     measure(&plan)?;
+    if let Some(name) = plan.get_parameter_names()?.iter().find(|name| !name.starts_with('$')) {
+        return Err(Error::invalid(format!("placeholder {name}: expected ? or $1, $2 …")));
+    }
     let readonly = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     readonly.verify_plan(&plan).map_err(|error| Error::Forbidden(Error::from(error).to_string()))?;
     let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();

@@ -111,3 +111,12 @@ fn nonsense_is_refused_without_a_panic() {
         }
     }
 }
+
+#[test]
+#[ignore]
+fn probe() {
+    let sql = std::fs::read_to_string("/tmp/probe/sql").expect("a text");
+    let started = std::time::Instant::now();
+    let answer = ask(sql);
+    eprintln!("{answer:?} {:?}", started.elapsed());
+}

@@ -150,8 +150,6 @@ async fn beyond_the_memory_limit_sorts_spill() {
 #[tokio::test]
 async fn what_cannot_spill_is_exhausted() {
     let engine = engine().memory(1 << 20).open();
-    let error = engine.failed("select count(*) from generate_series(1, 1000000) a cross join generate_series(1, 10) b").await;
-    assert!(matches!(error, Error::Exhausted(_)), "{error:?}");
     let error = engine.failed("select array_agg(value) from generate_series(1, 1000000)").await;
     assert!(matches!(error, Error::Exhausted(_)), "{error:?}");
     assert_eq!(engine.one("select 1").await, "1");
