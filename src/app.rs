@@ -2,50 +2,95 @@
 
 use std::io;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
 use tokio::net::TcpListener;
+use tower::{Layer, Service, ServiceExt};
+use tracing::info;
 
-use crate::config::Config;
+use crate::{
+    config::{Backend, Config, GateConfig},
+    gate::{GateLayer, RequestBody},
+    server::{self, BoxError, Incoming},
+    switch::Switch,
+    upstream::Upstream,
+};
 
-/// Serves the built-in engine on a bound listener until `shutdown` resolves.
-#[cfg(feature = "mock")]
+/// Serves on a bound listener until `shutdown` resolves.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    use tower::Layer;
-    use tracing::info;
-
-    use crate::{gate::GateLayer, mock::Mock, server, switch::Switch};
-
-    let engine = teal_engine::Engine::open(config.mock.engine).map_err(io::Error::other)?;
-    // SQL is run and results are encoded here, away from the network's threads.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.threads)
-        .thread_name("engine")
-        .enable_all()
-        .build()?;
-    let backend = Mock::new(config.mock.service, engine, runtime.handle().clone()).service();
-    info!("Server started on {}", listener.local_addr()?);
-    let served = match config.gate {
-        None => server::serve(listener, config.threads, move |_| backend.clone(), shutdown).await,
-        Some(gate) => {
-            let (switch, timer) = Switch::new(gate.rules);
-            let layer = GateLayer::new(switch, gate.protocol, gate.mismatch);
-            let timer = tokio::spawn(timer.run());
-            let make = move |_| layer.layer(backend.clone());
-            let served = server::serve(listener, config.threads, make, shutdown).await;
-            timer.abort();
+    let Config { threads, gate, backend, .. } = config;
+    let front = Front { listener, threads, gate };
+    match backend {
+        Backend::Upstream(engines) => front.serve(move || Upstream::connect(&engines), shutdown).await,
+        #[cfg(feature = "mock")]
+        Backend::Mock(mock) => {
+            let engine = teal_engine::Engine::open(mock.engine).map_err(io::Error::other)?;
+            // SQL is run and results are encoded here, away from the network's threads.
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(threads)
+                .thread_name("engine")
+                .enable_all()
+                .build()?;
+            let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
+            let served = front.serve(move || mock.service(), shutdown).await;
+            runtime.shutdown_background();
             served
         }
-    };
-    runtime.shutdown_background();
-    info!("Server stopped");
-    served
+    }
 }
 
-/// There is nothing to serve: a build without the built-in engine needs one to forward to.
-#[cfg(not(feature = "mock"))]
-pub async fn serve(_: Config, _: TcpListener, _: impl Future<Output = ()>) -> io::Result<()> {
-    Err(io::Error::other("this build has no engine of its own, and forwarding to one is not built yet"))
+/// What stands before every backend.
+struct Front {
+    listener: TcpListener,
+    threads: usize,
+    gate: Option<GateConfig>,
+}
+
+impl Front {
+    /// Serves with what `backend` makes on each thread, behind the gate if there is one.
+    async fn serve<T, S, B>(self, backend: T, shutdown: impl Future<Output = ()>) -> io::Result<()>
+    where
+        T: Fn() -> S + Clone + Send + 'static,
+        S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error: Into<BoxError>>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let Self { listener, threads, gate } = self;
+        info!("Server started on {}", listener.local_addr()?);
+        let served = match gate {
+            None => {
+                let start = move || {
+                    let backend = backend();
+                    move |_| {
+                        backend
+                            .clone()
+                            .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
+                    }
+                };
+                server::serve(listener, threads, start, shutdown).await
+            }
+            Some(gate) => {
+                let (switch, timer) = Switch::new(gate.rules);
+                let layer = GateLayer::new(switch, gate.protocol, gate.mismatch);
+                let timer = tokio::spawn(timer.run());
+                let start = move || {
+                    let (layer, backend) = (layer.clone(), backend());
+                    move |_| layer.layer(backend.clone())
+                };
+                let served = server::serve(listener, threads, start, shutdown).await;
+                timer.abort();
+                served
+            }
+        };
+        info!("Server stopped");
+        served
+    }
 }

@@ -10,6 +10,8 @@ use clap::{
     parser::ValueSource,
 };
 
+use crate::upstream::Target;
+
 /// A transparent gRPC proxy that adds the semantics of a blue-green switch, and an engine of its own.
 #[derive(Debug, Parser)]
 #[command(name = "teal", version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
@@ -32,6 +34,18 @@ pub struct Serve {
     /// Where clients connect
     #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listen)]
     pub listen: Addresses,
+    /// The engine that calls are forwarded to: http://host:port [default: the built-in one]
+    #[arg(long, env = "TEAL_UPSTREAM", value_name = "URL")]
+    pub upstream: Option<Target>,
+    /// The engine that blue's calls are forwarded to
+    #[arg(long, env = "TEAL_BLUE", value_name = "URL")]
+    pub blue: Option<Target>,
+    /// The engine that green's calls are forwarded to
+    #[arg(long, env = "TEAL_GREEN", value_name = "URL")]
+    pub green: Option<Target>,
+    /// How long a connection to an engine may take to be established
+    #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
+    pub connect_timeout: Duration,
     /// The strategy that is active at start
     #[arg(long, env = "TEAL_INITIAL", value_name = "STRATEGY", default_value = "blue", ignore_case = true)]
     pub initial: Colour,

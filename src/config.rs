@@ -8,6 +8,7 @@ use crate::{
     protocol::Protocol,
     strategy::Strategy,
     switch::{Cutover, Rules},
+    upstream::{Target, Targets},
 };
 
 /// Settings that can be served by.
@@ -19,9 +20,8 @@ pub struct Config {
     pub threads: usize,
     /// How the switch is set, unless there is none.
     pub gate: Option<GateConfig>,
-    /// How the built-in engine is set.
-    #[cfg(feature = "mock")]
-    pub mock: MockConfig,
+    /// Who answers.
+    pub backend: Backend,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The least important lines that are logged.
@@ -37,6 +37,16 @@ pub struct GateConfig {
     pub mismatch: Mismatch,
     /// What is known of methods.
     pub protocol: Protocol,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub enum Backend {
+    /// Real engines.
+    Upstream(Targets),
+    /// The built-in one.
+    #[cfg(feature = "mock")]
+    Mock(MockConfig),
 }
 
 /// The built-in engine.
@@ -74,6 +84,9 @@ const SWITCHING: [&str; 9] = [
     "descriptor-set",
 ];
 
+/// What is set of the built-in engine alone.
+const MOCK: [&str; 5] = ["data", "unknown-tables", "sessions", "memory-limit", "batch-rows"];
+
 impl TryFrom<Serve> for Config {
     type Error = BadSetting;
 
@@ -82,8 +95,7 @@ impl TryFrom<Serve> for Config {
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
             gate: gate(&serve)?,
-            #[cfg(feature = "mock")]
-            mock: mock(&serve)?,
+            backend: backend(&serve)?,
             listen: serve.listen,
             log_format: serve.log_format,
             log_level: serve.log_level,
@@ -125,6 +137,41 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
         MismatchKind::Grpc => Mismatch::Grpc,
     };
     Ok(Some(GateConfig { rules, mismatch, protocol }))
+}
+
+fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
+    let Some(targets) = targets(serve)? else {
+        #[cfg(feature = "mock")]
+        return mock(serve).map(Backend::Mock);
+        #[cfg(not(feature = "mock"))]
+        return Err(BadSetting {
+            flag: "upstream",
+            value: String::new(),
+            expected: "expected the URL of an engine, because this build has none of its own".to_owned(),
+        });
+    };
+    let Some(flag) = MOCK.iter().find(|flag| serve.given.contains(flag)) else {
+        return Ok(Backend::Upstream(targets));
+    };
+    let expected = "expected nothing: it is for the built-in engine, and calls are forwarded".to_owned();
+    Err(BadSetting { flag, value: "…".to_owned(), expected })
+}
+
+/// The engines to forward to, if any.
+fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
+    let bad = |flag, target: &Target, expected: &str| {
+        Err(BadSetting { flag, value: target.to_string(), expected: expected.to_owned() })
+    };
+    let (blue, green) = match (&serve.upstream, &serve.blue, &serve.green) {
+        (None, None, None) => return Ok(None),
+        (Some(both), None, None) => (both, both),
+        (None, Some(blue), Some(green)) => (blue, green),
+        (Some(both), ..) => return bad("upstream", both, "expected either this or --blue and --green"),
+        (None, Some(blue), None) => return bad("blue", blue, "expected --green beside it"),
+        (None, None, Some(green)) => return bad("green", green, "expected --blue beside it"),
+    };
+    let (blue, green, connect_timeout) = (blue.clone(), green.clone(), serve.connect_timeout);
+    Ok(Some(Targets { blue, green, connect_timeout }))
 }
 
 fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {

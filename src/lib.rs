@@ -13,6 +13,7 @@ pub mod server;
 pub mod strategy;
 pub mod switch;
 pub mod telemetry;
+pub mod upstream;
 
 /// The messages and services of `proto/`, generated.
 #[allow(missing_docs, unreachable_pub, missing_debug_implementations)]

@@ -136,7 +136,7 @@ where
                         let arriving = arriving.as_mut().expect("polled after completion");
                         ready!(arriving.poll_judged(this.shared, cx))
                     };
-                    let Arriving { mut inner, request, method } =
+                    let Arriving { mut inner, mut request, method } =
                         arriving.take().expect("it was judged just now");
                     match judged {
                         Err(refused) => {
@@ -145,6 +145,7 @@ where
                             return Poll::Ready(Ok(response.map(ResponseBody::own)));
                         }
                         Ok(pass) => {
+                            request.extensions_mut().insert(pass.strategy());
                             let call = Some(Call { pass, method });
                             Phase::Inside { future: inner.call(request), call }
                         }

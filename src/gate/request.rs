@@ -28,7 +28,8 @@ pin_project! {
 }
 
 impl<B: Body<Data = Bytes>> RequestBody<B> {
-    pub(super) fn new(inner: B) -> Self {
+    /// The body as it is, with nothing held.
+    pub fn new(inner: B) -> Self {
         Self { held: VecDeque::new(), held_len: 0, inner }
     }
 

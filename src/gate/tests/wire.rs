@@ -1,4 +1,4 @@
-//! What hyper makes of the gate's responses, seen by a raw HTTP/2 client.
+//! What HTTP/2 makes of the gate's responses, seen by a raw HTTP/2 client.
 
 use http_body_util::Full;
 use tokio::net::{TcpListener, TcpStream};
@@ -12,10 +12,14 @@ async fn connected(mismatch: Mismatch) -> h2::client::SendRequest<Bytes> {
     let layer = GateLayer::new(switch, Protocol::default(), mismatch);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let make = move |_| {
-        layer.layer(service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("in"))))))
+    let start = move || {
+        let layer = layer.clone();
+        move |_| {
+            layer
+                .layer(service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("in"))))))
+        }
     };
-    tokio::spawn(server::serve(listener, 1, make, std::future::pending()));
+    tokio::spawn(server::serve(listener, 1, start, std::future::pending()));
     let (client, connection) =
         h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     tokio::spawn(connection);

@@ -1,0 +1,148 @@
+//! Bodies on HTTP/2 streams: what a client sends, and how an answer is sent.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, SendStream};
+use http_body::{Body, Frame, SizeHint};
+
+use super::BoxError;
+
+/// The body of a request, as it comes off the connection.
+#[derive(Debug)]
+pub struct Incoming {
+    stream: RecvStream,
+    is_data_done: bool,
+}
+
+impl Incoming {
+    pub(crate) fn new(stream: RecvStream) -> Self {
+        Self { stream, is_data_done: false }
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if !self.is_data_done {
+            match ready!(self.stream.poll_data(cx)) {
+                Some(Ok(chunk)) => {
+                    // What is read is given back: the peer may send as much again.
+                    let released = self.stream.flow_control().release_capacity(chunk.len());
+                    return Poll::Ready(Some(released.map(|()| Frame::data(chunk))));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => self.is_data_done = true,
+            }
+        }
+        self.stream
+            .poll_trailers(cx)
+            .map(|trailers| trailers.transpose().map(|trailers| trailers.map(Frame::trailers)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.is_end_stream() { SizeHint::with_exact(0) } else { SizeHint::default() }
+    }
+}
+
+/// Sends a body to its end, as fast as the peer takes it.
+#[derive(Debug)]
+pub(crate) struct Pump<B> {
+    body: B,
+    stream: SendStream<Bytes>,
+    /// Waits for the peer's window.
+    pending: Bytes,
+}
+
+impl<B> Pump<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    pub(crate) fn new(body: B, stream: SendStream<Bytes>) -> Self {
+        Self { body, stream, pending: Bytes::new() }
+    }
+
+    pub(crate) fn body(&mut self) -> &mut B {
+        &mut self.body
+    }
+
+    /// Gives up sending.
+    pub(crate) fn into_body(self) -> B {
+        self.body
+    }
+
+    /// Ready when all is sent, or nothing more can be: then the stream has been reset by one side.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.stream.poll_reset(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if !self.pending.is_empty() {
+                let sent = ready!(self.poll_send(cx));
+                if sent.is_none_or(|is_last| is_last) {
+                    return Poll::Ready(());
+                }
+                continue;
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => {
+                        self.stream.reserve_capacity(chunk.len());
+                        self.pending = chunk;
+                    }
+                    Err(frame) => {
+                        // An error means that the stream is closed already: there is nobody to tell.
+                        let trailers = frame.into_trailers().unwrap_or_default();
+                        _ = self.stream.send_trailers(trailers);
+                        return Poll::Ready(());
+                    }
+                },
+                Some(Err(error)) => {
+                    self.stream.send_reset(reason(&*error.into()));
+                    return Poll::Ready(());
+                }
+                None => {
+                    _ = self.stream.send_data(Bytes::new(), true);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    /// Sends what the window allows of the pending bytes, and says whether that was the last.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        while self.stream.capacity() == 0 {
+            match ready!(self.stream.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Poll::Ready(None),
+            }
+        }
+        let part = self.pending.split_to(self.stream.capacity().min(self.pending.len()));
+        let is_last = self.pending.is_empty() && self.body.is_end_stream();
+        Poll::Ready(self.stream.send_data(part, is_last).ok().map(|()| is_last))
+    }
+}
+
+/// The code to reset a stream with for an error.
+pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Reason {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(reason) = error.downcast_ref::<h2::Error>().and_then(h2::Error::reason) {
+            return reason;
+        }
+        source = error.source();
+    }
+    Reason::INTERNAL_ERROR
+}

@@ -1,0 +1,155 @@
+//! One client's connection: accepts its streams, answers each, ends when told to.
+
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong,
+    server::{Builder, SendResponse},
+};
+use http::{Request, Response};
+use http_body::Body;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
+use tracing::debug;
+
+use super::{
+    BoxError, Incoming,
+    body::{Pump, reason},
+};
+
+/// How long calls in progress may take to finish once the server is told to end.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+/// How long a client may take to say that it speaks HTTP/2.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Streams of one connection. More than clients use, few enough to bound what one can ask for.
+const STREAMS: u32 = 1024;
+/// Fixed windows: large enough for the bandwidth of a local network, and many small frames.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Metadata of one call, as counted by HTTP/2.
+const HEADERS: u32 = 256 << 10;
+/// Streams that a client opened and reset before they were served: some clients cancel a lot.
+const PENDING_RESETS: usize = 256;
+/// Finds clients that are gone without a word: they miss a ping from one of these to the next.
+const PING_EVERY: Duration = Duration::from_secs(60);
+
+/// Serves a connection until the client closes it or, after `end`, its calls are done (10 s at most).
+pub(super) async fn serve<S, B>(stream: TcpStream, peer: SocketAddr, service: S, end: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let served = async move {
+        stream.set_nodelay(true)?;
+        let handshake = Builder::new()
+            .max_concurrent_streams(STREAMS)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEADERS)
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .handshake(stream);
+        let mut connection = tokio::select! {
+            shaken = timeout(HANDSHAKE, handshake) => shaken?.map_err(io::Error::other)?,
+            () = end.cancelled() => return Ok(()),
+        };
+        let pings = connection.ping_pong().expect("nobody has taken them");
+        let mut heart = pin!(Heart { pings, is_waiting: false, next: sleep(PING_EVERY) });
+        let mut ended = pin!(end.cancelled());
+        let mut cut = None;
+        poll_fn(move |cx| {
+            loop {
+                match connection.poll_accept(cx).map_err(io::Error::other)? {
+                    Poll::Ready(Some((request, respond))) => {
+                        tokio::spawn(answer(service.clone(), request.map(Incoming::new), respond));
+                    }
+                    Poll::Ready(None) => return Poll::Ready(Ok(())),
+                    Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
+                        connection.graceful_shutdown();
+                        cut = Some(Box::pin(sleep(SHUTDOWN)));
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
+                return Poll::Ready(Err(io::Error::other("calls were cut at the end")));
+            }
+            heart.as_mut().poll_stopped(cx)
+        })
+        .await
+    };
+    if let Err(error) = served.await {
+        debug!("connection of {peer}: {error}");
+    }
+}
+
+/// Answers one call, unless the client gives it up.
+async fn answer<S, B>(service: S, request: Request<Incoming>, mut respond: SendResponse<Bytes>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let mut answered = pin!(service.oneshot(request));
+    let answered = poll_fn(|cx| match respond.poll_reset(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => answered.as_mut().poll(cx).map(Some),
+    });
+    let response = match answered.await {
+        None => return,
+        Some(Ok(response)) => response,
+        Some(Err(error)) => return respond.send_reset(reason(&*error.into())),
+    };
+    let (head, body) = response.into_parts();
+    let is_end = body.is_end_stream();
+    match respond.send_response(Response::from_parts(head, ()), is_end) {
+        Ok(stream) if !is_end => {
+            let mut pump = Pump::new(body, stream);
+            poll_fn(|cx| pump.poll(cx)).await;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            debug!("an answer could not be sent: {error}");
+            respond.send_reset(h2::Reason::INTERNAL_ERROR);
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Asks the client from time to time whether it is still there.
+    struct Heart {
+        pings: PingPong,
+        is_waiting: bool,
+        #[pin]
+        next: Sleep,
+    }
+}
+
+impl Heart {
+    /// Ready when a ping was not answered before the next was due.
+    fn poll_stopped(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut this = self.project();
+        loop {
+            if *this.is_waiting && this.pings.poll_pong(cx).map_err(io::Error::other)?.is_ready() {
+                *this.is_waiting = false;
+            }
+            ready!(this.next.as_mut().poll(cx));
+            if std::mem::replace(this.is_waiting, true) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            this.pings.send_ping(Ping::opaque()).map_err(io::Error::other)?;
+            this.next.as_mut().reset(Instant::now() + PING_EVERY);
+        }
+    }
+}

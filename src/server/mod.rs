@@ -1,0 +1,106 @@
+//! The listener: accepts connections, deals them out to one thread per core, speaks HTTP/2 on each,
+//! and ends without cutting calls. Knows nothing of what is served.
+
+mod body;
+mod connection;
+
+use std::{io, net::SocketAddr, thread, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::mpsc,
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
+use tracing::warn;
+
+pub use self::body::Incoming;
+pub(crate) use self::body::Pump;
+
+/// After a failure to accept, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a call or a body failed. Where an `h2::Error` is among its sources, its code goes on the wire.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves on so many threads, until `shutdown` resolves and the calls in progress are done (10 s at
+/// most). `start` is called once on each thread, within its runtime; what it returns makes the service
+/// of each connection there.
+pub async fn serve<T, M, S, B>(
+    listener: TcpListener,
+    threads: usize,
+    start: T,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    T: Fn() -> M + Clone + Send + 'static,
+    M: Fn(SocketAddr) -> S + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let end = CancellationToken::new();
+    let (mut dealt, mut workers) = (Vec::new(), Vec::new());
+    for number in 0..threads {
+        let (send, streams) = mpsc::unbounded_channel();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (start, end) = (start.clone(), end.clone());
+        let work = move || runtime.block_on(async { work(streams, start(), end).await });
+        workers.push(thread::Builder::new().name(format!("network-{number}")).spawn(work)?);
+        dealt.push(send);
+    }
+    tokio::pin!(shutdown);
+    let mut turn = dealt.iter().cycle();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        // A stream belongs to the thread that polls it: it is taken from this one's reactor here.
+        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+            Ok(stream) => {
+                let worker = turn.next().expect("there is a thread");
+                worker.send(stream).expect("threads end after this loop");
+            }
+            Err(error) => {
+                warn!("cannot accept a connection: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    end.cancel();
+    drop(dealt);
+    let joined =
+        tokio::task::spawn_blocking(|| workers.into_iter().try_for_each(thread::JoinHandle::join)).await?;
+    joined.map_err(|_| io::Error::other("a network thread panicked"))
+}
+
+/// One thread: serves what it is dealt until there is nothing more.
+async fn work<M, S, B>(
+    mut streams: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    make: M,
+    end: CancellationToken,
+) where
+    M: Fn(SocketAddr) -> S,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let connections = TaskTracker::new();
+    while let Some((stream, peer)) = streams.recv().await {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => {
+                connections.spawn(connection::serve(stream, peer, make(peer), end.clone()));
+            }
+            Err(error) => warn!("cannot serve {peer}: {error}"),
+        }
+    }
+    connections.close();
+    connections.wait().await;
+}

@@ -1,0 +1,86 @@
+//! A request body that can be sent once more, for as long as it is known not to have been served.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// A longer body is sent once.
+const KEPT: usize = 64 * 1024;
+
+/// Keeps what was read of `inner`, until it is too much or [forgotten](Replay::forget).
+#[derive(Debug)]
+pub(super) struct Replay<B> {
+    inner: B,
+    /// What was read, in order; what is to be sent again starts at `next`.
+    kept: VecDeque<Bytes>,
+    next: usize,
+    kept_len: usize,
+    is_whole: bool,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
+    pub(super) fn new(inner: B) -> Self {
+        Self { inner, kept: VecDeque::new(), next: 0, kept_len: 0, is_whole: true }
+    }
+
+    /// Starts from the beginning. False where that is there no longer.
+    pub(super) fn rewind(&mut self) -> bool {
+        self.next = 0;
+        self.is_whole
+    }
+
+    /// Keeps nothing from now on.
+    pub(super) fn forget(&mut self) {
+        self.is_whole = false;
+        self.kept.drain(..self.next);
+        self.next = 0;
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Replay<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = &mut *self;
+        if this.next < this.kept.len() {
+            let chunk = if this.is_whole {
+                this.next += 1;
+                this.kept.get(this.next - 1).cloned()
+            } else {
+                this.kept.pop_front()
+            };
+            return Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))));
+        }
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx)?);
+        if this.is_whole {
+            match frame.as_ref().and_then(Frame::data_ref) {
+                Some(chunk) if this.kept_len + chunk.len() <= KEPT => {
+                    this.kept_len += chunk.len();
+                    this.kept.push_back(chunk.clone());
+                    this.next += 1;
+                }
+                None if frame.is_none() => {}
+                // Too long, or trailers: those are not kept.
+                _ => this.forget(),
+            }
+        }
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next == self.kept.len() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
