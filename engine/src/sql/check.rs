@@ -8,7 +8,8 @@ use datafusion::sql::{
         ast::{
             BinaryOperator, Expr, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
         },
-        tokenizer::Token,
+        keywords::Keyword,
+        tokenizer::{Token, TokenWithSpan},
     },
 };
 
@@ -21,6 +22,15 @@ const DEPTH: usize = 400;
 const RELATIONS: usize = 500;
 /// UNION, INTERSECT and EXCEPT in one chain at most.
 const SET_OPERATIONS: usize = 500;
+
+/// Conditions joined by AND and OR at most.
+const CONDITIONS: usize = 20_000;
+/// Of these, ANDs, and ORs that a NOT can make ANDs, at most: the planner makes a chain of them.
+const CHAINED: usize = 1000;
+/// Brackets and CASEs in each other at most.
+const BRACKETS: usize = 100;
+/// Subqueries in the expressions of each other at most: the time to plan them doubles with each.
+const SUBQUERIES: usize = 12;
 
 /// Statements that are no queries, by their first word.
 const OTHERS: &[&str] = &[
@@ -116,6 +126,29 @@ pub(super) fn leading(tokens: &[&Token]) -> Result<(), Error> {
     }
 }
 
+/// Refuses brackets in brackets, which the parser would try in more than one way at each level.
+pub(super) fn brackets(tokens: &[TokenWithSpan]) -> Result<(), Error> {
+    let mut open: usize = 0;
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => open += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => open = open.saturating_sub(1),
+            Token::Word(word) if word.quote_style.is_none() => match word.keyword {
+                Keyword::CASE => open += 1,
+                Keyword::END => open = open.saturating_sub(1),
+                _ => {}
+            },
+            _ => {}
+        }
+        if open > BRACKETS {
+            return Err(Error::invalid(format!(
+                "the SQL is nested too deeply: more than {BRACKETS} brackets in each other"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn not_allowed(name: &str) -> Error {
     Error::forbidden(format!("{name} is not allowed: only queries are"))
 }
@@ -162,6 +195,27 @@ fn walk(node: &mut impl VisitMut) -> Result<(), Error> {
 struct Checker {
     depth: usize,
     relations: usize,
+    conditions: usize,
+    chained: usize,
+    /// The depths at which expressions other than AND, OR and brackets begin.
+    others: Vec<usize>,
+    /// The depths at which queries begin, and how many of these are in expressions.
+    queries: Vec<usize>,
+    subqueries: usize,
+}
+
+impl Checker {
+    /// Counts a condition, which is a link of a chain where it isn't plainly one of many ORs.
+    fn condition(&mut self, op: &BinaryOperator) -> Result<(), Error> {
+        self.conditions += 1;
+        let within = self.others.last() > self.queries.last();
+        self.chained += usize::from(within || *op == BinaryOperator::And);
+        if self.conditions > CONDITIONS || self.chained > CHAINED {
+            let text = format!("more than {CONDITIONS} conditions, or {CHAINED} that are joined by AND");
+            return Err(Error::Invalid(text));
+        }
+        Ok(())
+    }
 }
 
 impl VisitorMut for Checker {
@@ -187,6 +241,18 @@ impl VisitorMut for Checker {
             };
             return ControlFlow::Break(not_allowed(name));
         }
+        self.subqueries += usize::from(self.depth > self.queries.last().copied().unwrap_or(0));
+        self.queries.push(self.depth);
+        if self.subqueries > SUBQUERIES {
+            let text = format!("more than {SUBQUERIES} subqueries in the expressions of each other");
+            return ControlFlow::Break(Error::Invalid(text));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.queries.pop();
+        self.subqueries -= usize::from(self.depth > self.queries.last().copied().unwrap_or(0));
         ControlFlow::Continue(())
     }
 
@@ -214,10 +280,22 @@ impl VisitorMut for Checker {
             let text = format!("the SQL is nested too deeply: more than {DEPTH} operators in each other");
             return ControlFlow::Break(Error::Invalid(text));
         }
+        match expr {
+            Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), .. } => {
+                if let Err(error) = self.condition(op) {
+                    return ControlFlow::Break(error);
+                }
+            }
+            Expr::Nested(_) => {}
+            _ => self.others.push(self.depth),
+        }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<Error> {
+        if self.others.last() == Some(&self.depth) {
+            self.others.pop();
+        }
         self.depth -= 1;
         ControlFlow::Continue(())
     }

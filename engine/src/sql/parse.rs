@@ -34,6 +34,7 @@ pub(crate) fn statement(sql: &str) -> Result<Parsed, Error> {
         return Err(Error::invalid("the SQL text is empty"));
     }
     check::leading(&leading)?;
+    check::brackets(&tokens)?;
     let placeholders = number(&mut tokens)?;
     let statement = deep(tokens.len(), move || {
         let mut statements = parser(tokens)?.parse_statements()?;
@@ -52,6 +53,7 @@ pub(crate) fn expression(sql: &str) -> Result<ExprWithAlias, Error> {
     if tokens.iter().all(|token| blank(&token.token)) {
         return Err(Error::invalid("the expression is empty"));
     }
+    check::brackets(&tokens)?;
     if !number(&mut tokens)?.is_empty() {
         return Err(Error::invalid("an expression of a DataFrame can't have placeholders"));
     }

@@ -54,7 +54,7 @@ pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planne
     let Parsed { mut statement, placeholders } = parse::statement(sql)?;
     let bindings = bind(core, scope, &statement).await;
     let mut titles = Titles::default();
-    let resolver = Resolver::new(&bindings);
+    let mut resolver = Resolver::new(&bindings);
     match target(&mut statement)? {
         Target::Query(query) => titles = spell(resolver, query)?,
         Target::Explained(query) => {

@@ -27,12 +27,19 @@ pub(super) struct Bound {
 /// What each table name of a statement means, by its text.
 pub(super) type Bindings = HashMap<String, Result<Bound, Error>>;
 
+/// Tables, subqueries and functions of one statement at most, with those of the tables that WITH names
+/// counted at each use: the planner puts them there anew.
+const RELATIONS: usize = 2000;
+
 /// Spells the names of one statement.
 pub(super) struct Resolver<'a> {
     bindings: &'a Bindings,
     /// From the outermost query to the innermost.
     scopes: Vec<Scope>,
-    ctes: Vec<Relation>,
+    /// Each with the number of relations in it.
+    ctes: Vec<(Relation, usize)>,
+    /// How many relations there are so far.
+    relations: usize,
     /// Parameters of lambdas around the current expression.
     lambdas: Vec<String>,
     /// How many subqueries, whose names are spelled already, are being walked through.
@@ -41,7 +48,7 @@ pub(super) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(bindings: &'a Bindings) -> Self {
-        Self { bindings, scopes: Vec::new(), ctes: Vec::new(), lambdas: Vec::new(), done: 0 }
+        Self { bindings, scopes: Vec::new(), ctes: Vec::new(), relations: 0, lambdas: Vec::new(), done: 0 }
     }
 
     /// Spells the names of an expression over some columns.
@@ -51,14 +58,17 @@ impl<'a> Resolver<'a> {
     }
 
     /// Spells the name of a table, and tells its columns.
-    pub(super) fn table(&self, name: &mut ObjectName) -> Result<Relation, Error> {
+    pub(super) fn table(&mut self, name: &mut ObjectName) -> Result<Relation, Error> {
         if let [ObjectNamePart::Identifier(ident)] = name.0.as_mut_slice() {
             // Later ones hide earlier ones; two of one WITH may still differ only in case.
-            let names = self.ctes.iter().map(|cte| cte.path[0].as_str());
+            let names = self.ctes.iter().map(|(cte, _)| cte.path[0].as_str());
             if let Some(found) = find_one(ident, names)? {
                 *ident = quoted(&found);
-                let cte = self.ctes.iter().rev().find(|cte| cte.path[0] == found);
-                return cte.cloned().ok_or_else(|| Error::Internal(format!("{found} was just found")));
+                let cte = self.ctes.iter().rev().find(|(cte, _)| cte.path[0] == found).cloned();
+                let (relation, inside) =
+                    cte.ok_or_else(|| Error::Internal(format!("{found} was just found")))?;
+                self.count(inside)?;
+                return Ok(relation);
             }
         }
         let bound = match self.bindings.get(&name.to_string()) {
@@ -94,14 +104,14 @@ impl<'a> Resolver<'a> {
     fn cte(&mut self, cte: &mut Cte, recursive: bool) -> Result<(), Error> {
         let names = alias_columns(&cte.alias);
         let path = vec![cte.alias.name.value.clone()];
-        let before = self.ctes.len();
+        let (before, relations) = (self.ctes.len(), self.relations);
         if let (true, SetExpr::SetOperation { left, .. }) = (recursive, cte.query.body.as_mut()) {
             let (columns, _) = self.body(left)?;
-            self.ctes.push(Relation { path: path.clone(), columns: columns.renamed(&names) });
+            self.ctes.push((Relation { path: path.clone(), columns: columns.renamed(&names) }, 1));
         }
         let columns = self.query(&mut cte.query)?.renamed(&names);
         self.ctes.truncate(before);
-        self.ctes.push(Relation { path, columns });
+        self.ctes.push((Relation { path, columns }, self.relations - relations));
         Ok(())
     }
 
@@ -220,7 +230,16 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
+    fn count(&mut self, relations: usize) -> Result<(), Error> {
+        self.relations = self.relations.saturating_add(relations);
+        if self.relations > RELATIONS {
+            return Err(Error::invalid(format!("more than {RELATIONS} tables, with those inside WITH")));
+        }
+        Ok(())
+    }
+
     fn relation(&mut self, factor: &mut TableFactor, relations: &mut Vec<Relation>) -> Result<(), Error> {
+        self.count(1)?;
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let found = self.table(name)?;

@@ -23,7 +23,15 @@ fn mixed() -> (TempDir, Opened) {
 #[tokio::test]
 async fn tables_schemas_and_catalogs() {
     let (_folder, engine) = mixed();
-    for name in ["orders", "ORDERS", "main.orders", "MAIN.Orders", "shop.MAIN.orders", "`Orders`", "\"Shop\".\"Main\".\"Orders\""] {
+    for name in [
+        "orders",
+        "ORDERS",
+        "main.orders",
+        "MAIN.Orders",
+        "shop.MAIN.orders",
+        "`Orders`",
+        "\"Shop\".\"Main\".\"Orders\"",
+    ] {
         assert_eq!(engine.one(&format!("select count(*) from {name}")).await, "2", "{name}");
     }
     for name in ["\"orders\"", "`ORDERS`", "\"shop\".main.orders"] {
@@ -53,11 +61,18 @@ async fn in_every_clause() {
     let sql = "select CustomerId, sum(TOTAL) as Paid from ORDERS where orderid > 0 group by customerid
                having SUM(total) > 1 order by PAID desc limit 1";
     assert_eq!(engine.ask(sql).await, [["20", "7.5"]]);
-    let sql = "select p.NAME, o.ORDERID from orders O join People P on o.customerid = p.id order by O.OrderID";
+    let sql =
+        "select p.NAME, o.ORDERID from orders O join People P on o.customerid = p.id order by O.OrderID";
     assert_eq!(engine.ask(sql).await, [["Ada", "1"], ["Bo", "2"]]);
-    let sql = "select name from people P where exists (select 1 from orders where customerid = p.ID and TOTAL > 5)";
+    let sql =
+        "select name from people P where exists (select 1 from orders where customerid = p.ID and TOTAL > 5)";
     assert_eq!(engine.ask(sql).await, [["Bo"]]);
-    assert_eq!(engine.ask("select NAME from people where id in (select CUSTOMERID from orders where total < 5)").await, [["Ada"]]);
+    assert_eq!(
+        engine
+            .ask("select NAME from people where id in (select CUSTOMERID from orders where total < 5)")
+            .await,
+        [["Ada"]]
+    );
     assert_eq!(engine.names("select O.* from orders o").await.len(), 3);
     assert_eq!(engine.names("select * exclude (ORDERID) from orders").await, ["customerID", "Total"]);
     let sql = "select sum(TOTAL) over W as s from orders window w as (order by ORDERID)";
@@ -79,7 +94,9 @@ async fn names_that_the_statement_gives() {
 #[tokio::test]
 async fn two_that_differ_only_in_case_need_quotes() {
     let (_folder, engine) = mixed();
-    for sql in ["select id from clash", "select clash.Id from clash", "select * from twin", "select * from TWIN"] {
+    for sql in
+        ["select id from clash", "select clash.Id from clash", "select * from twin", "select * from TWIN"]
+    {
         let error = engine.refused(sql).await;
         let Error::Invalid(text) = &error else { panic!("{sql}: {error:?}") };
         assert!(text.contains("is ambiguous: quote one of"), "{sql}: {text}");

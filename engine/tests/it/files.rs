@@ -44,8 +44,13 @@ fn shop() -> TempDir {
     let schema = folder.path().join("shop/main");
     fs::create_dir_all(schema.join("parts")).expect("a schema");
     fs::create_dir_all(schema.join("notes")).expect("a folder");
-    fs::write(schema.join("sales.csv"), "id,day,amount,what\n1,2024-01-31,1.5,\"a, b\"\n2,2024-02-29,,c\n").expect("a file");
-    fs::write(schema.join("events.json"), "{\"id\": 1, \"tags\": [\"a\"], \"at\": {\"x\": 1}}\n{\"id\": 2}\n").expect("a file");
+    fs::write(schema.join("sales.csv"), "id,day,amount,what\n1,2024-01-31,1.5,\"a, b\"\n2,2024-02-29,,c\n")
+        .expect("a file");
+    fs::write(
+        schema.join("events.json"),
+        "{\"id\": 1, \"tags\": [\"a\"], \"at\": {\"x\": 1}}\n{\"id\": 2}\n",
+    )
+    .expect("a file");
     fs::write(schema.join("readme.txt"), "no table").expect("a file");
     fs::write(schema.join(".hidden.csv"), "a\n1\n").expect("a file");
     parquet(&schema.join("log.parquet"), 0..10_000);
@@ -63,7 +68,8 @@ fn open(folder: &TempDir) -> Opened {
 async fn folders_are_catalogs_and_schemas_and_files_are_tables() {
     let folder = shop();
     let engine = open(&folder).engine;
-    let names: Vec<_> = engine.catalogs().into_iter().map(|catalog| (catalog.name, catalog.is_default)).collect();
+    let names: Vec<_> =
+        engine.catalogs().into_iter().map(|catalog| (catalog.name, catalog.is_default)).collect();
     assert_eq!(names, [("empty".into(), true), ("shop".into(), false)]);
     assert_eq!(engine.schemas("shop"), ["main"]);
     assert_eq!(engine.tables(&scope("shop", "main")), ["events", "log", "parts", "sales"]);
@@ -77,14 +83,20 @@ async fn csv_has_a_header_and_types() {
     let engine = open(&folder);
     let sql = "select id, day, amount, what from sales order by id";
     assert_eq!(engine.ask(sql).await, [["1", "2024-01-31", "1.5", "a, b"], ["2", "2024-02-29", "null", "c"]]);
-    assert_eq!(engine.one("select sum(amount) + max(id) from sales where day > date '2024-01-01'").await, "3.5");
+    assert_eq!(
+        engine.one("select sum(amount) + max(id) from sales where day > date '2024-01-01'").await,
+        "3.5"
+    );
 }
 
 #[tokio::test]
 async fn json_is_one_object_a_line() {
     let folder = shop();
     let engine = open(&folder);
-    assert_eq!(engine.ask("select id, tags[1], at.x from events order by id").await, [["1", "a", "1"], ["2", "null", "null"]]);
+    assert_eq!(
+        engine.ask("select id, tags[1], at.x from events order by id").await,
+        [["1", "a", "1"], ["2", "null", "null"]]
+    );
 }
 
 #[tokio::test]
@@ -171,7 +183,9 @@ async fn catalogs_are_added_from_below_the_data_directory() {
     let new = |name: &str, path: &str, default| NewCatalog { name: name.into(), path: path.into(), default };
     engine.engine.add_catalog(&new("added", "more/extra", true)).await.expect("adds");
     assert_eq!(engine.one("select a from added.main.t").await, "5");
-    assert!(engine.engine.catalogs().contains(&teal_engine::Catalog { name: "added".into(), is_default: true }));
+    assert!(
+        engine.engine.catalogs().contains(&teal_engine::Catalog { name: "added".into(), is_default: true })
+    );
     engine.engine.refresh().await.expect("refreshes");
     assert_eq!(engine.one("select a from ADDED.main.t").await, "5");
     for (new, text) in [
@@ -196,7 +210,11 @@ async fn links_do_not_lead_out() {
     fs::write(outside.path().join("main/secret.csv"), "a\n1\n").expect("a file");
     let folder = shop();
     std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).expect("a link");
-    std::os::unix::fs::symlink(outside.path().join("main/secret.csv"), folder.path().join("shop/main/secret.csv")).expect("a link");
+    std::os::unix::fs::symlink(
+        outside.path().join("main/secret.csv"),
+        folder.path().join("shop/main/secret.csv"),
+    )
+    .expect("a link");
     let engine = open(&folder);
     assert!(engine.engine.schemas("link").is_empty());
     assert!(!engine.engine.tables(&engine.scope).contains(&"secret".to_owned()));

@@ -46,7 +46,10 @@ async fn aggregates_of_groups() {
     let grouped = frame.aggregate(&all, &names(&["Status"])).expect("aggregates");
     let schema = grouped.statement().expect("a query").schema();
     let titles: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    assert_eq!(titles, ["status", "sum(total_amount)", "count(status)", "count(*)", "count(distinct customer_id)"]);
+    assert_eq!(
+        titles,
+        ["status", "sum(total_amount)", "count(status)", "count(*)", "count(distinct customer_id)"]
+    );
     let sorted = grouped.order_by(&[("status".into(), false)]).expect("sorts");
     let sql = "select status, sum(total_amount), count(status), count(*), count(distinct customer_id) from orders group by status order by status";
     assert_eq!(rows(&sorted).await, engine.ask(sql).await);

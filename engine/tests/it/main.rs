@@ -1,7 +1,7 @@
 //! The engine as its users see it: text in, record batches out.
 
-mod catalogs;
 mod cases;
+mod catalogs;
 mod files;
 mod frames;
 mod limits;

@@ -15,7 +15,8 @@ async fn question_marks_are_numbered() {
     let sql = "select order_id from orders where order_id > ? and order_id < ? order by order_id";
     let values = [parameter(1, DataType::Int64, "3"), parameter(2, DataType::Int64, "6")];
     assert_eq!(run(&engine, sql, &values).await, Ok(vec![vec!["4".into()], vec!["5".into()]]));
-    let known: Vec<_> = engine.plan(sql).await.parameters().into_iter().map(|p| (p.index, p.data_type)).collect();
+    let known: Vec<_> =
+        engine.plan(sql).await.parameters().into_iter().map(|p| (p.index, p.data_type)).collect();
     assert_eq!(known, [(1, Some(DataType::Int64)), (2, Some(DataType::Int64))]);
 }
 
@@ -37,10 +38,18 @@ async fn values_of_every_kind() {
         (DataType::Float64, "1.5", "1.5"),
         (DataType::Utf8, "it's; -- ? $1", "it's; -- ? $1"),
         (DataType::Date32, "1969-12-31", "1969-12-31"),
-        (DataType::Decimal128(38, 2), "123456789012345678901234567890.12", "123456789012345678901234567890.12"),
+        (
+            DataType::Decimal128(38, 2),
+            "123456789012345678901234567890.12",
+            "123456789012345678901234567890.12",
+        ),
     ] {
         let values = [parameter(1, data_type.clone(), value)];
-        assert_eq!(run(&engine, "select ? as x", &values).await, Ok(vec![vec![answer.into()]]), "{data_type}");
+        assert_eq!(
+            run(&engine, "select ? as x", &values).await,
+            Ok(vec![vec![answer.into()]]),
+            "{data_type}"
+        );
     }
     let null = Parameter { index: 1, data_type: Some(DataType::Int64), value: None };
     assert_eq!(run(&engine, "select ? is null", &[null]).await, Ok(vec![vec!["true".into()]]));
@@ -50,7 +59,11 @@ async fn values_of_every_kind() {
 async fn values_go_where_another_type_is_wanted() {
     let engine = engine().open();
     let sql = "select count(*) from orders where order_id = ?";
-    for value in [parameter(1, DataType::Utf8, "7"), parameter(1, DataType::Int32, "7"), parameter(1, DataType::Float64, "7.0")] {
+    for value in [
+        parameter(1, DataType::Utf8, "7"),
+        parameter(1, DataType::Int32, "7"),
+        parameter(1, DataType::Float64, "7.0"),
+    ] {
         assert_eq!(run(&engine, sql, &[value]).await, Ok(vec![vec!["1".into()]]));
     }
     let sql = "select order_id from orders order by order_id limit ?";
@@ -82,12 +95,18 @@ async fn wrong_values_are_named() {
     for (values, message) in [
         (vec![], "parameter 1 has no value"),
         (vec![one("1")], "parameter 2 has no value"),
-        (vec![one("1"), two.clone(), parameter(3, DataType::Int64, "1")], "parameter 3 has no placeholder: the query has 2"),
+        (
+            vec![one("1"), two.clone(), parameter(3, DataType::Int64, "1")],
+            "parameter 3 has no placeholder: the query has 2",
+        ),
         (vec![one("1"), one("1"), two.clone()], "parameter 1 is given twice"),
         (vec![one("x"), two.clone()], "parameter 1: 'x' is no Int64"),
     ] {
         assert_eq!(run(&engine, sql, &values).await, Err(Error::Invalid(message.into())));
     }
     let surplus = [parameter(1, DataType::Int64, "1")];
-    assert_eq!(run(&engine, "select 1", &surplus).await, Err(Error::Invalid("parameter 1 has no placeholder: the query has 0".into())));
+    assert_eq!(
+        run(&engine, "select 1", &surplus).await,
+        Err(Error::Invalid("parameter 1 has no placeholder: the query has 0".into()))
+    );
 }

@@ -34,7 +34,9 @@ async fn every_built_in_key_finds_its_table() {
         ("finance.transactions", "sales.orders", "order_id"),
         ("analytics.dashboards.widgets", "analytics.dashboards.dashboards", "dashboard_id"),
     ] {
-        let sql = format!("select count(*) from {child} c where c.{key} is not null and c.{key} not in (select {key} from {parent})");
+        let sql = format!(
+            "select count(*) from {child} c where c.{key} is not null and c.{key} not in (select {key} from {parent})"
+        );
         assert_eq!(engine.one(&sql).await, "0", "{child}.{key}");
     }
 }
@@ -61,7 +63,8 @@ async fn explain_describe_and_recursion_are_queries() {
     assert!(plan[0][1].contains("orders"), "{plan:?}");
     assert_eq!(engine.ask("describe ORDERS").await[0][0], "order_id");
     assert_eq!(engine.ask("explain analyze select 1").await[0][0], "Plan with Metrics");
-    let sql = "with recursive T(N) as (select 1 union all select n + 1 from t where n < 10) select sum(n) from t";
+    let sql =
+        "with recursive T(N) as (select 1 union all select n + 1 from t where n < 10) select sum(n) from t";
     assert_eq!(engine.one(sql).await, "55");
 }
 
@@ -128,16 +131,30 @@ async fn errors_say_what_is_wrong_and_nothing_else() {
     let engine = engine().open();
     for (sql, text) in [
         ("selec 1", "Expected: an SQL statement, found: selec at Line: 1, Column: 1"),
-        ("select * from nope", "table nope not found in default.sales, known are customers, orders, products"),
+        (
+            "select * from nope",
+            "table nope not found in default.sales, known are customers, orders, products",
+        ),
         ("select * from nope.orders", "table orders not found: no schema nope in catalog default"),
         ("select * from nope.sales.orders", "table orders not found: no catalog nope"),
-        ("select nope from customers", "column nope not found, known are customers.customer_id, customers.name, customers.email, customers.created_date"),
-        ("select c.nope from customers c", "column c.nope not found, known are c.customer_id, c.name, c.email, c.created_date"),
+        (
+            "select nope from customers",
+            "column nope not found, known are customers.customer_id, customers.name, customers.email, customers.created_date",
+        ),
+        (
+            "select c.nope from customers c",
+            "column c.nope not found, known are c.customer_id, c.name, c.email, c.created_date",
+        ),
     ] {
         let error = engine.refused(sql).await;
         assert_eq!(error, Error::Invalid(text.into()), "{sql}");
     }
-    for sql in ["select nope(1)", "select 1 + true", "select sum(name) from customers", "select * from orders group by status"] {
+    for sql in [
+        "select nope(1)",
+        "select 1 + true",
+        "select sum(name) from customers",
+        "select * from orders group by status",
+    ] {
         let error = engine.refused(sql).await;
         let Error::Invalid(text) = &error else { panic!("{sql}: {error:?}") };
         for noise in ["Error during planning", "backtrace", "bug", "DataFusion", "Internal error"] {
@@ -158,11 +175,15 @@ async fn what_cannot_be_computed_is_the_querys_fault() {
 #[tokio::test]
 async fn columns_are_called_as_they_were_written() {
     let engine = engine().open();
-    let names = engine.names("SELECT 1, COUNT(*), Sum(total_amount) AS Total, max(order_id) FROM orders").await;
+    let names =
+        engine.names("SELECT 1, COUNT(*), Sum(total_amount) AS Total, max(order_id) FROM orders").await;
     assert_eq!(names, ["1", "COUNT(*)", "Total", "max(order_id)"]);
     assert_eq!(engine.names("select ORDER_ID, o.Status from orders o").await, ["order_id", "status"]);
     assert_eq!(engine.names("select *, 1 as Foo from customers").await.last().expect("a column"), "Foo");
-    assert_eq!(engine.names("with t as (select 1 as A) select a + 1 from T union all select 2").await, ["a + 1"]);
+    assert_eq!(
+        engine.names("with t as (select 1 as A) select a + 1 from T union all select 2").await,
+        ["a + 1"]
+    );
 }
 
 #[tokio::test]
@@ -175,5 +196,8 @@ async fn columns_may_have_the_same_name() {
     assert_eq!(engine.ask(sql).await[0][5], "1");
     let sql = "select a.customer_id, b.customer_id from customers a join customers b on a.customer_id = b.customer_id limit 1";
     assert_eq!(engine.names(sql).await, ["customer_id", "customer_id"]);
-    assert_eq!(engine.ask("select status, status, count(*) from orders group by status order by status").await.len(), 6);
+    assert_eq!(
+        engine.ask("select status, status, count(*) from orders group by status order by status").await.len(),
+        6
+    );
 }

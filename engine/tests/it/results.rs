@@ -135,7 +135,8 @@ async fn busy_queries_let_others_through() {
 #[tokio::test]
 async fn beyond_the_memory_limit_sorts_spill() {
     let engine = engine().memory(8 << 20).open();
-    let sql = "select value, repeat('x', 20) as s from generate_series(1, 400000) order by value % 1000, value";
+    let sql =
+        "select value, repeat('x', 20) as s from generate_series(1, 400000) order by value % 1000, value";
     let mut rows = engine.plan(sql).await.execute(&[]).await.expect("runs");
     let mut count = 0;
     while let Some(batch) = rows.next().await {
@@ -161,7 +162,10 @@ async fn executions_are_measured_and_explained() {
     let statement = engine.plan("select status, count(*) from orders group by status").await;
     assert!(statement.planning_time() > Duration::ZERO);
     let text = statement.explain().await.expect("a plan");
-    assert!(text.contains("Logical plan") && text.contains("Physical plan") && text.contains("orders"), "{text}");
+    assert!(
+        text.contains("Logical plan") && text.contains("Physical plan") && text.contains("orders"),
+        "{text}"
+    );
     let mut rows = statement.execute(&[]).await.expect("runs");
     while rows.next().await.is_some() {}
     let measured = rows.measured();

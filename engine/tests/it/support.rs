@@ -17,7 +17,12 @@ pub(crate) struct Builder(Options);
 
 /// The built-in tables, and room for everything.
 pub(crate) fn engine() -> Builder {
-    Builder(Options { data: None, unknown_tables: UnknownTables::Error, memory_limit: 256 << 20, batch_rows: 8192 })
+    Builder(Options {
+        data: None,
+        unknown_tables: UnknownTables::Error,
+        memory_limit: 256 << 20,
+        batch_rows: 8192,
+    })
 }
 
 impl Builder {
@@ -115,9 +120,15 @@ pub(crate) fn text(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     let options = FormatOptions::default().with_null("null");
     let mut rows = Vec::new();
     for batch in batches {
-        let columns: Vec<_> =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).expect("a text")).collect();
-        rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()));
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options).expect("a text"))
+            .collect();
+        rows.extend(
+            (0..batch.num_rows())
+                .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()),
+        );
     }
     rows
 }

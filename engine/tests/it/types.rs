@@ -44,9 +44,12 @@ async fn every_type_has_values_and_nulls() {
             let place = scope(&catalog.name, &schema);
             for table in engine.engine.tables(&place) {
                 let columns = engine.engine.columns(&place, &table).await.expect("columns");
-                let counts: Vec<_> = columns.fields().iter().map(|field| format!("count({})", field.name())).collect();
-                let sql = format!("select count(*), {} from {}.{schema}.{table}", counts.join(", "), catalog.name);
-                let counts: Vec<usize> = engine.ask(&sql).await[0].iter().map(|n| n.parse().expect("a number")).collect();
+                let counts: Vec<_> =
+                    columns.fields().iter().map(|field| format!("count({})", field.name())).collect();
+                let sql =
+                    format!("select count(*), {} from {}.{schema}.{table}", counts.join(", "), catalog.name);
+                let counts: Vec<usize> =
+                    engine.ask(&sql).await[0].iter().map(|n| n.parse().expect("a number")).collect();
                 assert!(counts[0] >= 40, "{table} has rows");
                 for (field, count) in columns.fields().iter().zip(&counts[1..]) {
                     assert!(*count > 0, "{table}.{} has values", field.name());
@@ -61,8 +64,25 @@ async fn every_type_has_values_and_nulls() {
         }
     }
     for name in [
-        "Boolean", "Int8", "Int16", "Int32", "Int64", "UInt64", "Float32", "Float64", "Utf8", "Binary", "Date32",
-        "Timestamp", "Decimal128", "List", "Map", "Struct", "Time64", "Interval", "Duration",
+        "Boolean",
+        "Int8",
+        "Int16",
+        "Int32",
+        "Int64",
+        "UInt64",
+        "Float32",
+        "Float64",
+        "Utf8",
+        "Binary",
+        "Date32",
+        "Timestamp",
+        "Decimal128",
+        "List",
+        "Map",
+        "Struct",
+        "Time64",
+        "Interval",
+        "Duration",
     ] {
         assert!(types.contains(name), "{name} is among {types:?}");
     }
@@ -76,7 +96,8 @@ async fn rows_are_the_same_on_every_start() {
     let first = one.ask(digest).await;
     assert_eq!(first, other.ask(digest).await);
     assert_eq!(first[0][0], "5000");
-    for table in ["products", "finance.transactions", "marketing.conversions", "analytics.dashboards.widgets"] {
+    for table in ["products", "finance.transactions", "marketing.conversions", "analytics.dashboards.widgets"]
+    {
         let sql = format!("select * from {table}");
         assert_eq!(one.ask(&sql).await, other.ask(&sql).await, "{table}");
     }
@@ -85,7 +106,10 @@ async fn rows_are_the_same_on_every_start() {
 #[tokio::test]
 async fn numbers_reach_their_ends() {
     let engine = engine().open();
-    assert_eq!(engine.one("select max(transaction_id) > 9223372036854775807 from finance.transactions").await, "true");
+    assert_eq!(
+        engine.one("select max(transaction_id) > 9223372036854775807 from finance.transactions").await,
+        "true"
+    );
     assert_eq!(engine.one("select min(opened) < date '1970-01-01' from finance.accounts").await, "true");
     assert_eq!(engine.one("select max(length(cast(balance as varchar))) from finance.accounts").await, "40");
 }
