@@ -72,7 +72,9 @@ pub struct BadSetting {
 }
 
 /// What `--gate off` leaves nothing to set of.
-const SWITCHING: [&str; 9] = [
+const SWITCHING: [&str; 11] = [
+    "blue",
+    "green",
     "initial",
     "switch-every",
     "cutover",

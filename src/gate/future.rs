@@ -75,12 +75,13 @@ where
         mut inner: S,
         shared: Arc<Shared>,
         connection: Arc<Connection>,
-        request: Request<RequestBody<B>>,
+        mut request: Request<RequestBody<B>>,
     ) -> Self {
         let phase = if header::is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
             Phase::Arriving { arriving: Some(Arriving { inner, request, method }) }
         } else {
+            request.extensions_mut().insert(shared.switch.snapshot().phase.active());
             Phase::Foreign { future: inner.call(request) }
         };
         Self { shared, connection, phase }

@@ -22,6 +22,9 @@ pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-messag
 /// The coding of messages whose flag is set.
 pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
+const GRPC: &[u8] = b"application/grpc";
+const PROTOBUF: [&[u8]; 2] = [GRPC, b"application/grpc+proto"];
+
 /// How much of a header's value is told back.
 const RECEIVED_LEN: usize = 64;
 
@@ -50,8 +53,9 @@ fn first<'a>(values: &GetAll<'a, HeaderValue>) -> Option<&'a [u8]> {
 }
 
 /// Whether headers are those of a gRPC call, whatever its messages are made of.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..GRPC.len()));
+    content_type.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
 }
 
 /// Whether the messages are protobuf in gRPC's own framing, the only ones to be read or written.
@@ -59,7 +63,7 @@ pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     content_type
         .and_then(|value| value.split(|byte| *byte == b';').next())
-        .is_some_and(|media| matches!(media.trim_ascii(), b"application/grpc" | b"application/grpc+proto"))
+        .is_some_and(|media| PROTOBUF.iter().any(|known| media.trim_ascii().eq_ignore_ascii_case(known)))
 }
 
 /// Whether trailers, or the headers of a Trailers-Only response, tell of success.
@@ -112,6 +116,7 @@ mod tests {
             ("application/grpc", true, true),
             ("application/grpc+proto", true, true),
             ("application/grpc; charset=utf-8", true, true),
+            ("Application/GRPC", true, true),
             ("application/grpc+json", true, false),
             ("application/grpc-web", true, false),
             ("text/plain", false, false),

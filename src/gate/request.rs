@@ -1,13 +1,12 @@
 //! The request body, whose first message may be read for its query id before it passes on unchanged.
 
 use std::{
-    collections::VecDeque,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -20,8 +19,11 @@ pub(super) const HELD: usize = 64 * 1024;
 pin_project! {
     /// The body as it came, what was held of it first.
     pub struct RequestBody<B: Body> {
-        held: VecDeque<Result<Frame<B::Data>, B::Error>>,
-        held_len: u64,
+        // What is read of the first message.
+        gathered: BytesMut,
+        held: Bytes,
+        // What ended the reading, if that wasn't data: trailers or an error.
+        next: Option<Result<Frame<Bytes>, B::Error>>,
         #[pin]
         inner: B,
     }
@@ -30,7 +32,7 @@ pin_project! {
 impl<B: Body<Data = Bytes>> RequestBody<B> {
     /// The body as it is, with nothing held.
     pub fn new(inner: B) -> Self {
-        Self { held: VecDeque::new(), held_len: 0, inner }
+        Self { gathered: BytesMut::new(), held: Bytes::new(), next: None, inner }
     }
 
     /// Holds the first message until it is whole (64 KiB at most), and reads the query id out of
@@ -41,57 +43,63 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
         field: u32,
         coding: Option<Coding>,
     ) -> Poll<Option<String>> {
-        while !self.holds_enough() {
+        loop {
             let this = self.as_mut().project();
-            let Some(frame) = ready!(this.inner.poll_frame(cx)) else { break };
-            let is_last = !matches!(&frame, Ok(frame) if frame.is_data());
-            *this.held_len += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
-            this.held.push_back(frame);
-            if is_last {
-                break;
+            match ready!(this.inner.poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) if this.gathered.is_empty() && is_enough(&chunk) => {
+                        *this.held = chunk;
+                        break;
+                    }
+                    Ok(chunk) => {
+                        this.gathered.extend_from_slice(&chunk);
+                        if is_enough(this.gathered) {
+                            break;
+                        }
+                    }
+                    Err(frame) => {
+                        *this.next = Some(Ok(frame));
+                        break;
+                    }
+                },
+                Some(Err(error)) => {
+                    *this.next = Some(Err(error));
+                    break;
+                }
+                None => break,
             }
         }
-        Poll::Ready(self.query_id(field, coding))
-    }
-
-    fn chunks(&self) -> impl Iterator<Item = &Bytes> {
-        self.held.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref())
-    }
-
-    fn holds_enough(&self) -> bool {
-        let mut prefix = BytesMut::with_capacity(PREFIX_LEN);
-        for chunk in self.chunks() {
-            prefix.extend_from_slice(&chunk[..chunk.len().min(PREFIX_LEN - prefix.len())]);
+        let this = self.project();
+        if this.held.is_empty() {
+            *this.held = this.gathered.split().freeze();
         }
-        let whole = Prefix::read(&prefix).map_or(HELD, |prefix| PREFIX_LEN + prefix.len as usize);
-        self.held_len >= whole.min(HELD) as u64
+        Poll::Ready(query_id(this.held, field, coding))
     }
+}
 
-    fn query_id(&self, field: u32, coding: Option<Coding>) -> Option<String> {
-        let mut chunks = self.chunks();
-        let bytes = match (chunks.next(), chunks.next()) {
-            (Some(only), None) => only.clone(),
-            _ => self
-                .chunks()
-                .fold(BytesMut::new(), |mut all, chunk| {
-                    all.extend_from_slice(chunk);
-                    all
-                })
-                .freeze(),
-        };
-        let prefix = Prefix::read(&bytes)?;
-        let message = &bytes[PREFIX_LEN..];
-        let message = &message[..message.len().min(prefix.len as usize)];
-        let inflated;
-        let message = match prefix.flag {
-            0 => message,
-            1 => {
-                inflated = coding?.inflate(message, HELD)?;
-                &inflated
-            }
-            _ => return None,
-        };
-        Some(read_string(message, field).ok()?.unwrap_or_default().to_owned())
+/// Whether there is as much of the first message as is ever held.
+fn is_enough(bytes: &[u8]) -> bool {
+    Prefix::read(bytes).is_some_and(|prefix| bytes.len() >= HELD.min(PREFIX_LEN + prefix.len as usize))
+}
+
+fn query_id(bytes: &[u8], field: u32, coding: Option<Coding>) -> Option<String> {
+    let prefix = Prefix::read(bytes)?;
+    let there = &bytes[PREFIX_LEN..];
+    let message = &there[..there.len().min(prefix.len as usize)];
+    let inflated;
+    let message = match prefix.flag {
+        0 => message,
+        1 => {
+            inflated = coding?.inflate(message, HELD)?;
+            &inflated
+        }
+        _ => return None,
+    };
+    match read_string(message, field).ok()? {
+        Some(id) => Some(id.to_owned()),
+        // It may stand behind the cut.
+        None if there.len() < prefix.len as usize => None,
+        None => Some(String::new()),
     }
 }
 
@@ -104,33 +112,33 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        match this.held.pop_front() {
-            Some(frame) => {
-                *this.held_len -=
-                    frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Buf::remaining) as u64;
-                Poll::Ready(Some(frame))
-            }
+        if !this.held.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.held)))));
+        }
+        match this.next.take() {
+            Some(next) => Poll::Ready(Some(next)),
             None => this.inner.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_empty() && self.inner.is_end_stream()
+        self.held.is_empty() && self.next.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         let inner = self.inner.size_hint();
+        let held = self.held.len() as u64;
         let mut hint = SizeHint::new();
         if let Some(upper) = inner.upper() {
-            hint.set_upper(upper + self.held_len);
+            hint.set_upper(upper + held);
         }
-        hint.set_lower(inner.lower() + self.held_len);
+        hint.set_lower(inner.lower() + held);
         hint
     }
 }
 
 impl<B: Body> fmt::Debug for RequestBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBody").field("held_len", &self.held_len).finish_non_exhaustive()
+        f.debug_struct("RequestBody").field("held", &self.held.len()).finish_non_exhaustive()
     }
 }

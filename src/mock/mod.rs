@@ -25,6 +25,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::{runtime::Handle, time::Instant};
 use tonic::{
     codec::CompressionEncoding,
@@ -32,9 +33,12 @@ use tonic::{
 };
 use tower::Service;
 
-use crate::pb::{
-    cluster_service_server::{self, ClusterServiceServer},
-    query_engine_service_server::QueryEngineServiceServer,
+use crate::{
+    gate::header::is_grpc,
+    pb::{
+        cluster_service_server::{self, ClusterServiceServer},
+        query_engine_service_server::QueryEngineServiceServer,
+    },
 };
 use calls::Calls;
 use cluster::Cluster;
@@ -105,7 +109,8 @@ async fn sweep(calls: Weak<Calls>, ttl: Duration) {
     }
 }
 
-/// Answers the calls of `QueryEngineService` and `ClusterService`, and UNIMPLEMENTED to all others.
+/// Answers the calls of `QueryEngineService` and `ClusterService`, UNIMPLEMENTED to all others, and HTTP
+/// status 415 to what is no gRPC.
 #[derive(Clone, Debug)]
 pub struct MockService {
     engine: QueryEngineServiceServer<Calls>,
@@ -126,6 +131,11 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            let mut response = http::Response::new(tonic::body::Body::empty());
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(std::future::ready(Ok(response)));
+        }
         match request.uri().path().split('/').nth(1) {
             Some(cluster_service_server::SERVICE_NAME) => self.cluster.call(request),
             _ => self.engine.call(request),

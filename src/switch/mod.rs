@@ -34,6 +34,9 @@ use crate::strategy::Strategy;
 /// More than one, so that the record shrinks while it is in use; few, so that no request waits.
 const EXPIRED_PER_CHANGE: usize = 4;
 
+/// Bytes of a query id. Engines give out UUIDs; what is longer is nobody's query.
+const LONGEST_ID: usize = 256;
+
 /// What the switch has to know about a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
@@ -80,6 +83,8 @@ pub struct Snapshot {
     pub queries: [u64; 2],
     /// Requests in progress per strategy.
     pub requests: [u64; 2],
+    /// Queries that drains have left behind at their timeout, since the start.
+    pub forgotten: u64,
 }
 
 /// The handle. A clone is the same switch.
@@ -101,6 +106,7 @@ struct Shared {
 struct State {
     machine: Machine,
     queries: Queries,
+    forgotten: u64,
     /// For the log, in order, written where nobody waits for it.
     events: tokio::sync::mpsc::UnboundedSender<Event>,
     /// What the timer waits for; it need not hear of anything later.
@@ -116,6 +122,7 @@ impl Switch {
             state: Mutex::new(State {
                 machine: Machine::new(rules.clone(), Instant::now().into_std()),
                 queries: Queries::default(),
+                forgotten: 0,
                 events,
                 sleeps_until: None,
             }),
@@ -136,7 +143,7 @@ impl Switch {
                 Action::Continue(id) | Action::End(id) => Some(id),
                 Action::LogIn | Action::Begin | Action::Neutral => None,
             };
-            let query = id.and_then(|id| state.queries.touch(id, now));
+            let query = id.and_then(|id| state.queries.arrive(id, now));
             let strategy = match (query, arrival.header) {
                 (Some(query), _) => query.strategy,
                 (None, Header::Names(strategy)) => strategy,
@@ -150,7 +157,11 @@ impl Switch {
                 Action::End(_) => Does::End,
                 Action::Neutral => Does::Neutral,
             };
-            let ticket = state.machine.judge(does, strategy, now)?;
+            let judged = state.machine.judge(does, strategy, now);
+            if let (Err(_), Some(id)) = (&judged, id) {
+                state.queries.leave(id, now);
+            }
+            let ticket = judged?;
             Ok(Pass::new(self.clone(), ticket, does, id))
         })
     }
@@ -192,6 +203,7 @@ impl Switch {
             epoch: state.machine.epoch(),
             queries: Strategy::ALL.map(|strategy| state.machine.queries(strategy)),
             requests: Strategy::ALL.map(|strategy| state.machine.requests(strategy)),
+            forgotten: state.forgotten,
         })
     }
 
@@ -220,7 +232,8 @@ impl State {
     /// Puts a query on record, if it may still be there. Returns whether it is.
     fn record(&mut self, id: &str, query: Query, now: std::time::Instant) -> bool {
         // A request whose message could not be read names none.
-        let is_remembered = !id.is_empty() && self.machine.remembers(query.strategy, query.birth);
+        let is_id = (1..=LONGEST_ID).contains(&id.len());
+        let is_remembered = is_id && self.machine.remembers(query.strategy, query.birth);
         if is_remembered && let Some(before) = self.queries.insert(id, query, now) {
             self.machine.forget(before.strategy, before.birth, now);
         }
@@ -242,6 +255,7 @@ impl State {
                 Transition::DrainTimedOut { old } => Some(self.queries.forget(old)),
                 _ => None,
             };
+            self.forgotten += forgotten.as_ref().map_or(0, |forgotten| forgotten.len() as u64);
             // The receiver is gone only where nobody runs the timer: then there is no log either.
             let _ = self.events.send(Event { transition, forgotten });
         }

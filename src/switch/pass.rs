@@ -80,7 +80,7 @@ impl Pass {
                         state.machine.forget(query.strategy, query.birth, now);
                     }
                 }
-                (Does::ContinueUnseen, Some(id), true) if state.queries.touch(id, now).is_none() => {
+                (Does::ContinueUnseen, Some(id), true) if state.queries.ask(id, now).is_none() => {
                     keeps_query = state.record(id, query, now);
                 }
                 (Does::End, Some(id), true) => {
@@ -89,7 +89,7 @@ impl Pass {
                     }
                 }
                 (Does::Continue | Does::End, Some(id), _) => {
-                    state.queries.touch(id, now);
+                    state.queries.leave(id, now);
                 }
                 _ => {}
             }

@@ -136,4 +136,3 @@ pub enum Transition {
         old: Strategy,
     },
 }
-

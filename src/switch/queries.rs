@@ -19,6 +19,8 @@ pub(super) struct Query {
 struct Entry {
     birth: u64,
     last_request: Instant,
+    /// Requests about it in progress.
+    requests: u32,
 }
 
 /// One map per strategy, least recently asked about first, so that forgetting a whole strategy costs
@@ -40,12 +42,27 @@ impl Forgotten {
 }
 
 impl Queries {
-    /// The query of that id, which is asked about now.
-    pub(super) fn touch(&mut self, id: &str, now: Instant) -> Option<Query> {
+    /// The query of that id, about which a request arrives.
+    pub(super) fn arrive(&mut self, id: &str, now: Instant) -> Option<Query> {
+        self.touch(id, now, |requests| requests.saturating_add(1))
+    }
+
+    /// The query of that id, which somebody asks about.
+    pub(super) fn ask(&mut self, id: &str, now: Instant) -> Option<Query> {
+        self.touch(id, now, |requests| requests)
+    }
+
+    /// The query of that id, about which a request is finished.
+    pub(super) fn leave(&mut self, id: &str, now: Instant) -> Option<Query> {
+        self.touch(id, now, |requests| requests.saturating_sub(1))
+    }
+
+    fn touch(&mut self, id: &str, now: Instant, count: fn(u32) -> u32) -> Option<Query> {
         Strategy::ALL.into_iter().find_map(|strategy| {
             let of = &mut self.of[strategy.index()];
             let entry = of.to_back(id)?;
             entry.last_request = now;
+            entry.requests = count(entry.requests);
             Some(Query { strategy, birth: entry.birth })
         })
     }
@@ -53,7 +70,7 @@ impl Queries {
     /// Puts a query on record. Returns the one that had its id before.
     pub(super) fn insert(&mut self, id: &str, query: Query, now: Instant) -> Option<Query> {
         let before = self.remove(id);
-        let entry = Entry { birth: query.birth, last_request: now };
+        let entry = Entry { birth: query.birth, last_request: now, requests: 0 };
         self.of[query.strategy.index()].insert(id.into(), entry);
         before
     }
@@ -78,7 +95,13 @@ impl Queries {
         if self.len() <= max && now.saturating_duration_since(last_request) < ttl {
             return None;
         }
-        let (_, entry) = self.of[strategy.index()].pop_front()?;
+        let of = &mut self.of[strategy.index()];
+        let (id, entry) = of.pop_front()?;
+        if entry.requests > 0 && self.len() < max {
+            // It is being asked about for all this time.
+            self.of[strategy.index()].insert(id, Entry { last_request: now, ..entry });
+            return None;
+        }
         Some(Query { strategy, birth: entry.birth })
     }
 
@@ -119,13 +142,13 @@ mod tests {
         queries.insert("a", BLUE, at(0));
         queries.insert("b", GREEN, at(1));
         queries.insert("c", BLUE, at(2));
-        assert_eq!(queries.touch("a", at(3)), Some(BLUE));
+        assert_eq!(queries.ask("a", at(3)), Some(BLUE));
         assert_eq!(queries.expire(3, HOUR, at(3)), None);
         assert_eq!(queries.expire(2, HOUR, at(3)), Some(GREEN));
         assert_eq!(queries.oldest_request(), Some(at(2)));
         assert_eq!(queries.expire(2, HOUR, at(2 + 3599)), None);
         assert_eq!(queries.expire(2, HOUR, at(2 + 3600)), Some(BLUE));
-        assert_eq!(queries.touch("c", at(9)), None);
+        assert_eq!(queries.ask("c", at(9)), None);
         assert_eq!(queries.len(), 1);
     }
 

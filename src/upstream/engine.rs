@@ -27,7 +27,7 @@ use super::Target;
 const WARM: usize = 2;
 /// Connections at most, however few streams the engine allows on each.
 const MOST: usize = 256;
-/// From a failed connection to the next try while nobody asks.
+/// From a failed connection to the next try.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Windows and limits: see the server's.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -57,6 +57,8 @@ struct Pool {
     /// Attempts that failed, and why the last one did.
     failures: u64,
     failure: String,
+    /// No connection is tried before: the last one failed just now.
+    pause_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,11 @@ impl Engine {
         }
     }
 
+    /// `host:port`
+    pub(super) fn address(&self) -> &str {
+        &self.shared.target.address
+    }
+
     /// How messages call it.
     pub(super) fn url(&self) -> &str {
         &self.shared.target.url
@@ -111,7 +118,7 @@ impl Engine {
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();
-            {
+            let look_again = {
                 let mut pool = self.pool();
                 if let Some(lease) = self.lease_from(&pool) {
                     return Ok(lease);
@@ -119,11 +126,16 @@ impl Engine {
                 if pool.links.is_empty() && pool.failures > failures {
                     return Err(self.unreachable(&pool.failure));
                 }
-                if pool.connecting == 0 && pool.links.len() < MOST {
+                let pause = pool.pause_until.filter(|until| *until > Instant::now());
+                if pool.connecting == 0 && pool.links.len() < MOST && pause.is_none() {
                     self.connect(&mut pool);
                 }
-            }
-            if timeout_at(deadline, changed).await.is_err() {
+                pause.map_or(deadline, |until| until.min(deadline))
+            };
+            _ = timeout_at(look_again, changed).await;
+            if Instant::now() >= deadline {
+                // What woke this one may be for another.
+                self.shared.changed.notify_one();
                 let waited = self.shared.connect_timeout;
                 return Err(
                     self.unreachable(&format!("no connection within {}", humantime::format_duration(waited)))
@@ -164,6 +176,7 @@ impl Engine {
                     }
                     pool.failures += 1;
                     pool.failure = error.to_string();
+                    pool.pause_until = Some(Instant::now() + PAUSE);
                 }
             }
             drop(pool);
@@ -226,6 +239,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
-        self.engine.shared.changed.notify_waiters();
+        self.engine.shared.changed.notify_one();
     }
 }

@@ -8,8 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, client};
-use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, Request, Response, Uri,
+    header::{CONTENT_TYPE, HOST},
+    uri::Scheme,
+};
 use http_body::{Body, Frame, SizeHint};
+use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
 use super::{
@@ -53,7 +58,7 @@ impl<B> Service<Request<B>> for Upstream
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    type Response = Response<ForwardBody<B>>;
+    type Response = Response<ForwardBody>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -69,51 +74,55 @@ where
     }
 }
 
-async fn forward<B>(engine: Engine, request: Request<B>) -> Result<Response<ForwardBody<B>>, BoxError>
+async fn forward<B>(engine: Engine, request: Request<B>) -> Result<Response<ForwardBody>, BoxError>
 where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    if head.uri.authority().is_none() {
+        head.uri = absolute(&head, &engine)?;
+    }
     let mut body = Replay::new(body);
     for attempt in 1.. {
         let mut lease = match engine.lease().await {
             Ok(lease) => lease,
-            Err(unreachable) => return Ok(unavailable(&unreachable.into())),
+            Err(unreachable) => return Ok(unavailable(&unreachable.to_string())),
         };
         let is_end = body.is_end_stream();
-        let mut again = Request::new(());
-        *again.method_mut() = head.method.clone();
-        *again.uri_mut() = head.uri.clone();
-        *again.version_mut() = head.version;
-        *again.headers_mut() = head.headers.clone();
         let sent = match poll_fn(|cx| lease.send.poll_ready(cx)).await {
-            Ok(()) => lease.send.send_request(again, is_end),
+            Ok(()) => lease.send.send_request(again(&head), is_end),
             Err(error) => Err(error),
         };
         let (response, stream) = match sent {
             Ok(sent) => sent,
-            Err(error) if error.is_io() || error.is_go_away() || attempt < ATTEMPTS => {
+            // The request's own fault: other connections would not take it either.
+            Err(error) if !(error.is_io() || error.is_go_away() || error.is_library()) => {
+                return Err(error.into());
+            }
+            Err(error) => {
                 // Never sent: the connection takes nothing more.
                 lease.give_up();
+                if attempt == ATTEMPTS {
+                    return fail(&engine, error);
+                }
                 continue;
             }
-            Err(error) => return Err(error.into()),
         };
-        let mut upload = (!is_end).then(|| Pump::new(body, stream));
-        let error = match answered(response, &mut upload).await {
-            Ok(response) => {
-                if let Some(upload) = &mut upload {
-                    upload.body().forget();
-                }
+        let mut upload = Pump::new(body, stream);
+        let error = match answered(response, &mut upload, is_end).await {
+            Ok((response, is_sent)) => {
                 return Ok(response.map(|stream| ForwardBody {
-                    live: Some(Live { incoming: Incoming::new(stream), upload, _lease: lease }),
+                    live: Some(Live {
+                        incoming: Incoming::new(stream),
+                        _upload: (!is_sent).then(|| finish(upload)),
+                        _lease: lease,
+                    }),
                 }));
             }
             Err(error) => error,
         };
         let is_unserved =
             error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-        let Some(upload) = upload else { return fail(&engine, error) };
         body = upload.into_body();
         if !(is_unserved && attempt < ATTEMPTS && body.rewind()) {
             return fail(&engine, error);
@@ -122,63 +131,87 @@ where
     unreachable!("the last attempt returns")
 }
 
-/// The head of the answer. What is left of the request is sent meanwhile.
+/// The URI of a request that came without an authority: `Host` or the engine says it.
+fn absolute(head: &http::request::Parts, engine: &Engine) -> Result<Uri, BoxError> {
+    let mut uri = head.uri.clone().into_parts();
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(engine.address());
+    uri.scheme = Some(Scheme::HTTP);
+    uri.authority = Some(host.parse()?);
+    Ok(Uri::from_parts(uri)?)
+}
+
+/// The head of a request, to be sent now and perhaps once more.
+fn again(head: &http::request::Parts) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = head.uri.clone();
+    *request.version_mut() = head.version;
+    *request.headers_mut() = head.headers.clone();
+    request
+}
+
+/// Sends what is left of a request beside its answer, for as long as somebody wants the answer.
+fn finish<B>(mut upload: Pump<Replay<B>>) -> AbortOnDropHandle<()>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    upload.body().forget();
+    AbortOnDropHandle::new(tokio::spawn(async move { poll_fn(|cx| upload.poll(cx)).await }))
+}
+
+/// The head of the answer, and whether the whole request is sent by then.
 async fn answered<B>(
     mut response: client::ResponseFuture,
-    upload: &mut Option<Pump<B>>,
-) -> Result<Response<h2::RecvStream>, h2::Error>
+    upload: &mut Pump<B>,
+    mut is_sent: bool,
+) -> Result<(Response<h2::RecvStream>, bool), h2::Error>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     poll_fn(|cx| {
-        if let Some(upload) = upload {
-            _ = upload.poll(cx);
-        }
-        Pin::new(&mut response).poll(cx)
+        is_sent = is_sent || upload.poll(cx).is_ready();
+        Pin::new(&mut response).poll(cx).map_ok(|response| (response, is_sent))
     })
     .await
 }
 
 /// What a client is told that gets no answer: the engine's own code where it reset the stream.
-fn fail<B>(engine: &Engine, error: h2::Error) -> Result<Response<ForwardBody<B>>, BoxError> {
+fn fail(engine: &Engine, error: h2::Error) -> Result<Response<ForwardBody>, BoxError> {
     if error.is_reset() {
         return Err(error.into());
     }
-    Ok(unavailable(&format!("engine {} was lost: {error}", engine.url()).into()))
+    Ok(unavailable(&format!("engine {} was lost: {error}", engine.url())))
 }
 
 /// UNAVAILABLE, in one HEADERS frame.
-fn unavailable<B>(why: &BoxError) -> Response<ForwardBody<B>> {
+fn unavailable(why: &str) -> Response<ForwardBody> {
     let mut response = Response::new(ForwardBody { live: None });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, UNAVAILABLE);
     // A message is percent-encoded; ours are short and have nothing else to encode.
-    let message: String =
-        why.to_string().replace('%', "%25").chars().filter(|c| matches!(c, ' '..='~')).collect();
+    let message: String = why.replace('%', "%25").chars().filter(|c| matches!(c, ' '..='~')).collect();
     if let Ok(message) = HeaderValue::try_from(message) {
         headers.insert(GRPC_MESSAGE, message);
     }
     response
 }
 
-/// The body of an engine's answer. Sends what is left of the request while it is read.
+/// The body of an engine's answer.
 #[derive(Debug)]
-pub struct ForwardBody<B> {
-    live: Option<Live<B>>,
+pub struct ForwardBody {
+    live: Option<Live>,
 }
 
 #[derive(Debug)]
-struct Live<B> {
+struct Live {
     incoming: Incoming,
-    upload: Option<Pump<Replay<B>>>,
+    /// What is left of the request is sent until this is dropped.
+    _upload: Option<AbortOnDropHandle<()>>,
     _lease: Lease,
 }
 
-impl<B> Body for ForwardBody<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
+impl Body for ForwardBody {
     type Data = Bytes;
     type Error = h2::Error;
 
@@ -187,11 +220,6 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let Some(live) = &mut self.live else { return Poll::Ready(None) };
-        if let Some(upload) = &mut live.upload
-            && upload.poll(cx).is_ready()
-        {
-            live.upload = None;
-        }
         Pin::new(&mut live.incoming).poll_frame(cx)
     }
 
@@ -203,3 +231,6 @@ where
         self.live.as_ref().map_or_else(|| SizeHint::with_exact(0), |live| live.incoming.size_hint())
     }
 }
+
+#[cfg(test)]
+mod tests;

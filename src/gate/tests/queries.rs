@@ -95,6 +95,7 @@ async fn a_request_without_a_readable_query_id_is_judged_by_its_header() {
     for (method, body) in [
         ("getNextResultBatch", Frames::data([framed(0, b"\x0f")])),
         ("getNextResultBatch", Frames::data([framed(1, b"no gzip")])),
+        ("getNextResultBatch", Frames::data([about("q1")[..15].to_vec()])),
         ("getNextResultBatch", Frames::data([&b"\0\0"[..]])),
         ("getNextResultBatch", Frames::default()),
         ("status", Frames::data([about("")])),
@@ -105,6 +106,9 @@ async fn a_request_without_a_readable_query_id_is_judged_by_its_header() {
         bench.fetch(request(method, Some("blue"), body)).await;
         assert_eq!(bench.on_record(), [1, 0]);
     }
+    // What ends a query is let in under any strategy, also where its id is lost.
+    let cut = request("clear", Some("green"), Frames::data([about("q1")[..15].to_vec()]));
+    assert_eq!(bench.send(cut).await.status().as_u16(), 200);
 }
 
 #[tokio::test]

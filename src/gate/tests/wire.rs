@@ -48,3 +48,16 @@ async fn a_rejection_during_an_upload_reaches_the_client() {
     let (response, _upload) = client.send_request(head, false).unwrap();
     assert_eq!(response.await.unwrap().status().as_u16(), 456);
 }
+
+#[tokio::test]
+async fn a_request_in_a_frame_per_byte_is_held_in_one_piece() {
+    let mut client = connected(Mismatch::Both).await;
+    let head = request("status", Some("blue"), Frames::default()).map(|_| ());
+    let (response, mut upload) = client.send_request(head, false).unwrap();
+    let message = framed(0, &string_field(3, &"x".repeat(60_000)));
+    for byte in &message {
+        upload.send_data(Bytes::copy_from_slice(&[*byte]), false).unwrap();
+    }
+    upload.send_data(Bytes::new(), true).unwrap();
+    assert_eq!(response.await.unwrap().status().as_u16(), 200);
+}

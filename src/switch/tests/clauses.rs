@@ -153,6 +153,32 @@ async fn a_query_is_forgotten_when_nobody_asks_about_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_query_is_not_forgotten_while_a_request_about_it_is_in_progress() {
+    let switch = switch(|rules| rules.query_ttl = secs(60));
+    switch.begin("slow", BLUE);
+    let slow = switch.call(Action::Continue("slow"), BLUE);
+    for _ in 0..3 {
+        pass(secs(61)).await;
+    }
+    assert_eq!(switch.queries(Blue), 1);
+    slow.answered(true);
+    pass(secs(59)).await;
+    assert_eq!(switch.queries(Blue), 1);
+    pass(secs(1)).await;
+    assert_eq!(switch.queries(Blue), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_long_for_a_query_id_is_not_put_on_record() {
+    let switch = switch(|_| {});
+    switch.call(Action::Continue(&"x".repeat(257)), BLUE).answered(true);
+    switch.begin(&"x".repeat(60_000), BLUE);
+    assert_eq!(switch.queries(Blue), 0);
+    switch.begin(&"x".repeat(256), BLUE);
+    assert_eq!(switch.queries(Blue), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn above_the_limit_the_oldest_query_is_forgotten() {
     let switch = switch(|rules| rules.max_queries = 2);
     for id in ["a", "b", "c", "d"] {

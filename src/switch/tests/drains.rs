@@ -93,7 +93,7 @@ async fn a_drain_times_out_and_what_is_left_is_judged_by_its_header() {
     assert_eq!(switch.phase(), ("DRAINING", Green));
     pass(millis(1)).await;
     assert_eq!(switch.phase(), ("STABLE", Green));
-    assert_eq!(switch.queries(Blue), 0);
+    assert_eq!((switch.queries(Blue), switch.snapshot().forgotten), (0, 2));
     assert!(!switch.is_let_in(Action::Continue("a"), BLUE));
     assert!(switch.is_let_in(Action::Continue("b"), GREEN));
     begin.begun("ignored");
