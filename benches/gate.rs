@@ -1,6 +1,10 @@
 //! What the gate costs a call: a service alone, behind the gate, and with a notice to append, in turn.
 
-use std::{convert::Infallible, hint::black_box, time::{Duration, Instant}};
+use std::{
+    convert::Infallible,
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};

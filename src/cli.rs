@@ -108,7 +108,7 @@ pub struct Serve {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Built-in engine")]
 pub struct Mock {
-    /// Tables instead of the built-in ones: DIR/<catalog>/<schema>/<table>.{csv,parquet,json}
+    /// Tables instead of the built-in ones: DIR/CATALOG/SCHEMA/TABLE.{csv,parquet,json}
     #[arg(long, env = "TEAL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// What a query gets for a table that isn't in the catalog: an error, or made-up rows

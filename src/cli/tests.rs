@@ -65,7 +65,12 @@ fn a_bad_value_is_refused_in_one_line_with_flag_value_and_expectation() {
 
 #[test]
 fn without_a_gate_there_is_nothing_to_set_of_it() {
-    assert!(Config::try_from(parse(&["--gate", "off", "--upstream", "http://e:80"]).unwrap()).unwrap().gate.is_none());
+    assert!(
+        Config::try_from(parse(&["--gate", "off", "--upstream", "http://e:80"]).unwrap())
+            .unwrap()
+            .gate
+            .is_none()
+    );
     assert_eq!(
         refusal(&["--gate", "off", "--notice", "1s"]),
         "--gate (or TEAL_GATE): 'off': expected on, because --notice (or TEAL_NOTICE) is set"
@@ -74,7 +79,18 @@ fn without_a_gate_there_is_nothing_to_set_of_it() {
 
 #[test]
 fn durations_of_0_are_never() {
-    let args = ["--upstream", "http://e", "--switch-every", "0", "--announce-timeout", "0s", "--drain-timeout", "0", "--notice", "0s"];
+    let args = [
+        "--upstream",
+        "http://e",
+        "--switch-every",
+        "0",
+        "--announce-timeout",
+        "0s",
+        "--drain-timeout",
+        "0",
+        "--notice",
+        "0s",
+    ];
     let rules = Config::try_from(parse(&args).unwrap()).unwrap().gate.unwrap().rules;
     assert_eq!((rules.switch_every, rules.announce_timeout, rules.drain_timeout), (None, None, None));
     assert_eq!(rules.notice, Duration::ZERO);

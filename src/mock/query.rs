@@ -29,7 +29,7 @@ pub(crate) enum Work {
     /// A statement that was prepared.
     Statement(Statement),
     /// A DataFrame under construction.
-    Frame(FrameWork),
+    Frame(Box<FrameWork>),
 }
 
 /// A DataFrame under construction.

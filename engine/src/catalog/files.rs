@@ -63,10 +63,10 @@ impl Files {
         let failed = |error: Error| named(label, error);
         let files = parts(label, path)?;
         let stamp = stamp(&files).map_err(|error| failed(Error::invalid(error.to_string())))?;
-        if let Some((before, provider)) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner) {
-            if *before == stamp {
-                return Ok(Arc::clone(provider));
-            }
+        if let Some((before, provider)) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+            && *before == stamp
+        {
+            return Ok(Arc::clone(provider));
         }
         let kind = if path.is_dir() { Some("parquet") } else { folder::extension(&path.to_string_lossy()) };
         let provider: Arc<dyn TableProvider> = match kind {

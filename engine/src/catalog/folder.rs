@@ -40,10 +40,10 @@ pub(super) fn scan(root: &Path, before: &Snapshot) -> Result<Snapshot, Error> {
         }
     }
     for (name, old) in &before.by_name {
-        if let (false, Some(folder)) = (by_name.contains_key(name), &old.folder) {
-            if folder.is_dir() {
-                by_name.insert(name.clone(), schemas(root, folder));
-            }
+        if let (false, Some(folder)) = (by_name.contains_key(name), &old.folder)
+            && folder.is_dir()
+        {
+            by_name.insert(name.clone(), schemas(root, folder));
         }
     }
     let kept = Some(&before.default).filter(|name| by_name.contains_key(*name));

@@ -90,10 +90,10 @@ impl<'a> Resolver<'a> {
         let (columns, mut scope) = self.body(&mut query.body)?;
         scope.aliases_first = true;
         self.scopes.push(scope);
-        if let Some(order_by) = &mut query.order_by {
-            if let OrderByKind::Expressions(expressions) = &mut order_by.kind {
-                self.walk(expressions)?;
-            }
+        if let Some(order_by) = &mut query.order_by
+            && let OrderByKind::Expressions(expressions) = &mut order_by.kind
+        {
+            self.walk(expressions)?;
         }
         self.walk(&mut query.limit_clause)?;
         self.scopes.pop();
@@ -348,10 +348,10 @@ impl VisitorMut for Resolver<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        if self.done == 0 {
-            if let Err(error) = self.query(query) {
-                return ControlFlow::Break(error);
-            }
+        if self.done == 0
+            && let Err(error) = self.query(query)
+        {
+            return ControlFlow::Break(error);
         }
         self.done += 1;
         ControlFlow::Continue(())

@@ -32,7 +32,7 @@ impl Calls {
         let number = request.dataframe_number;
         let frame = self.workers.run(async move { create(&engine, &scope, &request).await }).await?;
         let steps = Mutex::new(Steps { frame, executed: false });
-        let query = self.begin(session, Work::Frame(FrameWork { number, steps }))?;
+        let query = self.begin(session, Work::Frame(Box::new(FrameWork { number, steps })))?;
         tracing::info!("Prepared query {}", query.id);
         Ok(CreateDataFrameResponse { query_id: query.id.to_string() })
     }
