@@ -57,11 +57,12 @@ fn pairs(props: &str) -> Result<Vec<(String, String)>, Fault> {
     if props.trim_start().starts_with('{') {
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(props)
             .map_err(|error| Fault::invalid(format!("the settings are no JSON object: {error}")))?;
-        let text = |value| match value {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
+        let text = |(name, value)| match value {
+            serde_json::Value::String(text) => Ok((name, text)),
+            serde_json::Value::Number(number) => Ok((name, number.to_string())),
+            other => Err(Fault::invalid(format!("setting '{name}' is {other}: expected a text or a number"))),
         };
-        return Ok(object.into_iter().map(|(name, value)| (name, text(value))).collect());
+        return object.into_iter().map(text).collect();
     }
     let parts = props.split([';', ',', '\n']).map(str::trim).filter(|part| !part.is_empty());
     parts
@@ -94,5 +95,13 @@ mod tests {
         for props in ["batch_rows=0", "batch_rows=many", "{"] {
             assert!(Settings::default().with(props).is_err(), "{props}");
         }
+    }
+
+    #[test]
+    fn a_value_is_a_text_or_a_number() {
+        for props in [r#"{"catalog": null}"#, r#"{"schema": ["sales"]}"#, r#"{"batch_rows": true}"#] {
+            assert!(Settings::default().with(props).is_err(), "{props}");
+        }
+        assert_eq!(Settings::default().with(r#"{"batch_rows": 5}"#).unwrap().batch_rows, Some(5));
     }
 }

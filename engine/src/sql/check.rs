@@ -6,7 +6,8 @@ use datafusion::sql::{
     parser::Statement as DFStatement,
     sqlparser::{
         ast::{
-            BinaryOperator, Expr, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
+            BinaryOperator, Expr, GroupByExpr, Query, Select, SetExpr, Statement, TableFactor, Value,
+            VisitMut, VisitorMut,
         },
         keywords::Keyword,
         tokenizer::{Token, TokenWithSpan},
@@ -149,6 +150,11 @@ pub(super) fn brackets(tokens: &[TokenWithSpan]) -> Result<(), Error> {
     Ok(())
 }
 
+/// A clause that the parser knows and the planner would leave out.
+fn not_known(clause: &str) -> Error {
+    Error::Invalid(format!("{clause} is not supported"))
+}
+
 fn not_allowed(name: &str) -> Error {
     Error::forbidden(format!("{name} is not allowed: only queries are"))
 }
@@ -257,13 +263,27 @@ impl VisitorMut for Checker {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        match select.into {
-            Some(_) => ControlFlow::Break(not_allowed("SELECT INTO")),
+        if select.into.is_some() {
+            return ControlFlow::Break(not_allowed("SELECT INTO"));
+        }
+        let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
+        let ignored = [
+            ("PREWHERE", select.prewhere.is_some()),
+            ("CONNECT BY", !select.connect_by.is_empty()),
+            ("GROUP BY … WITH", !modifiers.is_empty()),
+        ];
+        match ignored.into_iter().find(|(_, there)| *there) {
+            Some((clause, _)) => ControlFlow::Break(not_known(clause)),
             None => ControlFlow::Continue(()),
         }
     }
 
-    fn pre_visit_table_factor(&mut self, _: &mut TableFactor) -> ControlFlow<Error> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } =
+            table
+        {
+            return ControlFlow::Break(not_known("TABLESAMPLE"));
+        }
         self.relations += 1;
         if self.relations > RELATIONS {
             return ControlFlow::Break(Error::Invalid(format!(

@@ -11,6 +11,9 @@ use crate::catalog::quoted;
 /// Characters of an expression's text at most.
 const LONGEST: usize = 120;
 
+/// Stands between a title and the number that makes it unique in the plan.
+const MARK: char = '\u{1f}';
+
 /// The titles of a query's columns, from the front and from the back up to a `*`.
 #[derive(Debug, Default)]
 pub(super) struct Titles {
@@ -44,18 +47,22 @@ impl Titles {
                     let text: Vec<_> = names.iter().map(|name| name.value.as_str()).collect();
                     (names.last().map(|name| name.value.clone()).unwrap_or_default(), text.join("."))
                 }
-                SelectItem::UnnamedExpr(expr) => (String::new(), expr.to_string()),
+                SelectItem::UnnamedExpr(expr) => (expr.to_string(), expr.to_string()),
                 _ => continue,
             };
             let column =
                 matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
-            if seen.insert(key) && !(wide && column) {
+            // The plan's name of an expression leaves casts out: two that differ in nothing else would clash.
+            let named = matches!(item, SelectItem::ExprWithAlias { .. });
+            let literal = matches!(item, SelectItem::UnnamedExpr(Expr::Value(_)));
+            let distinct = if column { !wide } else { named || literal || count == 1 };
+            if many(item) || (seen.insert(key) && distinct) {
                 continue;
             }
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
                 continue;
             };
-            let alias = quoted(&format!("{name}\u{1f}{at}"));
+            let alias = quoted(&format!("{name}{MARK}{at}"));
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             let title = Some(name).filter(|name| !name.is_empty());
             for known in [self.front.get_mut(at), self.back.get_mut(count - 1 - at)].into_iter().flatten() {
@@ -71,7 +78,7 @@ impl Titles {
         let count = names.len();
         let titled = names.into_iter().enumerate().map(|(at, name)| {
             let known = self.front.get(at).or_else(|| self.back.get(count - 1 - at));
-            known.cloned().flatten().unwrap_or(name)
+            known.cloned().flatten().unwrap_or_else(|| name.split(MARK).next().unwrap_or_default().to_owned())
         });
         titled.collect()
     }

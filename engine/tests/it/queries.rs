@@ -201,3 +201,31 @@ async fn columns_may_have_the_same_name() {
         6
     );
 }
+
+#[tokio::test]
+async fn a_column_beside_its_cast_is_another_column() {
+    let engine = engine().open();
+    let sql = "select order_id, cast(order_id as varchar), cast(order_id as double) from orders order by order_id limit 1";
+    assert_eq!(engine.ask(sql).await, [["1", "1", "1.0"]]);
+    assert_eq!(engine.names(sql).await[..2], ["order_id", "CAST(order_id AS VARCHAR)"]);
+    assert_eq!(engine.ask("select '1', cast('1' as int), null, cast(null as int)").await.len(), 1);
+    assert_eq!(
+        engine
+            .ask("select status, count(*) from orders group by status order by count(*) limit 1")
+            .await
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn what_would_be_ignored_is_refused() {
+    let engine = engine().open();
+    for sql in [
+        "select count(*) from orders prewhere order_id = 3",
+        "select status, count(*) from orders group by status with rollup",
+        "select count(*) from orders tablesample (10 percent)",
+    ] {
+        assert!(matches!(engine.refused(sql).await, Error::Invalid(_)), "{sql}");
+    }
+}
