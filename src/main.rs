@@ -4,7 +4,7 @@ use std::{env, io, io::Write as _, process::ExitCode};
 
 use teal::{
     app,
-    cli::{Serve, Stop},
+    cli::{self, Command, Stop},
     config::Config,
     telemetry,
 };
@@ -18,8 +18,8 @@ use tracing::info;
 const BAD_SETTINGS: u8 = 64;
 
 fn main() -> ExitCode {
-    let config = match Serve::parse(env::args_os()) {
-        Ok(serve) => Config::try_from(serve).map_err(|bad| bad.to_string()),
+    let config = match cli::parse(env::args_os()) {
+        Ok(Command::Serve(serve)) => Config::try_from(serve).map_err(|bad| bad.to_string()),
         Err(Stop::Refuse(why)) => Err(why),
         Err(Stop::Print(text)) => {
             return io::stdout().write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);

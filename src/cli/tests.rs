@@ -3,9 +3,10 @@ use crate::config::Config;
 
 fn parse(args: &[&str]) -> Result<Serve, String> {
     let args = ["teal"].iter().chain(args).map(OsString::from);
-    Serve::parse(args).map_err(|stop| match stop {
-        Stop::Print(text) | Stop::Refuse(text) => text,
-    })
+    match super::parse(args) {
+        Ok(Command::Serve(serve)) => Ok(serve),
+        Err(Stop::Print(text) | Stop::Refuse(text)) => Err(text),
+    }
 }
 
 /// Why the settings are refused.

@@ -1,0 +1,111 @@
+//! The command line and the environment, as the user gave them.
+
+mod serve;
+mod values;
+
+use std::{error::Error as _, ffi::OsString};
+
+use clap::{
+    ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
+};
+
+#[cfg(feature = "mock")]
+pub use self::{
+    serve::Mock,
+    values::{SessionsKind, UnknownTablesKind},
+};
+pub use self::{
+    serve::Serve,
+    values::{Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff},
+};
+
+/// A transparent gRPC proxy that adds the semantics of a blue-green switch, and an engine of its own.
+#[derive(Debug, Parser)]
+#[command(name = "teal", version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+/// What the user wants done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve (what teal does without a command)
+    Serve(Serve),
+}
+
+/// Why there is nothing to serve.
+#[derive(Debug)]
+pub enum Stop {
+    /// The user asked for this text.
+    Print(String),
+    /// One line that names the flag, the value and what was expected.
+    Refuse(String),
+}
+
+/// Reads the arguments (the program's name first) and the environment.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
+    let matches = Cli::command().try_get_matches_from(args).map_err(|error| explain(&error))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| explain(&error))?;
+    let mut command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    match &mut command {
+        Command::Serve(serve) => {
+            serve.given = given(matches.subcommand().map_or(&matches, |(_, matches)| matches));
+        }
+    }
+    Ok(command)
+}
+
+/// The flags whose value came from the user.
+fn given(matches: &ArgMatches) -> Vec<&'static str> {
+    let command = Cli::command();
+    let ids = command.get_arguments().filter_map(|arg| {
+        let id = arg.get_id().as_str();
+        let source = matches.try_contains_id(id).ok().and_then(|_| matches.value_source(id));
+        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)).then(|| arg.get_long())?
+    });
+    ids.map(|long| &*String::leak(long.to_owned())).collect()
+}
+
+/// Clap's several lines in one, with the flag's name in the environment.
+fn explain(error: &clap::Error) -> Stop {
+    if !error.use_stderr() {
+        return Stop::Print(error.render().to_string());
+    }
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let flag =
+        context(ContextKind::InvalidArg).map(|arg| arg.split(' ').next().unwrap_or_default().to_owned());
+    let value = context(ContextKind::InvalidValue).unwrap_or_default();
+    let expected = match error.kind() {
+        ErrorKind::ValueValidation => error.source().map(ToString::to_string),
+        ErrorKind::InvalidValue if value.is_empty() => Some("expected a value".to_owned()),
+        ErrorKind::InvalidValue => {
+            context(ContextKind::ValidValue).map(|valid| format!("expected one of {valid}"))
+        }
+        _ => None,
+    };
+    Stop::Refuse(match (flag, expected) {
+        (Some(flag), Some(expected)) => format!("{flag} (or {}): '{value}': {expected}", environment(&flag)),
+        _ => {
+            let text = error.render().to_string();
+            let line = text.lines().next().unwrap_or_default();
+            format!("{} (see teal --help)", line.trim_start_matches("error: "))
+        }
+    })
+}
+
+/// The name of a flag in the environment.
+pub(crate) fn environment(flag: &str) -> String {
+    format!("TEAL_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The flags of `teal serve`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::values::{
+    Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, count, duration,
+    listen, some_duration,
+};
+#[cfg(feature = "mock")]
+use super::values::{SessionsKind, UnknownTablesKind, batch_rows, memory};
+use crate::upstream::Target;
+
+/// The settings of `teal serve`. Each is also read from the environment, as `TEAL_…`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where clients connect
+    #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listen)]
+    pub listen: Addresses,
+    /// The engine that calls are forwarded to: http://host:port [default: the built-in one]
+    #[arg(long, env = "TEAL_UPSTREAM", value_name = "URL")]
+    pub upstream: Option<Target>,
+    /// The engine that blue's calls are forwarded to
+    #[arg(long, env = "TEAL_BLUE", value_name = "URL")]
+    pub blue: Option<Target>,
+    /// The engine that green's calls are forwarded to
+    #[arg(long, env = "TEAL_GREEN", value_name = "URL")]
+    pub green: Option<Target>,
+    /// How long a connection to an engine may take to be established
+    #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
+    pub connect_timeout: Duration,
+    /// The strategy that is active at start
+    #[arg(long, env = "TEAL_INITIAL", value_name = "STRATEGY", default_value = "blue", ignore_case = true)]
+    pub initial: Colour,
+    /// From a strategy becoming active to the announcement of the other one; 0 is never
+    #[arg(long, env = "TEAL_SWITCH_EVERY", value_name = "DURATION", default_value = "120s", value_parser = duration)]
+    pub switch_every: Duration,
+    /// What becomes of the old strategy's queries: they run to their end, or get a 456
+    #[arg(long, env = "TEAL_CUTOVER", value_name = "HOW", default_value = "drain", ignore_case = true)]
+    pub cutover: CutoverKind,
+    /// The least time from an announcement to its cutover
+    #[arg(long, env = "TEAL_NOTICE", value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub notice: Duration,
+    /// The time after which an announcement that no client has adopted is cut over; 0 is never
+    #[arg(long, env = "TEAL_ANNOUNCE_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub announce_timeout: Duration,
+    /// How long the old strategy must have been silent for its drain to be over
+    #[arg(long, env = "TEAL_GRACE", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub grace: Duration,
+    /// The time after which a drain ends, whatever is left; 0 is never
+    #[arg(long, env = "TEAL_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "300s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// How long a query, or a session, is remembered after the last call about it
+    #[arg(long, env = "TEAL_QUERY_TTL", value_name = "DURATION", default_value = "1h", value_parser = some_duration)]
+    pub query_ttl: Duration,
+    /// How many queries are remembered at most, the oldest forgotten first
+    #[arg(long, env = "TEAL_MAX_QUERIES", value_name = "N", default_value = "1000000", value_parser = count)]
+    pub max_queries: usize,
+    /// In which dialect a 456 is said
+    #[arg(long, env = "TEAL_MISMATCH", value_name = "DIALECT", default_value = "both", ignore_case = true)]
+    pub mismatch: MismatchKind,
+    /// off: no strategies at all, to stand behind another teal
+    #[arg(long, env = "TEAL_GATE", value_name = "on|off", default_value = "on", ignore_case = true)]
+    pub gate: OnOff,
+    /// Descriptors of other services whose responses have a field `new_strategy`
+    #[arg(long, env = "TEAL_DESCRIPTOR_SET", value_name = "FILE")]
+    pub descriptor_set: Option<PathBuf>,
+    /// Network threads [default: one per core]
+    #[arg(long, env = "TEAL_THREADS", value_name = "N", value_parser = count)]
+    pub threads: Option<usize>,
+    /// Where operators connect, or off (nothing is served there yet)
+    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = "127.0.0.1:50061", value_parser = admin)]
+    pub admin: Admin,
+    /// How log lines look
+    #[arg(long, env = "TEAL_LOG_FORMAT", value_name = "FORMAT", default_value = "text", ignore_case = true)]
+    pub log_format: LogFormat,
+    /// The least important lines that are logged
+    #[arg(long, env = "TEAL_LOG_LEVEL", value_name = "LEVEL", default_value = "info", ignore_case = true)]
+    pub log_level: LogLevel,
+    /// What is set of the built-in engine.
+    #[cfg(feature = "mock")]
+    #[command(flatten)]
+    pub mock: Mock,
+    /// The flags that the user gave, without their dashes.
+    #[arg(skip)]
+    pub given: Vec<&'static str>,
+}
+
+/// The settings of the built-in engine.
+#[cfg(feature = "mock")]
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Built-in engine")]
+pub struct Mock {
+    /// Tables instead of the built-in ones: DIR/CATALOG/SCHEMA/TABLE.{csv,parquet,json}
+    #[arg(long, env = "TEAL_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// What a query gets for a table that isn't in the catalog: an error, or made-up rows
+    #[arg(
+        long,
+        env = "TEAL_UNKNOWN_TABLES",
+        value_name = "HOW",
+        default_value = "error",
+        ignore_case = true
+    )]
+    pub unknown_tables: UnknownTablesKind,
+    /// Which session ids are good: those given out here, or any (those of a twin engine too)
+    #[arg(long, env = "TEAL_SESSIONS", value_name = "WHICH", default_value = "known", ignore_case = true)]
+    pub sessions: SessionsKind,
+    /// Memory for SQL; beyond it queries spill to the temporary folder
+    #[arg(long, env = "TEAL_MEMORY_LIMIT", value_name = "SIZE", default_value = "1GiB", value_parser = memory)]
+    pub memory_limit: usize,
+    /// Rows of a result batch at most
+    #[arg(long, env = "TEAL_BATCH_ROWS", value_name = "N", default_value = "8192", value_parser = batch_rows)]
+    pub batch_rows: usize,
+}

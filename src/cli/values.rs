@@ -1,0 +1,101 @@
+//! What the values of flags are made of.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
+
+use clap::ValueEnum;
+
+/// The addresses that one `host:port` stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses(pub Vec<SocketAddr>);
+
+/// Where operators connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(Addresses),
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$choice_doc:meta])* $choice:ident),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub enum $name { $($(#[$choice_doc])* #[allow(missing_docs)] $choice),+ }
+    )+};
+}
+
+choices! {
+    /// A strategy's name.
+    Colour { Blue, Green }
+    /// See [`crate::switch::Cutover`].
+    CutoverKind { Drain, Strict }
+    /// See [`crate::gate::Mismatch`].
+    MismatchKind { Both, Http, Grpc }
+    /// Whether something is there.
+    OnOff { On, Off }
+    /// Lines for people, or objects for machines.
+    LogFormat { Text, Json }
+    /// From few lines to many.
+    LogLevel { Error, Warn, Info, Debug }
+}
+
+#[cfg(feature = "mock")]
+choices! {
+    /// See `teal_engine::UnknownTables`.
+    UnknownTablesKind { Error, Generate }
+    /// See [`crate::mock::Sessions`].
+    SessionsKind { Known, Any }
+}
+
+pub(super) fn listen(text: &str) -> Result<Addresses, String> {
+    addresses(text, "expected an address and port such as 127.0.0.1:50051")
+}
+
+fn addresses(text: &str, expected: &str) -> Result<Addresses, String> {
+    let found = text.to_socket_addrs().map_err(|error| format!("{expected} ({error})"))?;
+    let found = Vec::from_iter(found);
+    if found.is_empty() { Err(expected.to_owned()) } else { Ok(Addresses(found)) }
+}
+
+pub(super) fn admin(text: &str) -> Result<Admin, String> {
+    let expected = "expected off, or an address and port such as 127.0.0.1:50061";
+    if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text, expected).map(Admin::At) }
+}
+
+/// Longer ones are mistakes, and would overflow the clock.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let expected = "expected a duration such as 120s, 2m or 1h";
+    let duration = humantime::parse_duration(text.trim()).map_err(|error| format!("{expected} ({error})"))?;
+    if duration > LONGEST { Err(format!("{expected} (at most 100 years)")) } else { Ok(duration) }
+}
+
+pub(super) fn some_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("expected a duration above 0 such as 1h".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let count = text.trim().parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a whole number above 0".to_owned())
+}
+
+#[cfg(feature = "mock")]
+pub(super) fn batch_rows(text: &str) -> Result<usize, String> {
+    let rows = count(text).ok().filter(|rows| *rows <= 1_000_000);
+    rows.ok_or_else(|| "expected a whole number from 1 to 1000000".to_owned())
+}
+
+#[cfg(feature = "mock")]
+pub(super) fn memory(text: &str) -> Result<usize, String> {
+    let size = text.trim().parse::<bytesize::ByteSize>().ok();
+    let size = size.and_then(|size| usize::try_from(size.as_u64()).ok()).filter(|size| *size >= 1 << 20);
+    size.ok_or_else(|| "expected a size of at least 1MiB such as 512MiB or 1GiB".to_owned())
+}
