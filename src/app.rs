@@ -1,12 +1,13 @@
 //! Puts the rooms together: who stands behind the gate, or without one.
 
-use std::io;
+use std::{io, net::SocketAddr};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::net::TcpListener;
-use tower::{Layer, Service, ServiceExt};
+use tokio_util::task::AbortOnDropHandle;
+use tower::{Service, ServiceExt};
 use tracing::info;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     gate::{GateLayer, RequestBody},
     server::{self, BoxError, Incoming},
     switch::Switch,
+    telemetry::{Metrics, Watch, traces::Traces},
     upstream::Upstream,
 };
 
@@ -23,10 +25,13 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let Config { threads, gate, backend, .. } = config;
-    let front = Front { listener, threads, gate };
+    let Config { threads, gate, backend, otlp_endpoint, .. } = config;
+    let metrics = Metrics::default();
+    let front = Front { listener, threads, gate, otlp_endpoint, metrics: metrics.clone() };
     match backend {
-        Backend::Upstream(engines) => front.serve(move || Upstream::connect(&engines), shutdown).await,
+        Backend::Upstream(engines) => {
+            front.serve(move || Upstream::connect(&engines, &metrics), shutdown).await
+        }
         #[cfg(feature = "mock")]
         Backend::Mock(mock) => {
             let engine = teal_engine::Engine::open(mock.engine).map_err(io::Error::other)?;
@@ -49,6 +54,8 @@ struct Front {
     listener: TcpListener,
     threads: usize,
     gate: Option<GateConfig>,
+    otlp_endpoint: Option<String>,
+    metrics: Metrics,
 }
 
 impl Front {
@@ -63,7 +70,8 @@ impl Front {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { listener, threads, gate } = self;
+        let Self { listener, threads, gate, otlp_endpoint, metrics } = self;
+        let traces = otlp_endpoint.as_deref().map(Traces::to).transpose()?;
         info!("Server started on {}", listener.local_addr()?);
         let served = match gate {
             None => {
@@ -79,17 +87,25 @@ impl Front {
             }
             Some(gate) => {
                 let (switch, timer) = Switch::new(gate.rules);
+                let tracer = traces.as_ref().map(Traces::tracer);
+                let watch = Watch::new(&gate.protocol, Some(switch.clone()), metrics, tracer);
                 let layer = GateLayer::new(switch, gate.protocol, gate.mismatch);
-                let timer = tokio::spawn(timer.run());
+                let timer = timer.tell({
+                    let watch = watch.clone();
+                    move |step| watch.step(step)
+                });
+                let _timer = AbortOnDropHandle::new(tokio::spawn(timer.run()));
+                let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
                 let start = move || {
-                    let (layer, backend) = (layer.clone(), backend());
-                    move |_| layer.layer(backend.clone())
+                    let (layer, backend, shard) = (layer.clone(), backend(), watch.shard());
+                    move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                let served = server::serve(listener, threads, start, shutdown).await;
-                timer.abort();
-                served
+                server::serve(listener, threads, start, shutdown).await
             }
         };
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
         info!("Server stopped");
         served
     }

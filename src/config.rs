@@ -22,6 +22,8 @@ pub struct Config {
     pub gate: Option<GateConfig>,
     /// Who answers.
     pub backend: Backend,
+    /// The collector that traces are sent to.
+    pub otlp_endpoint: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The least important lines that are logged.
@@ -72,7 +74,7 @@ pub struct BadSetting {
 }
 
 /// What `--gate off` leaves nothing to set of.
-const SWITCHING: [&str; 11] = [
+const SWITCHING: [&str; 12] = [
     "blue",
     "green",
     "initial",
@@ -84,6 +86,7 @@ const SWITCHING: [&str; 11] = [
     "drain-timeout",
     "mismatch",
     "descriptor-set",
+    "otlp-endpoint",
 ];
 
 /// What is set of the built-in engine alone.
@@ -98,6 +101,7 @@ impl TryFrom<Serve> for Config {
             threads: serve.threads.unwrap_or(cores),
             gate: gate(&serve)?,
             backend: backend(&serve)?,
+            otlp_endpoint: serve.otlp_endpoint,
             listen: serve.listen,
             log_format: serve.log_format,
             log_level: serve.log_level,

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod frame;
 pub mod gate;

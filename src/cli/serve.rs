@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::values::{
-    Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, count, duration,
-    listen, some_duration,
+    Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, collector, count,
+    duration, listen, some_duration,
 };
 #[cfg(feature = "mock")]
 use super::values::{SessionsKind, UnknownTablesKind, batch_rows, memory};
@@ -72,6 +72,9 @@ pub struct Serve {
     /// Where operators connect, or off (nothing is served there yet)
     #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = "127.0.0.1:50061", value_parser = admin)]
     pub admin: Admin,
+    /// Where traces are sent, by OTLP over gRPC: http://host:port
+    #[arg(long, env = "TEAL_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
     /// How log lines look
     #[arg(long, env = "TEAL_LOG_FORMAT", value_name = "FORMAT", default_value = "text", ignore_case = true)]
     pub log_format: LogFormat,

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use super::*;
+use std::time::Duration;
+
 use crate::config::Config;
 
 fn parse(args: &[&str]) -> Result<Serve, String> {

@@ -66,6 +66,12 @@ pub(super) fn admin(text: &str) -> Result<Admin, String> {
     if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text, expected).map(Admin::At) }
 }
 
+pub(super) fn collector(text: &str) -> Result<String, String> {
+    let is_target = text.trim().starts_with("http://") && text.parse::<crate::upstream::Target>().is_ok();
+    let url = is_target.then(|| text.trim().to_owned());
+    url.ok_or_else(|| "expected the URL of a collector such as http://127.0.0.1:4317".to_owned())
+}
+
 /// Longer ones are mistakes, and would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 

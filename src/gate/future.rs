@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -26,6 +27,7 @@ use super::{
 use crate::{
     protocol::{Method, Role},
     switch::{Action, Arrival, Pass, Refused},
+    telemetry::{self, Line, Said, Status},
 };
 
 pin_project! {
@@ -50,7 +52,7 @@ pin_project! {
         /// Let in: the answer is awaited.
         Inside { #[pin] future: F, call: Option<Call> },
         /// Not for the gate to judge.
-        Foreign { #[pin] future: F },
+        Foreign { #[pin] future: F, arrived: Option<Instant> },
     }
 }
 
@@ -58,12 +60,21 @@ struct Arriving<S, B: Body> {
     inner: S,
     request: Request<RequestBody<B>>,
     method: Arc<Method>,
+    /// When it came, where that is watched.
+    arrived: Option<Instant>,
 }
 
 /// What is known of a call that was let in.
 struct Call {
     pass: Pass,
     method: Arc<Method>,
+    watched: Option<telemetry::Call>,
+}
+
+/// What is known of a call that was judged.
+struct Judged {
+    verdict: Result<Pass, Refused>,
+    watched: Option<telemetry::Call>,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -77,12 +88,13 @@ where
         connection: Arc<Connection>,
         mut request: Request<RequestBody<B>>,
     ) -> Self {
+        let arrived = connection.line.as_ref().map(|_| Instant::now());
         let phase = if header::is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
-            Phase::Arriving { arriving: Some(Arriving { inner, request, method }) }
+            Phase::Arriving { arriving: Some(Arriving { inner, request, method, arrived }) }
         } else {
             request.extensions_mut().insert(shared.switch.snapshot().phase.active());
-            Phase::Foreign { future: inner.call(request) }
+            Phase::Foreign { future: inner.call(request), arrived }
         };
         Self { shared, connection, phase }
     }
@@ -90,15 +102,19 @@ where
 
 impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
     /// Reads the query id, where the request has one, and asks the switch.
-    fn poll_judged(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<Pass, Refused>> {
+    fn poll_judged(&mut self, shared: &Shared, line: Option<&Line>, cx: &mut Context<'_>) -> Poll<Judged> {
         let head = self.request.headers();
         let header = header::strategy(head);
         let id = match self.method.role {
             Role::Continue(field) | Role::End(field) if header::is_protobuf(head) => {
                 let coding = Coding::of(head);
-                ready!(Pin::new(self.request.body_mut()).poll_query_id(cx, field, coding))
+                ready!(Pin::new(self.request.body_mut()).poll_string(cx, field, coding))
             }
             _ => None,
+        };
+        let caller = match line {
+            Some(line) => ready!(self.poll_caller(line, cx)),
+            None => None,
         };
         let action = match (self.method.role, id.as_deref()) {
             (Role::LogIn, _) => Action::LogIn,
@@ -108,7 +124,26 @@ impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
             (Role::Continue(_), id) => Action::Continue(id.unwrap_or_default()),
             (Role::End(_), id) => Action::End(id.unwrap_or_default()),
         };
-        Poll::Ready(shared.switch.arrive(Arrival { action, header }))
+        let watched = line.zip(self.arrived).map(|(line, arrived)| {
+            let said = caller.as_deref().map(|caller| match self.method.role {
+                Role::LogIn => Said::User(caller),
+                _ => Said::Session(caller),
+            });
+            line.call(arrived, &self.method, self.request.headers(), said, shared.switch.heading())
+        });
+        Poll::Ready(Judged { verdict: shared.switch.arrive(Arrival { action, header }), watched })
+    }
+
+    /// Reads who calls, where only the message can tell.
+    fn poll_caller(&mut self, line: &Line, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        let head = self.request.headers();
+        match self.method.caller {
+            Some(field) if header::is_protobuf(head) && line.asks(self.method.role, head) => {
+                let coding = Coding::of(head);
+                Pin::new(self.request.body_mut()).poll_string(cx, field, coding)
+            }
+            _ => Poll::Ready(None),
+        }
     }
 }
 
@@ -124,8 +159,12 @@ where
         let mut this = self.project();
         loop {
             let next = match this.phase.as_mut().project() {
-                PhaseProj::Foreign { future } => {
-                    return future.poll(cx).map_ok(|response| response.map(ResponseBody::foreign));
+                PhaseProj::Foreign { future, arrived } => {
+                    let response = ready!(future.poll(cx)?);
+                    if let (Some(line), Some(arrived)) = (&this.connection.line, arrived) {
+                        line.shard().foreign(*arrived);
+                    }
+                    return Poll::Ready(Ok(response.map(ResponseBody::foreign)));
                 }
                 PhaseProj::Inside { future, call } => {
                     let response = ready!(future.poll(cx)?);
@@ -133,21 +172,27 @@ where
                     return Poll::Ready(Ok(call.answer(this.shared, this.connection, response)));
                 }
                 PhaseProj::Arriving { arriving } => {
-                    let judged = {
+                    let Judged { verdict, mut watched } = {
                         let arriving = arriving.as_mut().expect("polled after completion");
-                        ready!(arriving.poll_judged(this.shared, cx))
+                        ready!(arriving.poll_judged(this.shared, this.connection.line.as_ref(), cx))
                     };
-                    let Arriving { mut inner, mut request, method } =
+                    let Arriving { mut inner, mut request, method, .. } =
                         arriving.take().expect("it was judged just now");
-                    match judged {
+                    match verdict {
                         Err(refused) => {
+                            if let Some(watched) = watched {
+                                watched.rejected(header::strategy(request.headers()).named());
+                            }
                             let received = header::received(request.headers());
                             let response = reject::response(this.shared.mismatch, refused, received);
                             return Poll::Ready(Ok(response.map(ResponseBody::own)));
                         }
                         Ok(pass) => {
                             request.extensions_mut().insert(pass.strategy());
-                            let call = Some(Call { pass, method });
+                            if let Some(watched) = &mut watched {
+                                watched.let_in(pass.strategy(), request.headers_mut());
+                            }
+                            let call = Some(Call { pass, method, watched });
                             Phase::Inside { future: inner.call(request), call }
                         }
                     }
@@ -166,7 +211,7 @@ impl Call {
         connection: &Connection,
         response: Response<B>,
     ) -> Response<ResponseBody<B>> {
-        let Self { pass, method } = self;
+        let Self { pass, method, watched } = self;
         let (mut head, body) = response.into_parts();
         let is_trailers_only = body.is_end_stream();
         let is_refusal = is_trailers_only && !header::is_success(&head.headers);
@@ -174,9 +219,15 @@ impl Call {
         if let Some(notice) = notice {
             head.headers.insert(NEW_STRATEGY, HeaderValue::from_static(notice.strategy.as_str()));
             connection.tell(notice);
+            if let Some(watched) = &watched {
+                watched.told(notice);
+            }
         }
         if is_trailers_only {
-            pass.answered(!is_refusal);
+            let effect = pass.answered(!is_refusal);
+            if let Some(watched) = watched {
+                watched.over(Status::of(&head.headers), effect);
+            }
             return Response::from_parts(head, ResponseBody::foreign(body));
         }
         let is_message = head.status == StatusCode::OK && header::is_protobuf(&head.headers);
@@ -185,15 +236,17 @@ impl Call {
             Role::Begin(field) if is_message => field,
             _ => None,
         };
-        let answer = if notice.is_some() || query_id.is_some() {
+        let session = method.session.filter(|_| is_message && watched.is_some());
+        let answer = if notice.is_some() || query_id.is_some() || session.is_some() {
             let coding = Coding::of(&head.headers);
             let counters = shared.counters.clone();
             if notice.is_some() {
                 head.headers.remove(CONTENT_LENGTH);
             }
-            Answer::holding(pass, Hold { held: BytesMut::new(), query_id, notice, coding, counters })
+            let hold = Hold { held: BytesMut::new(), query_id, session, notice, coding, counters };
+            Answer::holding(pass, watched, hold)
         } else {
-            Answer::passing(pass)
+            Answer::passing(pass, watched)
         };
         Response::from_parts(head, ResponseBody::answer(body, answer))
     }

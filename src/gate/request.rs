@@ -22,6 +22,7 @@ pin_project! {
         // What is read of the first message.
         gathered: BytesMut,
         held: Bytes,
+        is_read: bool,
         // What ended the reading, if that wasn't data: trailers or an error.
         next: Option<Result<Frame<Bytes>, B::Error>>,
         #[pin]
@@ -32,18 +33,18 @@ pin_project! {
 impl<B: Body<Data = Bytes>> RequestBody<B> {
     /// The body as it is, with nothing held.
     pub fn new(inner: B) -> Self {
-        Self { gathered: BytesMut::new(), held: Bytes::new(), next: None, inner }
+        Self { gathered: BytesMut::new(), held: Bytes::new(), is_read: false, next: None, inner }
     }
 
-    /// Holds the first message until it is whole (64 KiB at most), and reads the query id out of
-    /// `field`. `None` where it is unreadable; empty where the message names none.
-    pub(super) fn poll_query_id(
+    /// Holds the first message until it is whole (64 KiB at most), and reads the string in `field`, such
+    /// as the query id. `None` where it is unreadable; empty where the message has none.
+    pub(super) fn poll_string(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         field: u32,
         coding: Option<Coding>,
     ) -> Poll<Option<String>> {
-        loop {
+        while !self.is_read {
             let this = self.as_mut().project();
             match ready!(this.inner.poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -70,10 +71,11 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
             }
         }
         let this = self.project();
+        *this.is_read = true;
         if this.held.is_empty() {
             *this.held = this.gathered.split().freeze();
         }
-        Poll::Ready(query_id(this.held, field, coding))
+        Poll::Ready(string(this.held, field, coding))
     }
 }
 
@@ -82,7 +84,7 @@ fn is_enough(bytes: &[u8]) -> bool {
     Prefix::read(bytes).is_some_and(|prefix| bytes.len() >= HELD.min(PREFIX_LEN + prefix.len as usize))
 }
 
-fn query_id(bytes: &[u8], field: u32, coding: Option<Coding>) -> Option<String> {
+fn string(bytes: &[u8], field: u32, coding: Option<Coding>) -> Option<String> {
     let prefix = Prefix::read(bytes)?;
     let there = &bytes[PREFIX_LEN..];
     let message = &there[..there.len().min(prefix.len as usize)];

@@ -16,6 +16,7 @@ use super::{Counters, header, inflate::Coding, request::HELD};
 use crate::{
     frame::{Appender, PREFIX_LEN, Prefix, read_string},
     switch::Pass,
+    telemetry::{Call, Status},
 };
 
 /// How long a message that is inflated to be appended to may be, before and after.
@@ -51,6 +52,8 @@ pin_project! {
 pub(super) struct Answer {
     /// Taken when the outcome is known.
     pass: Option<Pass>,
+    /// Taken then, too.
+    watched: Option<Call>,
     work: Work,
     /// Held back until what belongs before them has left.
     trailers: Option<HeaderMap>,
@@ -72,6 +75,8 @@ pub(super) struct Hold {
     pub(super) held: BytesMut,
     /// The field that names the query which the call began.
     pub(super) query_id: Option<u32>,
+    /// The field that names the session which the login opened.
+    pub(super) session: Option<u32>,
     /// The notice to append.
     pub(super) notice: Option<Bytes>,
     pub(super) coding: Option<Coding>,
@@ -94,13 +99,13 @@ impl<B> ResponseBody<B> {
 
 impl Answer {
     /// Passes the body on, and tells `pass` the outcome.
-    pub(super) fn passing(pass: Pass) -> Self {
-        Self { pass: Some(pass), work: Work::Pass, trailers: None }
+    pub(super) fn passing(pass: Pass, watched: Option<Call>) -> Self {
+        Self { pass: Some(pass), watched, work: Work::Pass, trailers: None }
     }
 
     /// Does to the first message what `hold` says.
-    pub(super) fn holding(pass: Pass, hold: Hold) -> Self {
-        Self { pass: Some(pass), work: Work::Hold(hold), trailers: None }
+    pub(super) fn holding(pass: Pass, watched: Option<Call>, hold: Hold) -> Self {
+        Self { pass: Some(pass), watched, work: Work::Hold(hold), trailers: None }
     }
 
     /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
@@ -135,11 +140,12 @@ impl Answer {
     fn release(&mut self, bytes: Bytes) -> Bytes {
         let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Pass) else { return bytes };
         let inflated = hold.inflate(&bytes);
-        if let (Some(field), Some(pass)) = (hold.query_id, &mut self.pass) {
-            let message = inflated.as_deref().unwrap_or(&bytes);
-            if let Some(id) = first_message(message).and_then(|message| read_string(message, field).ok()?) {
-                pass.begun(id);
-            }
+        let read = |field| read_string(first_message(inflated.as_deref().unwrap_or(&bytes))?, field).ok()?;
+        if let (Some(id), Some(pass)) = (hold.query_id.and_then(read), &mut self.pass) {
+            pass.begun(id);
+        }
+        if let (Some(session), Some(watched)) = (hold.session.and_then(read), &self.watched) {
+            watched.logged_in(session);
         }
         let Some(notice) = hold.notice else { return bytes };
         let mut appender = Appender::new(notice);
@@ -155,9 +161,12 @@ impl Answer {
         sent
     }
 
-    fn end(&mut self, with_success: bool) {
-        if let Some(pass) = self.pass.take() {
-            pass.answered(with_success);
+    /// The stream has come to its end, with these trailers.
+    fn end(&mut self, trailers: Option<&HeaderMap>) {
+        let Some(pass) = self.pass.take() else { return };
+        let effect = pass.answered(trailers.is_some_and(header::is_success));
+        if let Some(watched) = self.watched.take() {
+            watched.over(trailers.map_or(Status::NONE, Status::of), effect);
         }
     }
 }
@@ -168,7 +177,7 @@ impl Hold {
         let Some(prefix) = Prefix::read(bytes) else { return PREFIX_LEN };
         let limit = match prefix.flag {
             1 if self.notice.is_some() && self.coding.is_some() => INFLATED,
-            _ if self.query_id.is_some() => HELD,
+            _ if self.query_id.is_some() || self.session.is_some() => HELD,
             _ => SMALL,
         };
         match PREFIX_LEN + prefix.len as usize {
@@ -215,7 +224,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         };
         loop {
             if let Some(trailers) = answer.trailers.take() {
-                answer.end(header::is_success(&trailers));
+                answer.end(Some(&trailers));
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
             let (sent, is_last) = match ready!(inner.as_mut().poll_frame(cx)?) {
@@ -232,7 +241,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
                 return Poll::Ready(Some(Ok(Frame::data(sent))));
             }
             if is_last {
-                answer.end(false);
+                answer.end(None);
                 return Poll::Ready(None);
             }
         }

@@ -24,10 +24,10 @@ use self::{
     timer::Event,
 };
 pub use self::{
-    pass::{Notice, Pass},
+    pass::{Effect, Notice, Pass},
     phase::{Phase, Refused, Transition, Unfit},
     rules::{Cutover, Rules},
-    timer::Timer,
+    timer::{Step, Timer},
 };
 use crate::strategy::Strategy;
 
@@ -70,6 +70,16 @@ pub enum Header {
     Names(Strategy),
     /// Something that is no strategy: never let in.
     Unknown,
+}
+
+impl Header {
+    /// The strategy, if it names one.
+    pub fn named(self) -> Option<Strategy> {
+        match self {
+            Self::Names(strategy) => Some(strategy),
+            Self::Absent | Self::Unknown => None,
+        }
+    }
 }
 
 /// What can be seen of the switch at one moment.
@@ -196,6 +206,12 @@ impl Switch {
         self.change(|state, now| state.machine.resume_timer(now))
     }
 
+    /// What was announced last: where the work is headed. Costs no lock.
+    pub fn heading(&self) -> Notice {
+        let (strategy, announcement) = self.shared.heading.get();
+        Notice { strategy, announcement }
+    }
+
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
         self.change(|state, _| Snapshot {
@@ -255,9 +271,12 @@ impl State {
                 Transition::DrainTimedOut { old } => Some(self.queries.forget(old)),
                 _ => None,
             };
-            self.forgotten += forgotten.as_ref().map_or(0, |forgotten| forgotten.len() as u64);
+            let abandoned = forgotten.as_ref().map_or(0, |forgotten| forgotten.len() as u64);
+            self.forgotten += abandoned;
+            let (phase, announcement) = (self.machine.phase(), heading.get().1);
+            let step = Step { transition, phase, announcement, at: now, abandoned };
             // The receiver is gone only where nobody runs the timer: then there is no log either.
-            let _ = self.events.send(Event { transition, forgotten });
+            let _ = self.events.send(Event { step, forgotten });
         }
     }
 

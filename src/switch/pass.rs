@@ -16,6 +16,17 @@ pub struct Notice {
     pub announcement: u64,
 }
 
+/// What the end of a call did to queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// A query came on record.
+    Begun,
+    /// A query that was on record has ended.
+    Ended,
+}
+
 /// The right of one request to be answered. Dropped before [`Pass::answered`], the answer counts as
 /// not delivered.
 #[derive(Debug)]
@@ -57,23 +68,24 @@ impl Pass {
     }
 
     /// The answer was delivered to its end.
-    pub fn answered(mut self, with_success: bool) {
-        self.finish(with_success);
+    pub fn answered(mut self, with_success: bool) -> Effect {
+        self.finish(with_success)
     }
 
     fn query(&self) -> Query {
         Query { strategy: self.ticket.strategy, birth: self.ticket.birth }
     }
 
-    fn finish(&mut self, with_success: bool) {
+    fn finish(&mut self, with_success: bool) -> Effect {
         if std::mem::replace(&mut self.is_finished, true) {
-            return;
+            return Effect::Nothing;
         }
         let (ticket, query, is_recorded) = (self.ticket, self.query(), self.is_recorded);
         let id = self.query.take();
         self.switch.change(|state, now| {
             // Once on record, a query is counted there and no longer with its request.
             let mut keeps_query = is_recorded;
+            let mut effect = if is_recorded && with_success { Effect::Begun } else { Effect::Nothing };
             match (self.does, id.as_deref(), with_success) {
                 (Does::Begin, Some(id), false) if is_recorded => {
                     if let Some(query) = state.queries.remove(id) {
@@ -82,10 +94,12 @@ impl Pass {
                 }
                 (Does::ContinueUnseen, Some(id), true) if state.queries.ask(id, now).is_none() => {
                     keeps_query = state.record(id, query, now);
+                    effect = if keeps_query { Effect::Begun } else { Effect::Nothing };
                 }
                 (Does::End, Some(id), true) => {
                     if let Some(query) = state.queries.remove(id) {
                         state.machine.end(query.strategy, query.birth, now);
+                        effect = Effect::Ended;
                     }
                 }
                 (Does::Continue | Does::End, Some(id), _) => {
@@ -94,7 +108,8 @@ impl Pass {
                 _ => {}
             }
             state.machine.finish(ticket, keeps_query, now);
-        });
+            effect
+        })
     }
 }
 

@@ -1,30 +1,58 @@
 //! What moves the switch while nobody asks, and the log of its moves.
 
+use std::fmt;
+
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, sleep_until},
 };
 use tracing::{info, warn};
 
-use super::{Switch, phase::Transition, queries::Forgotten};
+use super::{
+    Switch,
+    phase::{Phase, Transition},
+    queries::Forgotten,
+};
+
+/// A transition, for those who keep a record of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What happened.
+    pub transition: Transition,
+    /// The phase that it led to.
+    pub phase: Phase,
+    /// The epoch in which the work became headed for where it is headed now: one number per
+    /// announcement, and per abort.
+    pub announcement: u64,
+    /// When.
+    pub at: std::time::Instant,
+    /// Queries that were taken off the record for it.
+    pub abandoned: u64,
+}
 
 /// A transition to be logged, with what was taken off the record for it.
 #[derive(Debug)]
 pub(super) struct Event {
-    pub(super) transition: Transition,
+    pub(super) step: Step,
     pub(super) forgotten: Option<Forgotten>,
 }
 
 /// The switch's own clock: announces by the timer, keeps the deadlines, writes the log.
-#[derive(Debug)]
 pub struct Timer {
     switch: Switch,
     events: UnboundedReceiver<Event>,
+    told: Option<Box<dyn Fn(&Step) + Send>>,
 }
 
 impl Timer {
     pub(super) fn new(switch: Switch, events: UnboundedReceiver<Event>) -> Self {
-        Self { switch, events }
+        Self { switch, events, told: None }
+    }
+
+    /// Has `told` called with each step, in order and away from the requests.
+    pub fn tell(mut self, told: impl Fn(&Step) + Send + 'static) -> Self {
+        self.told = Some(Box::new(told));
+        self
     }
 
     /// Runs for as long as it is polled.
@@ -40,7 +68,12 @@ impl Timer {
             tokio::select! {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 () = changed => {}
-                Some(event) = self.events.recv() => event.log(),
+                Some(event) = self.events.recv() => {
+                    if let Some(told) = &self.told {
+                        told(&event.step);
+                    }
+                    event.log();
+                }
             }
         }
     }
@@ -61,7 +94,7 @@ impl Timer {
 impl Event {
     /// In the words that users grep for.
     fn log(self) {
-        match self.transition {
+        match self.step.transition {
             Transition::Announced { from, to } => info!("Strategy change pending: {from} -> {to}"),
             Transition::CutOver { from, to } => info!("Strategy switched from {from} to {to}"),
             Transition::Aborted { withdrawn } => {
@@ -74,5 +107,11 @@ impl Event {
                 tokio::task::spawn_blocking(|| drop(self.forgotten));
             }
         }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").field("switch", &self.switch).finish_non_exhaustive()
     }
 }

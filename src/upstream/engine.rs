@@ -22,6 +22,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::Target;
+use crate::telemetry::{Counted, UpstreamMetrics};
 
 /// Connections that are kept open without being asked for.
 const WARM: usize = 2;
@@ -44,6 +45,7 @@ pub(super) struct Engine {
 struct Shared {
     target: Target,
     connect_timeout: Duration,
+    metrics: UpstreamMetrics,
     pool: Mutex<Pool>,
     /// A connection came, went, or has room again.
     changed: Notify,
@@ -66,6 +68,7 @@ struct Link {
     id: u64,
     send: SendRequest<Bytes>,
     streams: Arc<AtomicUsize>,
+    _counted: Counted,
 }
 
 /// Room for one stream on a connection.
@@ -87,9 +90,10 @@ pub(super) struct Unreachable {
 
 impl Engine {
     /// Connects when it is first asked to, or by [`Engine::warm_up`].
-    pub(super) fn new(target: &Target, connect_timeout: Duration) -> Self {
+    pub(super) fn new(target: &Target, connect_timeout: Duration, metrics: UpstreamMetrics) -> Self {
         let target = target.clone();
-        let shared = Shared { target, connect_timeout, pool: Mutex::default(), changed: Notify::new() };
+        let (pool, changed) = (Mutex::default(), Notify::new());
+        let shared = Shared { target, connect_timeout, metrics, pool, changed };
         Self { shared: Arc::new(shared) }
     }
 
@@ -104,6 +108,11 @@ impl Engine {
     /// `host:port`
     pub(super) fn address(&self) -> &str {
         &self.shared.target.address
+    }
+
+    /// What is counted of it.
+    pub(super) fn metrics(&self) -> &UpstreamMetrics {
+        &self.shared.metrics
     }
 
     /// How messages call it.
@@ -168,12 +177,14 @@ impl Engine {
                     }
                     let id = pool.next_id;
                     pool.next_id += 1;
-                    pool.links.push(Link { id, send, streams: Arc::default() });
+                    let _counted = engine.metrics().connected();
+                    pool.links.push(Link { id, send, streams: Arc::default(), _counted });
                 }
                 Err(error) => {
                     if pool.failures == 0 || pool.failure != error.to_string() {
                         warn!("Engine {} cannot be reached: {error}", engine.url());
                     }
+                    engine.metrics().connect.increment(1);
                     pool.failures += 1;
                     pool.failure = error.to_string();
                     pool.pause_until = Some(Instant::now() + PAUSE);

@@ -26,6 +26,7 @@ use crate::{
     gate::header::{GRPC_MESSAGE, GRPC_STATUS},
     server::{BoxError, Incoming, Pump},
     strategy::Strategy,
+    telemetry::Metrics,
 };
 
 /// How often a call is sent, if it is known not to have been served.
@@ -42,9 +43,10 @@ pub struct Upstream {
 
 impl Upstream {
     /// Forwards to these engines, from one network thread. Within its runtime.
-    pub fn connect(targets: &Targets) -> Self {
+    pub fn connect(targets: &Targets, metrics: &Metrics) -> Self {
         let engine = |target: &Target| {
-            let engine = Engine::new(target, targets.connect_timeout);
+            let metrics = metrics.upstream(&target.to_string());
+            let engine = Engine::new(target, targets.connect_timeout, metrics);
             engine.warm_up();
             engine
         };
@@ -86,7 +88,10 @@ where
     for attempt in 1.. {
         let mut lease = match engine.lease().await {
             Ok(lease) => lease,
-            Err(unreachable) => return Ok(unavailable(&unreachable.to_string())),
+            Err(unreachable) => {
+                engine.metrics().unreachable.increment(1);
+                return Ok(unavailable(&unreachable.to_string()));
+            }
         };
         let is_end = body.is_end_stream();
         let sent = match poll_fn(|cx| lease.send.poll_ready(cx)).await {
@@ -178,8 +183,10 @@ where
 /// What a client is told that gets no answer: the engine's own code where it reset the stream.
 fn fail(engine: &Engine, error: h2::Error) -> Result<Response<ForwardBody>, BoxError> {
     if error.is_reset() {
+        engine.metrics().reset.increment(1);
         return Err(error.into());
     }
+    engine.metrics().lost.increment(1);
     Ok(unavailable(&format!("engine {} was lost: {error}", engine.url())))
 }
 

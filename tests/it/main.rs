@@ -10,3 +10,4 @@ mod rejected;
 mod settings;
 mod support;
 mod switching;
+mod watching;

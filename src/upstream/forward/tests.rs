@@ -46,7 +46,10 @@ async fn echo(request: Request<h2::RecvStream>, mut respond: h2::server::SendRes
 
 fn upstream(blue: &Target, green: &Target) -> Upstream {
     let connect_timeout = std::time::Duration::from_secs(5);
-    Upstream::connect(&Targets { blue: blue.clone(), green: green.clone(), connect_timeout })
+    Upstream::connect(
+        &Targets { blue: blue.clone(), green: green.clone(), connect_timeout },
+        &Metrics::default(),
+    )
 }
 
 fn request(body: &str) -> Request<Full<Bytes>> {
