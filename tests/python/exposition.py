@@ -32,8 +32,8 @@ LABELS = {
 
 
 def total(name, **labels):
-    return sum(sample.value for sample in SAMPLES
-               if sample.name == name and labels.items() <= sample.labels.items())
+    return float(sum(sample.value for sample in SAMPLES
+                     if sample.name == name and labels.items() <= sample.labels.items()))
 
 
 @fact

@@ -46,13 +46,14 @@ def serve(add):
 
 
 def call(method=METHOD, metadata=()):
-    """What the engine sees of a call's metadata, as it came, but for what grpc says of itself."""
+    """What the engine sees of a call's metadata, in the order of names, but for what grpc says of itself."""
     call = CHANNEL.unary_unary(method)
     try:
         call(b"", metadata=(("strategy", "blue"), *metadata), timeout=20)
     except grpc.RpcError as error:
         same(error.code(), grpc.StatusCode.NOT_FOUND)
-    return [(key, value) for key, value in seen.get(timeout=20) if key not in ("user-agent", "accept-encoding")]
+    return sorted((key, value) for key, value in seen.get(timeout=20)
+                  if key not in ("user-agent", "accept-encoding"))
 
 
 def parts(metadata):
