@@ -37,11 +37,13 @@ pub(super) struct Event {
     pub(super) forgotten: Option<Forgotten>,
 }
 
+type Told = Box<dyn Fn(&Step) + Send>;
+
 /// The switch's own clock: announces by the timer, keeps the deadlines, writes the log.
 pub struct Timer {
     switch: Switch,
     events: UnboundedReceiver<Event>,
-    told: Option<Box<dyn Fn(&Step) + Send>>,
+    told: Option<Told>,
 }
 
 impl Timer {
