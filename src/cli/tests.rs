@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use super::*;
-
 use crate::config::Config;
 
 fn parse(args: &[&str]) -> Result<Serve, String> {

@@ -32,11 +32,15 @@ struct Watched {
 }
 
 fn watched(engine: &Server, rules: Rules) -> Watched {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let _within = runtime.enter();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = listener.local_addr().unwrap();
-    let engine: teal::upstream::Target = format!("http://{}", engine.address).parse().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let engine: teal::upstream::Target = format!("http://{}", engine.address).parse().expect("a URL");
     let targets = Targets { blue: engine.clone(), green: engine, connect_timeout: Duration::from_secs(20) };
     let (switch, timer) = Switch::new(Rules { switch_every: None, ..rules });
     let (protocol, metrics) = (Protocol::default(), Metrics::default());
@@ -64,9 +68,9 @@ impl Watched {
 
     /// What is known of the client with that fate.
     fn known(&self, fate: &str) -> Value {
-        let clients = serde_json::to_value(self.watch.clients()).unwrap();
+        let clients = serde_json::to_value(self.watch.clients()).expect("JSON");
         let user = format!("{fate}@example.com");
-        let client = clients.as_array().unwrap().iter().find(|client| client["user"] == user);
+        let client = clients.as_array().expect("a list").iter().find(|client| client["user"] == user);
         client.unwrap_or_else(|| panic!("no {user} among {clients}")).clone()
     }
 
