@@ -12,6 +12,7 @@ use std::{
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
 use teal::{frame::string_field, server};
 use tokio::net::TcpListener;
 use tower::service_fn;
@@ -47,6 +48,17 @@ fn message(len: usize) -> Bytes {
     framed.freeze()
 }
 
+/// Waits for the whole request: some proxies fail if the answer comes before that.
+async fn answer(request: Request<server::Incoming>, body: Answer) -> Result<Response<Answer>, h2::Error> {
+    let mut request = request.into_body();
+    while let Some(frame) = request.frame().await {
+        frame?;
+    }
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    Ok(response)
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -60,10 +72,7 @@ async fn main() -> io::Result<()> {
             service_fn(move |request: Request<server::Incoming>| {
                 let is_large = request.headers().contains_key("large");
                 let message = if is_large { large.clone() } else { small.clone() };
-                let body = Answer { message: Some(message), trailers: Some(trailers.clone()) };
-                let mut response = Response::new(body);
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-                std::future::ready(Ok::<_, Infallible>(response))
+                answer(request, Answer { message: Some(message), trailers: Some(trailers.clone()) })
             })
         }
     };
