@@ -78,10 +78,8 @@ pub(super) enum Does {
 pub(super) struct Ticket {
     /// The strategy it was let in under.
     pub(super) strategy: Strategy,
-    /// The epoch at its arrival: the birth of the query that it begins.
-    pub(super) birth: u64,
-    /// Whether a query is counted for it.
-    pub(super) counts_query: bool,
+    /// The epoch at its arrival, where a query is counted for it: that query's birth.
+    pub(super) birth: Option<u64>,
 }
 
 /// A request's strategy isn't served.
