@@ -1,7 +1,9 @@
 //! The switch: who may talk to which colour, when. One cloneable handle over the state machine and
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
+mod command;
 mod heading;
+mod journal;
 mod machine;
 mod pass;
 mod phase;
@@ -16,18 +18,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic};
 
 use tokio::{sync::Notify, time::Instant};
 
+pub use self::{
+    command::{Command, Done, LastRefusal, Refusal, RefusalCode, View},
+    journal::{Journal, KEPT, Note, Record},
+    machine::TimerView,
+    pass::{Notice, Pass},
+    phase::{Phase, Refused, Transition, Unfit},
+    queries::QueryView,
+    rules::{Cutover, Rules},
+    timer::Timer,
+};
 use self::{
     heading::Heading,
     machine::Machine,
     phase::Does,
-    queries::{Queries, Query},
+    queries::{Forgotten, Queries, Query},
     timer::Event,
-};
-pub use self::{
-    pass::{Notice, Pass},
-    phase::{Phase, Refused, Transition, Unfit},
-    rules::{Cutover, Rules},
-    timer::Timer,
 };
 use crate::strategy::Strategy;
 
@@ -99,6 +105,7 @@ struct Shared {
     heading: Heading,
     /// Something happened that may bring a deadline forward.
     changed: Notify,
+    journal: Journal,
     rules: Rules,
 }
 
@@ -111,22 +118,38 @@ struct State {
     events: tokio::sync::mpsc::UnboundedSender<Event>,
     /// What the timer waits for; it need not hear of anything later.
     sleeps_until: Option<std::time::Instant>,
+    /// For operators, in order.
+    journal: Journal,
+    /// The last event that was noted there by this.
+    noted: Option<u64>,
+    /// What is done now was ordered by an operator.
+    is_ordered: bool,
+    /// When the present phase began.
+    entered: std::time::Instant,
+    last_refusal: Option<LastRefusal>,
 }
 
 impl Switch {
     /// A switch in `STABLE`, and the timer that [drives](Timer::run) it.
     pub fn new(rules: Rules) -> (Self, Timer) {
         let (events, log) = tokio::sync::mpsc::unbounded_channel();
+        let (now, journal) = (Instant::now().into_std(), Journal::default());
         let shared = Shared {
             heading: Heading::new(rules.initial, 0),
             state: Mutex::new(State {
-                machine: Machine::new(rules.clone(), Instant::now().into_std()),
+                machine: Machine::new(rules.clone(), now),
                 queries: Queries::default(),
                 forgotten: 0,
                 events,
                 sleeps_until: None,
+                journal: journal.clone(),
+                noted: None,
+                is_ordered: false,
+                entered: now,
+                last_refusal: None,
             }),
             changed: Notify::new(),
+            journal,
             rules,
         };
         let switch = Self { shared: Arc::new(shared) };
@@ -198,13 +221,7 @@ impl Switch {
 
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
-        self.change(|state, _| Snapshot {
-            phase: state.machine.phase(),
-            epoch: state.machine.epoch(),
-            queries: Strategy::ALL.map(|strategy| state.machine.queries(strategy)),
-            requests: Strategy::ALL.map(|strategy| state.machine.requests(strategy)),
-            forgotten: state.forgotten,
-        })
+        self.change(|state, _| state.snapshot())
     }
 
     /// Does one thing to the state, at one moment, with nothing due before it left undone.
@@ -229,6 +246,16 @@ impl Switch {
 }
 
 impl State {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase: self.machine.phase(),
+            epoch: self.machine.epoch(),
+            queries: Strategy::ALL.map(|strategy| self.machine.queries(strategy)),
+            requests: Strategy::ALL.map(|strategy| self.machine.requests(strategy)),
+            forgotten: self.forgotten,
+        }
+    }
+
     /// Puts a query on record, if it may still be there. Returns whether it is.
     fn record(&mut self, id: &str, query: Query, now: std::time::Instant) -> bool {
         // A request whose message could not be read names none.
@@ -246,7 +273,9 @@ impl State {
             let Some(query) = self.queries.expire(rules.max_queries, rules.query_ttl, now) else { break };
             self.machine.forget(query.strategy, query.birth, now);
         }
-        for transition in self.machine.take_transitions() {
+        let transitions = self.machine.take_transitions();
+        let before = self.machine.epoch() - transitions.len() as u64;
+        for (epoch, transition) in (before + 1..).zip(transitions) {
             let headed_for = self.machine.phase().headed_for();
             if headed_for != heading.get().0 {
                 heading.set(headed_for, self.machine.epoch());
@@ -255,9 +284,24 @@ impl State {
                 Transition::DrainTimedOut { old } => Some(self.queries.forget(old)),
                 _ => None,
             };
-            self.forgotten += forgotten.as_ref().map_or(0, |forgotten| forgotten.len() as u64);
+            let left = forgotten.as_ref().map_or(0, Forgotten::len);
+            self.forgotten += left as u64;
+            self.enter(transition, now);
+            let note = Note::transition(transition, epoch, left, self.is_ordered);
+            self.noted = Some(self.journal.note(note));
             // The receiver is gone only where nobody runs the timer: then there is no log either.
             let _ = self.events.send(Event { transition, forgotten });
+        }
+    }
+
+    /// Notes when the phase began to which the machine has come.
+    fn enter(&mut self, transition: Transition, now: std::time::Instant) {
+        self.entered = match self.machine.phase() {
+            Phase::Stable { .. } => now,
+            Phase::Announced { since, .. } | Phase::Draining { since, .. } => since,
+        };
+        if matches!(transition, Transition::Announced { .. }) {
+            self.last_refusal = None;
         }
     }
 

@@ -18,9 +18,25 @@ pub(super) struct Query {
 #[derive(Debug)]
 struct Entry {
     birth: u64,
+    begun: Instant,
     last_request: Instant,
     /// Requests about it in progress.
     requests: u32,
+}
+
+/// A query, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryView {
+    /// As the engine named it.
+    pub id: String,
+    /// The strategy that it was begun under.
+    pub strategy: Strategy,
+    /// How long it is on record.
+    pub age: Duration,
+    /// How long nobody has asked about it.
+    pub idle: Duration,
+    /// Requests about it in progress.
+    pub requests: u32,
 }
 
 /// One map per strategy, least recently asked about first, so that forgetting a whole strategy costs
@@ -70,7 +86,7 @@ impl Queries {
     /// Puts a query on record. Returns the one that had its id before.
     pub(super) fn insert(&mut self, id: &str, query: Query, now: Instant) -> Option<Query> {
         let before = self.remove(id);
-        let entry = Entry { birth: query.birth, last_request: now, requests: 0 };
+        let entry = Entry { birth: query.birth, begun: now, last_request: now, requests: 0 };
         self.of[query.strategy.index()].insert(id.into(), entry);
         before
     }
@@ -103,6 +119,27 @@ impl Queries {
             return None;
         }
         Some(Query { strategy, birth: entry.birth })
+    }
+
+    /// So many queries at most, of one strategy or of both, the longest silent first; and how many
+    /// there are.
+    pub(super) fn list(&self, limit: usize, of: Option<Strategy>, now: Instant) -> (Vec<QueryView>, usize) {
+        let wanted = Strategy::ALL.into_iter().filter(|strategy| of.is_none_or(|of| of == *strategy));
+        let (mut listed, mut total) = (Vec::new(), 0);
+        for strategy in wanted {
+            let entries = &self.of[strategy.index()];
+            total += entries.len();
+            listed.extend(entries.iter().take(limit).map(|(id, entry)| QueryView {
+                id: id.to_string(),
+                strategy,
+                age: now.saturating_duration_since(entry.begun),
+                idle: now.saturating_duration_since(entry.last_request),
+                requests: entry.requests,
+            }));
+        }
+        listed.sort_by_key(|query| std::cmp::Reverse(query.idle));
+        listed.truncate(limit);
+        (listed, total)
     }
 
     /// When the query that was not asked about for the longest time was last asked about.
