@@ -4,7 +4,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     Json, extract,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::sse::{self, KeepAlive, Sse},
 };
 use futures::{Stream, stream};
@@ -16,7 +16,7 @@ use tokio::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Params, Shared, state::told};
+use super::{Params, Problem, Shared, state::told};
 use crate::{
     strategy::Strategy,
     switch::{KEPT, Record},
@@ -72,7 +72,17 @@ pub struct Event {
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
     /// Those after the one of this id.
-    after: Option<u64>,
+    #[param(minimum = 0)]
+    after: Option<i64>,
+}
+
+impl Which {
+    fn after(&self) -> Result<Option<u64>, Problem> {
+        self.after.map(u64::try_from).transpose().map_err(|_| {
+            let expected = "after: expected a whole number of 0 or more";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_parameter", expected)
+        })
+    }
 }
 
 /// The last events: transitions, commands, refusals.
@@ -80,11 +90,11 @@ pub(super) struct Which {
 pub(super) async fn events(
     extract::State(shared): extract::State<Arc<Shared>>,
     Params(which): Params<Which>,
-) -> Json<Events> {
+) -> Result<Json<Events>, Problem> {
     let journal = &shared.rooms.journal;
-    let events = journal.after(which.after.unwrap_or(0), KEPT);
+    let events = journal.after(which.after()?.unwrap_or(0), KEPT);
     let next = events.last().map_or_else(|| journal.next(), |last| last.id + 1);
-    Json(Events { events: events.iter().map(|record| Event::from(&**record)).collect(), next })
+    Ok(Json(Events { events: events.iter().map(|record| Event::from(&**record)).collect(), next }))
 }
 
 /// Events as they happen, and the state at each and once a second, as server-sent events. Goes on where
@@ -97,14 +107,14 @@ pub(super) async fn stream(
     extract::State(shared): extract::State<Arc<Shared>>,
     Params(which): Params<Which>,
     headers: HeaderMap,
-) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     let last = headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-    let reader = Reader::new(shared, last, which.after);
+    let reader = Reader::new(shared, last, which.after()?);
     let events = stream::unfold(reader, |mut reader| async {
         let event = reader.next().await?;
         Some((Ok(event), reader))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(QUIET))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(QUIET)))
 }
 
 /// Where one reader of the stream is.

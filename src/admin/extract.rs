@@ -8,8 +8,11 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, IgnoredAny},
+};
+use serde_json::Number;
 use tokio::time::timeout;
 
 use super::Problem;
@@ -19,7 +22,10 @@ const LARGEST: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A JSON object; an empty body is an empty object.
+/// Up to here a float says every whole number exactly.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A JSON object; an empty body, or `null`, is an empty object.
 #[derive(Clone, Copy, Debug)]
 pub struct Body<T>(pub T);
 
@@ -53,22 +59,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Problem> {
-    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    if body != b"{}" && !is_json(headers) {
+    if !body.is_empty() && !is_json(headers) {
         let expected = "expected content-type: application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", expected));
     }
     let unfit = |why: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", why);
-    let parsed = serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => unfit(error.to_string()),
-        _ => Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is no JSON: {error}")),
-    })?;
+    let malformed = |error: serde_json::Error| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is no JSON: {error}"))
+    };
+    let body: &[u8] = match body.trim_ascii() {
+        b"" | b"null" => b"{}",
+        body => body,
+    };
+    serde_json::from_slice::<IgnoredAny>(body).map_err(malformed)?;
     // An array would do for the fields of an object, in their order.
-    if body.trim_ascii_start().starts_with(b"{") {
-        Ok(parsed)
-    } else {
-        Err(unfit("expected an object".to_owned()))
+    if !body.starts_with(b"{") {
+        return Err(unfit("expected an object".to_owned()));
     }
+    serde_json::from_slice(body).map_err(|error| unfit(error.to_string()))
+}
+
+/// A whole number, also one that is written with a fraction of zero, as JSON's other readers take it.
+pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(from)? else { return Ok(None) };
+    let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT).contains(number);
+    let whole = number.as_u64().or_else(|| number.as_f64().filter(is_whole).map(|number| number as u64));
+    let expected = || de::Error::custom(format!("{number}: expected a whole number of 0 or more"));
+    whole.map(Some).ok_or_else(expected)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

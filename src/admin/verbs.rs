@@ -6,7 +6,7 @@ use axum::{Json, extract};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Body, ErrorAnswer, Problem, Shared, State};
+use super::{Body, ErrorAnswer, Problem, Shared, State, extract::whole};
 use crate::{
     strategy::Strategy,
     switch::{Command, Done, Phase},
@@ -32,6 +32,7 @@ pub(super) struct SwitchOrder {
     /// The strategy that is meant to become active [default: the one that isn't].
     to: Option<Strategy>,
     /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
     epoch: Option<u64>,
 }
 
@@ -40,6 +41,7 @@ pub(super) struct SwitchOrder {
 #[serde(deny_unknown_fields)]
 pub(super) struct Order {
     /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
     epoch: Option<u64>,
 }
 
@@ -50,6 +52,7 @@ pub(super) struct TimerOrder {
     /// Freeze what is left of it, or go on with that.
     action: TimerAction,
     /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
     epoch: Option<u64>,
 }
 
