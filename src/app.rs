@@ -1,4 +1,4 @@
-//! Puts the rooms together: who stands behind the gate, or without one.
+//! Puts the rooms together: who stands behind the gate, or without one, and what operators see of it.
 
 use std::io;
 
@@ -7,24 +7,62 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
-    config::{Backend, Config, GateConfig},
+    admin::{Admin, Rooms, Token},
+    cli::{Addresses, environment},
+    config::{AdminConfig, Backend, Config, GateConfig},
     gate::{GateLayer, RequestBody},
     server::{self, BoxError, Incoming},
     switch::Switch,
     upstream::Upstream,
 };
 
-/// Serves on a bound listener until `shutdown` resolves.
-pub async fn serve(
-    config: Config,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let Config { threads, gate, backend, .. } = config;
-    let front = Front { listener, threads, gate };
+/// The listeners of a server, bound.
+#[derive(Debug)]
+pub struct Doors {
+    clients: TcpListener,
+    operators: Option<TcpListener>,
+}
+
+impl Doors {
+    /// Binds what the settings name. The default address for operators may be another server's already.
+    pub async fn bind(config: &Config) -> io::Result<Self> {
+        let clients = bind("listen", &config.listen).await?;
+        let operators = match &config.admin {
+            None => None,
+            Some(AdminConfig { at, is_given, .. }) => match bind("admin", at).await {
+                Ok(listener) => Some(listener),
+                Err(error) if *is_given => return Err(error),
+                Err(error) => {
+                    warn!("Going on without an admin API: {error}");
+                    None
+                }
+            },
+        };
+        Ok(Self { clients, operators })
+    }
+}
+
+async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> {
+    TcpListener::bind(at.as_slice()).await.map_err(|error| {
+        let tried = at.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let names = format!("--{flag} (or {})", environment(flag));
+        io::Error::new(error.kind(), format!("{names}: '{tried}': expected a free address ({error})"))
+    })
+}
+
+/// Serves on bound listeners until `shutdown` resolves.
+pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let Config { threads, gate, backend, admin, .. } = config;
+    let token = admin.and_then(|admin| admin.token);
+    let mut front = Front { doors, threads, gate, token, rooms: Rooms::default() };
+    let ending = front.rooms.ending.clone();
+    let shutdown = async {
+        shutdown.await;
+        ending.cancel();
+    };
     match backend {
         Backend::Upstream(engines) => front.serve(move || Upstream::connect(&engines), shutdown).await,
         #[cfg(feature = "mock")]
@@ -37,6 +75,12 @@ pub async fn serve(
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
+            front.rooms.cluster = Some(mock.cluster());
+            let health = mock.health();
+            let shutdown = async {
+                shutdown.await;
+                health.end().await;
+            };
             let served = front.serve(move || mock.service(), shutdown).await;
             runtime.shutdown_background();
             served
@@ -46,9 +90,11 @@ pub async fn serve(
 
 /// What stands before every backend.
 struct Front {
-    listener: TcpListener,
+    doors: Doors,
     threads: usize,
     gate: Option<GateConfig>,
+    token: Option<Token>,
+    rooms: Rooms,
 }
 
 impl Front {
@@ -63,8 +109,21 @@ impl Front {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { listener, threads, gate } = self;
-        info!("Server started on {}", listener.local_addr()?);
+        let Self { doors: Doors { clients, operators }, threads, gate, token, mut rooms } = self;
+        let gate = gate.map(|gate| {
+            let (switch, timer) = Switch::new(gate.rules);
+            rooms.journal = switch.journal().clone();
+            rooms.switch = Some(switch.clone());
+            (GateLayer::new(switch, gate.protocol, gate.mismatch), timer)
+        });
+        let admin = match operators {
+            None => None,
+            Some(operators) => {
+                info!("Admin API on http://{}", operators.local_addr()?);
+                Some(Admin::start(operators, rooms, token)?)
+            }
+        };
+        info!("Server started on {}", clients.local_addr()?);
         let served = match gate {
             None => {
                 let start = move || {
@@ -75,21 +134,22 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(listener, threads, start, shutdown).await
+                server::serve(clients, threads, start, shutdown).await
             }
-            Some(gate) => {
-                let (switch, timer) = Switch::new(gate.rules);
-                let layer = GateLayer::new(switch, gate.protocol, gate.mismatch);
+            Some((layer, timer)) => {
                 let timer = tokio::spawn(timer.run());
                 let start = move || {
                     let (layer, backend) = (layer.clone(), backend());
                     move |_| layer.layer(backend.clone())
                 };
-                let served = server::serve(listener, threads, start, shutdown).await;
+                let served = server::serve(clients, threads, start, shutdown).await;
                 timer.abort();
                 served
             }
         };
+        if let Some(admin) = admin {
+            admin.end().await?;
+        }
         info!("Server stopped");
         served
     }

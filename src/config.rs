@@ -3,7 +3,10 @@
 use std::{fs, num::NonZero, path::Path, thread, time::Duration};
 
 use crate::{
-    cli::{Addresses, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, Serve, environment},
+    admin::Token,
+    cli::{
+        Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, Serve, environment,
+    },
     gate::Mismatch,
     protocol::Protocol,
     strategy::Strategy,
@@ -22,10 +25,23 @@ pub struct Config {
     pub gate: Option<GateConfig>,
     /// Who answers.
     pub backend: Backend,
+    /// Where operators connect, unless nowhere.
+    pub admin: Option<AdminConfig>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The least important lines that are logged.
     pub log_level: LogLevel,
+}
+
+/// Where operators connect.
+#[derive(Debug)]
+pub struct AdminConfig {
+    /// The address.
+    pub at: Addresses,
+    /// Whether the user named it: then nothing goes on without.
+    pub is_given: bool,
+    /// What operators have to show.
+    pub token: Option<Token>,
 }
 
 /// The switch and the gate that asks it.
@@ -98,11 +114,32 @@ impl TryFrom<Serve> for Config {
             threads: serve.threads.unwrap_or(cores),
             gate: gate(&serve)?,
             backend: backend(&serve)?,
+            admin: admin(&serve)?,
             listen: serve.listen,
             log_format: serve.log_format,
             log_level: serve.log_level,
         })
     }
+}
+
+fn admin(serve: &Serve) -> Result<Option<AdminConfig>, BadSetting> {
+    let token = serve.admin_token_file.as_deref().map(token).transpose()?;
+    let Admin::At(at) = &serve.admin else { return Ok(None) };
+    if token.is_none() && !at.0.iter().all(|at| at.ip().is_loopback()) {
+        let value = at.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let expected = "expected --admin-token-file beside it, because others can reach it".to_owned();
+        return Err(BadSetting { flag: "admin", value, expected });
+    }
+    Ok(Some(AdminConfig { at: at.clone(), is_given: serve.given.contains(&"admin"), token }))
+}
+
+/// The token that a file holds.
+pub fn token(file: &Path) -> Result<Token, BadSetting> {
+    Token::read(file).map_err(|error| BadSetting {
+        flag: "admin-token-file",
+        value: file.display().to_string(),
+        expected: error.to_string(),
+    })
 }
 
 fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {

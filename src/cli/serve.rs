@@ -5,8 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::values::{
-    Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, count, duration,
-    listen, some_duration,
+    ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, count,
+    duration, listen, some_duration,
 };
 #[cfg(feature = "mock")]
 use super::values::{SessionsKind, UnknownTablesKind, batch_rows, memory};
@@ -69,9 +69,12 @@ pub struct Serve {
     /// Network threads [default: one per core]
     #[arg(long, env = "TEAL_THREADS", value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
-    /// Where operators connect, or off (nothing is served there yet)
-    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = "127.0.0.1:50061", value_parser = admin)]
+    /// Where operators connect, or off
+    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = ADMIN, value_parser = admin)]
     pub admin: Admin,
+    /// The token that operators have to show; an address that others can reach needs one
+    #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
     /// How log lines look
     #[arg(long, env = "TEAL_LOG_FORMAT", value_name = "FORMAT", default_value = "text", ignore_case = true)]
     pub log_format: LogFormat,

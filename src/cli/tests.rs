@@ -7,6 +7,7 @@ fn parse(args: &[&str]) -> Result<Serve, String> {
     let args = ["teal"].iter().chain(args).map(OsString::from);
     match super::parse(args) {
         Ok(Command::Serve(serve)) => Ok(serve),
+        Ok(Command::Operate(operate)) => Err(format!("{operate:?}")),
         Err(Stop::Print(text) | Stop::Refuse(text)) => Err(text),
     }
 }

@@ -61,9 +61,16 @@ fn addresses(text: &str, expected: &str) -> Result<Addresses, String> {
     if found.is_empty() { Err(expected.to_owned()) } else { Ok(Addresses(found)) }
 }
 
+/// Where operators connect, unless told otherwise.
+pub(super) const ADMIN: &str = "127.0.0.1:50061";
+
 pub(super) fn admin(text: &str) -> Result<Admin, String> {
     let expected = "expected off, or an address and port such as 127.0.0.1:50061";
     if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text, expected).map(Admin::At) }
+}
+
+pub(super) fn operators(text: &str) -> Result<Addresses, String> {
+    addresses(text, "expected the address and port of a running teal such as 127.0.0.1:50061")
 }
 
 /// Longer ones are mistakes, and would overflow the clock.

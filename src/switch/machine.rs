@@ -28,6 +28,17 @@ enum Timer {
     Paused { left: Duration },
 }
 
+/// What operators see of the timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerView {
+    /// From a strategy becoming active to the announcement of the other one; `None` is never.
+    pub every: Option<Duration>,
+    /// What is left of that, while it is running down or paused.
+    pub left: Option<Duration>,
+    /// Whether it is frozen.
+    pub is_paused: bool,
+}
+
 /// Queries of the active strategy that hold a drain: their clients may act on a withdrawn notice.
 #[derive(Clone, Copy, Debug)]
 struct Withheld {
@@ -139,6 +150,16 @@ impl Machine {
             (Phase::Stable { .. }, Timer::Running { since }) => Some(since + self.rules.switch_every?),
             _ => None,
         }
+    }
+
+    /// What operators see of the timer.
+    pub(super) fn timer_view(&self, now: Instant) -> TimerView {
+        let every = self.rules.switch_every;
+        let (left, is_paused) = match self.timer {
+            Timer::Paused { left } => (every.map(|_| left), true),
+            Timer::Running { .. } => (self.timer_due().map(|due| due.saturating_duration_since(now)), false),
+        };
+        TimerView { every, left, is_paused }
     }
 
     /// Judges a request by its strategy and, where it is let in, counts it.

@@ -1,7 +1,9 @@
 //! The switch: who may talk to which colour, when. One cloneable handle over the state machine and
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
+mod command;
 mod heading;
+mod journal;
 mod machine;
 mod pass;
 mod phase;
@@ -20,19 +22,23 @@ use std::sync::{
 
 use tokio::{sync::Notify, time::Instant};
 
+pub use self::{
+    command::{Command, Done, LastRefusal, Refusal, RefusalCode, View},
+    journal::{Journal, KEPT, Note, Record},
+    machine::TimerView,
+    pass::{Notice, Pass},
+    phase::{Phase, Refused, Transition, Unfit},
+    queries::QueryView,
+    rules::{Cutover, Rules},
+    timer::Timer,
+};
 use self::{
     heading::Heading,
     machine::Machine,
     phase::{Does, Ticket},
-    queries::{Queries, Query},
+    queries::{Forgotten, Queries, Query},
     timer::Event,
     turnstile::Turnstile,
-};
-pub use self::{
-    pass::{Notice, Pass},
-    phase::{Phase, Refused, Transition, Unfit},
-    rules::{Cutover, Rules},
-    timer::Timer,
 };
 use crate::strategy::Strategy;
 
@@ -114,6 +120,7 @@ struct Shared {
     due: AtomicU64,
     /// Something happened that may bring a deadline forward.
     changed: Notify,
+    journal: Journal,
     rules: Rules,
 }
 
@@ -127,13 +134,22 @@ struct State {
     events: tokio::sync::mpsc::UnboundedSender<Event>,
     /// What the timer waits for; it need not hear of anything later.
     sleeps_until: Option<std::time::Instant>,
+    /// For operators, in order.
+    journal: Journal,
+    /// The last event that was noted there by this.
+    noted: Option<u64>,
+    /// What is done now was ordered by an operator.
+    is_ordered: bool,
+    /// When the present phase began.
+    entered: std::time::Instant,
+    last_refusal: Option<LastRefusal>,
 }
 
 impl Switch {
     /// A switch in `STABLE`, and the timer that [drives](Timer::run) it.
     pub fn new(rules: Rules) -> (Self, Timer) {
         let (events, log) = tokio::sync::mpsc::unbounded_channel();
-        let start = Instant::now().into_std();
+        let (start, journal) = (Instant::now().into_std(), Journal::default());
         let shared = Shared {
             state: Mutex::new(State {
                 machine: Machine::new(rules.clone(), start),
@@ -141,6 +157,11 @@ impl Switch {
                 forgotten: 0,
                 events,
                 sleeps_until: None,
+                journal: journal.clone(),
+                noted: None,
+                is_ordered: false,
+                entered: start,
+                last_refusal: None,
             }),
             turnstiles: Default::default(),
             queries: Queries::default(),
@@ -148,6 +169,7 @@ impl Switch {
             start,
             due: AtomicU64::new(NEVER),
             changed: Notify::new(),
+            journal,
             rules,
         };
         let switch = Self { shared: Arc::new(shared) };
@@ -253,13 +275,7 @@ impl Switch {
 
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
-        self.change(|state, _| Snapshot {
-            phase: state.machine.phase(),
-            epoch: state.machine.epoch(),
-            queries: Strategy::ALL.map(|strategy| state.machine.queries(strategy)),
-            requests: Strategy::ALL.map(|strategy| state.machine.requests(strategy)),
-            forgotten: state.forgotten,
-        })
+        self.change(|state, _| state.snapshot())
     }
 
     /// Does one thing to the state, at one moment, with nothing due before it left undone.
@@ -321,6 +337,16 @@ impl Shared {
 }
 
 impl State {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase: self.machine.phase(),
+            epoch: self.machine.epoch(),
+            queries: Strategy::ALL.map(|strategy| self.machine.queries(strategy)),
+            requests: Strategy::ALL.map(|strategy| self.machine.requests(strategy)),
+            forgotten: self.forgotten,
+        }
+    }
+
     /// Puts a query on record, if it may still be there. Returns whether it is.
     fn record(&mut self, queries: &Queries, id: &str, query: Query, now: std::time::Instant) -> bool {
         // A request whose message could not be read names none.
@@ -348,7 +374,9 @@ impl State {
             let Some(query) = expired else { break };
             self.machine.forget(query.strategy, query.birth, now);
         }
-        for transition in self.machine.take_transitions() {
+        let transitions = self.machine.take_transitions();
+        let before = self.machine.epoch() - transitions.len() as u64;
+        for (epoch, transition) in (before + 1..).zip(transitions) {
             let headed_for = self.machine.phase().headed_for();
             if headed_for != heading.get().0 {
                 heading.set(headed_for, self.machine.epoch());
@@ -357,9 +385,24 @@ impl State {
                 Transition::DrainTimedOut { old } => Some(queries.forget(old)),
                 _ => None,
             };
-            self.forgotten += forgotten.as_ref().map_or(0, |forgotten| forgotten.len() as u64);
+            let left = forgotten.as_ref().map_or(0, Forgotten::len);
+            self.forgotten += left as u64;
+            self.enter(transition, now);
+            let note = Note::transition(transition, epoch, left, self.is_ordered);
+            self.noted = Some(self.journal.note(note));
             // The receiver is gone only where nobody runs the timer: then there is no log either.
             let _ = self.events.send(Event { transition, forgotten });
+        }
+    }
+
+    /// Notes when the phase began to which the machine has come.
+    fn enter(&mut self, transition: Transition, now: std::time::Instant) {
+        self.entered = match self.machine.phase() {
+            Phase::Stable { .. } => now,
+            Phase::Announced { since, .. } | Phase::Draining { since, .. } => since,
+        };
+        if matches!(transition, Transition::Announced { .. }) {
+            self.last_refusal = None;
         }
     }
 

@@ -134,3 +134,20 @@ pub enum Transition {
         old: Strategy,
     },
 }
+
+impl Transition {
+    /// In the words that users grep the log for. `left`: the queries that a timeout takes off the record.
+    pub(super) fn told(self, left: usize) -> String {
+        match self {
+            Self::Announced { from, to } => format!("Strategy change pending: {from} -> {to}"),
+            Self::CutOver { from, to } => format!("Strategy switched from {from} to {to}"),
+            Self::Aborted { withdrawn } => {
+                format!("Strategy change withdrawn: {withdrawn} -> {}", withdrawn.other())
+            }
+            Self::Drained { old } => format!("Drained: no query left on {old}"),
+            Self::DrainTimedOut { old } => {
+                format!("Drain timed out: {left} queries left on {old} are off the record")
+            }
+        }
+    }
+}

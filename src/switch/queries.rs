@@ -28,9 +28,25 @@ pub(super) struct Query {
 #[derive(Debug)]
 struct Entry {
     birth: u64,
+    begun: Instant,
     last_request: Instant,
     /// Requests about it in progress.
     requests: u32,
+}
+
+/// A query, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryView {
+    /// As the engine named it.
+    pub id: String,
+    /// The strategy that it was begun under.
+    pub strategy: Strategy,
+    /// How long it is on record.
+    pub age: Duration,
+    /// How long nobody has asked about it.
+    pub idle: Duration,
+    /// Requests about it in progress.
+    pub requests: u32,
 }
 
 /// One map per strategy, least recently asked about first, so that forgetting a whole strategy costs
@@ -98,7 +114,7 @@ impl Queries {
     /// Puts a query on record. Returns the one that had its id before.
     pub(super) fn insert(&self, id: &str, query: Query, now: Instant) -> Option<Query> {
         let before = self.remove(id);
-        let entry = Entry { birth: query.birth, last_request: now, requests: 0 };
+        let entry = Entry { birth: query.birth, begun: now, last_request: now, requests: 0 };
         self.shard(id)[query.strategy.index()].insert(id.into(), entry);
         self.len.fetch_add(1, Ordering::Relaxed);
         before
@@ -137,6 +153,30 @@ impl Queries {
         }
         self.len.fetch_sub(1, Ordering::Relaxed);
         Some(Query { strategy, birth: entry.birth })
+    }
+
+    /// So many queries at most, of one strategy or of both, the longest silent first; and how many
+    /// there are.
+    pub(super) fn list(&self, limit: usize, of: Option<Strategy>, now: Instant) -> (Vec<QueryView>, usize) {
+        let (mut listed, mut total) = (Vec::new(), 0);
+        for shard in &self.shards {
+            let shard = lock(shard);
+            let wanted = Strategy::ALL.into_iter().filter(|strategy| of.is_none_or(|of| of == *strategy));
+            for strategy in wanted {
+                let entries = &shard[strategy.index()];
+                total += entries.len();
+                listed.extend(entries.iter().take(limit).map(|(id, entry)| QueryView {
+                    id: id.to_string(),
+                    strategy,
+                    age: now.saturating_duration_since(entry.begun),
+                    idle: now.saturating_duration_since(entry.last_request),
+                    requests: entry.requests,
+                }));
+            }
+        }
+        listed.sort_by_key(|query| std::cmp::Reverse(query.idle));
+        listed.truncate(limit);
+        (listed, total)
     }
 
     /// When the query that was not asked about for the longest time was last asked about.

@@ -61,18 +61,14 @@ impl Timer {
 impl Event {
     /// In the words that users grep for.
     fn log(self) {
+        let left = self.forgotten.as_ref().map_or(0, Forgotten::len);
+        let told = self.transition.told(left);
         match self.transition {
-            Transition::Announced { from, to } => info!("Strategy change pending: {from} -> {to}"),
-            Transition::CutOver { from, to } => info!("Strategy switched from {from} to {to}"),
-            Transition::Aborted { withdrawn } => {
-                info!("Strategy change withdrawn: {withdrawn} -> {}", withdrawn.other());
-            }
-            Transition::Drained { old } => info!("Drained: no query left on {old}"),
-            Transition::DrainTimedOut { old } => {
-                let left = self.forgotten.as_ref().map_or(0, Forgotten::len);
-                warn!("Drain timed out: {left} queries left on {old} are off the record");
+            Transition::DrainTimedOut { .. } => {
+                warn!("{told}");
                 tokio::task::spawn_blocking(|| drop(self.forgotten));
             }
+            _ => info!("{told}"),
         }
     }
 }

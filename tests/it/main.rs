@@ -1,11 +1,14 @@
 //! End to end: the real binary, and clients as they are published.
 #![allow(missing_docs)]
 
+mod api;
 mod connectors;
 mod data;
 mod ending;
+mod introspection;
 mod log;
 mod methods;
+mod operate;
 mod rejected;
 mod settings;
 mod support;
