@@ -12,9 +12,11 @@ use tracing::info;
 use crate::{
     config::{Backend, Config, GateConfig},
     gate::{GateLayer, RequestBody},
+    operator::Operator,
     server::{self, BoxError, Incoming},
     switch::Switch,
-    upstream::Upstream,
+    tls::Identity,
+    upstream::{Health, Upstream},
 };
 
 /// Serves on a bound listener until `shutdown` resolves.
@@ -23,10 +25,14 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let Config { threads, gate, backend, .. } = config;
-    let front = Front { listener, threads, gate };
+    let Config { threads, tls, gate, backend, .. } = config;
+    let front = Front { listener, tls, threads, gate };
     match backend {
-        Backend::Upstream(engines) => front.serve(move || Upstream::connect(&engines), shutdown).await,
+        Backend::Upstream(engines) => {
+            let health = Health::new(&engines);
+            let asked = health.clone();
+            front.serve(move || Upstream::connect(&engines, &health), Some(asked), shutdown).await
+        }
         #[cfg(feature = "mock")]
         Backend::Mock(mock) => {
             let engine = teal_engine::Engine::open(mock.engine).map_err(io::Error::other)?;
@@ -37,7 +43,7 @@ pub async fn serve(
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
-            let served = front.serve(move || mock.service(), shutdown).await;
+            let served = front.serve(move || mock.service(), None, shutdown).await;
             runtime.shutdown_background();
             served
         }
@@ -47,13 +53,20 @@ pub async fn serve(
 /// What stands before every backend.
 struct Front {
     listener: TcpListener,
+    tls: Option<Identity>,
     threads: usize,
     gate: Option<GateConfig>,
 }
 
 impl Front {
-    /// Serves with what `backend` makes on each thread, behind the gate if there is one.
-    async fn serve<T, S, B>(self, backend: T, shutdown: impl Future<Output = ()>) -> io::Result<()>
+    /// Serves with what `backend` makes on each thread, behind the gate if there is one. The engines of
+    /// which `health` knows are asked before they are announced.
+    async fn serve<T, S, B>(
+        self,
+        backend: T,
+        health: Option<Health>,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()>
     where
         T: Fn() -> S + Clone + Send + 'static,
         S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error: Into<BoxError>>
@@ -63,8 +76,13 @@ impl Front {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { listener, threads, gate } = self;
-        info!("Server started on {}", listener.local_addr()?);
+        let Self { listener, tls, threads, gate } = self;
+        let speaks = match &tls {
+            None => "",
+            Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
+            Some(_) => " (TLS)",
+        };
+        info!("Server started on {}{speaks}", listener.local_addr()?);
         let served = match gate {
             None => {
                 let start = move || {
@@ -75,17 +93,17 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(listener, threads, start, shutdown).await
+                server::serve(listener, tls, threads, start, shutdown).await
             }
             Some(gate) => {
                 let (switch, timer) = Switch::new(gate.rules);
-                let layer = GateLayer::new(switch, gate.protocol, gate.mismatch);
-                let timer = tokio::spawn(timer.run());
+                let layer = GateLayer::new(switch.clone(), gate.protocol, gate.mismatch);
+                let timer = tokio::spawn(Operator::new(switch, health).run(timer));
                 let start = move || {
                     let (layer, backend) = (layer.clone(), backend());
                     move |_| layer.layer(backend.clone())
                 };
-                let served = server::serve(listener, threads, start, shutdown).await;
+                let served = server::serve(listener, tls, threads, start, shutdown).await;
                 timer.abort();
                 served
             }

@@ -8,11 +8,13 @@ pub mod frame;
 pub mod gate;
 #[cfg(feature = "mock")]
 pub mod mock;
+pub mod operator;
 pub mod protocol;
 pub mod server;
 pub mod strategy;
 pub mod switch;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 
 /// The messages and services of `proto/`, generated.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use rustls::pki_types::ServerName;
 
 /// The addresses that one `host:port` stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,11 @@ fn addresses(text: &str, expected: &str) -> Result<Addresses, String> {
 pub(super) fn admin(text: &str) -> Result<Admin, String> {
     let expected = "expected off, or an address and port such as 127.0.0.1:50061";
     if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text, expected).map(Admin::At) }
+}
+
+pub(super) fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(text.trim().to_owned())
+        .map_err(|_| "expected the name of a host such as engine.example".to_owned())
 }
 
 /// Longer ones are mistakes, and would overflow the clock.

@@ -21,11 +21,11 @@ use self::{
     machine::Machine,
     phase::Does,
     queries::{Queries, Query},
-    timer::Event,
+    timer::{Asking, Event},
 };
 pub use self::{
     pass::{Notice, Pass},
-    phase::{Phase, Refused, Transition, Unfit},
+    phase::{Denied, Phase, Refused, Stale, Transition, Unfit},
     rules::{Cutover, Rules},
     timer::Timer,
 };
@@ -111,6 +111,8 @@ struct State {
     events: tokio::sync::mpsc::UnboundedSender<Event>,
     /// What the timer waits for; it need not hear of anything later.
     sleeps_until: Option<std::time::Instant>,
+    /// What has become of the announcement that the timer wants.
+    asking: Asking,
 }
 
 impl Switch {
@@ -125,6 +127,7 @@ impl Switch {
                 forgotten: 0,
                 events,
                 sleeps_until: None,
+                asking: Asking::Nobody,
             }),
             changed: Notify::new(),
             rules,
@@ -171,6 +174,14 @@ impl Switch {
         self.change(|state, now| state.machine.announce(now))
     }
 
+    /// Announces the other strategy, if there have been so many transitions as when that was decided.
+    pub fn announce_if(&self, expected: u64) -> Result<Transition, Denied> {
+        self.change(|state, now| match state.machine.epoch() {
+            epoch if epoch == expected => Ok(state.machine.announce(now)?),
+            epoch => Err(Stale { expected, epoch }.into()),
+        })
+    }
+
     /// Makes the pending strategy the active one, however young the announcement is.
     pub fn cutover(&self) -> Result<Transition, Unfit> {
         self.change(|state, now| state.machine.cutover(now))
@@ -188,7 +199,10 @@ impl Switch {
 
     /// Freezes what is left of the timer. False where it was paused already.
     pub fn pause_timer(&self) -> bool {
-        self.change(|state, now| state.machine.pause_timer(now))
+        let is_done = self.change(|state, now| state.machine.pause_timer(now));
+        // It may be about to announce.
+        self.shared.changed.notify_one();
+        is_done
     }
 
     /// Goes on with what was left of the timer. False where it was not paused.
@@ -264,6 +278,16 @@ impl State {
     /// When the timer has to look again, if nothing else happens.
     fn wake(&self, rules: &Rules) -> Option<std::time::Instant> {
         let expiry = self.queries.oldest_request().map(|at| at + rules.query_ttl);
-        [self.machine.deadline(), self.machine.timer_due(), expiry].into_iter().flatten().min()
+        [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
+    }
+
+    /// When the timer asks for an announcement.
+    fn announcement_due(&self) -> Option<std::time::Instant> {
+        let due = self.machine.timer_due()?;
+        match self.asking {
+            Asking::Nobody => Some(due),
+            Asking::Now => None,
+            Asking::From(again) => Some(due.max(again)),
+        }
     }
 }

@@ -103,6 +103,27 @@ pub struct Unfit {
     pub expected: &'static str,
 }
 
+/// The state isn't the one that a command was meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the state has moved on: expected epoch {expected}, found {epoch}")]
+pub struct Stale {
+    /// The epoch that the command was meant for.
+    pub expected: u64,
+    /// The present one.
+    pub epoch: u64,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// It doesn't fit the phase.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// It comes too late.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+}
+
 /// A step from one phase to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
