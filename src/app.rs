@@ -1,6 +1,6 @@
 //! Puts the rooms together: who stands behind the gate, or without one, and what operators see of it.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -16,7 +16,8 @@ use crate::{
     gate::{GateLayer, RequestBody},
     server::{self, BoxError, Incoming},
     switch::Switch,
-    upstream::Upstream,
+    tls::Identity,
+    upstream::{Health, Upstream},
 };
 
 /// The listeners of a server, bound.
@@ -55,16 +56,20 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 
 /// Serves on bound listeners until `shutdown` resolves.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let Config { threads, gate, backend, admin, .. } = config;
+    let Config { threads, tls, gate, backend, admin, .. } = config;
     let token = admin.and_then(|admin| admin.token);
-    let mut front = Front { doors, threads, gate, token, rooms: Rooms::default() };
+    let mut front = Front { doors, tls, threads, gate, token, rooms: Rooms::default() };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
         ending.cancel();
     };
     match backend {
-        Backend::Upstream(engines) => front.serve(move || Upstream::connect(&engines), shutdown).await,
+        Backend::Upstream(engines) => {
+            let health = Health::new(&engines);
+            front.rooms.engines = Some(Arc::new(health.clone()));
+            front.serve(move || Upstream::connect(&engines, &health), shutdown).await
+        }
         #[cfg(feature = "mock")]
         Backend::Mock(mock) => {
             let engine = teal_engine::Engine::open(mock.engine).map_err(io::Error::other)?;
@@ -91,6 +96,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
 /// What stands before every backend.
 struct Front {
     doors: Doors,
+    tls: Option<Identity>,
     threads: usize,
     gate: Option<GateConfig>,
     token: Option<Token>,
@@ -109,13 +115,14 @@ impl Front {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { doors: Doors { clients, operators }, threads, gate, token, mut rooms } = self;
+        let Self { doors: Doors { clients, operators }, tls, threads, gate, token, mut rooms } = self;
         let gate = gate.map(|gate| {
             let (switch, timer) = Switch::new(gate.rules);
             rooms.journal = switch.journal().clone();
             rooms.switch = Some(switch.clone());
             (GateLayer::new(switch, gate.protocol, gate.mismatch), timer)
         });
+        let engines = rooms.engines.clone();
         let admin = match operators {
             None => None,
             Some(operators) => {
@@ -123,7 +130,12 @@ impl Front {
                 Some(Admin::start(operators, rooms, token)?)
             }
         };
-        info!("Server started on {}", clients.local_addr()?);
+        let speaks = match &tls {
+            None => "",
+            Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
+            Some(_) => " (TLS)",
+        };
+        info!("Server started on {}{speaks}", clients.local_addr()?);
         let served = match gate {
             None => {
                 let start = move || {
@@ -134,15 +146,24 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(clients, threads, start, shutdown).await
+                server::serve(clients, tls, threads, start, shutdown).await
             }
             Some((layer, timer)) => {
-                let timer = tokio::spawn(timer.run());
+                let ask = move |strategy| {
+                    let engines = engines.clone();
+                    async move {
+                        match engines {
+                            Some(engines) => engines.may_announce(strategy).await,
+                            None => Ok(()),
+                        }
+                    }
+                };
+                let timer = tokio::spawn(timer.run(ask));
                 let start = move || {
                     let (layer, backend) = (layer.clone(), backend());
                     move |_| layer.layer(backend.clone())
                 };
-                let served = server::serve(clients, threads, start, shutdown).await;
+                let served = server::serve(clients, tls, threads, start, shutdown).await;
                 timer.abort();
                 served
             }

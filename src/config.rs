@@ -1,5 +1,7 @@
 //! What the user set, wholly checked, before any port is bound.
 
+mod tls;
+
 use std::{fs, num::NonZero, path::Path, thread, time::Duration};
 
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
     protocol::Protocol,
     strategy::Strategy,
     switch::{Cutover, Rules},
+    tls::Identity,
     upstream::{Target, Targets},
 };
 
@@ -19,6 +22,8 @@ use crate::{
 pub struct Config {
     /// Where clients connect.
     pub listen: Addresses,
+    /// How the listener proves itself to clients, if they speak TLS.
+    pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
     /// How the switch is set, unless there is none.
@@ -112,6 +117,7 @@ impl TryFrom<Serve> for Config {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
+            tls: tls::identity(&serve)?,
             gate: gate(&serve)?,
             backend: backend(&serve)?,
             admin: admin(&serve)?,
@@ -180,6 +186,7 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
 
 fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
     let Some(targets) = targets(serve)? else {
+        tls::trust(serve, &[])?;
         #[cfg(feature = "mock")]
         return mock(serve).map(Backend::Mock);
         #[cfg(not(feature = "mock"))]
@@ -209,8 +216,9 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
         (None, Some(blue), None) => return bad("blue", blue, "expected --green beside it"),
         (None, None, Some(green)) => return bad("green", green, "expected --blue beside it"),
     };
+    let trust = tls::trust(serve, &[blue, green])?;
     let (blue, green, connect_timeout) = (blue.clone(), green.clone(), serve.connect_timeout);
-    Ok(Some(Targets { blue, green, connect_timeout }))
+    Ok(Some(Targets { blue, green, connect_timeout, trust }))
 }
 
 fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {

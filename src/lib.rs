@@ -15,6 +15,7 @@ pub mod server;
 pub mod strategy;
 pub mod switch;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 
 /// The messages and services of `proto/`, generated.

@@ -16,7 +16,7 @@ const BAD_SETTINGS: u8 = 64;
 
 fn main() -> ExitCode {
     let config = match cli::parse(env::args_os()) {
-        Ok(Command::Serve(serve)) => Config::try_from(serve).map_err(|bad| bad.to_string()),
+        Ok(Command::Serve(serve)) => Config::try_from(*serve).map_err(|bad| bad.to_string()),
         Ok(Command::Operate(operate)) => return operate::run(operate),
         Err(Stop::Refuse(why)) => Err(why),
         Err(Stop::Print(text)) => {

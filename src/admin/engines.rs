@@ -1,12 +1,13 @@
 //! The engines that calls are forwarded to, as operators see them.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, future::ready};
 
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::strategy::Strategy;
+use crate::{
+    strategy::Strategy,
+    upstream::{EngineStatus, Health},
+};
 
 /// Who knows the engines.
 pub trait Engines: Debug + Send + Sync {
@@ -15,21 +16,19 @@ pub trait Engines: Debug + Send + Sync {
 
     /// Asks the engine of a strategy whether it is well; if not, why.
     fn check(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>>;
+
+    /// Asks the engine of a strategy that is to be announced, unless it is the only one.
+    fn may_announce(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>> {
+        if self.status().len() > 1 { self.check(strategy) } else { Box::pin(ready(Ok(()))) }
+    }
 }
 
-/// What is known of an engine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct EngineStatus {
-    /// The strategies whose calls it gets.
-    pub strategies: Vec<Strategy>,
-    /// Where it is.
-    pub url: String,
-    /// Whether it was well when it was last asked.
-    #[schema(required)]
-    pub healthy: Option<bool>,
-    /// What was wrong then.
-    #[schema(required)]
-    pub problem: Option<String>,
-    /// Connections to it.
-    pub connections: u64,
+impl Engines for Health {
+    fn status(&self) -> Vec<EngineStatus> {
+        self.engines()
+    }
+
+    fn check(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move { self.ask(strategy).await.map_err(|unwell| unwell.to_string()) })
+    }
 }

@@ -28,7 +28,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use self::{
     cluster::{ClusterControl, ClusterStatus},
-    engines::{EngineStatus, Engines},
+    engines::Engines,
     events::{Event, Events},
     extract::{Body, Params},
     problem::{ErrorAnswer, ErrorBody, Problem},

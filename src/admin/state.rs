@@ -7,10 +7,11 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{EngineStatus, Problem, Shared};
+use super::{Problem, Shared};
 use crate::{
     strategy::Strategy,
     switch::{Cutover, Phase, View},
+    upstream::EngineStatus,
 };
 
 /// The state of the switch.

@@ -21,6 +21,7 @@ use super::*;
 use crate::{
     strategy::Strategy,
     switch::{Command, Rules},
+    upstream::EngineStatus,
 };
 
 /// An API and what stands behind it.

@@ -82,7 +82,7 @@ pub(super) async fn switch(
         && target != active
         && seen == now.epoch
     {
-        engines.check(target).await.map_err(|why| switch.refuse_engine(why))?;
+        engines.may_announce(target).await.map_err(|why| switch.refuse_engine(why))?;
     }
     shared.command(Command::Announce { to }, Some(seen))
 }

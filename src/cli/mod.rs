@@ -38,7 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve (what teal does without a command)
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Something of a teal that runs
     #[command(flatten)]
     Operate(Operate),
@@ -57,7 +57,7 @@ pub enum Stop {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let matches = Cli::command().try_get_matches_from(args).map_err(|error| explain(&error))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| explain(&error))?;
-    let mut command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let mut command = cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve)));
     if let Command::Serve(serve) = &mut command {
         serve.given = given(matches.subcommand().map_or(&matches, |(_, matches)| matches));
     }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use rustls::pki_types::ServerName;
 
 /// The addresses that one `host:port` stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,11 @@ pub(super) fn admin(text: &str) -> Result<Admin, String> {
 
 pub(super) fn operators(text: &str) -> Result<Addresses, String> {
     addresses(text, "expected the address and port of a running teal such as 127.0.0.1:50061")
+}
+
+pub(super) fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(text.trim().to_owned())
+        .map_err(|_| "expected the name of a host such as engine.example".to_owned())
 }
 
 /// Longer ones are mistakes, and would overflow the clock.

@@ -9,8 +9,9 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    admin::{EngineStatus, PhaseName, Queries, State},
+    admin::{PhaseName, Queries, State},
     strategy::Strategy,
+    upstream::EngineStatus,
 };
 
 /// Between columns.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::Map;
+use tracing::warn;
 
 use super::{
     Cutover, Snapshot, State, Switch,
@@ -101,15 +102,16 @@ pub struct View {
 impl Switch {
     /// Carries a command out, unless it doesn't fit, or the state has moved on from the epoch `seen`.
     pub fn command(&self, command: Command, seen: Option<u64>) -> Result<Done, Refusal> {
-        let (heading, rules) = (&self.shared.heading, &self.shared.rules);
-        self.change(|state, now| {
+        let shared = &*self.shared;
+        let rules = &shared.rules;
+        let ordered = self.change(|state, now| {
             state.noted = None;
             let ordered = match seen.filter(|seen| *seen != state.machine.epoch()) {
                 Some(seen) => Err(state.stale(seen)),
                 None => {
                     state.is_ordered = true;
                     let ordered = state.obey(command, rules, now);
-                    state.settle(heading, rules, now);
+                    state.settle(shared, now);
                     state.is_ordered = false;
                     ordered
                 }
@@ -121,7 +123,10 @@ impl Switch {
                     Err(refusal)
                 }
             }
-        })
+        });
+        // The timer may be about to do what is no longer wanted.
+        shared.changed.notify_one();
+        ordered
     }
 
     /// An announcement does not begin, because an engine is not well.
@@ -130,7 +135,11 @@ impl Switch {
             let why = format!("cannot announce in phase {}: {}", state.machine.phase().name(), why.into());
             let refusal = state.refusal(RefusalCode::Engine, why);
             state.note_refusal("switch", &refusal);
-            state.last_refusal = Some(LastRefusal { time: Utc::now(), why: refusal.why.clone() });
+            let last = LastRefusal { time: Utc::now(), why: refusal.why.clone() };
+            let before = state.last_refusal.replace(last);
+            if before.is_none_or(|before| before.why != refusal.why) {
+                warn!("Strategy change does not begin: {}", refusal.why);
+            }
             refusal
         })
     }
@@ -142,7 +151,7 @@ impl Switch {
 
     /// Queries on record, the longest silent first, so many at most; and how many there are.
     pub fn on_record(&self, limit: usize, of: Option<Strategy>) -> (Vec<QueryView>, usize) {
-        self.change(|state, now| state.queries.list(limit, of, now))
+        self.change(|_, now| self.shared.queries.list(limit, of, now))
     }
 
     /// What has happened.

@@ -37,7 +37,7 @@ use self::{
     machine::Machine,
     phase::{Does, Ticket},
     queries::{Forgotten, Queries, Query},
-    timer::Event,
+    timer::{Asking, Event},
     turnstile::Turnstile,
 };
 use crate::strategy::Strategy;
@@ -134,6 +134,8 @@ struct State {
     events: tokio::sync::mpsc::UnboundedSender<Event>,
     /// What the timer waits for; it need not hear of anything later.
     sleeps_until: Option<std::time::Instant>,
+    /// What has become of the announcement that the timer wants.
+    asking: Asking,
     /// For operators, in order.
     journal: Journal,
     /// The last event that was noted there by this.
@@ -157,6 +159,7 @@ impl Switch {
                 forgotten: 0,
                 events,
                 sleeps_until: None,
+                asking: Asking::Nobody,
                 journal: journal.clone(),
                 noted: None,
                 is_ordered: false,
@@ -265,7 +268,10 @@ impl Switch {
 
     /// Freezes what is left of the timer. False where it was paused already.
     pub fn pause_timer(&self) -> bool {
-        self.change(|state, now| state.machine.pause_timer(now))
+        let is_done = self.change(|state, now| state.machine.pause_timer(now));
+        // It may be about to announce.
+        self.shared.changed.notify_one();
+        is_done
     }
 
     /// Goes on with what was left of the timer. False where it was not paused.
@@ -409,7 +415,17 @@ impl State {
     /// When the timer has to look again, if nothing else happens.
     fn wake(&self, rules: &Rules) -> Option<std::time::Instant> {
         let expiry = self.oldest_request.map(|at| at + rules.query_ttl);
-        [self.machine.deadline(), self.machine.timer_due(), expiry].into_iter().flatten().min()
+        [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
+    }
+
+    /// When the timer asks for an announcement.
+    fn announcement_due(&self) -> Option<std::time::Instant> {
+        let due = self.machine.timer_due()?;
+        match self.asking {
+            Asking::Nobody => Some(due),
+            Asking::Now => None,
+            Asking::From(again) => Some(due.max(again)),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! What moves the switch while nobody asks, and the log of its moves.
 
+use std::{pin::pin, time::Duration};
+
+use futures::future::OptionFuture;
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, sleep_until},
@@ -7,6 +10,21 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{Switch, phase::Transition, queries::Forgotten};
+use crate::strategy::Strategy;
+
+/// From one attempt to announce to the next.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What has become of the announcement that the timer wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asking {
+    /// None is under way.
+    Nobody,
+    /// One is.
+    Now,
+    /// The last one could not begin: the next is tried then.
+    From(std::time::Instant),
+}
 
 /// A transition to be logged, with what was taken off the record for it.
 #[derive(Debug)]
@@ -27,31 +45,81 @@ impl Timer {
         Self { switch, events }
     }
 
-    /// Runs for as long as it is polled.
-    pub async fn run(mut self) {
+    /// Runs for as long as it is polled. When an announcement is due, `check` tells whether the engine of
+    /// that strategy is well, or why not: then it is tried again after 5 s. It is made only if nothing
+    /// else has moved the switch meanwhile.
+    pub async fn run<F, A>(mut self, check: F)
+    where
+        F: Fn(Strategy) -> A,
+        A: Future<Output = Result<(), String>>,
+    {
         let rules = &self.switch.shared.rules;
         info!("Initial strategy: {}", rules.initial);
         if let Some(every) = rules.switch_every {
             info!("Strategy will switch every {} seconds", every.as_secs_f64());
         }
+        let mut checked = pin!(OptionFuture::from(None));
         loop {
-            let wake = self.step();
+            if self.gives_up() {
+                checked.set(None.into());
+            }
+            if let Some((epoch, to)) = self.ask() {
+                let (asked, checking) = (Instant::now(), check(to));
+                checked.set(Some(async move { (checking.await, epoch, asked) }).into());
+            }
+            let wake = self.sleep();
             let changed = self.switch.shared.changed.notified();
             tokio::select! {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 () = changed => {}
                 Some(event) = self.events.recv() => event.log(),
+                Some((is_well, epoch, asked)) = &mut checked => {
+                    checked.set(None.into());
+                    self.announce(is_well, epoch, asked);
+                }
             }
         }
     }
 
-    /// Does what is due, and says when to look again.
-    fn step(&self) -> Option<Instant> {
+    /// Keeps the deadlines. The epoch and whom to ask, if it is time to announce.
+    fn ask(&self) -> Option<(u64, Strategy)> {
         self.switch.change(|state, now| {
-            if state.machine.timer_due().is_some_and(|due| due <= now) {
+            state.announcement_due().filter(|due| *due <= now)?;
+            state.asking = Asking::Now;
+            Some((state.machine.epoch(), state.machine.phase().active().other()))
+        })
+    }
+
+    /// Whether the announcement that is under way is wanted no longer: the timer was paused, say.
+    fn gives_up(&self) -> bool {
+        self.switch.change(|state, _| {
+            let gives_up = matches!(state.asking, Asking::Now) && state.machine.timer_due().is_none();
+            if gives_up {
+                state.asking = Asking::Nobody;
+            }
+            gives_up
+        })
+    }
+
+    /// Announces, if the engine that was asked is well and the state is still the one it was asked for.
+    fn announce(&self, is_well: Result<(), String>, epoch: u64, asked: Instant) {
+        let asking = match is_well {
+            Ok(()) => Asking::Nobody,
+            Err(why) => {
+                self.switch.refuse_engine(why);
+                Asking::From((asked + AGAIN).into_std())
+            }
+        };
+        self.switch.change(|state, now| {
+            state.asking = asking;
+            if matches!(asking, Asking::Nobody) && state.machine.epoch() == epoch {
                 state.machine.announce(now).expect("the timer waits for STABLE");
             }
         });
+    }
+
+    /// When to look again, if nothing else happens.
+    fn sleep(&self) -> Option<Instant> {
         let mut state = self.switch.lock();
         state.sleeps_until = state.wake(&self.switch.shared.rules);
         state.sleeps_until.map(Instant::from_std)

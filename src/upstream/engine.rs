@@ -10,18 +10,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{
-    Ping,
-    client::{Builder, SendRequest},
-};
+use h2::client::SendRequest;
 use tokio::{
-    net::TcpStream,
     sync::Notify,
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tracing::{debug, info, warn};
 
-use super::Target;
+use super::{
+    Target,
+    connect::connect,
+    health::{Counted, Vitals},
+};
+use crate::tls::Trust;
 
 /// Connections that are kept open without being asked for.
 const WARM: usize = 2;
@@ -29,10 +30,6 @@ const WARM: usize = 2;
 const MOST: usize = 256;
 /// From a failed connection to the next try.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Windows and limits: see the server's.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
-const HEADERS: u32 = 256 << 10;
 
 /// An engine that calls are forwarded to. A clone has the same connections.
 #[derive(Clone, Debug)]
@@ -43,7 +40,9 @@ pub(super) struct Engine {
 #[derive(Debug)]
 struct Shared {
     target: Target,
+    trust: Option<Trust>,
     connect_timeout: Duration,
+    vitals: Arc<Vitals>,
     pool: Mutex<Pool>,
     /// A connection came, went, or has room again.
     changed: Notify,
@@ -66,6 +65,7 @@ struct Link {
     id: u64,
     send: SendRequest<Bytes>,
     streams: Arc<AtomicUsize>,
+    _counted: Counted,
 }
 
 /// Room for one stream on a connection.
@@ -87,10 +87,14 @@ pub(super) struct Unreachable {
 
 impl Engine {
     /// Connects when it is first asked to, or by [`Engine::warm_up`].
-    pub(super) fn new(target: &Target, connect_timeout: Duration) -> Self {
-        let target = target.clone();
-        let shared = Shared { target, connect_timeout, pool: Mutex::default(), changed: Notify::new() };
-        Self { shared: Arc::new(shared) }
+    pub(super) fn new(
+        target: &Target,
+        trust: Option<Trust>,
+        connect_timeout: Duration,
+        vitals: Arc<Vitals>,
+    ) -> Self {
+        let (target, pool, changed) = (target.clone(), Mutex::default(), Notify::new());
+        Self { shared: Arc::new(Shared { target, trust, connect_timeout, vitals, pool, changed }) }
     }
 
     /// Opens the connections that are kept. Within a runtime.
@@ -168,9 +172,11 @@ impl Engine {
                     }
                     let id = pool.next_id;
                     pool.next_id += 1;
-                    pool.links.push(Link { id, send, streams: Arc::default() });
+                    let counted = engine.shared.vitals.connected();
+                    pool.links.push(Link { id, send, streams: Arc::default(), _counted: counted });
                 }
                 Err(error) => {
+                    engine.shared.vitals.failed(&error);
                     if pool.failures == 0 || pool.failure != error.to_string() {
                         warn!("Engine {} cannot be reached: {error}", engine.url());
                     }
@@ -186,17 +192,7 @@ impl Engine {
 
     /// A connection on which the engine has said what it allows.
     async fn open(&self) -> io::Result<SendRequest<Bytes>> {
-        let stream = TcpStream::connect(&self.shared.target.address).await?;
-        stream.set_nodelay(true)?;
-        let (send, mut connection) = Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADERS)
-            .enable_push(false)
-            .handshake(stream)
-            .await
-            .map_err(io::Error::other)?;
-        let mut pings = connection.ping_pong().expect("nobody has taken them");
+        let (send, connection) = connect(&self.shared.target, self.shared.trust.as_ref()).await?;
         let engine = self.clone();
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -204,8 +200,6 @@ impl Engine {
             }
             engine.tidy().await;
         });
-        // The engine's settings come before its first pong.
-        pings.ping(Ping::opaque()).await.map_err(io::Error::other)?;
         Ok(send)
     }
 

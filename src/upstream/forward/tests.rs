@@ -46,7 +46,8 @@ async fn echo(request: Request<h2::RecvStream>, mut respond: h2::server::SendRes
 
 fn upstream(blue: &Target, green: &Target) -> Upstream {
     let connect_timeout = std::time::Duration::from_secs(5);
-    Upstream::connect(&Targets { blue: blue.clone(), green: green.clone(), connect_timeout })
+    let targets = Targets { blue: blue.clone(), green: green.clone(), connect_timeout, trust: None };
+    Upstream::connect(&targets, &Health::new(&targets))
 }
 
 fn request(body: &str) -> Request<Full<Bytes>> {
@@ -128,11 +129,17 @@ async fn an_engine_that_is_absent_is_unavailable_and_named() {
 
 #[test]
 fn a_target_is_a_url_with_a_scheme_and_nothing_behind_the_port() {
-    for (text, address) in [("http://engine", "engine:80"), ("http://[::1]:7/", "[::1]:7")] {
-        assert_eq!(text.parse::<Target>().unwrap().address, address);
+    for (text, address, is_tls) in [
+        ("http://engine", "engine:80", false),
+        ("http://[::1]:7/", "[::1]:7", false),
+        ("https://engine", "engine:443", true),
+        ("https://[::1]:7", "[::1]:7", true),
+    ] {
+        let target: Target = text.parse().unwrap();
+        assert_eq!((target.address.as_str(), target.is_tls()), (address, is_tls));
     }
     for text in
-        ["engine:80", "ftp://engine", "http://", "http://engine/path", "http://me@engine", "https://engine"]
+        ["engine:80", "ftp://engine", "http://", "http://engine/path", "http://me@engine", "https://a_b..c"]
     {
         assert!(text.parse::<Target>().is_err(), "{text}");
     }

@@ -57,7 +57,12 @@ impl Python {
 
     /// Runs a script that talks to no server.
     pub(crate) fn run_offline(&self, script: &str, args: &[&str]) -> String {
-        Running::start(script, self.command(script).args(args)).succeed(self.within)
+        self.start_offline(script, args).succeed(self.within)
+    }
+
+    /// Starts a script that talks to no server and lets it run.
+    pub(crate) fn start_offline(&self, script: &str, args: &[&str]) -> Running {
+        Running::start(script, self.command(script).args(args))
     }
 
     /// Starts `script SERVER ARGS…` and lets it run.
