@@ -57,7 +57,7 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Config { threads, gate, backend, admin, .. } = config;
     let token = admin.and_then(|admin| admin.token);
-    let mut front = Front { doors, threads, gate, token, rooms: Rooms::default() };
+    let front = Front { doors, threads, gate, token, rooms: Rooms::default() };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -75,6 +75,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
+            let mut front = front;
             front.rooms.cluster = Some(mock.cluster());
             let health = mock.health();
             let shutdown = async {
