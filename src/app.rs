@@ -80,6 +80,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
+            let mut front = front;
             front.rooms.cluster = Some(mock.cluster());
             let health = mock.health();
             let shutdown = async {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::{
     sync::watch,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -140,7 +140,7 @@ impl Reader {
         };
         let mut changed = shared.rooms.journal.changed();
         changed.mark_changed();
-        let mut beat = interval(BEAT);
+        let mut beat = interval_at(Instant::now() + BEAT, BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What has not happened yet was an event of another run.
         let after = if after < next { after } else { 0 };
