@@ -1,28 +1,98 @@
-//! What the gate costs a call: a service alone, behind the gate, and with a notice to append, in turn.
+//! What the parts of the way through the gate cost a call: the bytes, the switch, the gate alone.
 
 use std::{
     convert::Infallible,
+    future::{Ready, ready},
     hint::black_box,
+    thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use teal::{
-    frame::string_field,
+    frame::{Appender, read_string, string_field},
     gate::{GateLayer, Mismatch},
     protocol::Protocol,
-    switch::{Rules, Switch},
+    strategy::Strategy,
+    switch::{Action, Arrival, Header, Rules, Switch},
 };
 use tower::{Layer, Service, service_fn};
 
-const CALLS: u32 = 200_000;
-const ROUNDS: u32 = 5;
+const ID: &str = "e7c9a3a2-4e0e-4d0e-9a43-1b6d2f1f0c55";
+const BLUE: Header = Header::Names(Strategy::Blue);
 
 fn framed(message: &[u8]) -> Bytes {
     let len = u32::try_from(message.len()).expect("a short message");
     [&[0][..], &len.to_be_bytes(), message].concat().into()
+}
+
+fn frame(c: &mut Criterion) {
+    let notice = string_field(5, "green");
+    let mut group = c.benchmark_group("frame");
+    for len in [64, 16 * 1024] {
+        let message = framed(&vec![7; len]);
+        group.throughput(Throughput::Bytes(len as u64));
+        group.bench_function(format!("append to {len} bytes"), |b| {
+            // A chunk off a connection belongs to nobody else.
+            let own = || Bytes::from(message.to_vec());
+            b.iter_batched(
+                own,
+                |chunk| Appender::new(notice.clone()).push(chunk),
+                criterion::BatchSize::SmallInput,
+            );
+        });
+    }
+    let request = [&string_field(1, "catalog")[..], &string_field(3, ID)].concat();
+    group.throughput(Throughput::Bytes(request.len() as u64));
+    group.bench_function("read a query id", |b| b.iter(|| read_string(black_box(&request), 3).is_ok()));
+    group.finish();
+}
+
+fn switch() -> Switch {
+    let (switch, _timer) =
+        Switch::new(Rules { switch_every: None, announce_timeout: None, ..Rules::default() });
+    let mut begin = switch.arrive(Arrival { action: Action::Begin, header: BLUE }).expect("blue is active");
+    begin.begun(ID);
+    begin.answered(true);
+    switch
+}
+
+fn come_and_go(switch: &Switch, action: Action<'_>) {
+    switch.arrive(Arrival { action, header: BLUE }).expect("blue is served").answered(true);
+}
+
+/// So many calls on each of so many threads: the time that one thread took, on average.
+fn on_threads(threads: u32, calls: u64, call: impl Fn() + Sync) -> Duration {
+    let time = || {
+        let start = Instant::now();
+        (0..calls).for_each(|_| call());
+        start.elapsed()
+    };
+    let times: Vec<Duration> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(time)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it doesn't panic")).collect()
+    });
+    times.iter().sum::<Duration>() / threads
+}
+
+fn arrive(c: &mut Criterion) {
+    let switch = switch();
+    let mut group = c.benchmark_group("switch");
+    for (name, action) in [
+        ("a neutral call", Action::Neutral),
+        ("about a query", Action::Continue(ID)),
+        ("a begin", Action::Begin),
+    ] {
+        for threads in [1, 2] {
+            group.bench_function(format!("{name}, threads: {threads}"), |b| {
+                b.iter_custom(|calls| on_threads(threads, calls, || come_and_go(&switch, action)));
+            });
+        }
+    }
+    group.finish();
 }
 
 fn request(method: &str, body: Bytes) -> Request<Full<Bytes>> {
@@ -33,57 +103,44 @@ fn request(method: &str, body: Bytes) -> Request<Full<Bytes>> {
         .expect("a valid request")
 }
 
-/// Nanoseconds a call.
-async fn time<S, Req, B>(service: &mut S, make: impl Fn() -> Request<Req>) -> f64
-where
-    S: Service<Request<Req>, Response = Response<B>, Error = Infallible>,
-    B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
-{
-    let start = Instant::now();
-    for _ in 0..CALLS {
-        let response = service.call(make()).await.expect("infallible");
-        black_box(response.into_body().collect().await.expect("a body"));
-    }
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+/// Answers at once with 64 bytes.
+fn answer<B>(_: Request<B>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
+    let mut response = Response::new(Full::new(framed(&[7; 64])));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    ready(Ok(response))
 }
 
-fn main() {
-    let answer = framed(&string_field(1, &"x".repeat(64)));
-    let mut alone = service_fn({
-        let answer = answer.clone();
-        move |_: Request<Full<Bytes>>| {
-            let answer = answer.clone();
-            async move { Ok::<_, Infallible>(Response::new(Full::new(answer))) }
-        }
-    });
-    let rules = Rules { announce_timeout: None, grace: Duration::ZERO, ..Rules::default() };
-    let (switch, _timer) = Switch::new(rules);
-    let gated = GateLayer::new(switch.clone(), Protocol::default(), Mismatch::Both);
-    let mut gated = gated.layer(service_fn(move |_| {
-        let answer = answer.clone();
-        async move {
-            let response = Response::builder().header("content-type", "application/grpc");
-            Ok::<_, Infallible>(response.body(Full::new(answer)).expect("a valid response"))
-        }
-    }));
-    let neutral = || request("getSchemaNames", Bytes::new());
-    let about = framed(&string_field(3, "e7c9a3a2-4e0e-4d0e-9a43-1b6d2f1f0c55"));
-    let about = || request("getResultMetadata", about.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        for _ in 0..ROUNDS {
-            let alone = time(&mut alone, neutral).await;
-            let judged = time(&mut gated, neutral).await;
-            let read = time(&mut gated, about).await;
-            switch.announce().expect("it is STABLE");
-            let told = time(&mut gated, neutral).await;
-            switch.abort().expect("it is ANNOUNCED");
-            eprintln!(
-                "ns a call: alone {alone:.0}, judged +{:.0}, with its query id read +{:.0}, told +{:.0}",
-                judged - alone,
-                read - alone,
-                told - alone,
-            );
-        }
-    });
+async fn call<S, B>(mut service: S, request: Request<Full<Bytes>>)
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
+    B: http_body::Body<Data = Bytes, Error = Infallible>,
+{
+    let Ok(response) = service.call(request).await;
+    let Ok(body) = response.into_body().collect().await;
+    black_box(body);
 }
+
+fn gate(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let switch = switch();
+    let layer = GateLayer::new(switch.clone(), Protocol::default(), Mismatch::Both);
+    let neutral = request("getSchemaNames", Bytes::new());
+    let about = request("getResultMetadata", framed(&string_field(3, ID)));
+    let mut group = c.benchmark_group("gate");
+    group.bench_function("none", |b| {
+        b.to_async(&runtime).iter(|| call(service_fn(answer), neutral.clone()));
+    });
+    for notice in ["", ", a notice due"] {
+        group.bench_function(format!("a neutral call{notice}"), |b| {
+            b.to_async(&runtime).iter(|| call(layer.layer(service_fn(answer)), neutral.clone()));
+        });
+        group.bench_function(format!("about a query{notice}"), |b| {
+            b.to_async(&runtime).iter(|| call(layer.layer(service_fn(answer)), about.clone()));
+        });
+        _ = switch.announce();
+    }
+    group.finish();
+}
+
+criterion_group!(benches, frame, arrive, gate);
+criterion_main!(benches);

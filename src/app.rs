@@ -1,6 +1,6 @@
-//! Puts the rooms together: who stands behind the gate, or without one.
+//! Puts the rooms together: who stands behind the gate, or without one, and what operators see of it.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,29 +8,71 @@ use http_body::Body;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tower::{Service, ServiceExt};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
-    config::{Backend, Config, GateConfig},
+    admin::{Admin, Rooms, Token},
+    cli::{Addresses, environment},
+    config::{AdminConfig, Backend, Config, GateConfig},
     gate::{GateLayer, RequestBody},
+    protocol::Protocol,
     server::{self, BoxError, Incoming},
     switch::Switch,
-    telemetry::{Metrics, Watch, traces::Traces},
-    upstream::Upstream,
+    telemetry::{self, Metrics, Watch, traces::Traces},
+    tls::Identity,
+    upstream::{Health, Upstream},
 };
 
-/// Serves on a bound listener until `shutdown` resolves.
-pub async fn serve(
-    config: Config,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let Config { threads, gate, backend, otlp_endpoint, .. } = config;
-    let metrics = Metrics::default();
-    let front = Front { listener, threads, gate, otlp_endpoint, metrics: metrics.clone() };
+/// The listeners of a server, bound.
+#[derive(Debug)]
+pub struct Doors {
+    clients: TcpListener,
+    operators: Option<TcpListener>,
+}
+
+impl Doors {
+    /// Binds what the settings name. The default address for operators may be another server's already.
+    pub async fn bind(config: &Config) -> io::Result<Self> {
+        let clients = bind("listen", &config.listen).await?;
+        let operators = match &config.admin {
+            None => None,
+            Some(AdminConfig { at, is_given, .. }) => match bind("admin", at).await {
+                Ok(listener) => Some(listener),
+                Err(error) if *is_given => return Err(error),
+                Err(error) => {
+                    warn!("Going on without an admin API: {error}");
+                    None
+                }
+            },
+        };
+        Ok(Self { clients, operators })
+    }
+}
+
+async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> {
+    TcpListener::bind(at.as_slice()).await.map_err(|error| {
+        let tried = at.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let names = format!("--{flag} (or {})", environment(flag));
+        io::Error::new(error.kind(), format!("{names}: '{tried}': expected a free address ({error})"))
+    })
+}
+
+/// Serves on bound listeners until `shutdown` resolves.
+pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let Config { threads, tls, gate, backend, admin, otlp_endpoint, .. } = config;
+    let token = admin.and_then(|admin| admin.token);
+    let (metrics, rooms) = (Metrics::default(), Rooms::default());
+    let mut front = Front { doors, tls, threads, gate, token, otlp_endpoint, metrics, rooms };
+    let ending = front.rooms.ending.clone();
+    let shutdown = async {
+        shutdown.await;
+        ending.cancel();
+    };
     match backend {
         Backend::Upstream(engines) => {
-            front.serve(move || Upstream::connect(&engines, &metrics), shutdown).await
+            let health = Health::new(&engines, &front.metrics);
+            front.rooms.engines = Some(Arc::new(health.clone()));
+            front.serve(move || Upstream::connect(&engines, &health), shutdown).await
         }
         #[cfg(feature = "mock")]
         Backend::Mock(mock) => {
@@ -42,6 +84,13 @@ pub async fn serve(
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
+            let mut front = front;
+            front.rooms.cluster = Some(mock.cluster());
+            let health = mock.health();
+            let shutdown = async {
+                shutdown.await;
+                health.end().await;
+            };
             let served = front.serve(move || mock.service(), shutdown).await;
             runtime.shutdown_background();
             served
@@ -51,11 +100,14 @@ pub async fn serve(
 
 /// What stands before every backend.
 struct Front {
-    listener: TcpListener,
+    doors: Doors,
+    tls: Option<Identity>,
     threads: usize,
     gate: Option<GateConfig>,
+    token: Option<Token>,
     otlp_endpoint: Option<String>,
     metrics: Metrics,
+    rooms: Rooms,
 }
 
 impl Front {
@@ -70,9 +122,46 @@ impl Front {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { listener, threads, gate, otlp_endpoint, metrics } = self;
+        let Self {
+            doors: Doors { clients, operators },
+            tls,
+            threads,
+            gate,
+            token,
+            otlp_endpoint,
+            metrics,
+            mut rooms,
+        } = self;
         let traces = otlp_endpoint.as_deref().map(Traces::to).transpose()?;
-        info!("Server started on {}", listener.local_addr()?);
+        let (gate, watch) = match gate {
+            None => (None, Watch::new(&Protocol::default(), None, metrics, None)),
+            Some(gate) => {
+                let (switch, timer) = Switch::new(gate.rules);
+                rooms.journal = switch.journal().clone();
+                rooms.switch = Some(switch.clone());
+                let tracer = traces.as_ref().map(Traces::tracer);
+                let watch = Watch::new(&gate.protocol, Some(switch.clone()), metrics, tracer);
+                let steps = watch.clone();
+                let timer = timer.tell(move |step| steps.step(step));
+                (Some((GateLayer::new(switch, gate.protocol, gate.mismatch), timer)), watch)
+            }
+        };
+        rooms.more.push(telemetry::routes(watch.clone()));
+        let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
+        let engines = rooms.engines.clone();
+        let admin = match operators {
+            None => None,
+            Some(operators) => {
+                info!("Admin API on http://{}", operators.local_addr()?);
+                Some(Admin::start(operators, rooms, token)?)
+            }
+        };
+        let speaks = match &tls {
+            None => "",
+            Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
+            Some(_) => " (TLS)",
+        };
+        info!("Server started on {}{speaks}", clients.local_addr()?);
         let served = match gate {
             None => {
                 let start = move || {
@@ -83,28 +172,31 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(listener, threads, start, shutdown).await
+                server::serve(clients, tls, threads, start, shutdown).await
             }
-            Some(gate) => {
-                let (switch, timer) = Switch::new(gate.rules);
-                let tracer = traces.as_ref().map(Traces::tracer);
-                let watch = Watch::new(&gate.protocol, Some(switch.clone()), metrics, tracer);
-                let layer = GateLayer::new(switch, gate.protocol, gate.mismatch);
-                let timer = timer.tell({
-                    let watch = watch.clone();
-                    move |step| watch.step(step)
-                });
-                let _timer = AbortOnDropHandle::new(tokio::spawn(timer.run()));
-                let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
+            Some((layer, timer)) => {
+                let ask = move |strategy| {
+                    let engines = engines.clone();
+                    async move {
+                        match engines {
+                            Some(engines) => engines.may_announce(strategy).await,
+                            None => Ok(()),
+                        }
+                    }
+                };
+                let _timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
                 let start = move || {
                     let (layer, backend, shard) = (layer.clone(), backend(), watch.shard());
                     move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                server::serve(listener, threads, start, shutdown).await
+                server::serve(clients, tls, threads, start, shutdown).await
             }
         };
         if let Some(traces) = traces {
             traces.end().await;
+        }
+        if let Some(admin) = admin {
+            admin.end().await?;
         }
         info!("Server stopped");
         served

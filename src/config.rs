@@ -1,13 +1,19 @@
 //! What the user set, wholly checked, before any port is bound.
 
+mod tls;
+
 use std::{fs, num::NonZero, path::Path, thread, time::Duration};
 
 use crate::{
-    cli::{Addresses, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, Serve, environment},
+    admin::Token,
+    cli::{
+        Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, Serve, environment,
+    },
     gate::Mismatch,
     protocol::Protocol,
     strategy::Strategy,
     switch::{Cutover, Rules},
+    tls::Identity,
     upstream::{Target, Targets},
 };
 
@@ -16,18 +22,33 @@ use crate::{
 pub struct Config {
     /// Where clients connect.
     pub listen: Addresses,
+    /// How the listener proves itself to clients, if they speak TLS.
+    pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
     /// How the switch is set, unless there is none.
     pub gate: Option<GateConfig>,
     /// Who answers.
     pub backend: Backend,
+    /// Where operators connect, unless nowhere.
+    pub admin: Option<AdminConfig>,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The least important lines that are logged.
     pub log_level: LogLevel,
+}
+
+/// Where operators connect.
+#[derive(Debug)]
+pub struct AdminConfig {
+    /// The address.
+    pub at: Addresses,
+    /// Whether the user named it: then nothing goes on without.
+    pub is_given: bool,
+    /// What operators have to show.
+    pub token: Option<Token>,
 }
 
 /// The switch and the gate that asks it.
@@ -99,14 +120,36 @@ impl TryFrom<Serve> for Config {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
+            tls: tls::identity(&serve)?,
             gate: gate(&serve)?,
             backend: backend(&serve)?,
+            admin: admin(&serve)?,
             otlp_endpoint: serve.otlp_endpoint,
             listen: serve.listen,
             log_format: serve.log_format,
             log_level: serve.log_level,
         })
     }
+}
+
+fn admin(serve: &Serve) -> Result<Option<AdminConfig>, BadSetting> {
+    let token = serve.admin_token_file.as_deref().map(token).transpose()?;
+    let Admin::At(at) = &serve.admin else { return Ok(None) };
+    if token.is_none() && !at.0.iter().all(|at| at.ip().is_loopback()) {
+        let value = at.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let expected = "expected --admin-token-file beside it, because others can reach it".to_owned();
+        return Err(BadSetting { flag: "admin", value, expected });
+    }
+    Ok(Some(AdminConfig { at: at.clone(), is_given: serve.given.contains(&"admin"), token }))
+}
+
+/// The token that a file holds.
+pub fn token(file: &Path) -> Result<Token, BadSetting> {
+    Token::read(file).map_err(|error| BadSetting {
+        flag: "admin-token-file",
+        value: file.display().to_string(),
+        expected: error.to_string(),
+    })
 }
 
 fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
@@ -147,6 +190,7 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
 
 fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
     let Some(targets) = targets(serve)? else {
+        tls::trust(serve, &[])?;
         #[cfg(feature = "mock")]
         return mock(serve).map(Backend::Mock);
         #[cfg(not(feature = "mock"))]
@@ -176,8 +220,9 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
         (None, Some(blue), None) => return bad("blue", blue, "expected --green beside it"),
         (None, None, Some(green)) => return bad("green", green, "expected --blue beside it"),
     };
+    let trust = tls::trust(serve, &[blue, green])?;
     let (blue, green, connect_timeout) = (blue.clone(), green.clone(), serve.connect_timeout);
-    Ok(Some(Targets { blue, green, connect_timeout }))
+    Ok(Some(Targets { blue, green, connect_timeout, trust }))
 }
 
 fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {

@@ -1,6 +1,7 @@
 //! `teal` stands between blue and green: a transparent gRPC proxy that adds the semantics of a
 //! blue-green switch to an engine, and an engine of its own to stand behind it.
 
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clients;
@@ -9,11 +10,13 @@ pub mod frame;
 pub mod gate;
 #[cfg(feature = "mock")]
 pub mod mock;
+pub mod operate;
 pub mod protocol;
 pub mod server;
 pub mod strategy;
 pub mod switch;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 
 /// The messages and services of `proto/`, generated.

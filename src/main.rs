@@ -1,17 +1,14 @@
-//! `teal`: parse, start logging, bind, serve until told to end.
+//! `teal`: parse, start logging, bind, serve until told to end; or tell a running one what to do.
 
 use std::{env, io, io::Write as _, process::ExitCode};
 
 use teal::{
-    app,
+    app::{self, Doors},
     cli::{self, Command, Stop},
     config::Config,
-    telemetry,
+    operate, telemetry,
 };
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 /// What sysexits.h calls EX_USAGE.
@@ -19,7 +16,8 @@ const BAD_SETTINGS: u8 = 64;
 
 fn main() -> ExitCode {
     let config = match cli::parse(env::args_os()) {
-        Ok(Command::Serve(serve)) => Config::try_from(serve).map_err(|bad| bad.to_string()),
+        Ok(Command::Serve(serve)) => Config::try_from(*serve).map_err(|bad| bad.to_string()),
+        Ok(Command::Operate(operate)) => return operate::run(operate),
         Err(Stop::Refuse(why)) => Err(why),
         Err(Stop::Print(text)) => {
             return io::stdout().write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
@@ -33,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     telemetry::init(config.log_format, config.log_level);
-    match run(config) {
+    match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("teal: {error}");
@@ -43,17 +41,10 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn run(config: Config) -> io::Result<()> {
+async fn serve(config: Config) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let listen = config.listen.0.as_slice();
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        let listen = listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        io::Error::new(
-            error.kind(),
-            format!("--listen (or TEAL_LISTEN): '{listen}': expected a free address ({error})"),
-        )
-    })?;
-    app::serve(config, listener, async move {
+    let doors = Doors::bind(&config).await?;
+    app::serve(config, doors, async move {
         let name = tokio::select! {
             _ = interrupt.recv() => "SIGINT",
             _ = terminate.recv() => "SIGTERM",

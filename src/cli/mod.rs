@@ -1,5 +1,6 @@
 //! The command line and the environment, as the user gave them.
 
+mod operate;
 mod serve;
 mod values;
 
@@ -10,15 +11,17 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
+use clap_complete::Shell;
 
+pub use self::{
+    operate::{ClusterAction, Operate, Running, TimerAction},
+    serve::Serve,
+    values::{Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff},
+};
 #[cfg(feature = "mock")]
 pub use self::{
     serve::Mock,
     values::{SessionsKind, UnknownTablesKind},
-};
-pub use self::{
-    serve::Serve,
-    values::{Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff},
 };
 
 /// A transparent gRPC proxy that adds the semantics of a blue-green switch, and an engine of its own.
@@ -35,7 +38,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve (what teal does without a command)
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Something of a teal that runs
+    #[command(flatten)]
+    Operate(Operate),
 }
 
 /// Why there is nothing to serve.
@@ -51,11 +57,9 @@ pub enum Stop {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let matches = Cli::command().try_get_matches_from(args).map_err(|error| explain(&error))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| explain(&error))?;
-    let mut command = cli.command.unwrap_or(Command::Serve(cli.serve));
-    match &mut command {
-        Command::Serve(serve) => {
-            serve.given = given(matches.subcommand().map_or(&matches, |(_, matches)| matches));
-        }
+    let mut command = cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve)));
+    if let Command::Serve(serve) = &mut command {
+        serve.given = given(matches.subcommand().map_or(&matches, |(_, matches)| matches));
     }
     Ok(command)
 }
@@ -93,13 +97,32 @@ fn explain(error: &clap::Error) -> Stop {
         _ => None,
     };
     Stop::Refuse(match (flag, expected) {
-        (Some(flag), Some(expected)) => format!("{flag} (or {}): '{value}': {expected}", environment(&flag)),
+        (Some(flag), Some(expected)) => format!("{}: '{value}': {expected}", names(&flag)),
         _ => {
             let text = error.render().to_string();
             let line = text.lines().next().unwrap_or_default();
             format!("{} (see teal --help)", line.trim_start_matches("error: "))
         }
     })
+}
+
+/// A flag with its name in the environment, if it has one; a positional argument without its brackets.
+fn names(flag: &str) -> String {
+    let is_in_environment = |arg: &clap::Arg| {
+        arg.get_env().is_some() && arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long))
+    };
+    if Cli::command().get_arguments().any(is_in_environment) {
+        format!("{flag} (or {})", environment(flag))
+    } else {
+        flag.trim_matches(['[', ']', '<', '>']).to_owned()
+    }
+}
+
+/// A script that completes commands and flags in a shell.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "teal", &mut script);
+    script
 }
 
 /// The name of a flag in the environment.

@@ -3,10 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use rustls::pki_types::ServerName;
 
 use super::values::{
-    Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, collector, count,
-    duration, listen, some_duration,
+    ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, collector,
+    count, duration, listen, server_name, some_duration,
 };
 #[cfg(feature = "mock")]
 use super::values::{SessionsKind, UnknownTablesKind, batch_rows, memory};
@@ -18,7 +19,7 @@ pub struct Serve {
     /// Where clients connect
     #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listen)]
     pub listen: Addresses,
-    /// The engine that calls are forwarded to: http://host:port [default: the built-in one]
+    /// The engine that calls are forwarded to: http://host:port or https://host:port [default: the built-in one]
     #[arg(long, env = "TEAL_UPSTREAM", value_name = "URL")]
     pub upstream: Option<Target>,
     /// The engine that blue's calls are forwarded to
@@ -27,6 +28,27 @@ pub struct Serve {
     /// The engine that green's calls are forwarded to
     #[arg(long, env = "TEAL_GREEN", value_name = "URL")]
     pub green: Option<Target>,
+    /// The certificate that clients are shown: they speak TLS then (PEM)
+    #[arg(long, env = "TEAL_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "TEAL_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// The authorities of clients, which need a certificate then (PEM)
+    #[arg(long, env = "TEAL_CLIENT_CA", value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
+    /// The authorities of engines behind https:// [default: the system's] (PEM)
+    #[arg(long, env = "TEAL_UPSTREAM_CA", value_name = "FILE")]
+    pub upstream_ca: Option<PathBuf>,
+    /// The certificate that engines are shown (PEM)
+    #[arg(long, env = "TEAL_UPSTREAM_CERT", value_name = "FILE")]
+    pub upstream_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "TEAL_UPSTREAM_KEY", value_name = "FILE")]
+    pub upstream_key: Option<PathBuf>,
+    /// The name that the engines' certificates are for [default: the one in their URL]
+    #[arg(long, env = "TEAL_UPSTREAM_NAME", value_name = "NAME", value_parser = server_name)]
+    pub upstream_name: Option<ServerName<'static>>,
     /// How long a connection to an engine may take to be established
     #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
     pub connect_timeout: Duration,
@@ -69,9 +91,12 @@ pub struct Serve {
     /// Network threads [default: one per core]
     #[arg(long, env = "TEAL_THREADS", value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
-    /// Where operators connect, or off (nothing is served there yet)
-    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = "127.0.0.1:50061", value_parser = admin)]
+    /// Where operators connect, or off
+    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = ADMIN, value_parser = admin)]
     pub admin: Admin,
+    /// The token that operators have to show; an address that others can reach needs one
+    #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
     /// Where traces are sent, by OTLP over gRPC: http://host:port
     #[arg(long, env = "TEAL_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
     pub otlp_endpoint: Option<String>,

@@ -1,12 +1,16 @@
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use super::*;
-use crate::config::Config;
+use crate::{
+    config::{Backend, Config},
+    tls::tests::Authority,
+};
 
 fn parse(args: &[&str]) -> Result<Serve, String> {
     let args = ["teal"].iter().chain(args).map(OsString::from);
     match super::parse(args) {
-        Ok(Command::Serve(serve)) => Ok(serve),
+        Ok(Command::Serve(serve)) => Ok(*serve),
+        Ok(Command::Operate(operate)) => Err(format!("{operate:?}")),
         Err(Stop::Print(text) | Stop::Refuse(text)) => Err(text),
     }
 }
@@ -102,4 +106,137 @@ fn durations_of_0_are_never() {
     let rules = Config::try_from(parse(&args).unwrap()).unwrap().gate.unwrap().rules;
     assert_eq!((rules.switch_every, rules.announce_timeout, rules.drain_timeout), (None, None, None));
     assert_eq!(rules.notice, Duration::ZERO);
+}
+
+#[test]
+fn certificates_and_keys_are_refused_that_cannot_be_used() {
+    let authority = Authority::new();
+    let name = |path: PathBuf| path.display().to_string();
+    let file = |name: &str, text: &str| {
+        fs::write(authority.path(name), text).unwrap();
+        authority.path(name).display().to_string()
+    };
+    let (one, other) = (authority.issue("one"), authority.issue("other"));
+    let (cert, key, other_key) = (name(one.certificate), name(one.key), name(other.key));
+    let (cert, key, other_key) = (cert.as_str(), key.as_str(), other_key.as_str());
+    let torn = &file("torn", "-----BEGIN CERTIFICATE-----\nAAAA\n");
+    let empty = &file("empty", "");
+    let not_x509 = &file("not-x509", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let no_key = &file("no-key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let locked =
+        &file("locked", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    let engine = ["--upstream", "https://e"];
+    for (args, flag, value, expected) in [
+        (&["--tls-cert", cert][..], "tls-cert", cert, "expected --tls-key beside it"),
+        (&["--tls-key", key], "tls-key", key, "expected --tls-cert beside it"),
+        (&["--client-ca", cert], "client-ca", cert, "expected --tls-cert beside it"),
+        (&["--tls-cert", "/no/such", "--tls-key", key], "tls-cert", "/no/such", "expected a readable file ("),
+        (&["--tls-cert", torn, "--tls-key", key], "tls-cert", torn, "expected PEM ("),
+        (&["--tls-cert", key, "--tls-key", key], "tls-cert", key, "expected a certificate in PEM"),
+        (&["--tls-cert", not_x509, "--tls-key", key], "tls-cert", not_x509, "expected a certificate ("),
+        (&["--tls-cert", cert, "--tls-key", "/no/such"], "tls-key", "/no/such", "expected a readable file ("),
+        (
+            &["--tls-cert", cert, "--tls-key", no_key],
+            "tls-key",
+            no_key,
+            "expected an RSA, ECDSA or Ed25519 key",
+        ),
+        (
+            &["--tls-cert", cert, "--tls-key", locked],
+            "tls-key",
+            locked,
+            "expected a private key in PEM without a passphrase",
+        ),
+        (
+            &["--tls-cert", cert, "--tls-key", other_key],
+            "tls-key",
+            other_key,
+            &format!("expected the key of the certificate in {cert}"),
+        ),
+        (
+            &["--tls-cert", cert, "--tls-key", key, "--client-ca", empty],
+            "client-ca",
+            empty,
+            "expected a certificate in PEM",
+        ),
+        (
+            &["--tls-cert", cert, "--tls-key", key, "--client-ca", not_x509],
+            "client-ca",
+            not_x509,
+            "expected a certificate (",
+        ),
+        (&["--upstream-ca", cert], "upstream-ca", cert, "expected an engine with an https:// URL beside it"),
+        (
+            &["--upstream", "http://e", "--upstream-name", "e.example"],
+            "upstream-name",
+            "e.example",
+            "expected an engine with an https:// URL beside it",
+        ),
+        (
+            &[&engine[..], &["--upstream-key", key]].concat(),
+            "upstream-key",
+            key,
+            "expected --upstream-cert beside it",
+        ),
+        (
+            &[&engine[..], &["--upstream-ca", "/no/such"]].concat(),
+            "upstream-ca",
+            "/no/such",
+            "expected a readable file (",
+        ),
+        (
+            &[&engine[..], &["--upstream-ca", cert, "--upstream-cert", cert, "--upstream-key", other_key]]
+                .concat(),
+            "upstream-key",
+            other_key,
+            "expected the key of the certificate in ",
+        ),
+        (
+            &[&engine[..], &["--upstream-name", "a b"]].concat(),
+            "upstream-name",
+            "a b",
+            "expected the name of a host such as engine.example",
+        ),
+    ] {
+        let refusal = refusal(args);
+        let start = format!("--{flag} (or {}): '{value}': {expected}", environment(flag));
+        assert!(refusal.starts_with(&start) && !refusal.contains('\n'), "{refusal}\n{start}");
+    }
+}
+
+#[test]
+fn tls_is_taken_on_both_sides() {
+    let authority = Authority::new();
+    let ca = authority.file().display().to_string();
+    let pair = authority.issue("one");
+    let (cert, key) = (pair.certificate.display().to_string(), pair.key.display().to_string());
+    let listener = ["--tls-cert", &cert, "--tls-key", &key, "--client-ca", &ca];
+    let engines = ["--blue", "https://b", "--green", "http://g", "--upstream-ca", &ca];
+    let shown = ["--upstream-cert", &cert, "--upstream-key", &key, "--upstream-name", "one"];
+    let config = Config::try_from(parse(&[&listener[..], &engines, &shown].concat()).unwrap()).unwrap();
+    assert!(config.tls.unwrap().asks_for_certificates());
+    let Backend::Upstream(targets) = config.backend else { panic!("there are engines") };
+    assert!(targets.trust.is_some() && targets.blue.is_tls() && !targets.green.is_tls());
+}
+
+#[test]
+fn engines_are_named_in_one_way() {
+    for (args, line) in [
+        (
+            &["--upstream", "http://e", "--blue", "http://b", "--green", "http://g"][..],
+            "--upstream (or TEAL_UPSTREAM): 'http://e': expected either this or --blue and --green",
+        ),
+        (&["--blue", "http://b"], "--blue (or TEAL_BLUE): 'http://b': expected --green beside it"),
+        (&["--green", "http://g"], "--green (or TEAL_GREEN): 'http://g': expected --blue beside it"),
+        (
+            &["--upstream", "e:80"],
+            "--upstream (or TEAL_UPSTREAM): 'e:80': expected a URL such as http://127.0.0.1:50051 or https://engine.example",
+        ),
+        (
+            &["--upstream", "http://e", "--batch-rows", "5"],
+            "--batch-rows (or TEAL_BATCH_ROWS): '…': expected nothing: it is for the built-in engine, and calls are forwarded",
+        ),
+    ] {
+        assert_eq!(refusal(args), line);
+    }
 }

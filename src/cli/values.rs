@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use rustls::pki_types::ServerName;
 
 /// The addresses that one `host:port` stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,9 @@ fn addresses(text: &str, expected: &str) -> Result<Addresses, String> {
     if found.is_empty() { Err(expected.to_owned()) } else { Ok(Addresses(found)) }
 }
 
+/// Where operators connect, unless told otherwise.
+pub(super) const ADMIN: &str = "127.0.0.1:50061";
+
 pub(super) fn admin(text: &str) -> Result<Admin, String> {
     let expected = "expected off, or an address and port such as 127.0.0.1:50061";
     if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text, expected).map(Admin::At) }
@@ -70,6 +74,15 @@ pub(super) fn collector(text: &str) -> Result<String, String> {
     let is_target = text.trim().starts_with("http://") && text.parse::<crate::upstream::Target>().is_ok();
     let url = is_target.then(|| text.trim().to_owned());
     url.ok_or_else(|| "expected the URL of a collector such as http://127.0.0.1:4317".to_owned())
+}
+
+pub(super) fn operators(text: &str) -> Result<Addresses, String> {
+    addresses(text, "expected the address and port of a running teal such as 127.0.0.1:50061")
+}
+
+pub(super) fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(text.trim().to_owned())
+        .map_err(|_| "expected the name of a host such as engine.example".to_owned())
 }
 
 /// Longer ones are mistakes, and would overflow the clock.

@@ -9,9 +9,12 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::status::Refusal;
-use crate::pb::{
-    ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse, SuspendRequest,
-    SuspendResponse, cluster_service_server::ClusterService,
+use crate::{
+    admin::ClusterControl,
+    pb::{
+        ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse, SuspendRequest,
+        SuspendResponse, cluster_service_server::ClusterService,
+    },
 };
 
 /// How long a resume takes.
@@ -85,17 +88,34 @@ impl Cluster {
     }
 }
 
+/// Orders come by gRPC or from an operator; the log tells of both.
+impl ClusterControl for Cluster {
+    fn status(&self) -> &'static str {
+        self.change(Instant::now(), |state| state).name()
+    }
+
+    fn suspend(&self) -> &'static str {
+        let status = self.suspend_at(Instant::now());
+        tracing::info!("Cluster is {status}");
+        status
+    }
+
+    fn resume(&self) -> &'static str {
+        let status = self.resume_at(Instant::now());
+        tracing::info!("Cluster is {status}");
+        status
+    }
+}
+
 #[tonic::async_trait]
 impl ClusterService for Cluster {
     async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<ResumeResponse>, Status> {
-        let status = self.resume_at(Instant::now());
-        tracing::info!("Cluster is {status}");
+        let status = ClusterControl::resume(self);
         Ok(Response::new(ResumeResponse { status: status.to_owned() }))
     }
 
     async fn suspend(&self, _: Request<SuspendRequest>) -> Result<Response<SuspendResponse>, Status> {
-        let status = self.suspend_at(Instant::now());
-        tracing::info!("Cluster is {status}");
+        let status = ClusterControl::suspend(self);
         Ok(Response::new(SuspendResponse { status: status.to_owned() }))
     }
 
@@ -103,7 +123,7 @@ impl ClusterService for Cluster {
         &self,
         _: Request<ClusterStatusRequest>,
     ) -> Result<Response<ClusterStatusResponse>, Status> {
-        let status = self.change(Instant::now(), |state| state).name();
+        let status = ClusterControl::status(self);
         Ok(Response::new(ClusterStatusResponse { status: status.to_owned() }))
     }
 }

@@ -8,6 +8,7 @@ mod catalogs;
 mod cluster;
 mod execution;
 mod held;
+mod introspection;
 mod ledger;
 mod produce;
 mod query;
@@ -33,7 +34,9 @@ use tonic::{
 };
 use tower::Service;
 
+pub use self::introspection::Health;
 use crate::{
+    admin::ClusterControl,
     gate::header::is_grpc,
     pb::{
         cluster_service_server::{self, ClusterServiceServer},
@@ -42,6 +45,7 @@ use crate::{
 };
 use calls::Calls;
 use cluster::Cluster;
+use introspection::Introspection;
 
 /// The largest request message, in bytes.
 const LARGEST_REQUEST: usize = 64 << 20;
@@ -73,6 +77,7 @@ pub enum Sessions {
 pub struct Mock {
     calls: Arc<Calls>,
     cluster: Cluster,
+    introspection: Introspection,
 }
 
 impl Mock {
@@ -84,7 +89,17 @@ impl Mock {
         if !ttl.is_zero() {
             runtime.spawn(sweep(Arc::downgrade(&calls), ttl));
         }
-        Self { calls, cluster }
+        Self { calls, cluster, introspection: Introspection::new() }
+    }
+
+    /// The cluster behind the engine, for operators.
+    pub fn cluster(&self) -> Arc<dyn ClusterControl> {
+        Arc::new(self.cluster.clone())
+    }
+
+    /// What clients are told of the engine's health.
+    pub fn health(&self) -> Health {
+        self.introspection.health.clone()
     }
 
     /// The service for one connection.
@@ -95,6 +110,7 @@ impl Mock {
                 .max_decoding_message_size(LARGEST_REQUEST),
             cluster: ClusterServiceServer::new(self.cluster.clone())
                 .accept_compressed(CompressionEncoding::Gzip),
+            introspection: self.introspection.clone(),
         }
     }
 }
@@ -109,12 +125,13 @@ async fn sweep(calls: Weak<Calls>, ttl: Duration) {
     }
 }
 
-/// Answers the calls of `QueryEngineService` and `ClusterService`, UNIMPLEMENTED to all others, and HTTP
-/// status 415 to what is no gRPC.
+/// Answers the calls of `QueryEngineService`, `ClusterService`, health and reflection, UNIMPLEMENTED to all
+/// others, and HTTP status 415 to what is no gRPC.
 #[derive(Clone, Debug)]
 pub struct MockService {
     engine: QueryEngineServiceServer<Calls>,
     cluster: ClusterServiceServer<Cluster>,
+    introspection: Introspection,
 }
 
 impl<B> Service<http::Request<B>> for MockService
@@ -138,6 +155,7 @@ where
         }
         match request.uri().path().split('/').nth(1) {
             Some(cluster_service_server::SERVICE_NAME) => self.cluster.call(request),
+            Some(service) if self.introspection.has(service) => self.introspection.call(request),
             _ => self.engine.call(request),
         }
     }

@@ -27,11 +27,13 @@ use tracing::debug;
 use super::{
     BoxError, Incoming,
     body::{Pump, reason},
+    door,
 };
+use crate::tls::Identity;
 
 /// How long calls in progress may take to finish once the server is told to end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
-/// How long a client may take to say that it speaks HTTP/2.
+/// How long a client may take for the TLS handshake, and to say that it speaks HTTP/2.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Streams of one connection. More than clients use, few enough to bound what one can ask for.
 const STREAMS: u32 = 1024;
@@ -46,23 +48,32 @@ const PENDING_RESETS: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves a connection until the client closes it or, after `end`, its calls are done (10 s at most).
-pub(super) async fn serve<S, B>(stream: TcpStream, peer: SocketAddr, service: S, end: CancellationToken)
-where
+pub(super) async fn serve<S, B>(
+    stream: TcpStream,
+    tls: Option<Identity>,
+    peer: SocketAddr,
+    service: S,
+    end: CancellationToken,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let served = async move {
-        stream.set_nodelay(true)?;
-        let handshake = Builder::new()
-            .max_concurrent_streams(STREAMS)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADERS)
-            .max_pending_accept_reset_streams(PENDING_RESETS)
-            .handshake(stream);
+        let handshake = async {
+            let stream = door::open(stream, tls.as_ref()).await?;
+            Builder::new()
+                .max_concurrent_streams(STREAMS)
+                .initial_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_header_list_size(HEADERS)
+                .max_pending_accept_reset_streams(PENDING_RESETS)
+                .handshake(stream)
+                .await
+                .map_err(io::Error::other)
+        };
         let mut connection = tokio::select! {
-            shaken = timeout(HANDSHAKE, handshake) => shaken?.map_err(io::Error::other)?,
+            shaken = timeout(HANDSHAKE, handshake) => shaken??,
             () = end.cancelled() => return Ok(()),
         };
         let pings = connection.ping_pong().expect("nobody has taken them");

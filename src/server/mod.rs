@@ -1,8 +1,9 @@
-//! The listener: accepts connections, deals them out to one thread per core, speaks HTTP/2 on each,
-//! and ends without cutting calls. Knows nothing of what is served.
+//! The listener: accepts connections, deals them out to one thread per core, speaks HTTP/2 on each, over
+//! TLS or not, and ends without cutting calls. Knows nothing of what is served.
 
 mod body;
 mod connection;
+mod door;
 
 use std::{io, net::SocketAddr, thread, time::Duration};
 
@@ -21,6 +22,7 @@ use tracing::warn;
 
 pub use self::body::Incoming;
 pub(crate) use self::body::Pump;
+use crate::tls::Identity;
 
 /// After a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -28,11 +30,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Why a call or a body failed. Where an `h2::Error` is among its sources, its code goes on the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves on so many threads, until `shutdown` resolves and the calls in progress are done (10 s at
-/// most). `start` is called once on each thread, within its runtime; what it returns makes the service
+/// Serves on so many threads, over TLS if there is an identity, until `shutdown` resolves and the calls in
+/// progress are done (10 s at most). `start` is called once on each thread, within its runtime; what it returns makes the service
 /// of each connection there.
 pub async fn serve<T, M, S, B>(
     listener: TcpListener,
+    tls: Option<Identity>,
     threads: usize,
     start: T,
     shutdown: impl Future<Output = ()>,
@@ -49,8 +52,8 @@ where
     for number in 0..threads {
         let (send, streams) = mpsc::unbounded_channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (start, end) = (start.clone(), end.clone());
-        let work = move || runtime.block_on(async { work(streams, start(), end).await });
+        let (tls, start, end) = (tls.clone(), start.clone(), end.clone());
+        let work = move || runtime.block_on(async { work(streams, tls, start(), end).await });
         workers.push(thread::Builder::new().name(format!("network-{number}")).spawn(work)?);
         dealt.push(send);
     }
@@ -84,6 +87,7 @@ where
 /// One thread: serves what it is dealt until there is nothing more.
 async fn work<M, S, B>(
     mut streams: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    tls: Option<Identity>,
     make: M,
     end: CancellationToken,
 ) where
@@ -96,7 +100,7 @@ async fn work<M, S, B>(
     while let Some((stream, peer)) = streams.recv().await {
         match TcpStream::from_std(stream) {
             Ok(stream) => {
-                connections.spawn(connection::serve(stream, peer, make(peer), end.clone()));
+                connections.spawn(connection::serve(stream, tls.clone(), peer, make(peer), end.clone()));
             }
             Err(error) => warn!("cannot serve {peer}: {error}"),
         }

@@ -28,6 +28,17 @@ enum Timer {
     Paused { left: Duration },
 }
 
+/// What operators see of the timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerView {
+    /// From a strategy becoming active to the announcement of the other one; `None` is never.
+    pub every: Option<Duration>,
+    /// What is left of that, while it is running down or paused.
+    pub left: Option<Duration>,
+    /// Whether it is frozen.
+    pub is_paused: bool,
+}
+
 /// Queries of the active strategy that hold a drain: their clients may act on a withdrawn notice.
 #[derive(Clone, Copy, Debug)]
 struct Withheld {
@@ -104,6 +115,17 @@ impl Machine {
         std::mem::take(&mut self.transitions)
     }
 
+    /// So many more requests of a strategy came than went, while it was [served](Machine::is_served).
+    pub(super) fn count(&mut self, strategy: Strategy, more: i64) {
+        let load = self.load_mut(strategy);
+        load.requests = load.requests.strict_add_signed(more);
+    }
+
+    /// Whether all requests of a strategy are let in, and it doesn't matter when the last of them was.
+    pub(super) fn is_served(&self, strategy: Strategy) -> bool {
+        strategy == self.phase.active() || matches!(self.phase, Phase::Announced { .. })
+    }
+
     /// Takes every step that is due by `now`, each at its own moment.
     pub(super) fn advance(&mut self, now: Instant) {
         while let Some((due, step)) = self.next_step()
@@ -130,15 +152,24 @@ impl Machine {
         }
     }
 
+    /// What operators see of the timer.
+    pub(super) fn timer_view(&self, now: Instant) -> TimerView {
+        let every = self.rules.switch_every;
+        let (left, is_paused) = match self.timer {
+            Timer::Paused { left } => (every.map(|_| left), true),
+            Timer::Running { .. } => (self.timer_due().map(|due| due.saturating_duration_since(now)), false),
+        };
+        TimerView { every, left, is_paused }
+    }
+
     /// Judges a request by its strategy and, where it is let in, counts it.
     pub(super) fn judge(&mut self, does: Does, strategy: Strategy, now: Instant) -> Result<Ticket, Refused> {
         self.advance(now);
         let active = self.phase.active();
-        let is_let_in = strategy == active
+        let is_let_in = self.is_served(strategy)
             || match self.phase {
-                Phase::Stable { .. } => does == Does::End && self.rules.cutover == Cutover::Drain,
-                Phase::Announced { .. } => true,
                 Phase::Draining { .. } => does != Does::Begin,
+                _ => does == Does::End && self.rules.cutover == Cutover::Drain,
             };
         if !is_let_in {
             return Err(Refused { expected: active });
@@ -148,7 +179,7 @@ impl Machine {
         load.requests += 1;
         load.queries += u64::from(counts_query);
         load.changed = now;
-        let ticket = Ticket { strategy, birth: self.epoch, counts_query };
+        let ticket = Ticket { strategy, birth: counts_query.then_some(self.epoch) };
         if strategy != active && matches!(does, Does::LogIn | Does::Begin) {
             self.adopt(now);
         }
@@ -161,8 +192,8 @@ impl Machine {
         let load = self.load_mut(ticket.strategy);
         load.requests -= 1;
         load.changed = now;
-        if ticket.counts_query && !keeps_query {
-            self.forget(ticket.strategy, ticket.birth, now);
+        if let Some(birth) = ticket.birth.filter(|_| !keeps_query) {
+            self.forget(ticket.strategy, birth, now);
         }
     }
 

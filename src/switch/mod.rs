@@ -1,33 +1,44 @@
 //! The switch: who may talk to which colour, when. One cloneable handle over the state machine and
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
+mod command;
 mod heading;
+mod journal;
 mod machine;
 mod pass;
 mod phase;
 mod queries;
 mod rules;
 mod timer;
+mod turnstile;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{self, AtomicU64, Ordering},
+};
 
 use tokio::{sync::Notify, time::Instant};
 
+pub use self::{
+    command::{Command, Done, LastRefusal, Refusal, RefusalCode, View},
+    journal::{Journal, KEPT, Note, Record},
+    machine::TimerView,
+    pass::{Effect, Notice, Pass},
+    phase::{Phase, Refused, Transition, Unfit},
+    queries::QueryView,
+    rules::{Cutover, Rules},
+    timer::{Step, Timer},
+};
 use self::{
     heading::Heading,
     machine::Machine,
-    phase::Does,
-    queries::{Queries, Query},
-    timer::Event,
-};
-pub use self::{
-    pass::{Effect, Notice, Pass},
-    phase::{Phase, Refused, Transition, Unfit},
-    rules::{Cutover, Rules},
-    timer::{Step, Timer},
+    phase::{Does, Ticket},
+    queries::{Forgotten, Queries, Query},
+    timer::{Asking, Event},
+    turnstile::Turnstile,
 };
 use crate::strategy::Strategy;
 
@@ -36,6 +47,9 @@ const EXPIRED_PER_CHANGE: usize = 4;
 
 /// Bytes of a query id. Engines give out UUIDs; what is longer is nobody's query.
 const LONGEST_ID: usize = 256;
+
+/// A deadline that there is not.
+const NEVER: u64 = u64::MAX;
 
 /// What the switch has to know about a request.
 #[derive(Clone, Copy, Debug)]
@@ -106,37 +120,69 @@ pub struct Switch {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// By [`Strategy::index`]. Whoever holds the lock has shut them.
+    turnstiles: [Turnstile; 2],
+    /// Queries leave the record, and come to it, under the lock only.
+    queries: Queries,
     heading: Heading,
+    start: std::time::Instant,
+    /// When the state changes by itself, in nanoseconds from `start`.
+    due: AtomicU64,
     /// Something happened that may bring a deadline forward.
     changed: Notify,
+    journal: Journal,
     rules: Rules,
 }
 
 #[derive(Debug)]
 struct State {
     machine: Machine,
-    queries: Queries,
+    /// No query on record was last asked about before.
+    oldest_request: Option<std::time::Instant>,
     forgotten: u64,
     /// For the log, in order, written where nobody waits for it.
     events: tokio::sync::mpsc::UnboundedSender<Event>,
     /// What the timer waits for; it need not hear of anything later.
     sleeps_until: Option<std::time::Instant>,
+    /// What has become of the announcement that the timer wants.
+    asking: Asking,
+    /// For operators, in order.
+    journal: Journal,
+    /// The last event that was noted there by this.
+    noted: Option<u64>,
+    /// What is done now was ordered by an operator.
+    is_ordered: bool,
+    /// When the present phase began.
+    entered: std::time::Instant,
+    last_refusal: Option<LastRefusal>,
 }
 
 impl Switch {
     /// A switch in `STABLE`, and the timer that [drives](Timer::run) it.
     pub fn new(rules: Rules) -> (Self, Timer) {
         let (events, log) = tokio::sync::mpsc::unbounded_channel();
+        let (start, journal) = (Instant::now().into_std(), Journal::default());
         let shared = Shared {
-            heading: Heading::new(rules.initial, 0),
             state: Mutex::new(State {
-                machine: Machine::new(rules.clone(), Instant::now().into_std()),
-                queries: Queries::default(),
+                machine: Machine::new(rules.clone(), start),
+                oldest_request: None,
                 forgotten: 0,
                 events,
                 sleeps_until: None,
+                asking: Asking::Nobody,
+                journal: journal.clone(),
+                noted: None,
+                is_ordered: false,
+                entered: start,
+                last_refusal: None,
             }),
+            turnstiles: Default::default(),
+            queries: Queries::default(),
+            heading: Heading::new(rules.initial, 0),
+            start,
+            due: AtomicU64::new(NEVER),
             changed: Notify::new(),
+            journal,
             rules,
         };
         let switch = Self { shared: Arc::new(shared) };
@@ -145,35 +191,69 @@ impl Switch {
 
     /// Judges a request at its arrival.
     pub fn arrive(&self, arrival: Arrival<'_>) -> Result<Pass, Refused> {
+        if let Some(pass) = self.pass_by(arrival) {
+            return Ok(pass);
+        }
+        let queries = &self.shared.queries;
         self.change(|state, now| {
             if arrival.header == Header::Unknown {
                 return Err(Refused { expected: state.machine.phase().active() });
             }
-            let id = match arrival.action {
-                Action::Continue(id) | Action::End(id) => Some(id),
-                Action::LogIn | Action::Begin | Action::Neutral => None,
-            };
-            let query = id.and_then(|id| state.queries.arrive(id, now));
+            let id = arrival.action.id();
+            let query = id.and_then(|id| queries.arrive(id, now, |_| true));
             let strategy = match (query, arrival.header) {
                 (Some(query), _) => query.strategy,
                 (None, Header::Names(strategy)) => strategy,
                 (None, _) => state.machine.phase().active(),
             };
             let does = match arrival.action {
-                Action::LogIn => Does::LogIn,
-                Action::Begin => Does::Begin,
-                Action::Continue(_) if query.is_some() => Does::Continue,
-                Action::Continue(_) => Does::ContinueUnseen,
-                Action::End(_) => Does::End,
-                Action::Neutral => Does::Neutral,
+                Action::Continue(_) if query.is_none() => Does::ContinueUnseen,
+                action => action.does(),
             };
             let judged = state.machine.judge(does, strategy, now);
             if let (Err(_), Some(id)) = (&judged, id) {
-                state.queries.leave(id, now);
+                queries.leave(id, now);
             }
             let ticket = judged?;
             Ok(Pass::new(self.clone(), ticket, does, id))
         })
+    }
+
+    /// Lets a request in without the lock, where no more has to be known than that it is there: it
+    /// counts as no query, is of a strategy that is served, and makes nothing happen.
+    fn pass_by(&self, arrival: Arrival<'_>) -> Option<Pass> {
+        let Shared { turnstiles, queries, .. } = &*self.shared;
+        let turnstile = |strategy: Strategy| &turnstiles[strategy.index()];
+        if arrival.header == Header::Unknown || arrival.action == Action::Begin || self.is_due() {
+            return None;
+        }
+        let id = arrival.action.id();
+        let strategy = match (id, arrival.header) {
+            (Some(id), _) => {
+                let let_in = |query: Query| turnstile(query.strategy).enter();
+                queries.arrive(id, Instant::now().into_std(), let_in)?.strategy
+            }
+            // Who logs in to the pending strategy adopts it.
+            (None, Header::Names(strategy)) if arrival.action == Action::LogIn => {
+                turnstile(strategy).enter_active().then_some(strategy)?
+            }
+            (None, Header::Names(strategy)) => turnstile(strategy).enter().then_some(strategy)?,
+            (None, _) => Strategy::ALL.into_iter().find(|strategy| turnstile(*strategy).enter_active())?,
+        };
+        let ticket = Ticket { strategy, birth: None };
+        Some(Pass::new(self.clone(), ticket, arrival.action.does(), id))
+    }
+
+    /// Lets a request out without the lock, where no more has to be known than that it is gone.
+    fn leave(&self, strategy: Strategy) -> bool {
+        !self.is_due() && self.shared.turnstiles[strategy.index()].leave()
+    }
+
+    /// Whether something is due that has not been done yet.
+    fn is_due(&self) -> bool {
+        let Shared { due, start, .. } = &*self.shared;
+        let due = due.load(Ordering::Acquire);
+        due != NEVER && due <= nanos(Instant::now().into_std() - *start)
     }
 
     /// Announces the other strategy.
@@ -198,7 +278,10 @@ impl Switch {
 
     /// Freezes what is left of the timer. False where it was paused already.
     pub fn pause_timer(&self) -> bool {
-        self.change(|state, now| state.machine.pause_timer(now))
+        let is_done = self.change(|state, now| state.machine.pause_timer(now));
+        // It may be about to announce.
+        self.shared.changed.notify_one();
+        is_done
     }
 
     /// Goes on with what was left of the timer. False where it was not paused.
@@ -214,26 +297,25 @@ impl Switch {
 
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
-        self.change(|state, _| Snapshot {
-            phase: state.machine.phase(),
-            epoch: state.machine.epoch(),
-            queries: Strategy::ALL.map(|strategy| state.machine.queries(strategy)),
-            requests: Strategy::ALL.map(|strategy| state.machine.requests(strategy)),
-            forgotten: state.forgotten,
-        })
+        self.change(|state, _| state.snapshot())
     }
 
     /// Does one thing to the state, at one moment, with nothing due before it left undone.
     fn change<T>(&self, act: impl FnOnce(&mut State, std::time::Instant) -> T) -> T {
-        let Shared { heading, rules, changed, .. } = &*self.shared;
+        let shared = &*self.shared;
         let mut state = self.lock();
+        // Nobody comes or goes from here on, so the counts are whole and the change is one step.
+        for strategy in Strategy::ALL {
+            state.machine.count(strategy, shared.turnstiles[strategy.index()].shut());
+        }
         let now = Instant::now().into_std();
         state.machine.advance(now);
-        state.settle(heading, rules, now);
+        state.settle(shared, now);
         let done = act(&mut state, now);
-        state.settle(heading, rules, now);
-        if state.wake(rules).is_some_and(|wake| state.sleeps_until.is_none_or(|until| wake < until)) {
-            changed.notify_one();
+        state.settle(shared, now);
+        shared.publish(&state.machine);
+        if state.wake(&shared.rules).is_some_and(|wake| state.sleeps_until.is_none_or(|until| wake < until)) {
+            shared.changed.notify_one();
         }
         done
     }
@@ -244,35 +326,93 @@ impl Switch {
     }
 }
 
+impl Action<'_> {
+    /// The id of the query that the request names.
+    fn id(&self) -> Option<&str> {
+        match self {
+            Action::Continue(id) | Action::End(id) => Some(id),
+            Action::LogIn | Action::Begin | Action::Neutral => None,
+        }
+    }
+
+    /// What it does, if the query that it names is on record.
+    fn does(&self) -> Does {
+        match self {
+            Action::LogIn => Does::LogIn,
+            Action::Begin => Does::Begin,
+            Action::Continue(_) => Does::Continue,
+            Action::End(_) => Does::End,
+            Action::Neutral => Does::Neutral,
+        }
+    }
+}
+
+impl Shared {
+    /// Opens what need not stay shut until the next change.
+    fn publish(&self, machine: &Machine) {
+        let due = machine.deadline().map_or(NEVER, |deadline| nanos(deadline - self.start));
+        self.due.store(due, Ordering::Release);
+        for strategy in Strategy::ALL.into_iter().filter(|strategy| machine.is_served(*strategy)) {
+            self.turnstiles[strategy.index()].open(strategy == machine.phase().active());
+        }
+    }
+}
+
 impl State {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase: self.machine.phase(),
+            epoch: self.machine.epoch(),
+            queries: Strategy::ALL.map(|strategy| self.machine.queries(strategy)),
+            requests: Strategy::ALL.map(|strategy| self.machine.requests(strategy)),
+            forgotten: self.forgotten,
+        }
+    }
+
     /// Puts a query on record, if it may still be there. Returns whether it is.
-    fn record(&mut self, id: &str, query: Query, now: std::time::Instant) -> bool {
+    fn record(&mut self, queries: &Queries, id: &str, query: Query, now: std::time::Instant) -> bool {
         // A request whose message could not be read names none.
         let is_id = (1..=LONGEST_ID).contains(&id.len());
         let is_remembered = is_id && self.machine.remembers(query.strategy, query.birth);
-        if is_remembered && let Some(before) = self.queries.insert(id, query, now) {
-            self.machine.forget(before.strategy, before.birth, now);
+        if is_remembered {
+            self.oldest_request.get_or_insert(now);
+            if let Some(before) = queries.insert(id, query, now) {
+                self.machine.forget(before.strategy, before.birth, now);
+            }
         }
         is_remembered
     }
 
     /// Makes known what the machine did, and forgets a few of the queries whose time is over.
-    fn settle(&mut self, heading: &Heading, rules: &Rules, now: std::time::Instant) {
+    fn settle(&mut self, shared: &Shared, now: std::time::Instant) {
+        let Shared { queries, heading, rules, .. } = shared;
         for _ in 0..EXPIRED_PER_CHANGE {
-            let Some(query) = self.queries.expire(rules.max_queries, rules.query_ttl, now) else { break };
+            let is_over = self.oldest_request.is_some_and(|at| at + rules.query_ttl <= now);
+            if !is_over && queries.len() <= rules.max_queries {
+                break;
+            }
+            let expired = queries.expire(rules.max_queries, rules.query_ttl, now);
+            self.oldest_request = queries.oldest_request();
+            let Some(query) = expired else { break };
             self.machine.forget(query.strategy, query.birth, now);
         }
-        for transition in self.machine.take_transitions() {
+        let transitions = self.machine.take_transitions();
+        let before = self.machine.epoch() - transitions.len() as u64;
+        for (epoch, transition) in (before + 1..).zip(transitions) {
             let headed_for = self.machine.phase().headed_for();
             if headed_for != heading.get().0 {
                 heading.set(headed_for, self.machine.epoch());
             }
             let forgotten = match transition {
-                Transition::DrainTimedOut { old } => Some(self.queries.forget(old)),
+                Transition::DrainTimedOut { old } => Some(queries.forget(old)),
                 _ => None,
             };
-            let abandoned = forgotten.as_ref().map_or(0, |forgotten| forgotten.len() as u64);
+            let left = forgotten.as_ref().map_or(0, Forgotten::len);
+            let abandoned = left as u64;
             self.forgotten += abandoned;
+            self.enter(transition, now);
+            let note = Note::transition(transition, epoch, left, self.is_ordered);
+            self.noted = Some(self.journal.note(note));
             let (phase, announcement) = (self.machine.phase(), heading.get().1);
             let step = Step { transition, phase, announcement, at: now, abandoned };
             // The receiver is gone only where nobody runs the timer: then there is no log either.
@@ -280,9 +420,34 @@ impl State {
         }
     }
 
+    /// Notes when the phase began to which the machine has come.
+    fn enter(&mut self, transition: Transition, now: std::time::Instant) {
+        self.entered = match self.machine.phase() {
+            Phase::Stable { .. } => now,
+            Phase::Announced { since, .. } | Phase::Draining { since, .. } => since,
+        };
+        if matches!(transition, Transition::Announced { .. }) {
+            self.last_refusal = None;
+        }
+    }
+
     /// When the timer has to look again, if nothing else happens.
     fn wake(&self, rules: &Rules) -> Option<std::time::Instant> {
-        let expiry = self.queries.oldest_request().map(|at| at + rules.query_ttl);
-        [self.machine.deadline(), self.machine.timer_due(), expiry].into_iter().flatten().min()
+        let expiry = self.oldest_request.map(|at| at + rules.query_ttl);
+        [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
     }
+
+    /// When the timer asks for an announcement.
+    fn announcement_due(&self) -> Option<std::time::Instant> {
+        let due = self.machine.timer_due()?;
+        match self.asking {
+            Asking::Nobody => Some(due),
+            Asking::Now => None,
+            Asking::From(again) => Some(due.max(again)),
+        }
+    }
+}
+
+fn nanos(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(NEVER)
 }

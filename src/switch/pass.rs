@@ -1,5 +1,7 @@
 //! A request that was let in, until it is answered or gone.
 
+use tokio::time::Instant;
+
 use super::{
     Switch,
     phase::{Does, Ticket},
@@ -60,9 +62,13 @@ impl Pass {
 
     /// The answer of a begin names its query: it is on record from now on.
     pub fn begun(&mut self, id: &str) {
-        let query = self.query();
-        if self.does == Does::Begin && !self.is_recorded && !id.is_empty() {
-            self.is_recorded = self.switch.change(|state, now| state.record(id, query, now));
+        let queries = &self.switch.shared.queries;
+        if self.does == Does::Begin
+            && !self.is_recorded
+            && !id.is_empty()
+            && let Some(query) = self.counted()
+        {
+            self.is_recorded = self.switch.change(|state, now| state.record(queries, id, query, now));
             self.query = Some(id.into());
         }
     }
@@ -72,38 +78,47 @@ impl Pass {
         self.finish(with_success)
     }
 
-    fn query(&self) -> Query {
-        Query { strategy: self.ticket.strategy, birth: self.ticket.birth }
+    /// The query that is counted for the request.
+    fn counted(&self) -> Option<Query> {
+        let Ticket { strategy, birth } = self.ticket;
+        Some(Query { strategy, birth: birth? })
     }
 
     fn finish(&mut self, with_success: bool) -> Effect {
         if std::mem::replace(&mut self.is_finished, true) {
             return Effect::Nothing;
         }
-        let (ticket, query, is_recorded) = (self.ticket, self.query(), self.is_recorded);
+        let queries = &self.switch.shared.queries;
+        let (ticket, counted, is_recorded) = (self.ticket, self.counted(), self.is_recorded);
         let id = self.query.take();
+        let is_end = self.does == Does::End && with_success;
+        if counted.is_none() && !is_end {
+            if let Some(id) = &id {
+                queries.leave(id, Instant::now().into_std());
+            }
+            if self.switch.leave(ticket.strategy) {
+                return Effect::Nothing;
+            }
+        }
         self.switch.change(|state, now| {
             // Once on record, a query is counted there and no longer with its request.
             let mut keeps_query = is_recorded;
             let mut effect = if is_recorded && with_success { Effect::Begun } else { Effect::Nothing };
-            match (self.does, id.as_deref(), with_success) {
-                (Does::Begin, Some(id), false) if is_recorded => {
-                    if let Some(query) = state.queries.remove(id) {
+            match (self.does, id.as_deref(), counted, with_success) {
+                (Does::Begin, Some(id), _, false) if is_recorded => {
+                    if let Some(query) = queries.remove(id) {
                         state.machine.forget(query.strategy, query.birth, now);
                     }
                 }
-                (Does::ContinueUnseen, Some(id), true) if state.queries.ask(id, now).is_none() => {
-                    keeps_query = state.record(id, query, now);
+                (Does::ContinueUnseen, Some(id), Some(query), true) if queries.ask(id, now).is_none() => {
+                    keeps_query = state.record(queries, id, query, now);
                     effect = if keeps_query { Effect::Begun } else { Effect::Nothing };
                 }
-                (Does::End, Some(id), true) => {
-                    if let Some(query) = state.queries.remove(id) {
+                (Does::End, Some(id), _, true) => {
+                    if let Some(query) = queries.remove(id) {
                         state.machine.end(query.strategy, query.birth, now);
                         effect = Effect::Ended;
                     }
-                }
-                (Does::Continue | Does::End, Some(id), _) => {
-                    state.queries.leave(id, now);
                 }
                 _ => {}
             }

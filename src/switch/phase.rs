@@ -78,10 +78,8 @@ pub(super) enum Does {
 pub(super) struct Ticket {
     /// The strategy it was let in under.
     pub(super) strategy: Strategy,
-    /// The epoch at its arrival: the birth of the query that it begins.
-    pub(super) birth: u64,
-    /// Whether a query is counted for it.
-    pub(super) counts_query: bool,
+    /// The epoch at its arrival, where a query is counted for it: that query's birth.
+    pub(super) birth: Option<u64>,
 }
 
 /// A request's strategy isn't served.
@@ -135,4 +133,21 @@ pub enum Transition {
         /// The strategy that was drained.
         old: Strategy,
     },
+}
+
+impl Transition {
+    /// In the words that users grep the log for. `left`: the queries that a timeout takes off the record.
+    pub(super) fn told(self, left: usize) -> String {
+        match self {
+            Self::Announced { from, to } => format!("Strategy change pending: {from} -> {to}"),
+            Self::CutOver { from, to } => format!("Strategy switched from {from} to {to}"),
+            Self::Aborted { withdrawn } => {
+                format!("Strategy change withdrawn: {withdrawn} -> {}", withdrawn.other())
+            }
+            Self::Drained { old } => format!("Drained: no query left on {old}"),
+            Self::DrainTimedOut { old } => {
+                format!("Drain timed out: {left} queries left on {old} are off the record")
+            }
+        }
+    }
 }

@@ -1,10 +1,20 @@
 //! The queries on record: to which strategy each belongs, and since when nobody asked about it.
 
-use std::time::{Duration, Instant};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use hashlink::LinkedHashMap;
 
 use crate::strategy::Strategy;
+
+/// Enough that two requests seldom meet, and that none waits long for a table to grow.
+const SHARDS: usize = 64;
 
 /// A query on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,112 +28,195 @@ pub(super) struct Query {
 #[derive(Debug)]
 struct Entry {
     birth: u64,
+    begun: Instant,
     last_request: Instant,
     /// Requests about it in progress.
     requests: u32,
 }
 
+/// A query, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryView {
+    /// As the engine named it.
+    pub id: String,
+    /// The strategy that it was begun under.
+    pub strategy: Strategy,
+    /// How long it is on record.
+    pub age: Duration,
+    /// How long nobody has asked about it.
+    pub idle: Duration,
+    /// Requests about it in progress.
+    pub requests: u32,
+}
+
 /// One map per strategy, least recently asked about first, so that forgetting a whole strategy costs
 /// nothing that grows with its queries.
-#[derive(Debug, Default)]
+type Shard = [LinkedHashMap<Box<str>, Entry>; 2];
+
+/// The record, in shards by id: who asks about a query waits at most for one who asks about another.
+#[derive(Debug)]
 pub(super) struct Queries {
-    of: [LinkedHashMap<Box<str>, Entry>; 2],
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    len: AtomicUsize,
 }
 
 /// What was taken off the record. Dropping it takes time that grows with its queries.
 #[derive(Debug)]
-pub(super) struct Forgotten(LinkedHashMap<Box<str>, Entry>);
+pub(super) struct Forgotten(Vec<LinkedHashMap<Box<str>, Entry>>);
 
 impl Forgotten {
     /// How many queries.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.0.iter().map(LinkedHashMap::len).sum()
+    }
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { shards, hasher: RandomState::new(), len: AtomicUsize::new(0) }
     }
 }
 
 impl Queries {
-    /// The query of that id, about which a request arrives.
-    pub(super) fn arrive(&mut self, id: &str, now: Instant) -> Option<Query> {
-        self.touch(id, now, |requests| requests.saturating_add(1))
+    /// The query of that id, about which a request arrives, if `let_in` lets it in. It stays on record
+    /// until `let_in` has said so.
+    pub(super) fn arrive(&self, id: &str, now: Instant, let_in: impl FnOnce(Query) -> bool) -> Option<Query> {
+        self.touch(id, now, let_in, |requests| requests.saturating_add(1))
     }
 
     /// The query of that id, which somebody asks about.
-    pub(super) fn ask(&mut self, id: &str, now: Instant) -> Option<Query> {
-        self.touch(id, now, |requests| requests)
+    pub(super) fn ask(&self, id: &str, now: Instant) -> Option<Query> {
+        self.touch(id, now, |_| true, |requests| requests)
     }
 
     /// The query of that id, about which a request is finished.
-    pub(super) fn leave(&mut self, id: &str, now: Instant) -> Option<Query> {
-        self.touch(id, now, |requests| requests.saturating_sub(1))
+    pub(super) fn leave(&self, id: &str, now: Instant) -> Option<Query> {
+        self.touch(id, now, |_| true, |requests| requests.saturating_sub(1))
     }
 
-    fn touch(&mut self, id: &str, now: Instant, count: fn(u32) -> u32) -> Option<Query> {
-        Strategy::ALL.into_iter().find_map(|strategy| {
-            let of = &mut self.of[strategy.index()];
-            let entry = of.to_back(id)?;
-            entry.last_request = now;
-            entry.requests = count(entry.requests);
-            Some(Query { strategy, birth: entry.birth })
-        })
+    fn touch(
+        &self,
+        id: &str,
+        now: Instant,
+        is_wanted: impl FnOnce(Query) -> bool,
+        count: fn(u32) -> u32,
+    ) -> Option<Query> {
+        let mut shard = self.shard(id);
+        let query = find(&shard, id).filter(|query| is_wanted(*query))?;
+        let entry = shard[query.strategy.index()].to_back(id)?;
+        entry.last_request = now;
+        entry.requests = count(entry.requests);
+        Some(query)
     }
 
     /// Puts a query on record. Returns the one that had its id before.
-    pub(super) fn insert(&mut self, id: &str, query: Query, now: Instant) -> Option<Query> {
+    pub(super) fn insert(&self, id: &str, query: Query, now: Instant) -> Option<Query> {
         let before = self.remove(id);
-        let entry = Entry { birth: query.birth, last_request: now, requests: 0 };
-        self.of[query.strategy.index()].insert(id.into(), entry);
+        let entry = Entry { birth: query.birth, begun: now, last_request: now, requests: 0 };
+        self.shard(id)[query.strategy.index()].insert(id.into(), entry);
+        self.len.fetch_add(1, Ordering::Relaxed);
         before
     }
 
     /// Takes a query off the record.
-    pub(super) fn remove(&mut self, id: &str) -> Option<Query> {
-        Strategy::ALL.into_iter().find_map(|strategy| {
-            let entry = self.of[strategy.index()].remove(id)?;
-            Some(Query { strategy, birth: entry.birth })
-        })
+    pub(super) fn remove(&self, id: &str) -> Option<Query> {
+        let mut shard = self.shard(id);
+        let query = find(&shard, id)?;
+        shard[query.strategy.index()].remove(id);
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        Some(query)
     }
 
     /// Takes all queries of a strategy off the record.
-    pub(super) fn forget(&mut self, strategy: Strategy) -> Forgotten {
-        Forgotten(std::mem::take(&mut self.of[strategy.index()]))
+    pub(super) fn forget(&self, strategy: Strategy) -> Forgotten {
+        let of = |shard: &Mutex<Shard>| std::mem::take(&mut lock(shard)[strategy.index()]);
+        let forgotten = Forgotten(self.shards.iter().map(of).collect());
+        self.len.fetch_sub(forgotten.len(), Ordering::Relaxed);
+        forgotten
     }
 
     /// Takes the least recently asked about query off the record, if there are more than `max` or
     /// nobody has asked about it for `ttl`.
-    pub(super) fn expire(&mut self, max: usize, ttl: Duration, now: Instant) -> Option<Query> {
-        let (strategy, last_request) = self.oldest()?;
+    pub(super) fn expire(&self, max: usize, ttl: Duration, now: Instant) -> Option<Query> {
+        let (last_request, shard, strategy) = self.oldest()?;
         if self.len() <= max && now.saturating_duration_since(last_request) < ttl {
             return None;
         }
-        let of = &mut self.of[strategy.index()];
+        let of = &mut lock(&self.shards[shard])[strategy.index()];
         let (id, entry) = of.pop_front()?;
-        if entry.requests > 0 && self.len() < max {
+        if entry.requests > 0 && self.len() <= max {
             // It is being asked about for all this time.
-            self.of[strategy.index()].insert(id, Entry { last_request: now, ..entry });
+            of.insert(id, Entry { last_request: now, ..entry });
             return None;
         }
+        self.len.fetch_sub(1, Ordering::Relaxed);
         Some(Query { strategy, birth: entry.birth })
+    }
+
+    /// So many queries at most, of one strategy or of both, the longest silent first; and how many
+    /// there are.
+    pub(super) fn list(&self, limit: usize, of: Option<Strategy>, now: Instant) -> (Vec<QueryView>, usize) {
+        let (mut listed, mut total) = (Vec::new(), 0);
+        for shard in &self.shards {
+            let shard = lock(shard);
+            let wanted = Strategy::ALL.into_iter().filter(|strategy| of.is_none_or(|of| of == *strategy));
+            for strategy in wanted {
+                let entries = &shard[strategy.index()];
+                total += entries.len();
+                listed.extend(entries.iter().take(limit).map(|(id, entry)| QueryView {
+                    id: id.to_string(),
+                    strategy,
+                    age: now.saturating_duration_since(entry.begun),
+                    idle: now.saturating_duration_since(entry.last_request),
+                    requests: entry.requests,
+                }));
+            }
+        }
+        listed.sort_by_key(|query| std::cmp::Reverse(query.idle));
+        listed.truncate(limit);
+        (listed, total)
     }
 
     /// When the query that was not asked about for the longest time was last asked about.
     pub(super) fn oldest_request(&self) -> Option<Instant> {
-        self.oldest().map(|(_, last_request)| last_request)
+        self.oldest().map(|(last_request, ..)| last_request)
     }
 
     /// How many queries are on record.
     pub(super) fn len(&self) -> usize {
-        self.of.iter().map(LinkedHashMap::len).sum()
+        self.len.load(Ordering::Relaxed)
     }
 
-    fn oldest(&self) -> Option<(Strategy, Instant)> {
-        Strategy::ALL
-            .into_iter()
-            .filter_map(|strategy| {
-                let (_, entry) = self.of[strategy.index()].front()?;
-                Some((strategy, entry.last_request))
+    /// When the query was asked about that has waited longest, its shard and its strategy.
+    fn oldest(&self) -> Option<(Instant, usize, Strategy)> {
+        let fronts = self.shards.iter().enumerate().flat_map(|(number, shard)| {
+            let shard = lock(shard);
+            Strategy::ALL.map(|strategy| {
+                let (_, entry) = shard[strategy.index()].front()?;
+                Some((entry.last_request, number, strategy))
             })
-            .min_by_key(|(_, last_request)| *last_request)
+        });
+        fronts.flatten().min_by_key(|(last_request, ..)| *last_request)
     }
+
+    fn shard(&self, id: &str) -> MutexGuard<'_, Shard> {
+        let number = self.hasher.hash_one(id) % SHARDS as u64;
+        lock(&self.shards[number as usize])
+    }
+}
+
+fn find(shard: &Shard, id: &str) -> Option<Query> {
+    Strategy::ALL.into_iter().find_map(|strategy| {
+        let entry = shard[strategy.index()].get(id)?;
+        Some(Query { strategy, birth: entry.birth })
+    })
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    // No code that holds the lock panics half-way through a change.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -138,7 +231,7 @@ mod tests {
     fn the_least_recently_asked_about_goes_first() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut queries = Queries::default();
+        let queries = Queries::default();
         queries.insert("a", BLUE, at(0));
         queries.insert("b", GREEN, at(1));
         queries.insert("c", BLUE, at(2));
@@ -155,7 +248,7 @@ mod tests {
     #[test]
     fn an_id_is_on_record_once() {
         let now = Instant::now();
-        let mut queries = Queries::default();
+        let queries = Queries::default();
         assert_eq!(queries.insert("a", BLUE, now), None);
         assert_eq!(queries.insert("a", GREEN, now), Some(BLUE));
         assert_eq!(queries.len(), 1);

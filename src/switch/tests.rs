@@ -1,5 +1,6 @@
 //! Each edge and each clause of `design/switching.md`, on paused time.
 
+mod announcing;
 mod clauses;
 mod drains;
 mod edges;
@@ -18,7 +19,7 @@ fn switch(set: impl FnOnce(&mut Rules)) -> Switch {
     let mut rules = Rules { switch_every: None, ..Rules::default() };
     set(&mut rules);
     let (switch, timer) = Switch::new(rules);
-    tokio::spawn(timer.run());
+    tokio::spawn(timer.run(|_| std::future::ready(Ok(()))));
     switch
 }
 

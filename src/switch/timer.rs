@@ -1,7 +1,8 @@
 //! What moves the switch while nobody asks, and the log of its moves.
 
-use std::fmt;
+use std::{fmt, pin::pin, time::Duration};
 
+use futures::future::OptionFuture;
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, sleep_until},
@@ -13,6 +14,10 @@ use super::{
     phase::{Phase, Transition},
     queries::Forgotten,
 };
+use crate::strategy::Strategy;
+
+/// From one attempt to announce to the next.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// A transition, for those who keep a record of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,17 @@ pub struct Step {
     pub at: std::time::Instant,
     /// Queries that were taken off the record for it.
     pub abandoned: u64,
+}
+
+/// What has become of the announcement that the timer wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asking {
+    /// None is under way.
+    Nobody,
+    /// One is.
+    Now,
+    /// The last one could not begin: the next is tried then.
+    From(std::time::Instant),
 }
 
 /// A transition to be logged, with what was taken off the record for it.
@@ -57,15 +73,29 @@ impl Timer {
         self
     }
 
-    /// Runs for as long as it is polled.
-    pub async fn run(mut self) {
+    /// Runs for as long as it is polled. When an announcement is due, `check` tells whether the engine of
+    /// that strategy is well, or why not: then it is tried again after 5 s. It is made only if nothing
+    /// else has moved the switch meanwhile.
+    pub async fn run<F, A>(mut self, check: F)
+    where
+        F: Fn(Strategy) -> A,
+        A: Future<Output = Result<(), String>>,
+    {
         let rules = &self.switch.shared.rules;
         info!("Initial strategy: {}", rules.initial);
         if let Some(every) = rules.switch_every {
             info!("Strategy will switch every {} seconds", every.as_secs_f64());
         }
+        let mut checked = pin!(OptionFuture::from(None));
         loop {
-            let wake = self.step();
+            if self.gives_up() {
+                checked.set(None.into());
+            }
+            if let Some((epoch, to)) = self.ask() {
+                let (asked, checking) = (Instant::now(), check(to));
+                checked.set(Some(async move { (checking.await, epoch, asked) }).into());
+            }
+            let wake = self.sleep();
             let changed = self.switch.shared.changed.notified();
             tokio::select! {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
@@ -76,17 +106,53 @@ impl Timer {
                     }
                     event.log();
                 }
+                Some((is_well, epoch, asked)) = &mut checked => {
+                    checked.set(None.into());
+                    self.announce(is_well, epoch, asked);
+                }
             }
         }
     }
 
-    /// Does what is due, and says when to look again.
-    fn step(&self) -> Option<Instant> {
+    /// Keeps the deadlines. The epoch and whom to ask, if it is time to announce.
+    fn ask(&self) -> Option<(u64, Strategy)> {
         self.switch.change(|state, now| {
-            if state.machine.timer_due().is_some_and(|due| due <= now) {
+            state.announcement_due().filter(|due| *due <= now)?;
+            state.asking = Asking::Now;
+            Some((state.machine.epoch(), state.machine.phase().active().other()))
+        })
+    }
+
+    /// Whether the announcement that is under way is wanted no longer: the timer was paused, say.
+    fn gives_up(&self) -> bool {
+        self.switch.change(|state, _| {
+            let gives_up = matches!(state.asking, Asking::Now) && state.machine.timer_due().is_none();
+            if gives_up {
+                state.asking = Asking::Nobody;
+            }
+            gives_up
+        })
+    }
+
+    /// Announces, if the engine that was asked is well and the state is still the one it was asked for.
+    fn announce(&self, is_well: Result<(), String>, epoch: u64, asked: Instant) {
+        let asking = match is_well {
+            Ok(()) => Asking::Nobody,
+            Err(why) => {
+                self.switch.refuse_engine(why);
+                Asking::From((asked + AGAIN).into_std())
+            }
+        };
+        self.switch.change(|state, now| {
+            state.asking = asking;
+            if matches!(asking, Asking::Nobody) && state.machine.epoch() == epoch {
                 state.machine.announce(now).expect("the timer waits for STABLE");
             }
         });
+    }
+
+    /// When to look again, if nothing else happens.
+    fn sleep(&self) -> Option<Instant> {
         let mut state = self.switch.lock();
         state.sleeps_until = state.wake(&self.switch.shared.rules);
         state.sleeps_until.map(Instant::from_std)
@@ -96,18 +162,14 @@ impl Timer {
 impl Event {
     /// In the words that users grep for.
     fn log(self) {
+        let left = self.forgotten.as_ref().map_or(0, Forgotten::len);
+        let told = self.step.transition.told(left);
         match self.step.transition {
-            Transition::Announced { from, to } => info!("Strategy change pending: {from} -> {to}"),
-            Transition::CutOver { from, to } => info!("Strategy switched from {from} to {to}"),
-            Transition::Aborted { withdrawn } => {
-                info!("Strategy change withdrawn: {withdrawn} -> {}", withdrawn.other());
-            }
-            Transition::Drained { old } => info!("Drained: no query left on {old}"),
-            Transition::DrainTimedOut { old } => {
-                let left = self.forgotten.as_ref().map_or(0, Forgotten::len);
-                warn!("Drain timed out: {left} queries left on {old} are off the record");
+            Transition::DrainTimedOut { .. } => {
+                warn!("{told}");
                 tokio::task::spawn_blocking(|| drop(self.forgotten));
             }
+            _ => info!("{told}"),
         }
     }
 }

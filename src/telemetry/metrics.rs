@@ -107,6 +107,7 @@ impl std::fmt::Debug for Metrics {
 /// What is counted of one engine.
 #[derive(Clone, Debug)]
 pub struct UpstreamMetrics {
+    /// Open ones.
     pub(crate) connections: Gauge,
     /// A connection could not be established.
     pub(crate) connect: Counter,
@@ -116,23 +117,6 @@ pub struct UpstreamMetrics {
     pub(crate) lost: Counter,
     /// The engine reset a call.
     pub(crate) reset: Counter,
-}
-
-/// An open connection to an engine, counted while it is there.
-#[derive(Debug)]
-pub(crate) struct Counted(Gauge);
-
-impl UpstreamMetrics {
-    pub(crate) fn connected(&self) -> Counted {
-        self.connections.increment(1.0);
-        Counted(self.connections.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
 }
 
 /// The handles that what the threads have counted is added to.

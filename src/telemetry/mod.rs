@@ -12,7 +12,6 @@ mod tally;
 pub mod traces;
 mod watch;
 
-pub(crate) use self::metrics::Counted;
 pub use self::{
     api::routes,
     call::{Call, Outcome, Status},

@@ -10,19 +10,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{
-    Ping,
-    client::{Builder, SendRequest},
-};
+use h2::client::SendRequest;
 use tokio::{
-    net::TcpStream,
     sync::Notify,
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tracing::{debug, info, warn};
 
-use super::Target;
-use crate::telemetry::{Counted, UpstreamMetrics};
+use super::{
+    Target,
+    connect::connect,
+    health::{Counted, Vitals},
+};
+use crate::{telemetry::UpstreamMetrics, tls::Trust};
 
 /// Connections that are kept open without being asked for.
 const WARM: usize = 2;
@@ -30,10 +30,6 @@ const WARM: usize = 2;
 const MOST: usize = 256;
 /// From a failed connection to the next try.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Windows and limits: see the server's.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
-const HEADERS: u32 = 256 << 10;
 
 /// An engine that calls are forwarded to. A clone has the same connections.
 #[derive(Clone, Debug)]
@@ -44,8 +40,9 @@ pub(super) struct Engine {
 #[derive(Debug)]
 struct Shared {
     target: Target,
+    trust: Option<Trust>,
     connect_timeout: Duration,
-    metrics: UpstreamMetrics,
+    vitals: Arc<Vitals>,
     pool: Mutex<Pool>,
     /// A connection came, went, or has room again.
     changed: Notify,
@@ -90,11 +87,14 @@ pub(super) struct Unreachable {
 
 impl Engine {
     /// Connects when it is first asked to, or by [`Engine::warm_up`].
-    pub(super) fn new(target: &Target, connect_timeout: Duration, metrics: UpstreamMetrics) -> Self {
-        let target = target.clone();
-        let (pool, changed) = (Mutex::default(), Notify::new());
-        let shared = Shared { target, connect_timeout, metrics, pool, changed };
-        Self { shared: Arc::new(shared) }
+    pub(super) fn new(
+        target: &Target,
+        trust: Option<Trust>,
+        connect_timeout: Duration,
+        vitals: Arc<Vitals>,
+    ) -> Self {
+        let (target, pool, changed) = (target.clone(), Mutex::default(), Notify::new());
+        Self { shared: Arc::new(Shared { target, trust, connect_timeout, vitals, pool, changed }) }
     }
 
     /// Opens the connections that are kept. Within a runtime.
@@ -112,7 +112,7 @@ impl Engine {
 
     /// What is counted of it.
     pub(super) fn metrics(&self) -> &UpstreamMetrics {
-        &self.shared.metrics
+        self.shared.vitals.metrics()
     }
 
     /// How messages call it.
@@ -177,14 +177,14 @@ impl Engine {
                     }
                     let id = pool.next_id;
                     pool.next_id += 1;
-                    let _counted = engine.metrics().connected();
-                    pool.links.push(Link { id, send, streams: Arc::default(), _counted });
+                    let counted = engine.shared.vitals.connected();
+                    pool.links.push(Link { id, send, streams: Arc::default(), _counted: counted });
                 }
                 Err(error) => {
+                    engine.shared.vitals.failed(&error);
                     if pool.failures == 0 || pool.failure != error.to_string() {
                         warn!("Engine {} cannot be reached: {error}", engine.url());
                     }
-                    engine.metrics().connect.increment(1);
                     pool.failures += 1;
                     pool.failure = error.to_string();
                     pool.pause_until = Some(Instant::now() + PAUSE);
@@ -197,17 +197,7 @@ impl Engine {
 
     /// A connection on which the engine has said what it allows.
     async fn open(&self) -> io::Result<SendRequest<Bytes>> {
-        let stream = TcpStream::connect(&self.shared.target.address).await?;
-        stream.set_nodelay(true)?;
-        let (send, mut connection) = Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADERS)
-            .enable_push(false)
-            .handshake(stream)
-            .await
-            .map_err(io::Error::other)?;
-        let mut pings = connection.ping_pong().expect("nobody has taken them");
+        let (send, connection) = connect(&self.shared.target, self.shared.trust.as_ref()).await?;
         let engine = self.clone();
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -215,8 +205,6 @@ impl Engine {
             }
             engine.tidy().await;
         });
-        // The engine's settings come before its first pong.
-        pings.ping(Ping::opaque()).await.map_err(io::Error::other)?;
         Ok(send)
     }
 

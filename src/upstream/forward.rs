@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
 use super::{
-    Target, Targets,
+    Health, Target, Targets,
     engine::{Engine, Lease},
     replay::Replay,
 };
@@ -26,7 +26,6 @@ use crate::{
     gate::header::{GRPC_MESSAGE, GRPC_STATUS},
     server::{BoxError, Incoming, Pump},
     strategy::Strategy,
-    telemetry::Metrics,
 };
 
 /// How often a call is sent, if it is known not to have been served.
@@ -42,16 +41,21 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Forwards to these engines, from one network thread. Within its runtime.
-    pub fn connect(targets: &Targets, metrics: &Metrics) -> Self {
-        let engine = |target: &Target| {
-            let metrics = metrics.upstream(&target.to_string());
-            let engine = Engine::new(target, targets.connect_timeout, metrics);
+    /// Forwards to these engines, from one network thread, and tells `health` how they are. Within the
+    /// thread's runtime.
+    pub fn connect(targets: &Targets, health: &Health) -> Self {
+        let engine = |target: &Target, strategy| {
+            let (trust, vitals) = (targets.trust.clone(), health.vitals(strategy));
+            let engine = Engine::new(target, trust, targets.connect_timeout, vitals);
             engine.warm_up();
             engine
         };
-        let blue = engine(&targets.blue);
-        let green = if targets.green == targets.blue { blue.clone() } else { engine(&targets.green) };
+        let blue = engine(&targets.blue, Strategy::Blue);
+        let green = if targets.green == targets.blue {
+            blue.clone()
+        } else {
+            engine(&targets.green, Strategy::Green)
+        };
         Self { engines: [blue, green] }
     }
 }

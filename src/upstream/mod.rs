@@ -1,18 +1,25 @@
 //! Forwards calls to engines as they are: a few warm HTTP/2 connections to each, per network thread.
-//! Knows of strategies only which engine belongs to which.
+//! Asks an engine whether it is well. Knows of strategies only which engine belongs to which.
 
+mod connect;
 mod engine;
 mod forward;
+mod health;
 mod replay;
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use http::Uri;
+use rustls::pki_types::ServerName;
 
-pub use self::forward::{ForwardBody, Upstream};
+pub use self::{
+    forward::{ForwardBody, Upstream},
+    health::{EngineStatus, Health, Unwell},
+};
+use crate::tls::Trust;
 
 /// The engines to forward to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Targets {
     /// The one of blue's calls.
     pub blue: Target,
@@ -20,20 +27,31 @@ pub struct Targets {
     pub green: Target,
     /// How long a connection may take to be established.
     pub connect_timeout: Duration,
+    /// By what those are judged that are reached by TLS.
+    pub trust: Option<Trust>,
 }
 
 /// Where an engine is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// As the user wrote it: `http://host:port`
+    /// As the user wrote it: `http://host:port` or `https://host:port`
     url: String,
     /// `host:port`
     address: String,
+    /// The host, which the engine has to prove to be. `None` without TLS.
+    name: Option<ServerName<'static>>,
+}
+
+impl Target {
+    /// Whether the engine is reached by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.name.is_some()
+    }
 }
 
 /// A text that is no URL of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a URL such as http://127.0.0.1:50051")]
+#[error("expected a URL such as http://127.0.0.1:50051 or https://engine.example")]
 pub struct BadTarget;
 
 impl FromStr for Target {
@@ -42,13 +60,18 @@ impl FromStr for Target {
     fn from_str(url: &str) -> Result<Self, BadTarget> {
         let uri: Uri = url.trim().parse().map_err(|_| BadTarget)?;
         let is_bare = uri.path_and_query().is_none_or(|path| path == "/");
-        match (uri.scheme_str(), uri.authority()) {
-            (Some("http"), Some(authority)) if is_bare && !authority.as_str().contains('@') => {
-                let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-                Ok(Self { url: url.trim().to_owned(), address })
+        let authority = uri.authority().filter(|authority| is_bare && !authority.as_str().contains('@'));
+        let host = authority.ok_or(BadTarget)?.host();
+        let (name, port) = match uri.scheme_str() {
+            Some("http") => (None, 80),
+            Some("https") => {
+                let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                (Some(ServerName::try_from(bare).map_err(|_| BadTarget)?), 443)
             }
-            _ => Err(BadTarget),
-        }
+            _ => return Err(BadTarget),
+        };
+        let address = format!("{host}:{}", uri.port_u16().unwrap_or(port));
+        Ok(Self { url: url.trim().to_owned(), address, name })
     }
 }
 

@@ -1,13 +1,19 @@
 //! End to end: the real binary, and clients as they are published.
 #![allow(missing_docs)]
 
+mod announcing;
+mod api;
 mod connectors;
 mod data;
 mod ending;
+mod foreign;
+mod introspection;
 mod log;
 mod methods;
+mod operate;
 mod rejected;
 mod settings;
 mod support;
 mod switching;
+mod tls;
 mod watching;

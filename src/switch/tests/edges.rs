@@ -190,3 +190,29 @@ async fn strict_knows_no_draining() {
     switch.abort().unwrap();
     assert_eq!(switch.phase(), ("STABLE", Green));
 }
+
+/// Nobody runs the timer here: each request finds what was due before it.
+#[tokio::test(start_paused = true)]
+async fn what_is_due_is_done_before_a_request_comes_or_goes() {
+    let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
+    let open = switch.call(Action::Neutral, BLUE);
+    switch.announce().unwrap();
+    switch.call(Action::LogIn, GREEN).answered(true);
+    tokio::time::advance(secs(2)).await;
+    // The cutover was due a second ago.
+    assert_eq!(switch.call(Action::Neutral, Header::Absent).strategy(), Green);
+    tokio::time::advance(secs(1)).await;
+    open.answered(true);
+    tokio::time::advance(millis(4_999)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+    tokio::time::advance(millis(1)).await;
+    assert_eq!(switch.phase(), ("STABLE", Green));
+
+    let open = switch.call(Action::Neutral, GREEN);
+    switch.announce().unwrap();
+    switch.call(Action::LogIn, BLUE).answered(true);
+    tokio::time::advance(secs(2)).await;
+    open.answered(true);
+    tokio::time::advance(millis(4_999)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Blue));
+}

@@ -9,11 +9,17 @@ mod atomic {
 #[path = "../heading.rs"]
 mod heading;
 
+#[allow(clippy::duplicate_mod)]
+#[path = "../turnstile.rs"]
+mod turnstile;
+
 use heading::Heading;
 use loom::{
     sync::{Arc, Mutex},
     thread,
 };
+
+use turnstile::Turnstile;
 
 use crate::strategy::Strategy::{Blue, Green};
 
@@ -51,5 +57,69 @@ fn strategy_and_announcement_are_read_as_one() {
         assert!([(Blue, 0), (Green, 1), (Blue, 2)].contains(&heading.get()));
         turning.join().unwrap();
         assert_eq!(heading.get(), (Blue, 2));
+    });
+}
+
+/// Promise 4: a request that passes by the lock is counted by the change before which it came, or is
+/// not let in by what that change has shut.
+#[test]
+fn a_change_counts_who_passed_before_it() {
+    loom::model(|| {
+        let turnstile = Arc::new(Turnstile::default());
+        turnstile.open(true);
+        let arriving = thread::spawn({
+            let turnstile = turnstile.clone();
+            move || turnstile.enter()
+        });
+        let counted = turnstile.shut();
+        assert_eq!(counted == 1, arriving.join().unwrap());
+    });
+}
+
+/// One thread's request comes and goes while another's change finds out that nothing is in progress:
+/// it was all before the change, or has to ask.
+#[test]
+fn nobody_passes_what_is_shut() {
+    loom::model(|| {
+        let turnstile = Arc::new(Turnstile::default());
+        turnstile.open(true);
+        let passing = thread::spawn({
+            let turnstile = turnstile.clone();
+            move || (turnstile.enter(), turnstile.leave())
+        });
+        let mut counted = turnstile.shut();
+        turnstile.open(false);
+        counted += turnstile.shut();
+        match passing.join().unwrap() {
+            // It left through what is open still, or by the lock.
+            (true, has_left) => assert_eq!(counted, i64::from(!has_left)),
+            (false, true) => assert_eq!(counted, -1),
+            (false, false) => assert_eq!(counted, 0),
+        }
+    });
+}
+
+/// A request without a header is of the strategy that is active as it is counted, with two turnstiles
+/// or with one.
+#[test]
+fn what_names_no_strategy_is_counted_for_the_active_one() {
+    loom::model(|| {
+        let turnstiles = Arc::new([Turnstile::default(), Turnstile::default()]);
+        turnstiles[0].open(true);
+        let arriving = thread::spawn({
+            let turnstiles = turnstiles.clone();
+            move || turnstiles.iter().position(Turnstile::enter_active)
+        });
+        let before = turnstiles.each_ref().map(Turnstile::shut);
+        // ANNOUNCED serves both; the other one is active by then, as after a cutover and a rollback.
+        turnstiles[0].open(false);
+        turnstiles[1].open(true);
+        let entered = arriving.join().unwrap();
+        let after = turnstiles.each_ref().map(Turnstile::shut);
+        match entered {
+            Some(0) => assert_eq!((before, after), ([1, 0], [0, 0])),
+            Some(_) => assert_eq!((before, after), ([0, 0], [0, 1])),
+            None => assert_eq!((before, after), ([0, 0], [0, 0])),
+        }
     });
 }

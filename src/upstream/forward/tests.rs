@@ -6,6 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::*;
+use crate::telemetry::Metrics;
 
 /// An engine that treats each request on each connection as `serve` says. Gives its URL.
 async fn engine<F, R>(serve: F) -> Target
@@ -46,10 +47,8 @@ async fn echo(request: Request<h2::RecvStream>, mut respond: h2::server::SendRes
 
 fn upstream(blue: &Target, green: &Target) -> Upstream {
     let connect_timeout = std::time::Duration::from_secs(5);
-    Upstream::connect(
-        &Targets { blue: blue.clone(), green: green.clone(), connect_timeout },
-        &Metrics::default(),
-    )
+    let targets = Targets { blue: blue.clone(), green: green.clone(), connect_timeout, trust: None };
+    Upstream::connect(&targets, &Health::new(&targets, &Metrics::default()))
 }
 
 fn request(body: &str) -> Request<Full<Bytes>> {
@@ -131,11 +130,17 @@ async fn an_engine_that_is_absent_is_unavailable_and_named() {
 
 #[test]
 fn a_target_is_a_url_with_a_scheme_and_nothing_behind_the_port() {
-    for (text, address) in [("http://engine", "engine:80"), ("http://[::1]:7/", "[::1]:7")] {
-        assert_eq!(text.parse::<Target>().unwrap().address, address);
+    for (text, address, is_tls) in [
+        ("http://engine", "engine:80", false),
+        ("http://[::1]:7/", "[::1]:7", false),
+        ("https://engine", "engine:443", true),
+        ("https://[::1]:7", "[::1]:7", true),
+    ] {
+        let target: Target = text.parse().unwrap();
+        assert_eq!((target.address.as_str(), target.is_tls()), (address, is_tls));
     }
     for text in
-        ["engine:80", "ftp://engine", "http://", "http://engine/path", "http://me@engine", "https://engine"]
+        ["engine:80", "ftp://engine", "http://", "http://engine/path", "http://me@engine", "https://a_b..c"]
     {
         assert!(text.parse::<Target>().is_err(), "{text}");
     }

@@ -1,6 +1,8 @@
 //! Builders that read like sentences: `teal().switch_every("2s").run()` starts the real binary,
 //! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
 
+mod certificates;
+mod operate;
 mod process;
 mod python;
 mod server;
@@ -10,9 +12,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+pub(crate) use certificates::{Authority, Pair};
+pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
-pub(crate) use python::{Connector, python};
-pub(crate) use server::{Server, teal};
+pub(crate) use python::{Connector, packages, python};
+pub(crate) use server::{Builder, Server, teal};
 
 static HEAVY: Mutex<()> = Mutex::new(());
 

@@ -1,6 +1,7 @@
 //! Scripts of `tests/python`, run with one published connector and what it needs.
 //!
-//! Each connector has a virtual environment of its own below the target directory, made once.
+//! Each connector, and each set of other packages, has a virtual environment of its own below the target
+//! directory, made once.
 
 use std::{
     fs::{self, File},
@@ -36,11 +37,16 @@ impl Connector {
 
 /// A Python with `connector` installed.
 pub(crate) fn python(connector: Connector) -> Python {
-    Python { connector, within: Duration::from_secs(240) }
+    packages(connector.version())
+}
+
+/// A Python with the packages of `tests/python/requirements/NAME.txt` installed.
+pub(crate) fn packages(name: &'static str) -> Python {
+    Python { packages: name, within: Duration::from_secs(240) }
 }
 
 pub(crate) struct Python {
-    connector: Connector,
+    packages: &'static str,
     within: Duration,
 }
 
@@ -52,7 +58,12 @@ impl Python {
 
     /// Runs a script that talks to no server.
     pub(crate) fn run_offline(&self, script: &str, args: &[&str]) -> String {
-        Running::start(script, self.command(script).args(args)).succeed(self.within)
+        self.start_offline(script, args).succeed(self.within)
+    }
+
+    /// Starts a script that talks to no server and lets it run.
+    pub(crate) fn start_offline(&self, script: &str, args: &[&str]) -> Running {
+        Running::start(script, self.command(script).args(args))
     }
 
     /// Starts `script SERVER ARGS…` and lets it run.
@@ -70,8 +81,13 @@ impl Python {
         Running::start(script, self.command(script).args(args))
     }
 
+    /// A program that came with the packages.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        Command::new(environment(self.packages).join("bin").join(name))
+    }
+
     fn command(&self, script: &str) -> Command {
-        let mut command = Command::new(environment(self.connector).join("bin/python"));
+        let mut command = self.program("python");
         command
             .arg(scripts().join(script))
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -86,15 +102,14 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python")
 }
 
-/// The virtual environment of a connector: made when it is not there yet, or was not finished.
-fn environment(connector: Connector) -> PathBuf {
-    let version = connector.version();
-    let requirements = scripts().join(format!("requirements/{version}.txt"));
+/// A virtual environment: made when it is not there yet, or was not finished.
+fn environment(packages: &str) -> PathBuf {
+    let requirements = scripts().join(format!("requirements/{packages}.txt"));
     let mut hasher = DefaultHasher::new();
     fs::read(&requirements).expect("requirements are there").hash(&mut hasher);
     INTERPRETER.as_ref().unwrap_or_else(|missing| panic!("{missing}")).hash(&mut hasher);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let folder = target.join(format!("python-{version}-{:016x}", hasher.finish()));
+    let folder = target.join(format!("python-{packages}-{:016x}", hasher.finish()));
     let finished = folder.join("finished");
 
     // Held by the one that makes it, in whatever process; released by its end, however it ends.

@@ -7,19 +7,26 @@ use std::{
     time::Duration,
 };
 
-use super::Running;
+use super::{Running, Said, command};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// A server to be: `teal().switch_every("2s").run()`.
 pub(crate) fn teal() -> Builder {
+    let mut command = binary();
+    command.env("TEAL_ADMIN", "off");
+    Builder { command, listen: "127.0.0.1:0".to_owned() }
+}
+
+/// The real binary, with nothing set.
+pub(super) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_teal"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TEAL_") {
             command.env_remove(name);
         }
     }
-    Builder { command, listen: "127.0.0.1:0".to_owned() }
+    command
 }
 
 pub(crate) struct Builder {
@@ -49,6 +56,11 @@ impl Builder {
         self.with("--cutover", kind)
     }
 
+    /// Serves operators, on a free port.
+    pub(crate) fn admin(self) -> Self {
+        self.with("--admin", "127.0.0.1:0")
+    }
+
     pub(crate) fn with(mut self, flag: &str, value: &str) -> Self {
         self.command.args([flag, value]);
         self
@@ -64,17 +76,17 @@ impl Builder {
         self
     }
 
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Starts it and waits until it listens.
     pub(crate) fn run(mut self) -> Server {
         self.command.args(["--listen", &self.listen]);
         let process = Running::start("teal", &mut self.command);
         let started = process.wait_for("Server started on ", 1, STARTS_WITHIN);
-        let address = started[0]
-            .split("Server started on ")
-            .nth(1)
-            .and_then(|rest| rest.split(['"', ' ', ',']).next())
-            .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("no address in {:?}", started[0]));
+        let address = address(&started[0], "Server started on ");
         Server { process, address }
     }
 
@@ -94,7 +106,26 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
 }
 
+/// The address behind some words of a line.
+fn address(line: &str, words: &str) -> SocketAddr {
+    let rest = line.split(words).nth(1);
+    rest.and_then(|rest| rest.split(['"', ' ', ',']).next())
+        .and_then(|address| address.parse().ok())
+        .unwrap_or_else(|| panic!("no address in {line:?}"))
+}
+
 impl Server {
+    /// Where it serves operators.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let words = "Admin API on http://";
+        address(&self.wait_for(words, 1, STARTS_WITHIN)[0], words)
+    }
+
+    /// Runs a command that talks to it.
+    pub(crate) fn operate(&self, args: &[&str]) -> Said {
+        command().args(args).to(&self.admin()).run()
+    }
+
     /// Asks for a graceful end and waits for it.
     pub(crate) fn end(&mut self, signal: &str, within: Duration) -> ExitStatus {
         self.process.signal(signal);

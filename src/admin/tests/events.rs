@@ -1,0 +1,173 @@
+//! Events, and the stream of them: nothing is missed and nothing comes twice.
+
+use futures::StreamExt;
+
+use super::*;
+use crate::switch::Note;
+
+/// What a reader of the stream gets.
+struct Reader {
+    body: axum::body::BodyDataStream,
+    text: String,
+}
+
+/// An event as it is on the wire.
+#[derive(Debug)]
+struct Sent {
+    kind: String,
+    id: Option<String>,
+    data: Value,
+}
+
+impl Reader {
+    async fn open(bench: &Bench, path: &str, last: Option<&str>) -> Self {
+        let mut request = get(path);
+        if let Some(last) = last {
+            request.headers_mut().insert("last-event-id", last.parse().unwrap());
+        }
+        let response = bench.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    async fn next(&mut self) -> Option<Sent> {
+        while !self.text.contains("\n\n") {
+            self.text += std::str::from_utf8(&self.body.next().await?.unwrap()).unwrap();
+        }
+        let (event, rest) = self.text.split_once("\n\n").unwrap();
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        let sent = Sent {
+            kind: field("event: ").unwrap(),
+            id: field("id: "),
+            data: serde_json::from_str(&field("data: ").unwrap()).unwrap(),
+        };
+        self.text = rest.to_owned();
+        Some(sent)
+    }
+
+    /// So many events that aren't the state.
+    async fn events(&mut self, number: usize) -> Vec<Sent> {
+        let mut events = Vec::new();
+        while events.len() < number {
+            events.extend(self.next().await.filter(|sent| sent.kind != "state"));
+        }
+        events
+    }
+}
+
+fn ids(events: &[Sent]) -> Vec<u64> {
+    events.iter().map(|sent| sent.data["id"].as_u64().unwrap()).collect()
+}
+
+fn note(bench: &Bench, number: u64) {
+    for _ in 0..number {
+        bench.switch.journal().note(Note { kind: "test", message: "a test".to_owned(), ..Note::default() });
+    }
+}
+
+#[tokio::test]
+async fn events_tell_what_happened_in_order() {
+    let bench = Bench::new(still());
+    for (verb, body) in [("switch", "{}"), ("switch", "{}"), ("cutover", "{}")] {
+        bench.post(&format!("/api/v1/{verb}"), body).await;
+    }
+    let (status, answer) = bench.get("/api/v1/events").await;
+    assert_eq!((status, &answer["next"]), (StatusCode::OK, &json!(4)));
+    let told = |number: usize| {
+        let event = &answer["events"][number];
+        assert!(event["time"].as_str().unwrap().ends_with('Z'), "{event}");
+        (event["kind"].clone(), event["epoch"].clone(), event["from"].clone(), event["to"].clone())
+    };
+    assert_eq!(told(0), (json!("announced"), json!(1), json!("blue"), json!("green")));
+    assert_eq!(told(1), (json!("refused"), json!(1), json!(null), json!(null)));
+    assert_eq!(told(2), (json!("cut_over"), json!(2), json!("blue"), json!("green")));
+    assert_eq!(answer["events"][0]["by"], json!("operator"));
+    assert_eq!(answer["events"][0]["message"], json!("Strategy change pending: blue -> green"));
+    assert_eq!(answer["events"][1]["command"], json!("switch"));
+    assert_eq!(bench.get("/api/v1/events?after=3").await.1, json!({"events": [], "next": 4}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_that_are_taken_at_once_have_an_epoch_each() {
+    let second = std::time::Duration::from_secs(1);
+    let bench = Bench::new(Rules { announce_timeout: Some(second), grace: second, ..still() });
+    bench.post("/api/v1/switch", "{}").await;
+    tokio::time::advance(10 * second).await;
+    let (_, answer) = bench.get("/api/v1/state").await;
+    assert_eq!(
+        (&answer["phase"], &answer["active"], &answer["epoch"]),
+        (&json!("STABLE"), &json!("green"), &json!(3))
+    );
+    let (_, answer) = bench.get("/api/v1/events").await;
+    let told = answer["events"].as_array().unwrap().iter();
+    let told: Vec<_> = told.map(|event| (&event["kind"], &event["epoch"], &event["by"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("announced"), &json!(1), &json!("operator")),
+            (&json!("cut_over"), &json!(2), &json!("teal")),
+            (&json!("drained"), &json!(3), &json!("teal")),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_begins_with_the_state_and_goes_on_with_what_happens() {
+    let bench = Bench::new(still());
+    note(&bench, 3);
+    let mut reader = Reader::open(&bench, "/api/v1/events/stream", None).await;
+    let first = reader.next().await.unwrap();
+    assert_eq!((first.kind.as_str(), &first.data["phase"], first.id), ("state", &json!("STABLE"), None));
+    // The next thing is news, and not the same state again.
+    bench.post("/api/v1/switch", "{}").await;
+    let event = reader.next().await.unwrap();
+    assert_eq!((event.kind.as_str(), &event.data["id"]), ("announced", &json!(4)));
+    let state = reader.next().await.unwrap();
+    assert_eq!((state.kind.as_str(), &state.data["phase"]), ("state", &json!("ANNOUNCED")));
+    // And again after a second of nothing.
+    assert_eq!(reader.next().await.unwrap().kind, "state");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_goes_on_where_it_left_off() {
+    let bench = Bench::new(still());
+    note(&bench, 3);
+    let path = "/api/v1/events/stream";
+    let seen = Reader::open(&bench, &format!("{path}?after=1"), None).await.events(2).await;
+    assert_eq!(ids(&seen), [2, 3]);
+    note(&bench, 2);
+    let last = seen[1].id.clone().unwrap();
+    assert_eq!(ids(&Reader::open(&bench, path, Some(&last)).await.events(2).await), [4, 5]);
+    assert_eq!(ids(&Reader::open(&bench, path, Some("4")).await.events(1).await), [5]);
+    // The browser's word counts, not that of the page's first address.
+    let again = Reader::open(&bench, &format!("{path}?after=1"), Some(&last)).await.events(2).await;
+    assert_eq!(ids(&again), [4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_everything_is_new() {
+    let bench = Bench::new(still());
+    note(&bench, 3);
+    for last in ["0-2", "1a2b3c-2", "4", "999", "-", "nonsense"] {
+        let mut reader = Reader::open(&bench, "/api/v1/events/stream", Some(last)).await;
+        assert_eq!(ids(&reader.events(3).await), [1, 2, 3], "{last}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_history_comes_whole() {
+    let bench = Bench::new(still());
+    note(&bench, 1000);
+    let mut reader = Reader::open(&bench, "/api/v1/events/stream?after=0", None).await;
+    assert_eq!(ids(&reader.events(1000).await), Vec::from_iter(1..=1000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_the_server() {
+    let bench = Bench::new(still());
+    let mut reader = Reader::open(&bench, "/api/v1/events/stream", None).await;
+    assert!(reader.next().await.is_some());
+    bench.shared.end.cancel();
+    while reader.next().await.is_some() {}
+}

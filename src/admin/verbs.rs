@@ -1,0 +1,143 @@
+//! The commands: `POST switch`, `cutover`, `abort`, `rollback` and `timer`.
+
+use std::sync::Arc;
+
+use axum::{Json, extract};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Body, ErrorAnswer, Problem, Shared, State, extract::whole};
+use crate::{
+    strategy::Strategy,
+    switch::{Command, Done, Phase},
+};
+
+/// A command that was carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Answer {
+    /// What it did, in a sentence.
+    #[schema(example = "green is announced; blue stays active until the cutover")]
+    pub done: String,
+    /// The event that it caused; `null` where it changed nothing.
+    #[schema(required)]
+    pub event: Option<u64>,
+    /// The state right after it.
+    pub state: State,
+}
+
+/// Which strategy to switch to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SwitchOrder {
+    /// The strategy that is meant to become active [default: the one that isn't].
+    to: Option<Strategy>,
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
+/// Nothing but to do it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
+/// What to do to the timer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimerOrder {
+    /// Freeze what is left of it, or go on with that.
+    action: TimerAction,
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TimerAction {
+    Pause,
+    Resume,
+}
+
+type Answered = Result<Json<Answer>, Problem>;
+
+/// Announce the other strategy, in phase STABLE and if its engine is well.
+#[utoipa::path(post, path = "/api/v1/switch", tag = "switch", request_body = Option<SwitchOrder>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn switch(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(SwitchOrder { to, epoch }): Body<SwitchOrder>,
+) -> Answered {
+    let switch = shared.switch()?;
+    let now = switch.view().now;
+    // What the engine says holds for this epoch alone.
+    let seen = epoch.unwrap_or(now.epoch);
+    let target = to.unwrap_or(now.phase.active().other());
+    if let (Some(engines), Phase::Stable { active }) = (&shared.rooms.engines, now.phase)
+        && target != active
+        && seen == now.epoch
+    {
+        engines.may_announce(target).await.map_err(|why| switch.refuse_engine(why))?;
+    }
+    shared.command(Command::Announce { to }, Some(seen))
+}
+
+/// Make the pending strategy the active one, in phase ANNOUNCED, however young the announcement is.
+#[utoipa::path(post, path = "/api/v1/cutover", tag = "switch", request_body = Option<Order>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn cutover(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(order): Body<Order>,
+) -> Answered {
+    shared.command(Command::Cutover, order.epoch)
+}
+
+/// Withdraw the announcement, in phase ANNOUNCED, and drain what has adopted it.
+#[utoipa::path(post, path = "/api/v1/abort", tag = "switch", request_body = Option<Order>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn abort(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(order): Body<Order>,
+) -> Answered {
+    shared.command(Command::Abort, order.epoch)
+}
+
+/// Announce the old strategy again, in phase DRAINING.
+#[utoipa::path(post, path = "/api/v1/rollback", tag = "switch", request_body = Option<Order>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn rollback(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(order): Body<Order>,
+) -> Answered {
+    shared.command(Command::Rollback, order.epoch)
+}
+
+/// Pause the timer, or let it go on.
+#[utoipa::path(post, path = "/api/v1/timer", tag = "switch", request_body = TimerOrder,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn timer(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(order): Body<TimerOrder>,
+) -> Answered {
+    let command = match order.action {
+        TimerAction::Pause => Command::PauseTimer,
+        TimerAction::Resume => Command::ResumeTimer,
+    };
+    shared.command(command, order.epoch)
+}
+
+impl Shared {
+    fn command(&self, command: Command, seen: Option<u64>) -> Answered {
+        let Done { what, event, view } = self.switch()?.command(command, seen)?;
+        Ok(Json(Answer { done: what, event, state: self.state(view) }))
+    }
+}

@@ -1,0 +1,85 @@
+//! Certificates and keys: which are set, and whether they can be used.
+
+use std::path::{Path, PathBuf};
+
+use super::BadSetting;
+use crate::{
+    cli::Serve,
+    tls::{BadFile, Credentials, Identity, IdentityFiles, Part, Trust, TrustFiles},
+    upstream::Target,
+};
+
+/// The flags by which a certificate, its key and the other side's authority are set.
+struct Flags {
+    certificate: &'static str,
+    key: &'static str,
+    authority: &'static str,
+}
+
+const LISTENER: Flags = Flags { certificate: "tls-cert", key: "tls-key", authority: "client-ca" };
+const ENGINES: Flags = Flags { certificate: "upstream-cert", key: "upstream-key", authority: "upstream-ca" };
+
+/// How the listener proves itself to clients, if they speak TLS.
+pub(super) fn identity(serve: &Serve) -> Result<Option<Identity>, BadSetting> {
+    let Serve { tls_cert, tls_key, client_ca, .. } = serve;
+    let Some(credentials) = LISTENER.credentials(tls_cert.as_deref(), tls_key.as_deref())? else {
+        return match client_ca {
+            None => Ok(None),
+            Some(file) => Err(bad(LISTENER.authority, file, "expected --tls-cert beside it")),
+        };
+    };
+    let files = IdentityFiles { credentials, client_authority: client_ca.clone() };
+    Identity::load(files).map(Some).map_err(|file| LISTENER.blame(file))
+}
+
+/// By what engines are judged, where some are reached by TLS.
+pub(super) fn trust(serve: &Serve, engines: &[&Target]) -> Result<Option<Trust>, BadSetting> {
+    let Serve { upstream_ca, upstream_cert, upstream_key, upstream_name, .. } = serve;
+    if !engines.iter().any(|engine| engine.is_tls()) {
+        let files = [
+            (ENGINES.authority, upstream_ca),
+            (ENGINES.certificate, upstream_cert),
+            (ENGINES.key, upstream_key),
+        ];
+        let name = upstream_name.as_ref().map(|name| PathBuf::from(&*name.to_str()));
+        let mut given = files.into_iter().chain([("upstream-name", &name)]);
+        return match given.find_map(|(flag, value)| Some((flag, value.as_deref()?))) {
+            None => Ok(None),
+            Some((flag, value)) => Err(bad(flag, value, "expected an engine with an https:// URL beside it")),
+        };
+    }
+    let credentials = ENGINES.credentials(upstream_cert.as_deref(), upstream_key.as_deref())?;
+    let files = TrustFiles { authority: upstream_ca.clone(), credentials };
+    Trust::load(files, upstream_name.clone()).map(Some).map_err(|file| ENGINES.blame(file))
+}
+
+impl Flags {
+    fn credentials(
+        &self,
+        certificate: Option<&Path>,
+        key: Option<&Path>,
+    ) -> Result<Option<Credentials>, BadSetting> {
+        let beside = |flag| format!("expected --{flag} beside it");
+        match (certificate, key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => {
+                Ok(Some(Credentials { certificate: certificate.to_owned(), key: key.to_owned() }))
+            }
+            (Some(certificate), None) => Err(bad(self.certificate, certificate, &beside(self.key))),
+            (None, Some(key)) => Err(bad(self.key, key, &beside(self.certificate))),
+        }
+    }
+
+    fn blame(&self, BadFile { part, file, expected }: BadFile) -> BadSetting {
+        let flag = match part {
+            Part::Certificate => self.certificate,
+            Part::Key => self.key,
+            Part::Authority => self.authority,
+        };
+        bad(flag, &file, &expected)
+    }
+}
+
+fn bad(flag: &'static str, value: &Path, expected: &str) -> BadSetting {
+    BadSetting { flag, value: value.display().to_string(), expected: expected.to_owned() }
+}

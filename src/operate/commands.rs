@@ -1,0 +1,99 @@
+//! What each command asks, and what it prints.
+
+use serde_json::{Value, json};
+
+use super::{
+    Failure,
+    client::{Client, Reply},
+    print,
+    text::{self, Paint},
+    wait, watch,
+};
+use crate::{
+    admin::{Answer, ClusterStatus, Queries, State},
+    cli::{ClusterAction, Colour, Operate, Running, TimerAction},
+    strategy::Strategy,
+};
+
+const STATE: &str = "/api/v1/state";
+
+/// Carries a command out.
+pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
+    match operate {
+        Operate::Status { watch: true, server } => watch::watch(&Client::new(&server)?, server.json).await,
+        Operate::Status { watch: false, server } => {
+            let reply = Client::new(&server)?.get(STATE).await?;
+            show(&server, &reply, |state: State, paint| text::state(&state, paint))
+        }
+        Operate::Switch { to, wait, server } => switch(to, wait, &server).await,
+        Operate::Cutover { server } => order(&server, "cutover", json!({})).await,
+        Operate::Abort { server } => order(&server, "abort", json!({})).await,
+        Operate::Rollback { server } => order(&server, "rollback", json!({})).await,
+        Operate::Timer { action, server } => {
+            let action = match action {
+                TimerAction::Pause => "pause",
+                TimerAction::Resume => "resume",
+            };
+            order(&server, "timer", json!({ "action": action })).await
+        }
+        Operate::Queries { limit, server } => {
+            let reply = Client::new(&server)?.get(&format!("/api/v1/queries?limit={limit}")).await?;
+            show(&server, &reply, |queries: Queries, paint| text::queries(&queries, paint))
+        }
+        Operate::Clients { server } => {
+            let reply = Client::new(&server)?.get("/api/v1/clients").await?;
+            show(&server, &reply, |clients: Value, paint| text::clients(&clients, paint))
+        }
+        Operate::Cluster { action, server } => {
+            let client = Client::new(&server)?;
+            let reply = match action {
+                ClusterAction::Status => client.get("/api/v1/cluster").await?,
+                ClusterAction::Suspend => {
+                    client.post("/api/v1/cluster", json!({"action": "suspend"})).await?
+                }
+                ClusterAction::Resume => client.post("/api/v1/cluster", json!({"action": "resume"})).await?,
+            };
+            show(&server, &reply, |cluster: ClusterStatus, _| format!("the cluster is {}\n", cluster.status))
+        }
+        Operate::Completions { .. } => Ok(()),
+    }
+}
+
+async fn switch(to: Option<Colour>, wait: bool, server: &Running) -> Result<(), Failure> {
+    let client = Client::new(server)?;
+    let body = match to {
+        Some(Colour::Blue) => json!({ "to": Strategy::Blue }),
+        Some(Colour::Green) => json!({ "to": Strategy::Green }),
+        // Whoever names none means the one that isn't active now, and not that of a later moment.
+        None => {
+            let seen: State = client.get(STATE).await?.read()?;
+            json!({ "to": seen.active.other(), "epoch": seen.epoch })
+        }
+    };
+    let reply = client.post("/api/v1/switch", body).await?;
+    if !wait {
+        return done(server, &reply);
+    }
+    let reply = wait::until_complete(&client, &reply.read()?).await?;
+    show(server, &reply, |state: State, paint| {
+        format!("{} is active, and the switch is complete\n", paint.strategy(state.active))
+    })
+}
+
+async fn order(server: &Running, verb: &str, body: Value) -> Result<(), Failure> {
+    let reply = Client::new(server)?.post(&format!("/api/v1/{verb}"), body).await?;
+    done(server, &reply)
+}
+
+fn done(server: &Running, reply: &Reply) -> Result<(), Failure> {
+    show(server, reply, |answer: Answer, _| format!("{}\n", answer.done))
+}
+
+/// Prints an answer: as it is, or for people.
+fn show<T: serde::de::DeserializeOwned>(
+    server: &Running,
+    reply: &Reply,
+    tell: impl FnOnce(T, Paint) -> String,
+) -> Result<(), Failure> {
+    if server.json { print(&reply.json) } else { print(&tell(reply.read()?, Paint::stdout())) }
+}

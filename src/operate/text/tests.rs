@@ -1,0 +1,106 @@
+use serde_json::json;
+
+use super::*;
+
+fn a_state(changes: Value) -> State {
+    let mut state = json!({
+        "phase": "STABLE", "active": "blue", "pending": null, "old": null, "epoch": 7,
+        "since": "2026-01-15T10:00:00.000Z", "phase_seconds": 62.4,
+        "deadlines": {"announcement_seconds": 33.2, "cutover_seconds": null, "drain_seconds": null},
+        "queries": {"blue": 3, "green": 0}, "requests": {"blue": 1, "green": 0}, "abandoned": 0,
+        "timer": {"every_seconds": 120.0, "paused": false, "left_seconds": 33.2},
+        "engines": [], "last_refusal": null, "cutover": "drain",
+        "started": "2026-01-15T09:00:00.000Z", "version": "0.1.0",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        state[name] = value.clone();
+    }
+    serde_json::from_value(state).unwrap()
+}
+
+#[test]
+fn a_state_is_told_in_aligned_lines() {
+    let told = state(&a_state(json!({})), Paint::off());
+    assert_eq!(
+        told,
+        "phase      STABLE for 1m 3s (epoch 7)\n\
+         active     blue\n\
+         queries    blue 3, green 0\n\
+         requests   blue 1, green 0\n\
+         cutover    drain\n\
+         timer      every 2m, 34s left\n\
+         teal       0.1.0, since 2026-01-15T09:00:00.000Z\n"
+    );
+}
+
+#[test]
+fn what_is_going_on_is_told_where_it_is() {
+    let told = state(
+        &a_state(json!({
+            "phase": "DRAINING", "active": "green", "old": "blue", "abandoned": 2,
+            "deadlines": {"announcement_seconds": null, "cutover_seconds": null, "drain_seconds": 4.2},
+            "timer": {"every_seconds": 120.0, "paused": true, "left_seconds": 90.0},
+            "engines": [{"strategies": ["blue"], "url": "http://b", "healthy": false, "problem": "gone\u{7}", "connections": 0}],
+            "last_refusal": {"time": "2026-01-15T10:00:00.000Z", "reason": "the engine is ill"},
+        })),
+        Paint::off(),
+    );
+    for line in [
+        "old        blue, drained within 5s\n",
+        "abandoned  2 queries, by drains that timed out\n",
+        "timer      every 2m, paused with 1m 30s left\n",
+        "engine     http://b of blue, not well: gone?, 0 connections\n",
+        "refused    2026-01-15T10:00:00.000Z the engine is ill\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is not in\n{told}");
+    }
+    let announced = json!({
+        "phase": "ANNOUNCED", "pending": "green", "timer": {"every_seconds": null, "paused": false, "left_seconds": null},
+        "deadlines": {"announcement_seconds": null, "cutover_seconds": null, "drain_seconds": null},
+    });
+    let told = state(&a_state(announced.clone()), Paint::off());
+    assert!(told.contains("pending    green, cutover when it is ordered\n"), "{told}");
+    assert!(told.contains("timer      off\n"), "{told}");
+    assert_eq!(
+        progress(&a_state(announced)),
+        "ANNOUNCED blue -> green, 3 queries on blue, cutover when it is ordered"
+    );
+}
+
+#[test]
+fn columns_are_as_wide_as_what_is_in_them() {
+    let answer = json!({
+        "queries": [
+            {"id": "a-long-id", "strategy": "blue", "age_seconds": 3.0, "idle_seconds": 0.2, "requests": 1},
+            {"id": "\u{1b}[2J", "strategy": "green", "age_seconds": 4000.0, "idle_seconds": 0.0, "requests": 0},
+        ],
+        "total": 5,
+    });
+    assert_eq!(
+        queries(&serde_json::from_value(answer).unwrap(), Paint::off()),
+        "QUERY      STRATEGY  AGE        IDLE  REQUESTS\n\
+         a-long-id  blue      3s         1s    1\n\
+         ?[2J       green     1h 6m 40s  0s    0\n\
+         2 of 5 queries\n"
+    );
+}
+
+#[test]
+fn clients_are_told_by_what_is_known_of_them() {
+    let answer = json!({"clients": [
+        {"user_agent": "grpc-python", "verdict": "followed", "reason": null, "others": 1},
+        {"user_agent": "grpc-java", "verdict": null, "reason": null},
+    ], "total": 2});
+    assert_eq!(
+        clients(&answer, Paint::off()),
+        "USER AGENT   VERDICT\ngrpc-python  followed\ngrpc-java    -\n"
+    );
+    assert_eq!(clients(&json!({"clients": [], "total": 0}), Paint::off()), "no clients\n");
+}
+
+#[test]
+fn colour_is_for_terminals() {
+    let on = Paint { is_on: true };
+    assert_eq!(on.strategy(Strategy::Green), "\x1b[32mgreen\x1b[0m");
+    assert_eq!(Paint::off().strategy(Strategy::Green), "green");
+}

@@ -1,0 +1,34 @@
+//! From an accepted socket to a stream of which it is known what is spoken on it.
+
+use std::{future::poll_fn, io};
+
+use h2::Reason;
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use crate::tls::{Identity, Stream};
+
+/// How TLS begins: with a record of a handshake.
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// Shakes hands where TLS is spoken. [`Stream::protocol`] says what was agreed on; HTTP/2 is all that is
+/// offered, so whoever gets here speaks it, with ALPN or by prior knowledge.
+pub(super) async fn open(stream: TcpStream, tls: Option<&Identity>) -> io::Result<Stream> {
+    stream.set_nodelay(true)?;
+    let Some(tls) = tls else { return Ok(Stream::Plain(stream)) };
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE_RECORD {
+        refuse(stream).await.map_err(io::Error::other)?;
+        return Err(io::Error::other("it does not speak TLS"));
+    }
+    let stream = tls.accept(stream).await?;
+    debug!("TLS handshake done, ALPN: {:?}", stream.protocol().map(String::from_utf8_lossy));
+    Ok(stream)
+}
+
+/// Tells a client that speaks HTTP/2 without TLS what is wrong, in its own language.
+async fn refuse(stream: TcpStream) -> Result<(), h2::Error> {
+    let mut connection = h2::server::handshake(stream).await?;
+    connection.abrupt_shutdown(Reason::INADEQUATE_SECURITY);
+    poll_fn(|cx| connection.poll_closed(cx)).await
+}

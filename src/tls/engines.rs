@@ -1,0 +1,85 @@
+//! The engines' side.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{BadFile, Credentials, H2, Part, Stream, files, provider};
+
+/// Where the certificates are by which engines are judged, and the one that they are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustFiles {
+    /// The engines' authorities, instead of the system's.
+    pub authority: Option<PathBuf>,
+    /// What engines are shown that ask for a certificate.
+    pub credentials: Option<Credentials>,
+}
+
+/// By what engines are judged, and what they are shown. A clone is the same one.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    files: TrustFiles,
+    /// The name that engines have to prove, instead of the one in their URL.
+    name: Option<ServerName<'static>>,
+    config: ArcSwap<ClientConfig>,
+}
+
+impl Trust {
+    /// Reads the files. Engines have to prove `name`, or else the one in their URL.
+    pub fn load(files: TrustFiles, name: Option<ServerName<'static>>) -> Result<Self, BadFile> {
+        let config = ArcSwap::from(config(&files)?);
+        Ok(Self { shared: Arc::new(Shared { files, name, config }) })
+    }
+
+    /// Reads the files again: they hold for connections opened from now on. Where one cannot be used,
+    /// all stays as it is.
+    pub fn reload(&self) -> Result<(), BadFile> {
+        self.shared.config.store(config(&self.shared.files)?);
+        Ok(())
+    }
+
+    /// The handshake with an engine that is known by `name`.
+    pub(crate) async fn connect(&self, stream: TcpStream, name: &ServerName<'static>) -> io::Result<Stream> {
+        let connector = TlsConnector::from(self.shared.config.load_full());
+        let name = self.shared.name.as_ref().unwrap_or(name).clone();
+        Ok(Stream::from(tokio_rustls::TlsStream::from(connector.connect(name, stream).await?)))
+    }
+}
+
+fn config(files: &TrustFiles) -> Result<Arc<ClientConfig>, BadFile> {
+    let roots = match &files.authority {
+        Some(file) => files::authorities(file)?,
+        None => system()?,
+    };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows TLS 1.2 and 1.3")
+        .with_root_certificates(roots);
+    let mut config = match &files.credentials {
+        None => builder.with_no_client_auth(),
+        Some(credentials) => builder.with_client_cert_resolver(credentials.load()?),
+    };
+    config.alpn_protocols = vec![H2.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The authorities that the system trusts.
+fn system() -> Result<RootCertStore, BadFile> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
+        let expected = format!("expected a file, because the system has no authorities{why}");
+        return Err(BadFile { part: Part::Authority, file: PathBuf::new(), expected });
+    }
+    Ok(roots)
+}

@@ -1,0 +1,28 @@
+//! TLS on both sides, by rustls: certificates out of files, handshakes, and streams that may be
+//! encrypted. Knows nothing of what is spoken on them but its name.
+
+mod engines;
+mod files;
+mod identity;
+mod stream;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+
+pub use self::{
+    engines::{Trust, TrustFiles},
+    files::{BadFile, Credentials, Part},
+    identity::{Identity, IdentityFiles},
+    stream::Stream,
+};
+
+/// The name of HTTP/2 in ALPN.
+const H2: &[u8] = b"h2";
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}

@@ -1,0 +1,247 @@
+//! How engines are: what their connections tell, and what an engine says that is asked.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Request, StatusCode,
+    header::{CONTENT_TYPE, TE},
+    uri::Scheme,
+};
+use http_body_util::{BodyExt, Limited};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Code, Status};
+use utoipa::ToSchema;
+
+use super::{Target, Targets, connect::connect};
+use crate::{
+    gate::header::STRATEGY,
+    server::Incoming,
+    strategy::Strategy,
+    telemetry::{Metrics, UpstreamMetrics},
+    tls::Trust,
+};
+
+/// How long an engine may take to say that it is well.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// The method that is asked, with an empty message.
+const HEALTH_CHECK: &str = "/QueryEngineService/healthCheck";
+const EMPTY_MESSAGE: &[u8] = &[0; 5];
+/// How long what an engine answered is held against it: the timer asks again before.
+const ANSWER_HOLDS: Duration = Duration::from_secs(10);
+/// No answer is longer.
+const LONGEST_ANSWER: usize = 64 << 10;
+
+/// The health of the engines that calls are forwarded to. A clone is the same.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// By [`Strategy::index`]: the same one twice, where one engine serves both.
+    engines: [Arc<Patient>; 2],
+}
+
+/// An engine as all threads see it.
+#[derive(Debug)]
+struct Patient {
+    target: Target,
+    trust: Option<Trust>,
+    vitals: Arc<Vitals>,
+}
+
+/// What the connections of all threads to an engine tell of it.
+#[derive(Debug)]
+pub(super) struct Vitals {
+    connections: AtomicUsize,
+    metrics: UpstreamMetrics,
+    problems: Mutex<Problems>,
+}
+
+#[derive(Debug, Default)]
+struct Problems {
+    /// Why the last connection could not be had.
+    connecting: Option<String>,
+    /// What was wrong with its answer when it was asked, and when that was.
+    answer: Option<(Instant, String)>,
+}
+
+/// A connection, counted while it is there.
+#[derive(Debug)]
+pub(super) struct Counted {
+    vitals: Arc<Vitals>,
+}
+
+/// How an engine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EngineStatus {
+    /// The strategies whose calls it gets.
+    pub strategies: Vec<Strategy>,
+    /// As the user wrote it.
+    pub url: String,
+    /// Whether it is well, as far as is known.
+    #[schema(required)]
+    pub healthy: Option<bool>,
+    /// What is wrong with it.
+    #[schema(required)]
+    pub problem: Option<String>,
+    /// Open connections to it.
+    pub connections: usize,
+}
+
+/// An engine that does not say it is well.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("engine {url} {problem}")]
+pub struct Unwell {
+    /// As the user wrote it.
+    pub url: String,
+    /// What is wrong with it, in words that follow its name.
+    pub problem: String,
+}
+
+impl Health {
+    /// Nothing is known yet. What is counted of the engines is among `metrics`.
+    pub fn new(targets: &Targets, metrics: &Metrics) -> Self {
+        let patient = |target: &Target| {
+            let vitals = Arc::new(Vitals::new(metrics.upstream(&target.to_string())));
+            Arc::new(Patient { target: target.clone(), trust: targets.trust.clone(), vitals })
+        };
+        let blue = patient(&targets.blue);
+        let green = if targets.green == targets.blue { blue.clone() } else { patient(&targets.green) };
+        Self { engines: [blue, green] }
+    }
+
+    /// Asks the engine of `strategy` whether it is well, on a connection of its own. 2 s at most.
+    pub async fn ask(&self, strategy: Strategy) -> Result<(), Unwell> {
+        let patient = &self.engines[strategy.index()];
+        let asked = timeout(ANSWERS_WITHIN, patient.ask(strategy)).await;
+        let problem = asked.unwrap_or_else(|_| {
+            Err(format!("gives no answer within {}", humantime::format_duration(ANSWERS_WITHIN)))
+        });
+        patient.vitals.problems().answer = problem.clone().err().map(|problem| (Instant::now(), problem));
+        problem.map_err(|problem| Unwell { url: patient.target.to_string(), problem })
+    }
+
+    /// How each engine is.
+    pub fn engines(&self) -> Vec<EngineStatus> {
+        let [blue, green] = &self.engines;
+        if Arc::ptr_eq(blue, green) {
+            return vec![blue.state(Strategy::ALL.to_vec())];
+        }
+        Strategy::ALL.map(|strategy| self.engines[strategy.index()].state(vec![strategy])).to_vec()
+    }
+
+    /// What the connections to the engine of `strategy` are to tell.
+    pub(super) fn vitals(&self, strategy: Strategy) -> Arc<Vitals> {
+        self.engines[strategy.index()].vitals.clone()
+    }
+}
+
+impl Patient {
+    async fn ask(&self, strategy: Strategy) -> Result<(), String> {
+        let unreachable = |error| format!("cannot be reached: {error}");
+        let (mut send, connection) = connect(&self.target, self.trust.as_ref()).await.map_err(unreachable)?;
+        let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
+        let answer = async {
+            let (response, mut stream) = send.send_request(self.question(strategy), false)?;
+            stream.send_data(Bytes::from_static(EMPTY_MESSAGE), true)?;
+            let (head, body) = response.await?.into_parts();
+            let body = Limited::new(Incoming::new(body), LONGEST_ANSWER).collect().await;
+            let trailers = body.map_err(|error| format!("cuts its answer short: {error}"));
+            Ok::<_, h2::Error>(trailers.map(|body| (head, body.trailers().cloned())))
+        };
+        let (head, trailers) = answer.await.map_err(|error| format!("was lost: {error}"))??;
+        verdict(head.status, trailers.as_ref().unwrap_or(&head.headers))
+    }
+
+    fn question(&self, strategy: Strategy) -> Request<()> {
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(if self.target.name.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+        uri.authority = self.target.address.parse().ok();
+        uri.path_and_query = Some(http::uri::PathAndQuery::from_static(HEALTH_CHECK));
+        let mut request = Request::new(());
+        *request.method_mut() = http::Method::POST;
+        *request.version_mut() = http::Version::HTTP_2;
+        *request.uri_mut() = http::Uri::from_parts(uri).expect("the address was part of a URL");
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(STRATEGY, HeaderValue::from_static(strategy.as_str()));
+        request
+    }
+
+    fn state(&self, strategies: Vec<Strategy>) -> EngineStatus {
+        let connections = self.vitals.connections.load(Ordering::Relaxed);
+        let problem = {
+            let problems = self.vitals.problems();
+            let connecting = problems.connecting.as_ref().filter(|_| connections == 0);
+            let answer = problems.answer.as_ref().filter(|(at, _)| at.elapsed() < ANSWER_HOLDS);
+            answer.map(|(_, problem)| problem).or(connecting).cloned()
+        };
+        let is_known = problem.is_some() || connections > 0;
+        let healthy = is_known.then_some(problem.is_none());
+        EngineStatus { strategies, url: self.target.to_string(), healthy, problem, connections }
+    }
+}
+
+/// What an answer says: an engine that does not know the method, or asks for a session, is there.
+fn verdict(status: StatusCode, trailers: &HeaderMap) -> Result<(), String> {
+    match Status::from_header_map(trailers) {
+        Some(answer) => match answer.code() {
+            Code::Ok | Code::Unimplemented | Code::NotFound => Ok(()),
+            Code::Unauthenticated | Code::PermissionDenied => Ok(()),
+            Code::Internal if answer.message().contains("Access denied") => Ok(()),
+            code => Err(format!("answers healthCheck with {code:?}: {}", answer.message())),
+        },
+        None => match status.as_u16() {
+            401 | 403 | 404 | 405 | 415 | 501 => Ok(()),
+            200 => Err("answers healthCheck without a status".to_owned()),
+            _ => Err(format!("answers healthCheck with HTTP status {status}")),
+        },
+    }
+}
+
+impl Vitals {
+    fn new(metrics: UpstreamMetrics) -> Self {
+        Self { connections: AtomicUsize::new(0), metrics, problems: Mutex::default() }
+    }
+
+    /// What is counted of the engine.
+    pub(super) fn metrics(&self) -> &UpstreamMetrics {
+        &self.metrics
+    }
+
+    /// A connection was opened: it counts for as long as what this returns.
+    pub(super) fn connected(self: &Arc<Self>) -> Counted {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.increment(1.0);
+        self.problems().connecting = None;
+        Counted { vitals: self.clone() }
+    }
+
+    /// A connection could not be opened.
+    pub(super) fn failed(&self, why: &impl fmt::Display) {
+        self.metrics.connect.increment(1);
+        self.problems().connecting = Some(format!("cannot be reached: {why}"));
+    }
+
+    fn problems(&self) -> MutexGuard<'_, Problems> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.vitals.connections.fetch_sub(1, Ordering::Relaxed);
+        self.vitals.metrics.connections.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Before an engine is announced, it is asked whether it is well.
+
+use std::{net::TcpListener, time::Duration};
+
+use crate::support::{Server, teal};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn engine() -> Server {
+    teal().with("--gate", "off").run()
+}
+
+fn between(blue: &str, green: &str) -> Server {
+    let server = teal().with("--blue", &format!("http://{blue}")).with("--green", &format!("http://{green}"));
+    server.switch_every("1s").notice("0s").grace("0s").with("--announce-timeout", "1s").run()
+}
+
+#[test]
+fn a_switch_begins_once_the_other_engine_is_there() {
+    let blue = engine();
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let green = free.local_addr().expect("it is bound").to_string();
+    // The port is taken, but nobody ever answers there.
+    let server = between(&blue.address.to_string(), &green);
+    let refused = format!("Strategy change does not begin: engine http://{green} ");
+    let hangs = format!("{refused}gives no answer within 2s");
+    server.wait_for(&hangs, 1, SOON);
+    drop(free);
+    server.wait_for(&format!("{refused}cannot be reached: "), 1, SOON);
+    assert!(server.lines_with("Strategy change pending").is_empty(), "{}", server.output());
+    let _green = teal().with("--gate", "off").listen(&green).run();
+    server.wait_for("Strategy switched from blue to green", 1, SOON);
+    // Blue is well, and goes.
+    server.wait_for("Strategy switched from green to blue", 1, SOON);
+}
+
+#[test]
+fn an_engine_that_was_lost_is_not_announced() {
+    let (blue, green) = (engine(), engine());
+    let server = between(&blue.address.to_string(), &green.address.to_string());
+    server.wait_for("Strategy switched from blue to green", 1, SOON);
+    let address = blue.address;
+    drop(blue);
+    server.wait_for(
+        &format!("Strategy change does not begin: engine http://{address} cannot be reached: "),
+        1,
+        SOON,
+    );
+}

@@ -1,0 +1,109 @@
+//! The HTTP API of the real binary: operators at the same time, readers that come back, and a generic
+//! client that knows nothing but the document.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use crate::support::{Running, packages, teal};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Sends a request with the connection's end after the answer, and reads from there.
+fn send(address: SocketAddr, head: &str, body: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
+    let len = body.len();
+    let request = format!(
+        "{head} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {len}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).expect("it reads");
+    BufReader::new(stream)
+}
+
+/// The status line and all that follows.
+fn answer(mut from: BufReader<TcpStream>) -> String {
+    let mut text = String::new();
+    from.read_to_string(&mut text).expect("an answer that ends");
+    text
+}
+
+#[test]
+fn of_two_operators_one_switches() {
+    let server = teal().admin().switch_every("0").with("--announce-timeout", "0").run();
+    let address = server.admin();
+    let posts: Vec<_> = (0..16)
+        .map(|_| thread::spawn(move || answer(send(address, "POST /api/v1/switch", r#"{"epoch": 0}"#))))
+        .collect();
+    let answers: Vec<String> = posts.into_iter().map(|post| post.join().expect("it is answered")).collect();
+    let with = |start: &str| answers.iter().filter(|answer| answer.starts_with(start)).count();
+    assert_eq!((with("HTTP/1.1 200 "), with("HTTP/1.1 409 ")), (1, 15), "{answers:#?}");
+    server.wait_for("Strategy change pending: blue -> green", 1, SOON);
+}
+
+/// The ids of so many events of a stream.
+fn ids(stream: BufReader<TcpStream>, number: usize) -> Vec<String> {
+    let lines = stream.lines().map(|line| line.expect("the stream goes on"));
+    lines.filter_map(|line| line.strip_prefix("id: ").map(str::to_owned)).take(number).collect()
+}
+
+#[test]
+fn a_reader_that_comes_back_misses_nothing() {
+    let server = teal().admin().switch_every("0").cutover("strict").with("--announce-timeout", "0").run();
+    let address = server.admin();
+    for verb in ["switch", "cutover"] {
+        server.operate(&[verb]).done();
+    }
+    let seen = ids(send(address, "GET /api/v1/events/stream?after=0", ""), 2);
+    for verb in ["switch", "abort"] {
+        server.operate(&[verb]).done();
+    }
+    let again = |last: &str| {
+        let head = "GET /api/v1/events/stream";
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
+        write!(stream, "{head} HTTP/1.1\r\nhost: {address}\r\nlast-event-id: {last}\r\n\r\n")
+            .expect("it reads");
+        BufReader::new(stream)
+    };
+    let more = ids(again(&seen[1]), 2);
+    let number = |id: &String| id.rsplit('-').next().map(str::to_owned);
+    let numbers: Vec<_> = seen.iter().chain(&more).filter_map(number).collect();
+    assert_eq!(numbers, ["1", "2", "3", "4"]);
+    // What another run of the server said last is not taken for this one's.
+    assert_eq!(ids(again("0-4"), 4), [seen, more].concat());
+}
+
+#[test]
+fn a_reader_does_not_hold_the_end() {
+    let mut server = teal().admin().switch_every("0").run();
+    let mut stream = send(server.admin(), "GET /api/v1/events/stream", "");
+    let mut line = String::new();
+    while line != "event: state\n" {
+        line.clear();
+        stream.read_line(&mut line).expect("the stream begins");
+    }
+    assert_eq!(server.end("TERM", SOON).code(), Some(0), "{}", server.output());
+    let rest = answer(stream);
+    assert!(rest.ends_with("0\r\n\r\n"), "the stream was cut: {rest:?}");
+}
+
+/// A generic client finds no answer that the document doesn't have, and no fault of the server's.
+#[test]
+fn the_api_keeps_to_its_document() {
+    let server = teal().admin().switch_every("0").notice("0s").grace("0s").run();
+    let mut schemathesis = packages("schemathesis").program("schemathesis");
+    schemathesis
+        .args(["run", &format!("http://{}/api/v1/openapi.json", server.admin())])
+        // It doesn't end.
+        .args(["--exclude-path", "/api/v1/events/stream"])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "20", "--seed", "1"])
+        .args(["--generation-deterministic", "--no-color", "--request-timeout", "30"])
+        .current_dir(env!("CARGO_TARGET_TMPDIR"));
+    let said = Running::start("schemathesis", &mut schemathesis).succeed(Duration::from_secs(300));
+    assert!(said.contains("No issues found"), "{said}");
+}
