@@ -45,10 +45,12 @@ pin_project! {
 pin_project! {
     #[project = PhaseProj]
     enum Phase<S, F, B: Body> {
-        /// The request is on its way in; `None` once it is judged.
-        Arriving { arriving: Option<Arriving<S, B>> },
+        /// The query id is on its way in; `None` once it is judged.
+        Arriving { arriving: Option<Box<Arriving<S, B>>> },
         /// Let in: the answer is awaited.
         Inside { #[pin] future: F, call: Option<Call> },
+        /// Not let in, and what it named.
+        Refused { refused: Refused, received: Option<HeaderValue> },
         /// Not for the gate to judge.
         Foreign { #[pin] future: F },
     }
@@ -79,7 +81,11 @@ where
     ) -> Self {
         let phase = if header::is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
-            Phase::Arriving { arriving: Some(Arriving { inner, request, method }) }
+            let arriving = Arriving { inner, request, method };
+            match arriving.query_id_field() {
+                Some(_) => Phase::Arriving { arriving: Some(Box::new(arriving)) },
+                None => arriving.judge(&shared, None),
+            }
         } else {
             request.extensions_mut().insert(shared.switch.snapshot().phase.active());
             Phase::Foreign { future: inner.call(request) }
@@ -88,19 +94,31 @@ where
     }
 }
 
-impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
-    /// Reads the query id, where the request has one, and asks the switch.
-    fn poll_judged(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<Pass, Refused>> {
-        let head = self.request.headers();
-        let header = header::strategy(head);
-        let id = match self.method.role {
-            Role::Continue(field) | Role::End(field) if header::is_protobuf(head) => {
-                let coding = Coding::of(head);
-                ready!(Pin::new(self.request.body_mut()).poll_query_id(cx, field, coding))
+impl<S, B> Arriving<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+    B: Body<Data = Bytes> + Unpin,
+{
+    /// Where the message of the request names a query, if it can be read.
+    fn query_id_field(&self) -> Option<u32> {
+        match self.method.role {
+            Role::Continue(field) | Role::End(field) => {
+                header::is_protobuf(self.request.headers()).then_some(field)
             }
             _ => None,
-        };
-        let action = match (self.method.role, id.as_deref()) {
+        }
+    }
+
+    fn poll_query_id(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        let Some(field) = self.query_id_field() else { return Poll::Ready(None) };
+        let coding = Coding::of(self.request.headers());
+        Pin::new(self.request.body_mut()).poll_query_id(cx, field, coding)
+    }
+
+    /// Asks the switch, and goes on as it says.
+    fn judge(self, shared: &Shared, id: Option<&str>) -> Phase<S, S::Future, B> {
+        let Self { mut inner, mut request, method } = self;
+        let action = match (method.role, id) {
             (Role::LogIn, _) => Action::LogIn,
             (Role::Begin(_), _) => Action::Begin,
             (Role::Neutral, _) | (_, Some("")) => Action::Neutral,
@@ -108,7 +126,14 @@ impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
             (Role::Continue(_), id) => Action::Continue(id.unwrap_or_default()),
             (Role::End(_), id) => Action::End(id.unwrap_or_default()),
         };
-        Poll::Ready(shared.switch.arrive(Arrival { action, header }))
+        let header = header::strategy(request.headers());
+        match shared.switch.arrive(Arrival { action, header }) {
+            Err(refused) => Phase::Refused { refused, received: header::received(request.headers()) },
+            Ok(pass) => {
+                request.extensions_mut().insert(pass.strategy());
+                Phase::Inside { future: inner.call(request), call: Some(Call { pass, method }) }
+            }
+        }
     }
 }
 
@@ -132,25 +157,17 @@ where
                     let call = call.take().expect("polled after completion");
                     return Poll::Ready(Ok(call.answer(this.shared, this.connection, response)));
                 }
+                PhaseProj::Refused { refused, received } => {
+                    let response = reject::response(this.shared.mismatch, *refused, received.take());
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
                 PhaseProj::Arriving { arriving } => {
-                    let judged = {
+                    let id = {
                         let arriving = arriving.as_mut().expect("polled after completion");
-                        ready!(arriving.poll_judged(this.shared, cx))
+                        ready!(arriving.poll_query_id(cx))
                     };
-                    let Arriving { mut inner, mut request, method } =
-                        arriving.take().expect("it was judged just now");
-                    match judged {
-                        Err(refused) => {
-                            let received = header::received(request.headers());
-                            let response = reject::response(this.shared.mismatch, refused, received);
-                            return Poll::Ready(Ok(response.map(ResponseBody::own)));
-                        }
-                        Ok(pass) => {
-                            request.extensions_mut().insert(pass.strategy());
-                            let call = Some(Call { pass, method });
-                            Phase::Inside { future: inner.call(request), call }
-                        }
-                    }
+                    let arriving = arriving.take().expect("it was there just now");
+                    arriving.judge(this.shared, id.as_deref())
                 }
             };
             this.phase.set(next);

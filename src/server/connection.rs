@@ -84,7 +84,8 @@ pub(super) async fn serve<S, B>(
             loop {
                 match connection.poll_accept(cx).map_err(io::Error::other)? {
                     Poll::Ready(Some((request, respond))) => {
-                        tokio::spawn(answer(service.clone(), request.map(Incoming::new), respond));
+                        let answered = service.clone().oneshot(request.map(Incoming::new));
+                        tokio::spawn(answer(answered, respond));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -107,12 +108,13 @@ pub(super) async fn serve<S, B>(
 }
 
 /// Answers one call, unless the client gives it up.
-async fn answer<S, B>(service: S, request: Request<Incoming>, mut respond: SendResponse<Bytes>)
+async fn answer<F, B, E>(answered: F, mut respond: SendResponse<Bytes>)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<BoxError>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    let mut answered = pin!(service.oneshot(request));
+    let mut answered = pin!(answered);
     let answered = poll_fn(|cx| match respond.poll_reset(cx) {
         Poll::Ready(_) => Poll::Ready(None),
         Poll::Pending => answered.as_mut().poll(cx).map(Some),
