@@ -32,6 +32,7 @@ const SPARE: usize = 8;
 const AT_ONCE: usize = 8;
 /// From a failed connection to the next try.
 const PAUSE: Duration = Duration::from_millis(500);
+
 /// When an engine that has fallen silent is asked whether it is there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
