@@ -1,7 +1,7 @@
 //! A child process whose output is always drained, and which does not outlive its test.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -68,9 +68,20 @@ impl Running {
         lines.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
+    /// Gives the child a line to read.
+    pub(crate) fn write_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("its input is open");
+        writeln!(stdin, "{line}").expect("the child reads");
+    }
+
     /// Ends the input of the child: a script under load stops then.
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
+    }
+
+    /// The child's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: &str) {
