@@ -120,7 +120,7 @@ impl Front {
             + Send
             + 'static,
         S::Future: Send,
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+        B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
         let Self {
             doors: Doors { clients, operators },

@@ -28,7 +28,7 @@ pub struct Client {
     /// Where it calls with a bearer token: the beginning of a hash of that.
     pub token: Option<String>,
     /// The strategy that it used last.
-    pub strategy: Option<String>,
+    pub strategy: Option<Strategy>,
     /// When it was first heard from, as in RFC 3339.
     pub first_heard: String,
     /// When it was last heard from, as in RFC 3339.
@@ -63,7 +63,7 @@ pub struct Told {
     /// In the answer to which method.
     pub method: String,
     /// Where to.
-    pub strategy: String,
+    pub strategy: Strategy,
 }
 
 /// The queries of a client.
@@ -85,9 +85,9 @@ pub struct Judged {
     /// The epoch of the announcement, or of the abort that took it back.
     pub switch: u64,
     /// The strategy that the work left.
-    pub from: String,
+    pub from: Strategy,
     /// The strategy that the work was headed for.
-    pub to: String,
+    pub to: Strategy,
     /// Whether this is the way back after an abort.
     pub withdrawal: bool,
     /// When it was announced, as in RFC 3339.
@@ -116,8 +116,8 @@ pub(crate) fn view(
             let (verdict, reason) = judge(turn, &part, first_heard, &name)?;
             Some(Judged {
                 switch: turn.number,
-                from: turn.from.to_string(),
-                to: turn.to.to_string(),
+                from: turn.from,
+                to: turn.to,
                 withdrawal: turn.is_withdrawal,
                 announced: time(turn.announced),
                 verdict,
@@ -143,7 +143,7 @@ pub(crate) fn view(
         user,
         session,
         token,
-        strategy: facts.strategy.map(|(_, strategy)| strategy.to_string()),
+        strategy: facts.strategy.map(|(_, strategy)| strategy),
         first_heard: time(first_heard),
         last_heard: time(last_heard),
         requests: facts.requests,
@@ -151,7 +151,7 @@ pub(crate) fn view(
         came_back: facts.last_rejected.map(|rejected| facts.strategy.is_some_and(|(at, _)| at >= rejected)),
         told: present.and_then(|(turn, part)| {
             let (at, label) = part.told?;
-            Some(Told { time: time(at), method: name(label), strategy: turn.to.to_string() })
+            Some(Told { time: time(at), method: name(label), strategy: turn.to })
         }),
         adopted: present.and_then(|(_, part)| Some(time(part.used?.0))),
         queries: Queries {

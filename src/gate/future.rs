@@ -39,6 +39,8 @@ pin_project! {
     {
         shared: Arc<Shared>,
         connection: Arc<Connection>,
+        // When it came, where that is watched.
+        arrived: Option<Instant>,
         #[pin]
         phase: Phase<S, S::Future, B>,
     }
@@ -47,12 +49,14 @@ pin_project! {
 pin_project! {
     #[project = PhaseProj]
     enum Phase<S, F, B: Body> {
-        /// The request is on its way in; `None` once it is judged.
-        Arriving { arriving: Option<Arriving<S, B>> },
+        /// What has to be read of it is on its way in; `None` once it is judged.
+        Arriving { arriving: Option<Box<Arriving<S, B>>> },
         /// Let in: the answer is awaited.
         Inside { #[pin] future: F, call: Option<Call> },
+        /// Not let in, and what it named.
+        Refused { refused: Refused, received: Option<HeaderValue> },
         /// Not for the gate to judge.
-        Foreign { #[pin] future: F, arrived: Option<Instant> },
+        Foreign { #[pin] future: F },
     }
 }
 
@@ -60,20 +64,14 @@ struct Arriving<S, B: Body> {
     inner: S,
     request: Request<RequestBody<B>>,
     method: Arc<Method>,
-    /// When it came, where that is watched.
-    arrived: Option<Instant>,
+    /// Where its message names the query, and the caller, if that has to be read and can be.
+    reads: [Option<u32>; 2],
 }
 
 /// What is known of a call that was let in.
 struct Call {
     pass: Pass,
     method: Arc<Method>,
-    watched: Option<telemetry::Call>,
-}
-
-/// What is known of a call that was judged.
-struct Judged {
-    verdict: Result<Pass, Refused>,
     watched: Option<telemetry::Call>,
 }
 
@@ -91,32 +89,58 @@ where
         let arrived = connection.line.as_ref().map(|_| Instant::now());
         let phase = if header::is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
-            Phase::Arriving { arriving: Some(Arriving { inner, request, method, arrived }) }
+            let arriving = Arriving::new(inner, request, method, connection.line.as_ref());
+            match arriving.reads {
+                [None, None] => {
+                    arriving.judge(&shared, connection.line.as_ref().zip(arrived), [None, None])
+                }
+                _ => Phase::Arriving { arriving: Some(Box::new(arriving)) },
+            }
         } else {
             request.extensions_mut().insert(shared.switch.snapshot().phase.active());
-            Phase::Foreign { future: inner.call(request), arrived }
+            Phase::Foreign { future: inner.call(request) }
         };
-        Self { shared, connection, phase }
+        Self { shared, connection, arrived, phase }
     }
 }
 
-impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
-    /// Reads the query id, where the request has one, and asks the switch.
-    fn poll_judged(&mut self, shared: &Shared, line: Option<&Line>, cx: &mut Context<'_>) -> Poll<Judged> {
-        let head = self.request.headers();
-        let header = header::strategy(head);
-        let id = match self.method.role {
-            Role::Continue(field) | Role::End(field) if header::is_protobuf(head) => {
-                let coding = Coding::of(head);
-                ready!(Pin::new(self.request.body_mut()).poll_string(cx, field, coding))
-            }
+impl<S, B> Arriving<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+    B: Body<Data = Bytes> + Unpin,
+{
+    fn new(inner: S, request: Request<RequestBody<B>>, method: Arc<Method>, line: Option<&Line>) -> Self {
+        let head = request.headers();
+        let query_id = match method.role {
+            Role::Continue(field) | Role::End(field) => Some(field),
             _ => None,
         };
-        let caller = match line {
-            Some(line) => ready!(self.poll_caller(line, cx)),
-            None => None,
-        };
-        let action = match (self.method.role, id.as_deref()) {
+        let caller = method.caller.filter(|_| line.is_some_and(|line| line.asks(method.role, head)));
+        let reads = [query_id, caller].map(|field| field.filter(|_| header::is_protobuf(head)));
+        Self { inner, request, method, reads }
+    }
+
+    /// The query id and the caller, as far as they are read.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<[Option<String>; 2]> {
+        let coding = Coding::of(self.request.headers());
+        let mut read = [None, None];
+        for (read, field) in read.iter_mut().zip(self.reads) {
+            if let Some(field) = field {
+                *read = ready!(Pin::new(self.request.body_mut()).poll_string(cx, field, coding));
+            }
+        }
+        Poll::Ready(read)
+    }
+
+    /// Asks the switch, and goes on as it says.
+    fn judge(
+        self,
+        shared: &Shared,
+        watch: Option<(&Line, Instant)>,
+        [id, caller]: [Option<&str>; 2],
+    ) -> Phase<S, S::Future, B> {
+        let Self { mut inner, mut request, method, .. } = self;
+        let action = match (method.role, id) {
             (Role::LogIn, _) => Action::LogIn,
             (Role::Begin(_), _) => Action::Begin,
             (Role::Neutral, _) | (_, Some("")) => Action::Neutral,
@@ -124,25 +148,29 @@ impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
             (Role::Continue(_), id) => Action::Continue(id.unwrap_or_default()),
             (Role::End(_), id) => Action::End(id.unwrap_or_default()),
         };
-        let watched = line.zip(self.arrived).map(|(line, arrived)| {
-            let said = caller.as_deref().map(|caller| match self.method.role {
+        let mut watched = watch.map(|(line, arrived)| {
+            let said = caller.map(|caller| match method.role {
                 Role::LogIn => Said::User(caller),
                 _ => Said::Session(caller),
             });
-            line.call(arrived, &self.method, self.request.headers(), said, shared.switch.heading())
+            line.call(arrived, &method, request.headers(), said, shared.switch.heading())
         });
-        Poll::Ready(Judged { verdict: shared.switch.arrive(Arrival { action, header }), watched })
-    }
-
-    /// Reads who calls, where only the message can tell.
-    fn poll_caller(&mut self, line: &Line, cx: &mut Context<'_>) -> Poll<Option<String>> {
-        let head = self.request.headers();
-        match self.method.caller {
-            Some(field) if header::is_protobuf(head) && line.asks(self.method.role, head) => {
-                let coding = Coding::of(head);
-                Pin::new(self.request.body_mut()).poll_string(cx, field, coding)
+        let header = header::strategy(request.headers());
+        match shared.switch.arrive(Arrival { action, header }) {
+            Err(refused) => {
+                if let Some(watched) = watched {
+                    watched.rejected(header.named());
+                }
+                Phase::Refused { refused, received: header::received(request.headers()) }
             }
-            _ => Poll::Ready(None),
+            Ok(pass) => {
+                request.extensions_mut().insert(pass.strategy());
+                if let Some(watched) = &mut watched {
+                    watched.let_in(pass.strategy(), request.headers_mut());
+                }
+                let call = Some(Call { pass, method, watched });
+                Phase::Inside { future: inner.call(request), call }
+            }
         }
     }
 }
@@ -159,9 +187,9 @@ where
         let mut this = self.project();
         loop {
             let next = match this.phase.as_mut().project() {
-                PhaseProj::Foreign { future, arrived } => {
+                PhaseProj::Foreign { future } => {
                     let response = ready!(future.poll(cx)?);
-                    if let (Some(line), Some(arrived)) = (&this.connection.line, arrived) {
+                    if let (Some(line), Some(arrived)) = (&this.connection.line, this.arrived) {
                         line.shard().foreign(*arrived);
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::foreign)));
@@ -171,31 +199,18 @@ where
                     let call = call.take().expect("polled after completion");
                     return Poll::Ready(Ok(call.answer(this.shared, this.connection, response)));
                 }
+                PhaseProj::Refused { refused, received } => {
+                    let response = reject::response(this.shared.mismatch, *refused, received.take());
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
                 PhaseProj::Arriving { arriving } => {
-                    let Judged { verdict, mut watched } = {
+                    let read = {
                         let arriving = arriving.as_mut().expect("polled after completion");
-                        ready!(arriving.poll_judged(this.shared, this.connection.line.as_ref(), cx))
+                        ready!(arriving.poll_read(cx))
                     };
-                    let Arriving { mut inner, mut request, method, .. } =
-                        arriving.take().expect("it was judged just now");
-                    match verdict {
-                        Err(refused) => {
-                            if let Some(watched) = watched {
-                                watched.rejected(header::strategy(request.headers()).named());
-                            }
-                            let received = header::received(request.headers());
-                            let response = reject::response(this.shared.mismatch, refused, received);
-                            return Poll::Ready(Ok(response.map(ResponseBody::own)));
-                        }
-                        Ok(pass) => {
-                            request.extensions_mut().insert(pass.strategy());
-                            if let Some(watched) = &mut watched {
-                                watched.let_in(pass.strategy(), request.headers_mut());
-                            }
-                            let call = Some(Call { pass, method, watched });
-                            Phase::Inside { future: inner.call(request), call }
-                        }
-                    }
+                    let arriving = arriving.take().expect("it was there just now");
+                    let watch = this.connection.line.as_ref().zip(*this.arrived);
+                    arriving.judge(this.shared, watch, read.each_ref().map(Option::as_deref))
                 }
             };
             this.phase.set(next);

@@ -24,7 +24,7 @@ pin_project! {
         held: Bytes,
         is_read: bool,
         // What ended the reading, if that wasn't data: trailers or an error.
-        next: Option<Result<Frame<Bytes>, B::Error>>,
+        next: Option<Box<Result<Frame<Bytes>, B::Error>>>,
         #[pin]
         inner: B,
     }
@@ -59,12 +59,12 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
                         }
                     }
                     Err(frame) => {
-                        *this.next = Some(Ok(frame));
+                        *this.next = Some(Box::new(Ok(frame)));
                         break;
                     }
                 },
                 Some(Err(error)) => {
-                    *this.next = Some(Err(error));
+                    *this.next = Some(Box::new(Err(error)));
                     break;
                 }
                 None => break,
@@ -118,7 +118,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.held)))));
         }
         match this.next.take() {
-            Some(next) => Poll::Ready(Some(next)),
+            Some(next) => Poll::Ready(Some(*next)),
             None => this.inner.poll_frame(cx),
         }
     }

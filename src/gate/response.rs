@@ -2,6 +2,7 @@
 //! learns the outcome.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -27,8 +28,7 @@ const SMALL: usize = 16 * 1024;
 
 pin_project! {
     /// What the client gets.
-    #[derive(Debug)]
-    pub struct ResponseBody<B> {
+    pub struct ResponseBody<B: Body> {
         #[pin]
         kind: Kind<B>,
     }
@@ -36,14 +36,13 @@ pin_project! {
 
 pin_project! {
     #[project = KindProj]
-    #[derive(Debug)]
-    enum Kind<B> {
+    enum Kind<B: Body> {
         /// A rejection's, or none.
         Own { body: Option<Bytes> },
         /// A backend's that isn't for the gate to read.
         Foreign { #[pin] inner: B },
-        /// A backend's answer to a call that was let in.
-        Answer { #[pin] inner: B, answer: Answer },
+        /// A backend's answer to a call that was let in, and why it broke off, until what was held has left.
+        Answer { #[pin] inner: B, answer: Answer, broken: Option<B::Error> },
     }
 }
 
@@ -83,7 +82,7 @@ pub(super) struct Hold {
     pub(super) counters: Arc<Counters>,
 }
 
-impl<B> ResponseBody<B> {
+impl<B: Body> ResponseBody<B> {
     pub(super) fn own(body: Option<Bytes>) -> Self {
         Self { kind: Kind::Own { body } }
     }
@@ -93,7 +92,7 @@ impl<B> ResponseBody<B> {
     }
 
     pub(super) fn answer(inner: B, answer: Answer) -> Self {
-        Self { kind: Kind::Answer { inner, answer } }
+        Self { kind: Kind::Answer { inner, answer, broken: None } }
     }
 }
 
@@ -217,19 +216,26 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let (mut inner, answer) = match self.project().kind.project() {
+        let (mut inner, answer, broken) = match self.project().kind.project() {
             KindProj::Own { body } => return Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             KindProj::Foreign { inner } => return inner.poll_frame(cx),
-            KindProj::Answer { inner, answer } => (inner, answer),
+            KindProj::Answer { inner, answer, broken } => (inner, answer, broken),
         };
         loop {
+            if let Some(error) = broken.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
             if let Some(trailers) = answer.trailers.take() {
                 answer.end(Some(&trailers));
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
-            let (sent, is_last) = match ready!(inner.as_mut().poll_frame(cx)?) {
+            let (sent, is_last) = match ready!(inner.as_mut().poll_frame(cx)) {
                 None => (answer.finish(), true),
-                Some(frame) => match frame.into_data() {
+                Some(Err(error)) => {
+                    *broken = Some(error);
+                    (answer.finish(), false)
+                }
+                Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) => (answer.push(chunk), false),
                     Err(frame) => {
                         answer.trailers = frame.into_trailers().ok();
@@ -251,7 +257,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match &self.kind {
             Kind::Own { body } => body.is_none(),
             Kind::Foreign { inner } => inner.is_end_stream(),
-            Kind::Answer { inner, answer } => {
+            Kind::Answer { inner, answer, .. } => {
                 matches!(answer.work, Work::Pass) && answer.trailers.is_none() && inner.is_end_stream()
             }
         }
@@ -261,8 +267,19 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match &self.kind {
             Kind::Own { body } => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Foreign { inner } => inner.size_hint(),
-            Kind::Answer { inner, answer } if matches!(answer.work, Work::Pass) => inner.size_hint(),
+            Kind::Answer { inner, answer, .. } if matches!(answer.work, Work::Pass) => inner.size_hint(),
             Kind::Answer { .. } => SizeHint::default(),
         }
+    }
+}
+
+impl<B: Body + fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, inner) = match &self.kind {
+            Kind::Own { .. } => ("Own", None),
+            Kind::Foreign { inner } => ("Foreign", Some(inner)),
+            Kind::Answer { inner, .. } => ("Answer", Some(inner)),
+        };
+        f.debug_struct("ResponseBody").field("kind", &kind).field("inner", &inner).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::watch::Clock;
-use crate::strategy::Strategy;
+use crate::{admin::Each, strategy::Strategy};
 
 /// Seconds that are kept.
 pub(super) const KEPT: u64 = 600;
@@ -25,26 +25,11 @@ pub struct Point {
     /// When it began, as in RFC 3339.
     pub time: String,
     /// Calls that were let in and came to their end in it.
-    pub requests: PerColour,
+    pub requests: Each,
     /// 456s.
     pub rejected: u64,
     /// Queries in flight at its end.
-    pub queries: PerColour,
-}
-
-/// A number for each colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct PerColour {
-    /// Blue's.
-    pub blue: u64,
-    /// Green's.
-    pub green: u64,
-}
-
-impl From<[u64; 2]> for PerColour {
-    fn from([blue, green]: [u64; 2]) -> Self {
-        Self { blue, green }
-    }
+    pub queries: Each,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -22,7 +22,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status};
 use utoipa::ToSchema;
 
-use super::{Target, Targets, connect::connect};
+use super::{
+    Target, Targets,
+    connect::{Connected, connect},
+};
 use crate::{
     gate::header::STRATEGY,
     server::Incoming,
@@ -146,7 +149,8 @@ impl Health {
 impl Patient {
     async fn ask(&self, strategy: Strategy) -> Result<(), String> {
         let unreachable = |error| format!("cannot be reached: {error}");
-        let (mut send, connection) = connect(&self.target, self.trust.as_ref()).await.map_err(unreachable)?;
+        let connected = connect(&self.target, self.trust.as_ref()).await.map_err(unreachable)?;
+        let Connected { mut send, connection, .. } = connected;
         let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let answer = async {
             let (response, mut stream) = send.send_request(self.question(strategy), false)?;

@@ -2,75 +2,57 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    ops::Deref,
     path::Path,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
-use teal::{
-    gate::{GateLayer, Mismatch},
-    protocol::Protocol,
-    server,
-    switch::{Rules, Switch},
-    telemetry::{Metrics, Watch},
-    upstream::{Targets, Upstream},
-};
-use tokio::net::TcpListener;
 
-use crate::support::{Connector, Running, Server, python, teal};
+use crate::support::{Builder, Connector, Running, Server, python, teal};
 
 /// However busy the machine is.
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// A switch, watched, before an engine; on a runtime of its own that ends with the test.
+/// A switch before an engine, moved by operators only.
 struct Watched {
-    _runtime: tokio::runtime::Runtime,
-    address: SocketAddr,
-    switch: Switch,
-    watch: Watch,
+    proxy: Server,
+    _engine: Server,
 }
 
-fn watched(engine: &Server, rules: Rules) -> Watched {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let _within = runtime.enter();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    let engine: teal::upstream::Target = format!("http://{}", engine.address).parse().expect("a URL");
-    let targets = Targets { blue: engine.clone(), green: engine, connect_timeout: Duration::from_secs(20) };
-    let (switch, timer) = Switch::new(Rules { switch_every: None, ..rules });
-    let (protocol, metrics) = (Protocol::default(), Metrics::default());
-    let watch = Watch::new(&protocol, Some(switch.clone()), metrics.clone(), None);
-    let layer = GateLayer::new(switch.clone(), protocol, Mismatch::Both);
-    let steps = watch.clone();
-    runtime.spawn(timer.tell(move |step| steps.step(step)).run());
-    runtime.spawn(watch.clone().run());
-    let shards = watch.clone();
-    let start = move || {
-        let (layer, upstream, shard) = (layer.clone(), Upstream::connect(&targets, &metrics), shards.shard());
-        move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), upstream.clone())
-    };
-    runtime.spawn(server::serve(listener, 2, start, std::future::pending()));
-    Watched { _runtime: runtime, address, switch, watch }
+impl Deref for Watched {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.proxy
+    }
+}
+
+fn watched(set: impl FnOnce(Builder) -> Builder) -> Watched {
+    let engine = teal().with("--gate", "off").run();
+    let proxy = teal().admin().switch_every("0").with("--announce-timeout", "0");
+    let proxy = set(proxy.with("--upstream", &format!("http://{}", engine.address))).run();
+    Watched { proxy, _engine: engine }
 }
 
 impl Watched {
+    fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get(path)).expect("JSON")
+    }
+
     /// A client with that fate, once it is at work.
     fn client(&self, fate: &str) -> Running {
-        let client = python(Connector::V3_0_2).start_at(self.address, "fates.py", &[fate]);
+        let client = python(Connector::V3_0_2).start(self, "fates.py", &[fate]);
         client.wait_for("at work", 1, WITHIN);
         client
     }
 
     /// What is known of the client with that fate.
     fn known(&self, fate: &str) -> Value {
-        let clients = serde_json::to_value(self.watch.clients()).expect("JSON");
+        let clients = self.json("/api/v1/clients");
         let user = format!("{fate}@example.com");
-        let client = clients.as_array().expect("a list").iter().find(|client| client["user"] == user);
+        let client =
+            clients["clients"].as_array().expect("a list").iter().find(|client| client["user"] == user);
         client.unwrap_or_else(|| panic!("no {user} among {clients}")).clone()
     }
 
@@ -90,24 +72,15 @@ impl Watched {
 
 #[test]
 fn every_client_gets_its_verdict() {
-    let engine = teal().with("--gate", "off").run();
-    let proxy = watched(
-        &engine,
-        Rules {
-            announce_timeout: None,
-            grace: Duration::from_millis(500),
-            drain_timeout: Some(Duration::from_secs(4)),
-            ..Rules::default()
-        },
-    );
+    let proxy = watched(|proxy| proxy.grace("500ms").with("--drain-timeout", "4s"));
     let mut vanishing = proxy.client("vanish");
     vanishing.close_stdin();
     vanishing.succeed(WITHIN);
     let following = proxy.client("follow");
     let frozen = proxy.client("freeze");
-    python(Connector::V3_0_2).start_at(proxy.address, "fates.py", &["stray"]).succeed(WITHIN);
+    python(Connector::V3_0_2).run(&proxy, "fates.py", &["stray"]);
 
-    proxy.switch.announce().unwrap();
+    proxy.operate(&["switch"]).done();
     frozen.wait_for("refused", 1, WITHIN);
 
     let client = proxy.verdict("vanish", "lost_work");
@@ -139,10 +112,18 @@ fn every_client_gets_its_verdict() {
     assert!(client["errors"].as_object().unwrap().is_empty(), "{client:#}");
     assert!(client["user_agent"].as_str().unwrap().starts_with("grpc-python/"), "{client:#}");
     // What stands for a client's rights is nobody's business.
-    let all = serde_json::to_string(&proxy.watch.clients()).unwrap();
+    let all = proxy.get("/api/v1/clients");
     assert!(!all.contains("S3cret"), "{all}");
 
-    let series = serde_json::to_value(proxy.watch.series()).unwrap();
+    let table = proxy.operate(&["clients"]).done();
+    let columns = ["USER AGENT", "USER", "PEER", "STRATEGY", "VERDICT", "REASON"];
+    let head = table.lines().next().unwrap_or_default();
+    assert!(columns.iter().all(|column| head.contains(column)), "{table}");
+    for row in [["vanish@", " blue ", " lost_work "], ["follow@", " green ", " followed "]] {
+        assert!(table.lines().any(|line| row.iter().all(|cell| line.contains(cell))), "{row:?}\n{table}");
+    }
+
+    let series = proxy.json("/api/v1/series");
     let points = series["points"].as_array().unwrap();
     let sum = |what: &str, of: &str| points.iter().map(|it| it[what][of].as_u64().unwrap()).sum::<u64>();
     assert!(sum("requests", "blue") > 0 && sum("requests", "green") > 0, "{series}");
@@ -151,7 +132,7 @@ fn every_client_gets_its_verdict() {
 
     let folder = tempfile::tempdir().unwrap();
     let exposition = folder.path().join("metrics");
-    fs::write(&exposition, proxy.watch.metrics()).unwrap();
+    fs::write(&exposition, proxy.get("/metrics")).unwrap();
     let dashboard = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grafana.json");
     let files = [exposition, dashboard].map(|path| path.into_os_string().into_string().unwrap());
     python(Connector::V3_0_2).run_offline("exposition.py", &files.each_ref().map(String::as_str));
@@ -159,21 +140,15 @@ fn every_client_gets_its_verdict() {
 
 #[test]
 fn a_client_that_comes_back_after_a_456_has_recovered() {
-    let engine = teal().with("--gate", "off").run();
-    let rules = Rules {
-        cutover: teal::switch::Cutover::Strict,
-        notice: Duration::ZERO,
-        announce_timeout: None,
-        ..Rules::default()
-    };
-    let proxy = watched(&engine, rules);
+    let proxy = watched(|proxy| proxy.cutover("strict").notice("0s"));
     let mut client = proxy.client("recover");
     let deadline = Instant::now() + WITHIN;
     // A client may hear of it in time, between two queries: then the next switch is the one.
     let known = loop {
         let before = proxy.known("recover")["verdicts"][0]["switch"].clone();
-        proxy.switch.announce().unwrap();
-        _ = proxy.switch.cutover();
+        proxy.operate(&["switch"]).done();
+        // Where nothing holds it, it has cut over by itself.
+        _ = proxy.operate(&["cutover"]);
         let settled = loop {
             let known = proxy.known("recover");
             let is_judged = ["followed", "recovered"].iter().any(|verdict| known["verdict"] == *verdict);
@@ -195,7 +170,7 @@ fn a_client_that_comes_back_after_a_456_has_recovered() {
 
 /// The collector and engine of `traces.py`, and their addresses.
 fn collector(kind: &str) -> (Running, [String; 2]) {
-    let script = python(Connector::V3_0_2).start_alone("traces.py", &[kind]);
+    let script = python(Connector::V3_0_2).start_offline("traces.py", &[kind]);
     let said = script.wait_for("collector ", 1, WITHIN);
     let words: Vec<&str> = said[0].split(' ').collect();
     let address = |at: usize| format!("http://127.0.0.1:{}", words[at]);
@@ -211,7 +186,7 @@ fn a_call_is_a_span_in_the_trace_of_its_client() {
         .with("--otlp-endpoint", &collector)
         .env("OTEL_BSP_SCHEDULE_DELAY", "100")
         .run();
-    script.tell(&server.address.to_string());
+    script.write_line(&server.address.to_string());
     script.succeed(WITHIN);
 }
 
@@ -219,7 +194,7 @@ fn a_call_is_a_span_in_the_trace_of_its_client() {
 fn without_an_endpoint_metadata_passes_as_it_is() {
     let (mut script, [_, engine]) = collector("untraced");
     let server = teal().with("--upstream", &engine).run();
-    script.tell(&server.address.to_string());
+    script.write_line(&server.address.to_string());
     script.succeed(WITHIN);
 }
 
@@ -238,4 +213,24 @@ fn a_collector_that_is_not_there_is_logged_once_and_harms_no_call() {
     client.succeed(WITHIN);
     assert!(server.end("TERM", WITHIN).success());
     assert_eq!(server.lines_with("Traces cannot be sent to").len(), 1, "{}", server.output());
+}
+
+#[test]
+fn without_a_gate_there_are_metrics_still() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = teal().admin().with("--gate", "off").with("--upstream", &format!("http://{nobody}")).run();
+    let failed = format!("teal_upstream_errors_total{{upstream=\"http://{nobody}\",kind=\"connect\"}} ");
+    let deadline = Instant::now() + WITHIN;
+    let metrics = loop {
+        let metrics = server.get("/metrics");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&failed));
+        if count.is_some_and(|count| count != "0") {
+            break metrics;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(metrics.lines().any(|line| line.starts_with("process_resident_memory_bytes ")), "{metrics}");
+    assert!(metrics.contains(&format!("teal_upstream_connections{{upstream=\"http://{nobody}\"}} 0\n")), "{metrics}");
+    assert_eq!(server.get("/api/v1/clients"), r#"{"clients":[],"total":0}"#);
 }

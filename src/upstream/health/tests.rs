@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
+    telemetry::Metrics,
     tls::tests::{Authority, identity, trust},
     upstream::Upstream,
 };

@@ -2,6 +2,8 @@
 //! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
 
 mod certificates;
+mod http;
+mod node;
 mod operate;
 mod process;
 mod python;
@@ -13,6 +15,8 @@ use std::{
 };
 
 pub(crate) use certificates::{Authority, Pair};
+pub(crate) use node::node;
+pub(crate) use http::{answer, send};
 pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};

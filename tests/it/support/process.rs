@@ -68,15 +68,20 @@ impl Running {
         lines.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
-    /// Writes a line to the input of the child.
-    pub(crate) fn tell(&mut self, line: &str) {
-        let stdin = self.stdin.as_mut().expect("its input has not ended");
-        writeln!(stdin, "{line}").expect("it reads its input");
+    /// Gives the child a line to read.
+    pub(crate) fn write_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("its input is open");
+        writeln!(stdin, "{line}").expect("the child reads");
     }
 
     /// Ends the input of the child: a script under load stops then.
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
+    }
+
+    /// The child's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: &str) {

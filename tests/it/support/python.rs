@@ -6,7 +6,6 @@
 use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hash, Hasher},
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::LazyLock,
@@ -68,17 +67,8 @@ impl Python {
 
     /// Starts `script SERVER ARGS…` and lets it run.
     pub(crate) fn start(&self, server: &Server, script: &str, args: &[&str]) -> Running {
-        self.start_at(server.address, script, args)
-    }
-
-    /// Starts `script ADDRESS ARGS…` and lets it run.
-    pub(crate) fn start_at(&self, address: SocketAddr, script: &str, args: &[&str]) -> Running {
-        Running::start(script, self.command(script).arg(address.to_string()).args(args))
-    }
-
-    /// Starts a script that others talk to, and lets it run.
-    pub(crate) fn start_alone(&self, script: &str, args: &[&str]) -> Running {
-        Running::start(script, self.command(script).args(args))
+        let address = server.address.to_string();
+        Running::start(script, self.command(script).arg(address).args(args))
     }
 
     /// A program that came with the packages.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Running, Said, command};
+use super::{Running, Said, answer, command, send};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
@@ -119,6 +119,13 @@ impl Server {
     pub(crate) fn admin(&self) -> SocketAddr {
         let words = "Admin API on http://";
         address(&self.wait_for(words, 1, STARTS_WITHIN)[0], words)
+    }
+
+    /// What its API says under a path.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let answer = answer(send(self.admin(), &format!("GET {path}"), ""));
+        let body = answer.split_once("\r\n\r\n").filter(|_| answer.starts_with("HTTP/1.1 200 "));
+        body.unwrap_or_else(|| panic!("{path}: {answer}")).1.to_owned()
     }
 
     /// Runs a command that talks to it.
