@@ -6,6 +6,7 @@ mod node;
 mod operate;
 mod process;
 mod python;
+mod recorder;
 mod server;
 
 use std::{
@@ -18,7 +19,8 @@ pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};
-pub(crate) use server::{Builder, Server, teal};
+pub(crate) use recorder::Recorder;
+pub(crate) use server::{Builder, Server, engine, teal};
 
 static HEAVY: Mutex<()> = Mutex::new(());
 
