@@ -11,6 +11,7 @@ mod introspection;
 mod log;
 mod methods;
 mod operate;
+mod page;
 mod proxying;
 mod readme;
 mod rejected;
