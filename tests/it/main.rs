@@ -3,6 +3,7 @@
 
 mod announcing;
 mod api;
+mod chaos;
 mod connectors;
 mod data;
 mod ending;
@@ -12,6 +13,7 @@ mod log;
 mod methods;
 mod operate;
 mod proxying;
+mod rehearsal;
 mod rejected;
 mod settings;
 mod support;

@@ -2,10 +2,12 @@
 //! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
 
 mod certificates;
+mod cutter;
 mod node;
 mod operate;
 mod process;
 mod python;
+mod rehearsal;
 mod server;
 
 use std::{
@@ -14,10 +16,12 @@ use std::{
 };
 
 pub(crate) use certificates::{Authority, Pair};
+pub(crate) use cutter::Cutter;
 pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};
+pub(crate) use rehearsal::{Rehearsed, rehearsal, rehearse, rehearse_at};
 pub(crate) use server::{Builder, Server, teal};
 
 static HEAVY: Mutex<()> = Mutex::new(());
