@@ -3,6 +3,7 @@
 
 mod announcing;
 mod api;
+mod chaos;
 mod connectors;
 mod data;
 mod ending;
@@ -14,6 +15,7 @@ mod operate;
 mod page;
 mod proxying;
 mod readme;
+mod rehearsal;
 mod rejected;
 mod settings;
 mod support;
