@@ -87,7 +87,7 @@ where
                 None => arriving.judge(&shared, None),
             }
         } else {
-            request.extensions_mut().insert(shared.switch.snapshot().phase.active());
+            request.body_mut().let_in(shared.switch.snapshot().phase.active());
             Phase::Foreign { future: inner.call(request) }
         };
         Self { shared, connection, phase }
@@ -130,7 +130,7 @@ where
         match shared.switch.arrive(Arrival { action, header }) {
             Err(refused) => Phase::Refused { refused, received: header::received(request.headers()) },
             Ok(pass) => {
-                request.extensions_mut().insert(pass.strategy());
+                request.body_mut().let_in(pass.strategy());
                 Phase::Inside { future: inner.call(request), call: Some(Call { pass, method }) }
             }
         }
