@@ -12,6 +12,7 @@ pub mod gate;
 pub mod mock;
 pub mod operate;
 pub mod protocol;
+pub mod rehearse;
 pub mod server;
 pub mod strategy;
 pub mod switch;

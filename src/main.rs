@@ -1,4 +1,4 @@
-//! `teal`: parse, start logging, bind, serve until told to end; or tell a running one what to do.
+//! `teal`: parse, start logging, bind, serve until told to end; or tell a running one what to do; or rehearse.
 
 use std::{env, io, io::Write as _, process::ExitCode};
 
@@ -6,7 +6,7 @@ use teal::{
     app::{self, Doors},
     cli::{self, Command, Stop},
     config::Config,
-    operate, telemetry,
+    operate, rehearse, telemetry,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let config = match cli::parse(env::args_os()) {
         Ok(Command::Serve(serve)) => Config::try_from(*serve).map_err(|bad| bad.to_string()),
         Ok(Command::Operate(operate)) => return operate::run(operate),
+        Ok(Command::Rehearse(flags)) => return rehearse::command(*flags),
         Err(Stop::Refuse(why)) => Err(why),
         Err(Stop::Print(text)) => {
             return io::stdout().write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);

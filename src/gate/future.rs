@@ -91,13 +91,11 @@ where
             let method = shared.protocol.method(request.uri().path()).clone();
             let arriving = Arriving::new(inner, request, method, connection.line.as_ref());
             match arriving.reads {
-                [None, None] => {
-                    arriving.judge(&shared, connection.line.as_ref().zip(arrived), [None, None])
-                }
+                [None, None] => arriving.judge(&shared, connection.line.as_ref().zip(arrived), [None, None]),
                 _ => Phase::Arriving { arriving: Some(Box::new(arriving)) },
             }
         } else {
-            request.extensions_mut().insert(shared.switch.snapshot().phase.active());
+            request.body_mut().let_in(shared.switch.snapshot().phase.active());
             Phase::Foreign { future: inner.call(request) }
         };
         Self { shared, connection, arrived, phase }
@@ -164,7 +162,7 @@ where
                 Phase::Refused { refused, received: header::received(request.headers()) }
             }
             Ok(pass) => {
-                request.extensions_mut().insert(pass.strategy());
+                request.body_mut().let_in(pass.strategy());
                 if let Some(watched) = &mut watched {
                     watched.let_in(pass.strategy(), request.headers_mut());
                 }

@@ -11,7 +11,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::inflate::Coding;
-use crate::frame::{PREFIX_LEN, Prefix, read_string};
+use crate::{
+    frame::{PREFIX_LEN, Prefix, read_string},
+    strategy::Strategy,
+};
 
 /// How much of a message is held, or inflated, to find its query id.
 pub(super) const HELD: usize = 64 * 1024;
@@ -19,6 +22,7 @@ pub(super) const HELD: usize = 64 * 1024;
 pin_project! {
     /// The body as it came, what was held of it first.
     pub struct RequestBody<B: Body> {
+        strategy: Option<Strategy>,
         // What is read of the first message.
         gathered: BytesMut,
         held: Bytes,
@@ -33,7 +37,24 @@ pin_project! {
 impl<B: Body<Data = Bytes>> RequestBody<B> {
     /// The body as it is, with nothing held.
     pub fn new(inner: B) -> Self {
-        Self { gathered: BytesMut::new(), held: Bytes::new(), is_read: false, next: None, inner }
+        Self {
+            strategy: None,
+            gathered: BytesMut::new(),
+            held: Bytes::new(),
+            is_read: false,
+            next: None,
+            inner,
+        }
+    }
+
+    /// The strategy that the gate let the request in under. `None` without a gate.
+    pub fn strategy(&self) -> Option<Strategy> {
+        self.strategy
+    }
+
+    /// Notes the strategy for whoever answers: here, because extensions cost three allocations a call.
+    pub(crate) fn let_in(&mut self, strategy: Strategy) {
+        self.strategy = Some(strategy);
     }
 
     /// Holds the first message until it is whole (64 KiB at most), and reads the string in `field`, such

@@ -17,6 +17,8 @@ use crate::tls::{Stream, Trust};
 pub(super) const STREAMS: usize = 128;
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
+/// Of a large answer, so much is read at once.
+const FRAME: u32 = 64 << 10;
 /// Metadata of one answer. In trailers, more would be cut off without a word.
 const HEADERS: u32 = 16 << 20;
 /// Cancelled calls that an engine may go on answering for a while.
@@ -44,6 +46,7 @@ pub(super) async fn connect(target: &Target, trust: Option<&Trust>) -> io::Resul
     let (send, mut connection) = Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
         .max_header_list_size(HEADERS)
         .enable_push(false)
         // An engine is trusted to send what it likes, also in calls that were cancelled.

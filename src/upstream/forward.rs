@@ -21,7 +21,7 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    gate::header::is_grpc,
+    gate::{RequestBody, header::is_grpc},
     server::{BoxError, Incoming},
     strategy::Strategy,
 };
@@ -56,11 +56,11 @@ impl Upstream {
     }
 }
 
-impl<B> Service<Request<B>> for Upstream
+impl<B> Service<Request<RequestBody<B>>> for Upstream
 where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
 {
-    type Response = Response<ForwardBody<B>>;
+    type Response = Response<ForwardBody<RequestBody<B>>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -68,9 +68,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The gate says under which strategy it let the request in.
-        let strategy = request.extensions().get::<Strategy>();
+    fn call(&mut self, request: Request<RequestBody<B>>) -> Self::Future {
+        let strategy = request.body().strategy();
         let engine = self.engines[strategy.map_or(0, |strategy| strategy.index())].clone();
         Box::pin(forward(engine, request))
     }

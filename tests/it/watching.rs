@@ -231,6 +231,9 @@ fn without_a_gate_there_are_metrics_still() {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert!(metrics.lines().any(|line| line.starts_with("process_resident_memory_bytes ")), "{metrics}");
-    assert!(metrics.contains(&format!("teal_upstream_connections{{upstream=\"http://{nobody}\"}} 0\n")), "{metrics}");
+    assert!(
+        metrics.contains(&format!("teal_upstream_connections{{upstream=\"http://{nobody}\"}} 0\n")),
+        "{metrics}"
+    );
     assert_eq!(server.get("/api/v1/clients"), r#"{"clients":[],"total":0}"#);
 }

@@ -62,12 +62,12 @@ fn upstream(blue: &Target, green: &Target) -> Upstream {
     Upstream::connect(&targets, &Health::new(&targets, &Metrics::default()))
 }
 
-fn request(body: &str) -> Request<Full<Bytes>> {
+fn request(body: &str) -> Request<RequestBody<Full<Bytes>>> {
     let request = Request::post("http://odd.example:7/a%2Fb/c?d=e").header("te", "trailers");
     request
         .header("content-type", "application/grpc")
         .header("strategy", "blue")
-        .body(Full::from(body.to_owned()))
+        .body(RequestBody::new(Full::from(body.to_owned())))
         .unwrap()
 }
 
@@ -97,7 +97,7 @@ async fn each_strategy_has_its_engine() {
     let upstream = upstream(&blue, &green);
     for strategy in Strategy::ALL {
         let mut request = request("");
-        request.extensions_mut().insert(strategy);
+        request.body_mut().let_in(strategy);
         let response = upstream.clone().oneshot(request).await.unwrap();
         assert_eq!(response.headers().get("engine").unwrap(), strategy.as_str());
         assert!(response.body().is_end_stream(), "Trailers-Only stays that");

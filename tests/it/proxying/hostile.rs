@@ -11,7 +11,6 @@ use h2::Reason;
 use tokio::net::TcpStream;
 
 use super::{
-    memory::resident,
     peers::{before, client, echo, engine, framed, open, request, unary, until, within},
     raw::{
         self, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RESET, Raw, SETTINGS,
@@ -32,7 +31,7 @@ async fn point_42_a_rapid_reset_ends_its_own_connection_alone() {
     let server = before(engine.address);
     let other = client(server.address).await;
     unary(&other, "/a/b", b"").await;
-    let resident_before = resident(&server);
+    let resident_before = server.resident();
     let head = raw::call("/a/b", &[]);
     let mut client = Raw::connect(server.address).await;
     for batch in 0..100 {
@@ -51,7 +50,7 @@ async fn point_42_a_rapid_reset_ends_its_own_connection_alone() {
     drop(client);
     until(|| engine.open() == 0).await;
     assert!(engine.calls() < 10_002);
-    let grown = resident(&server).saturating_sub(resident_before);
+    let grown = server.resident().saturating_sub(resident_before);
     assert!(grown < 20 << 20, "{grown} bytes more");
 }
 
@@ -97,7 +96,7 @@ async fn point_43_floods_of_frames_do_no_harm() {
     let engine = engine(echo).await;
     let server = before(engine.address);
     serves(&server).await;
-    let resident_before = resident(&server);
+    let resident_before = server.resident();
     let address = server.address;
     flood(address, false, |number| match number {
         0 => raw::frame(HEADERS, END_STREAM, 1, &raw::call("/a/b", &[])),
@@ -115,7 +114,7 @@ async fn point_43_floods_of_frames_do_no_harm() {
     flood(address, true, |_| raw::frame(2, 0, 1, &[0, 0, 0, 0, 1])).await;
     flood(address, true, |_| raw::frame(0xbe, 0, 1, &[7; 100])).await;
     serves(&server).await;
-    let grown = resident(&server).saturating_sub(resident_before);
+    let grown = server.resident().saturating_sub(resident_before);
     assert!(grown < 64 << 20, "{grown} bytes more");
 }
 

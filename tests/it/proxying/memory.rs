@@ -1,6 +1,6 @@
 //! Memory: it does not depend on the length of messages, nor on calls that are over. Points 7, 26 and 30.
 
-use std::{fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
@@ -8,15 +8,6 @@ use h2::Reason;
 use super::peers::{
     Answer, Call, before, client, echo, engine, framed, open, request, send, status, unary, until, within,
 };
-use crate::support::Running;
-
-/// The resident memory of a process, in bytes.
-pub(super) fn resident(process: &Running) -> usize {
-    let file = Path::new("/proc").join(process.id().to_string()).join("status");
-    let status = fs::read_to_string(file).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("memory is told");
-    line.trim().trim_end_matches(" kB").parse::<usize>().expect("in kB") << 10
-}
 
 const LONG: usize = 300 << 20;
 const CHUNK: usize = 1 << 20;
@@ -55,7 +46,7 @@ async fn point_26_messages_of_any_length_pass_in_little_memory() {
     let server = before(engine.address);
     let client = client(server.address).await;
     unary(&client, "/up/call", b"").await;
-    let before = resident(&server);
+    let before = server.resident();
 
     let (response, mut upload) = open(&client, request("/up/call"), false).await;
     assert!(within(send(&mut upload, prefix())).await);
@@ -74,7 +65,7 @@ async fn point_26_messages_of_any_length_pass_in_little_memory() {
         body.flow_control().release_capacity(chunk.len()).unwrap();
     }
     assert_eq!(read, LONG + 5);
-    let grown = resident(&server).saturating_sub(before);
+    let grown = server.resident().saturating_sub(before);
     assert!(grown < MOST, "{grown} bytes more");
 }
 
@@ -90,7 +81,7 @@ async fn point_30_a_reader_that_stalls_costs_little_memory() {
     // The window of one client's connection is its own affair: others go on.
     let (stalled, client) = (client(server.address).await, client(server.address).await);
     unary(&client, "/sibling/call", b"").await;
-    let before = resident(&server);
+    let before = server.resident();
     let (response, _) = open(&stalled, request("/down/call"), true).await;
     let mut body = within(response).await.unwrap().into_body();
     within(body.data()).await.unwrap().unwrap();
@@ -102,7 +93,7 @@ async fn point_30_a_reader_that_stalls_costs_little_memory() {
     for _ in 0..30 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(unary(&client, "/sibling/call", b"x").await.body, framed(b"x"), "others go on");
-        let grown = resident(&server).saturating_sub(before);
+        let grown = server.resident().saturating_sub(before);
         assert!(grown < MOST, "{grown} bytes more");
     }
     uploading.abort();
@@ -137,11 +128,11 @@ async fn point_07_ten_thousand_cancelled_calls_leave_nothing() {
         drop(calls);
         until(|| engine.open() == 0).await;
         if round == 9 {
-            before = resident(&server);
+            before = server.resident();
         }
     }
     assert!(engine.calls() <= 10_000);
     assert!(engine.connections() <= 2 * 2, "{} connections for 100 calls at a time", engine.connections());
-    let grown = resident(&server).saturating_sub(before);
+    let grown = server.resident().saturating_sub(before);
     assert!(grown < MOST, "{grown} bytes more");
 }

@@ -18,6 +18,11 @@ pub(crate) fn teal() -> Builder {
     Builder { command, listen: "127.0.0.1:0".to_owned() }
 }
 
+/// An engine to be: a server without a gate.
+pub(crate) fn engine() -> Builder {
+    teal().with("--gate", "off")
+}
+
 /// The real binary, with nothing set.
 pub(super) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_teal"));
@@ -54,6 +59,16 @@ impl Builder {
 
     pub(crate) fn cutover(self, kind: &str) -> Self {
         self.with("--cutover", kind)
+    }
+
+    /// Forwards to one engine.
+    pub(crate) fn upstream(self, engine: SocketAddr) -> Self {
+        self.with("--upstream", &format!("http://{engine}"))
+    }
+
+    /// Forwards to one engine per strategy.
+    pub(crate) fn between(self, blue: SocketAddr, green: SocketAddr) -> Self {
+        self.with("--blue", &format!("http://{blue}")).with("--green", &format!("http://{green}"))
     }
 
     /// Serves operators, on a free port.
