@@ -57,9 +57,13 @@ async fn echo(request: Request<h2::RecvStream>, mut respond: h2::server::SendRes
 }
 
 fn upstream(blue: &Target, green: &Target) -> Upstream {
-    let connect_timeout = Duration::from_secs(5);
-    let targets = Targets { blue: blue.clone(), green: green.clone(), connect_timeout, trust: None };
+    let targets = targets(blue, green);
     Upstream::connect(&targets, &Health::new(&targets, &Metrics::default()))
+}
+
+fn targets(blue: &Target, green: &Target) -> Targets {
+    let connect_timeout = Duration::from_secs(5);
+    Targets { blue: blue.clone(), green: green.clone(), connect_timeout, trust: None }
 }
 
 fn request(body: &str) -> Request<RequestBody<Full<Bytes>>> {
@@ -145,7 +149,9 @@ async fn an_engine_that_is_absent_is_unavailable_and_named() {
 
 /// One engine for both, asked for a sign of life as `pace` says.
 fn paced(target: &Target, every: Duration, within: Duration) -> Upstream {
-    let engine = Engine::new(target, None, Duration::from_secs(60), Arc::default(), Pace { every, within });
+    let health = Health::new(&targets(target, target), &Metrics::default());
+    let (vitals, pace) = (health.vitals(Strategy::Blue), Pace { every, within });
+    let engine = Engine::new(target, None, Duration::from_secs(60), vitals, pace);
     Upstream { engines: [engine.clone(), engine] }
 }
 
