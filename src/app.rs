@@ -12,10 +12,14 @@ use tracing::{info, warn};
 use crate::{
     admin::{Admin, Rooms, Token},
     cli::{Addresses, environment},
-    config::{AdminConfig, Backend, Config, GateConfig},
+    config::{AdminConfig, Backend, Config, FaultConfig, GateConfig},
+    fault::{
+        self, FaultLayer, Faults, Source,
+        scenario::{Hands, Script},
+    },
     gate::{GateLayer, RequestBody},
     server::{self, BoxError, Incoming},
-    switch::Switch,
+    switch::{Rules, Switch},
     tls::Identity,
     upstream::{Health, Upstream},
 };
@@ -56,9 +60,10 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 
 /// Serves on bound listeners until `shutdown` resolves.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let Config { threads, tls, gate, backend, admin, .. } = config;
+    let Config { threads, tls, gate, faults, backend, admin, .. } = config;
     let token = admin.and_then(|admin| admin.token);
-    let mut front = Front { doors, tls, threads, gate, token, rooms: Rooms::default() };
+    let hands = Hands::default();
+    let mut front = Front { doors, tls, threads, gate, token, rooms: Rooms::default(), faults, hands };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -81,7 +86,13 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
             let mut front = front;
-            front.rooms.cluster = Some(mock.cluster());
+            let (cluster, tokens) = (mock.cluster(), mock.tokens().clone());
+            front.rooms.cluster = Some(cluster.clone());
+            front.hands.suspend = Some(Box::new(move |is_suspended| {
+                _ = if is_suspended { cluster.suspend() } else { cluster.resume() };
+            }));
+            front.rooms.more.push(crate::mock::api::router(tokens.clone()));
+            front.hands.revoke = Some(Box::new(move || _ = tokens.revoke(crate::mock::Revoke::All)));
             let health = mock.health();
             let shutdown = async {
                 shutdown.await;
@@ -102,6 +113,23 @@ struct Front {
     gate: Option<GateConfig>,
     token: Option<Token>,
     rooms: Rooms,
+    faults: FaultConfig,
+    hands: Hands,
+}
+
+/// The faults from the settings, and the scenario that is being played.
+fn trouble(
+    config: FaultConfig,
+    gate: Option<(&Switch, &Rules)>,
+    mut hands: Hands,
+) -> io::Result<(Faults, Option<Arc<Script>>)> {
+    let faults = Faults::new(config.by_header, gate);
+    for rule in config.rules {
+        faults.add(rule, Source::Start).map_err(io::Error::other)?;
+    }
+    hands.switch = gate.map(|(switch, _)| switch.clone());
+    let script = config.scenario.map(|scenario| Script::start(scenario, &faults, hands));
+    Ok((faults, script))
 }
 
 impl Front {
@@ -116,9 +144,13 @@ impl Front {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { doors: Doors { clients, operators }, tls, threads, gate, token, mut rooms } = self;
-        let gate = gate.map(|gate| {
-            let (switch, timer) = Switch::new(gate.rules);
+        let Self { doors: Doors { clients, operators }, tls, threads, gate, token, mut rooms, faults, hands } = self;
+        let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
+        let (faults, script) =
+            trouble(faults, gate.as_ref().map(|((switch, _), gate)| (switch, &gate.rules)), hands)?;
+        rooms.more.push(fault::api::router(faults.clone()));
+        let faults = FaultLayer::new(faults);
+        let gate = gate.map(|((switch, timer), gate)| {
             rooms.journal = switch.journal().clone();
             rooms.switch = Some(switch.clone());
             (GateLayer::new(switch, gate.protocol, gate.mismatch), timer)
@@ -137,10 +169,11 @@ impl Front {
             Some(_) => " (TLS)",
         };
         info!("Server started on {}{speaks}", clients.local_addr()?);
+        let script = tokio::spawn(play(script));
         let served = match gate {
             None => {
                 let start = move || {
-                    let backend = backend();
+                    let backend = faults.layer(backend());
                     move |_| {
                         backend
                             .clone()
@@ -161,7 +194,7 @@ impl Front {
                 };
                 let timer = tokio::spawn(timer.run(ask));
                 let start = move || {
-                    let (layer, backend) = (layer.clone(), backend());
+                    let (layer, backend) = (layer.clone(), faults.layer(backend()));
                     move |_| layer.layer(backend.clone())
                 };
                 let served = server::serve(clients, tls, threads, start, shutdown).await;
@@ -169,10 +202,17 @@ impl Front {
                 served
             }
         };
+        script.abort();
         if let Some(admin) = admin {
             admin.end().await?;
         }
         info!("Server stopped");
         served
+    }
+}
+
+async fn play(script: Option<Arc<Script>>) {
+    if let Some(script) = script {
+        script.run().await;
     }
 }

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod fault;
 pub mod frame;
 pub mod gate;
 #[cfg(feature = "mock")]

@@ -1,6 +1,7 @@
 //! The command line and the environment, as the user gave them.
 
 mod operate;
+mod scenario;
 mod serve;
 mod values;
 
@@ -15,13 +16,14 @@ use clap_complete::Shell;
 
 pub use self::{
     operate::{ClusterAction, Operate, Running, TimerAction},
+    scenario::ScenarioCommand,
     serve::Serve,
     values::{Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff},
 };
 #[cfg(feature = "mock")]
 pub use self::{
     serve::Mock,
-    values::{SessionsKind, UnknownTablesKind},
+    values::{SessionsKind, TokensKind, UnknownTablesKind},
 };
 
 /// A transparent gRPC proxy that adds the semantics of a blue-green switch, and an engine of its own.
@@ -43,6 +45,9 @@ pub enum Command {
     /// Something of a teal that runs
     #[command(flatten)]
     Operate(Operate),
+    /// The scenarios that come with teal
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
 }
 
 /// Why there is nothing to serve.

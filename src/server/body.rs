@@ -9,7 +9,7 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 use http_body::{Body, Frame, SizeHint};
 
-use super::BoxError;
+use super::{BoxError, Trouble};
 
 /// The body of a request, as it comes off the connection.
 #[derive(Debug)]
@@ -140,6 +140,9 @@ pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Reason {
     let mut source = Some(error);
     while let Some(error) = source {
         if let Some(reason) = error.downcast_ref::<h2::Error>().and_then(h2::Error::reason) {
+            return reason;
+        }
+        if let Some(Trouble::Reset(reason)) = Trouble::of(error) {
             return reason;
         }
         source = error.source();

@@ -18,6 +18,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::{
     net::TcpStream,
+    sync::mpsc,
     time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ use tower::{Service, ServiceExt};
 use tracing::debug;
 
 use super::{
-    BoxError, Incoming,
+    BoxError, Incoming, Trouble,
     body::{Pump, reason},
     door,
 };
@@ -80,11 +81,21 @@ pub(super) async fn serve<S, B>(
         let mut heart = pin!(Heart { pings, is_waiting: false, next: sleep(PING_EVERY) });
         let mut ended = pin!(end.cancelled());
         let mut cut = None;
+        let (trouble, mut troubles) = mpsc::unbounded_channel();
         poll_fn(move |cx| {
+            while let Poll::Ready(Some(trouble)) = troubles.poll_recv(cx) {
+                match trouble {
+                    Trouble::GoAway(h2::Reason::NO_ERROR) => connection.graceful_shutdown(),
+                    Trouble::GoAway(reason) => connection.abrupt_shutdown(reason),
+                    Trouble::Disconnect => return Poll::Ready(Err(io::Error::other(trouble))),
+                    Trouble::Reset(_) => {}
+                }
+            }
             loop {
                 match connection.poll_accept(cx).map_err(io::Error::other)? {
                     Poll::Ready(Some((request, respond))) => {
-                        tokio::spawn(answer(service.clone(), request.map(Incoming::new), respond));
+                        let request = request.map(Incoming::new);
+                        tokio::spawn(answer(service.clone(), request, respond, trouble.clone()));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -107,8 +118,12 @@ pub(super) async fn serve<S, B>(
 }
 
 /// Answers one call, unless the client gives it up.
-async fn answer<S, B>(service: S, request: Request<Incoming>, mut respond: SendResponse<Bytes>)
-where
+async fn answer<S, B>(
+    service: S,
+    request: Request<Incoming>,
+    mut respond: SendResponse<Bytes>,
+    trouble: mpsc::UnboundedSender<Trouble>,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
@@ -120,9 +135,19 @@ where
     let response = match answered.await {
         None => return,
         Some(Ok(response)) => response,
-        Some(Err(error)) => return respond.send_reset(reason(&*error.into())),
+        Some(Err(error)) => {
+            let error = error.into();
+            // Nobody hears of it where the connection is gone: then it is no matter.
+            return match Trouble::of(&*error) {
+                Some(sent @ (Trouble::GoAway(_) | Trouble::Disconnect)) => _ = trouble.send(sent),
+                _ => respond.send_reset(reason(&*error)),
+            };
+        }
     };
     let (head, body) = response.into_parts();
+    if let Some(sent) = head.extensions.get::<Trouble>() {
+        _ = trouble.send(*sent);
+    }
     let is_end = body.is_end_stream();
     match respond.send_response(Response::from_parts(head, ()), is_end) {
         Ok(stream) if !is_end => {

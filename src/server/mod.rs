@@ -4,6 +4,7 @@
 mod body;
 mod connection;
 mod door;
+mod trouble;
 
 use std::{io, net::SocketAddr, thread, time::Duration};
 
@@ -20,9 +21,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 use tracing::warn;
 
-pub use self::body::Incoming;
 pub(crate) use self::body::Pump;
 use crate::tls::Identity;
+pub use self::{body::Incoming, trouble::Trouble};
 
 /// After a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

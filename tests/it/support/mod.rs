@@ -2,6 +2,7 @@
 //! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
 
 mod certificates;
+mod node;
 mod operate;
 mod process;
 mod python;
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub(crate) use certificates::{Authority, Pair};
+pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};

@@ -1,7 +1,7 @@
 //! A child process whose output is always drained, and which does not outlive its test.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -66,6 +66,12 @@ impl Running {
             lines.join("\n")
         );
         lines.iter().filter(|line| line.contains(text)).cloned().collect()
+    }
+
+    /// Writes a line to the input of the child.
+    pub(crate) fn write_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("its input is open");
+        writeln!(stdin, "{line}").unwrap_or_else(|error| panic!("{} does not read: {error}", self.name));
     }
 
     /// Ends the input of the child: a script under load stops then.
