@@ -85,7 +85,6 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
-            let mut front = front;
             let (cluster, tokens) = (mock.cluster(), mock.tokens().clone());
             front.rooms.cluster = Some(cluster.clone());
             front.hands.suspend = Some(Box::new(move |is_suspended| {
@@ -144,7 +143,8 @@ impl Front {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { doors: Doors { clients, operators }, tls, threads, gate, token, mut rooms, faults, hands } = self;
+        let Self { doors: Doors { clients, operators }, tls, threads, gate, token, mut rooms, faults, hands } =
+            self;
         let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
         let (faults, script) =
             trouble(faults, gate.as_ref().map(|((switch, _), gate)| (switch, &gate.rules)), hands)?;

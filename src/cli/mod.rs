@@ -38,7 +38,6 @@ struct Cli {
 
 /// What the user wants done.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one")]
 pub enum Command {
     /// Serve (what teal does without a command)
     Serve(Box<Serve>),

@@ -59,9 +59,7 @@ async fn add(
     let rule = rule.parse().map_err(|bad| unfit(&bad))?;
     match faults.add(rule, Source::Operator) {
         Ok(listed) => Ok((StatusCode::CREATED, Json(listed))),
-        Err(taken @ Refused::Taken(_)) => {
-            Err(Problem::new(StatusCode::CONFLICT, "taken", taken.to_string()))
-        }
+        Err(taken @ Refused::Taken(_)) => Err(Problem::new(StatusCode::CONFLICT, "taken", taken.to_string())),
         Err(Refused::Bad(bad)) => Err(unfit(&bad)),
     }
 }

@@ -28,14 +28,14 @@ use tracing::debug;
 use super::{
     BoxError, Incoming, Trouble,
     body::{Pump, reason},
-    door,
+    door, http1,
 };
-use crate::tls::Identity;
+use crate::tls::{HTTP_1_1, Identity};
 
 /// How long calls in progress may take to finish once the server is told to end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long a client may take for the TLS handshake, and to say that it speaks HTTP/2.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Streams of one connection. More than clients use, few enough to bound what one can ask for.
 const STREAMS: u32 = 1024;
 /// Fixed windows: large enough for the bandwidth of a local network, and many small frames.
@@ -61,20 +61,24 @@ pub(super) async fn serve<S, B>(
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let served = async move {
-        let handshake = async {
-            let stream = door::open(stream, tls.as_ref()).await?;
-            Builder::new()
-                .max_concurrent_streams(STREAMS)
-                .initial_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_header_list_size(HEADERS)
-                .max_pending_accept_reset_streams(PENDING_RESETS)
-                .handshake(stream)
-                .await
-                .map_err(io::Error::other)
+        let opened = tokio::select! {
+            opened = timeout(HANDSHAKE, door::open(stream, tls.as_ref())) => opened??,
+            () = end.cancelled() => return Ok(()),
         };
+        if opened.protocol() == Some(HTTP_1_1) {
+            let served: Pin<Box<dyn Future<Output = io::Result<()>> + Send>> =
+                Box::pin(http1::serve(opened, service, end));
+            return served.await;
+        }
+        let handshake = Builder::new()
+            .max_concurrent_streams(STREAMS)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEADERS)
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .handshake(opened);
         let mut connection = tokio::select! {
-            shaken = timeout(HANDSHAKE, handshake) => shaken??,
+            shaken = timeout(HANDSHAKE, handshake) => shaken?.map_err(io::Error::other)?,
             () = end.cancelled() => return Ok(()),
         };
         let pings = connection.ping_pong().expect("nobody has taken them");

@@ -64,7 +64,7 @@ def http_2_is_spoken_with_alpn_and_without():
 @fact
 def another_protocol_is_not_agreed_on():
     try:
-        wrapped(["http/1.1"])
+        wrapped(["spdy/3"])
     except ssl.SSLError as error:
         assert "NO_APPLICATION_PROTOCOL" in str(error).upper().replace(" ", "_"), error
         return
