@@ -1,11 +1,12 @@
 //! Puts the rooms together: who stands behind the gate, or without one, and what operators see of it.
 
-use std::{io, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 use tower::{Layer, Service, ServiceExt};
 use tracing::{info, warn};
 
@@ -18,8 +19,10 @@ use crate::{
         scenario::{Hands, Script},
     },
     gate::{GateLayer, RequestBody},
+    protocol::Protocol,
     server::{self, BoxError, Incoming},
     switch::{Rules, Switch},
+    telemetry::{self, Metrics, Watch, traces::Traces},
     tls::Identity,
     upstream::{Health, Upstream},
 };
@@ -60,10 +63,10 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 
 /// Serves on bound listeners until `shutdown` resolves.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let Config { threads, tls, gate, faults, backend, admin, .. } = config;
+    let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, .. } = config;
     let token = admin.and_then(|admin| admin.token);
-    let hands = Hands::default();
-    let mut front = Front { doors, tls, threads, gate, token, rooms: Rooms::default(), faults, hands };
+    let (metrics, rooms, hands) = (Metrics::default(), Rooms::default(), Hands::default());
+    let mut front = Front { doors, tls, threads, gate, token, otlp_endpoint, metrics, rooms, faults, hands };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -71,7 +74,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
     };
     match backend {
         Backend::Upstream(engines) => {
-            let health = Health::new(&engines);
+            let health = Health::new(&engines, &front.metrics);
             front.rooms.engines = Some(Arc::new(health.clone()));
             front.serve(move || Upstream::connect(&engines, &health), shutdown).await
         }
@@ -111,6 +114,8 @@ struct Front {
     threads: usize,
     gate: Option<GateConfig>,
     token: Option<Token>,
+    otlp_endpoint: Option<String>,
+    metrics: Metrics,
     rooms: Rooms,
     faults: FaultConfig,
     hands: Hands,
@@ -141,20 +146,40 @@ impl Front {
             + Send
             + 'static,
         S::Future: Send,
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+        B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let Self { doors: Doors { clients, operators }, tls, threads, gate, token, mut rooms, faults, hands } =
-            self;
+        let Self {
+            doors: Doors { clients, operators },
+            tls,
+            threads,
+            gate,
+            token,
+            otlp_endpoint,
+            metrics,
+            mut rooms,
+            faults,
+            hands,
+        } = self;
+        let traces = otlp_endpoint.as_deref().map(Traces::to).transpose()?;
         let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
         let (faults, script) =
             trouble(faults, gate.as_ref().map(|((switch, _), gate)| (switch, &gate.rules)), hands)?;
         rooms.more.push(fault::api::router(faults.clone()));
         let faults = FaultLayer::new(faults);
-        let gate = gate.map(|((switch, timer), gate)| {
-            rooms.journal = switch.journal().clone();
-            rooms.switch = Some(switch.clone());
-            (GateLayer::new(switch, gate.protocol, gate.mismatch), timer)
-        });
+        let (gate, watch) = match gate {
+            None => (None, Watch::new(&Protocol::default(), None, metrics, None)),
+            Some(((switch, timer), gate)) => {
+                rooms.journal = switch.journal().clone();
+                rooms.switch = Some(switch.clone());
+                let tracer = traces.as_ref().map(Traces::tracer);
+                let watch = Watch::new(&gate.protocol, Some(switch.clone()), metrics, tracer);
+                let steps = watch.clone();
+                let timer = timer.tell(move |step| steps.step(step));
+                (Some((GateLayer::new(switch, gate.protocol, gate.mismatch), timer)), watch)
+            }
+        };
+        rooms.more.push(telemetry::routes(watch.clone()));
+        let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
         let engines = rooms.engines.clone();
         let admin = match operators {
             None => None,
@@ -192,17 +217,18 @@ impl Front {
                         }
                     }
                 };
-                let timer = tokio::spawn(timer.run(ask));
+                let _timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
                 let start = move || {
-                    let (layer, backend) = (layer.clone(), faults.layer(backend()));
-                    move |_| layer.layer(backend.clone())
+                    let (layer, backend, shard) = (layer.clone(), faults.layer(backend()), watch.shard());
+                    move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                let served = server::serve(clients, tls, threads, start, shutdown).await;
-                timer.abort();
-                served
+                server::serve(clients, tls, threads, start, shutdown).await
             }
         };
         script.abort();
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
         if let Some(admin) = admin {
             admin.end().await?;
         }

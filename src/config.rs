@@ -39,6 +39,8 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// What trouble there is from the start.
     pub faults: FaultConfig,
+    /// The collector that traces are sent to.
+    pub otlp_endpoint: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The least important lines that are logged.
@@ -111,7 +113,7 @@ pub struct BadSetting {
 }
 
 /// What `--gate off` leaves nothing to set of.
-const SWITCHING: [&str; 11] = [
+const SWITCHING: [&str; 12] = [
     "blue",
     "green",
     "initial",
@@ -123,6 +125,7 @@ const SWITCHING: [&str; 11] = [
     "drain-timeout",
     "mismatch",
     "descriptor-set",
+    "otlp-endpoint",
 ];
 
 /// What is set of the built-in engine alone.
@@ -150,6 +153,7 @@ impl TryFrom<Serve> for Config {
             backend: backend(&serve)?,
             admin: admin(&serve)?,
             faults,
+            otlp_endpoint: serve.otlp_endpoint,
             listen: serve.listen,
             log_format: serve.log_format,
             log_level: serve.log_level,

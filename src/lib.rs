@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod app;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod fault;
 pub mod frame;
@@ -12,6 +13,7 @@ pub mod gate;
 pub mod mock;
 pub mod operate;
 pub mod protocol;
+pub mod rehearse;
 pub mod server;
 pub mod strategy;
 pub mod switch;

@@ -1,4 +1,4 @@
-//! `teal`: parse, start logging, bind, serve until told to end; or tell a running one what to do.
+//! `teal`: parse, start logging, bind, serve until told to end; or tell a running one what to do; or rehearse.
 
 use std::{env, io, io::Write as _, process::ExitCode};
 
@@ -6,7 +6,7 @@ use teal::{
     app::{self, Doors},
     cli::{self, Command, Stop},
     config::Config,
-    operate, telemetry,
+    operate, rehearse, telemetry,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
             Ok(text) => return print(&text),
             Err(why) => Err(why),
         },
+        Ok(Command::Rehearse(flags)) => return rehearse::command(*flags),
         Err(Stop::Refuse(why)) => Err(why),
         Err(Stop::Print(text)) => return print(&text),
     };

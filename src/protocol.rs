@@ -11,8 +11,17 @@ use crate::{frame::string_field, strategy::Strategy};
 /// The encoded `FileDescriptorSet` of `proto/`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// What calls of unknown methods are counted under.
+const OTHER_LABEL: &str = "other";
+/// What calls of gRPC's own services are counted under.
+const NEUTRAL_LABEL: &str = "grpc";
+
 /// The field that tells a client where the work is headed.
 const NOTICE_FIELD: &str = "new_strategy";
+
+/// The fields that tell who calls.
+const USER_FIELD: &str = "user";
+const SESSION_FIELD: &str = "sessionId";
 
 const BEGINS: [&str; 4] = ["identifyPlanner", "prepareStatement", "prepareStatementV2", "createDataFrame"];
 const CONTINUES: [&str; 17] = [
@@ -59,6 +68,12 @@ pub enum Role {
 pub struct Method {
     /// What it does to queries.
     pub role: Role,
+    /// What its calls are counted under: its place among [`Protocol::labels`].
+    pub label: usize,
+    /// The field of the request that says who calls: the user of a login, the session of all else.
+    pub caller: Option<u32>,
+    /// The field of a login's answer that names the session.
+    pub session: Option<u32>,
     /// The notice field of its response, encoded for each strategy by its index.
     notice: Option<[Bytes; 2]>,
 }
@@ -81,15 +96,18 @@ pub struct Protocol {
     methods: HashMap<String, Arc<Method>>,
     neutral: Arc<Method>,
     unknown: Arc<Method>,
+    labels: Vec<String>,
 }
 
 impl Default for Protocol {
     fn default() -> Self {
         let set = FileDescriptorSet::decode(DESCRIPTORS).expect("the build encoded the descriptors");
+        let bare = |role, label| Method { role, label, caller: None, session: None, notice: None };
         let mut protocol = Self {
             methods: HashMap::new(),
-            neutral: Arc::new(Method { role: Role::Neutral, notice: None }),
-            unknown: Arc::new(Method { role: Role::Begin(None), notice: None }),
+            unknown: Arc::new(bare(Role::Begin(None), Self::OTHER)),
+            neutral: Arc::new(bare(Role::Neutral, Self::OTHER + 1)),
+            labels: vec![OTHER_LABEL.to_owned(), NEUTRAL_LABEL.to_owned()],
         };
         protocol.add(&set, |service, method, input, output| {
             let query_id = |message: Option<&DescriptorProto>| {
@@ -108,6 +126,14 @@ impl Default for Protocol {
 }
 
 impl Protocol {
+    /// The label of all that is not known.
+    pub const OTHER: usize = 0;
+
+    /// What calls are counted under: `Service/method`, unknown methods all the same.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
     /// Adds the unary methods of other services whose response has a notice field: they begin
     /// something, and end no query.
     pub fn extend(&mut self, descriptors: &[u8]) -> Result<(), BadDescriptors> {
@@ -157,7 +183,15 @@ impl Protocol {
                         let notice = output.and_then(|output| field(output, NOTICE_FIELD)).map(|number| {
                             Strategy::ALL.map(|strategy| string_field(number, strategy.as_str()))
                         });
-                        self.methods.insert(path, Arc::new(Method { role, notice }));
+                        let is_login = role == Role::LogIn;
+                        let caller = if is_login { USER_FIELD } else { SESSION_FIELD };
+                        let caller = input.and_then(|input| field(input, caller));
+                        let session = output.filter(|_| is_login);
+                        let session = session.and_then(|output| field(output, SESSION_FIELD));
+                        let label = self.labels.len();
+                        self.labels.push(path[1..].to_owned());
+                        let method = Method { role, label, caller, session, notice };
+                        self.methods.insert(path, Arc::new(method));
                     }
                 }
             }

@@ -8,9 +8,10 @@ use datafusion::{
     execution::{
         SessionStateBuilder,
         context::SessionState,
-        memory_pool::{FairSpillPool, TrackConsumersPool},
+        memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool},
         runtime_env::RuntimeEnvBuilder,
     },
+    optimizer::{Optimizer, OptimizerRule},
     prelude::SessionConfig,
 };
 use futures::FutureExt;
@@ -18,6 +19,7 @@ use futures::FutureExt;
 use crate::{
     Catalog, Error, Frame, NewCatalog, Scope, Statement, UnknownTables,
     catalog::{Catalogs, Found, Snapshot, Table, Tables, find_plain},
+    guard::{GiveUp, Guarding, Memory, apart},
     sql,
 };
 
@@ -47,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) catalogs: Catalogs,
     pub(crate) unknown_tables: UnknownTables,
     pub(crate) batch_rows: usize,
+    pub(crate) memory: Memory,
 }
 
 impl Engine {
@@ -54,8 +57,9 @@ impl Engine {
     pub fn open(options: Options) -> Result<Self, Error> {
         let batch_rows = options.batch_rows.max(1);
         let catalogs = Catalogs::open(options.data.as_deref())?;
-        let state = state(options.memory_limit, batch_rows)?;
-        let core = Core { state, catalogs, unknown_tables: options.unknown_tables, batch_rows };
+        let (state, memory) = state(options.memory_limit, batch_rows)?;
+        let unknown_tables = options.unknown_tables;
+        let core = Core { state, catalogs, unknown_tables, batch_rows, memory };
         Ok(Self { core: Arc::new(core) })
     }
 
@@ -101,12 +105,13 @@ impl Engine {
         blocking(move || core.catalogs.refresh()).await
     }
 
-    /// Parses and plans one query.
+    /// Parses and plans one query. Dropping the future gives it up.
     pub async fn plan(&self, scope: &Scope, sql: &str) -> Result<Statement, Error> {
         let started = std::time::Instant::now();
-        guarded(async {
-            let planned = sql::plan(&self.core, scope, sql).await?;
-            Statement::new(Arc::clone(&self.core), planned, started)
+        let (core, scope, sql) = (Arc::clone(&self.core), scope.clone(), sql.to_owned());
+        apart(async move {
+            let planned = sql::plan(&core, &scope, &sql).await?;
+            Statement::new(core, planned, started)
         })
         .await
     }
@@ -148,7 +153,7 @@ pub(crate) async fn guarded<T>(work: impl Future<Output = Result<T, Error>>) -> 
 
 /// One session for all queries. A query computes in one partition: rows come in the same order at every
 /// run, nothing is left running when its task ends, and several queries share the cores.
-fn state(memory_limit: usize, batch_rows: usize) -> Result<SessionState, Error> {
+fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory), Error> {
     let mut config = SessionConfig::new()
         .with_batch_size(batch_rows)
         .with_target_partitions(1)
@@ -162,10 +167,17 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<SessionState, Error> 
     let reserve = &mut options.execution.sort_spill_reservation_bytes;
     *reserve = (*reserve).min(memory_limit / 16);
     let shown = NonZeroUsize::MIN.saturating_add(2);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), shown);
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+    let pool: Arc<dyn MemoryPool> =
+        Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory_limit), shown));
+    let memory = Memory::new(Arc::clone(&pool), memory_limit, batch_rows);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
-    Ok(builder.with_default_features().build())
+    // Between any two rules of the optimizer there is a moment to give up.
+    let give_up: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(GiveUp);
+    let rules = Optimizer::new().rules.into_iter().flat_map(|rule| [Arc::clone(&give_up), rule]);
+    let builder = builder.with_default_features().with_optimizer_rules(rules.collect());
+    let builder = builder.with_analyzer_rule(Arc::new(Guarding::new(memory.clone())));
+    Ok((builder.build(), memory))
 }
 
 fn schemas<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Option<&'a crate::catalog::Schemas> {

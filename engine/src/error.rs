@@ -124,6 +124,9 @@ fn clean(text: &str) -> String {
         "Internal error: ",
     ];
     let mut text = text.split("\n\nbacktrace:").next().unwrap_or_default().trim();
+    if text.contains("does not support logical expression OuterReferenceColumn") {
+        return "a subquery or UNNEST in FROM can't refer to columns outside like this".into();
+    }
     loop {
         let before = text;
         for prefix in PREFIXES {

@@ -6,10 +6,13 @@ use std::{sync::Arc, time::Instant};
 use datafusion::{
     arrow::datatypes::{DataType, SchemaRef},
     catalog::TableProvider,
-    common::{Column, TableReference},
+    common::{Column, TableReference, tree_node::TreeNode},
     datasource::provider_as_source,
     functions_aggregate::expr_fn::{count, count_distinct, sum},
-    logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit, utils::find_aggregate_exprs},
+    logical_expr::{
+        Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit,
+        utils::{find_aggregate_exprs, find_window_exprs},
+    },
 };
 
 use crate::{
@@ -72,6 +75,12 @@ impl Frame {
         let predicate = frame_expression(&self.core, self.plan.schema(), expression)?;
         if !find_aggregate_exprs([&predicate]).is_empty() {
             return Err(Error::invalid("a filter can't have aggregates"));
+        }
+        if !find_window_exprs([&predicate]).is_empty() {
+            return Err(Error::invalid("a filter can't have window functions"));
+        }
+        if predicate.exists(|expr| Ok(matches!(expr, Expr::Unnest(_))))? {
+            return Err(Error::invalid("a filter can't have unnest"));
         }
         let data_type = predicate.get_type(self.plan.schema())?;
         if !matches!(data_type, DataType::Boolean | DataType::Null) {

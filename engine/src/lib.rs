@@ -3,7 +3,7 @@
 //!
 //! A query goes through the modules in this order: `sql` turns the text into a plan over the tables
 //! that `catalog` finds, [`Statement`] holds that plan, and [`Rows`] is one execution of it, which ends
-//! when it is dropped. [`Frame`] builds plans without SQL.
+//! when it is dropped. [`Frame`] builds plans without SQL. `guard` and `exec` keep plans within their memory.
 //!
 //! Columns come as the plan types them: a Parquet file may bring `Utf8View`, `LargeUtf8` or dictionaries
 //! with it, and some functions answer with `Utf8View`. Literals, casts, CSV, JSON and the built-in tables
@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod exec;
 mod frame;
+mod guard;
 mod params;
 mod rows;
 mod sql;

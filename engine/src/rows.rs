@@ -18,7 +18,7 @@ use datafusion::{
         datatypes::{Schema, SchemaRef},
     },
     common::stats::Precision,
-    execution::{SendableRecordBatchStream, TaskContext},
+    execution::{SendableRecordBatchStream, memory_pool::MemoryReservation},
     physical_plan::{
         ExecutionPlan,
         display::DisplayableExecutionPlan,
@@ -35,20 +35,26 @@ use tokio::{
 
 use crate::{
     Error,
-    exec::{Stop, stoppable},
+    engine::Core,
+    exec::{Stop, bounded, size, stoppable},
+    guard::{Memory, forget_produced},
+    statement::Run,
 };
 
 /// Batches that are computed before somebody asks for them.
 const AHEAD: usize = 1;
+
+/// Batches up to so many bytes may wait without being counted.
+const ORDINARY: u128 = 2 << 20;
 
 /// The rows of a running query, as a stream of non-empty batches. Dropping it stops the work.
 pub struct Rows {
     schema: SchemaRef,
     exact: Option<u64>,
     plan: Arc<dyn ExecutionPlan>,
-    batches: mpsc::Receiver<Result<RecordBatch, Error>>,
+    batches: mpsc::Receiver<Result<Waiting, Error>>,
     /// What is left of a batch that had too many rows.
-    rest: Option<RecordBatch>,
+    rest: Option<Waiting>,
     batch_rows: usize,
     yielded: AtomicU64,
     stop: Stop,
@@ -56,22 +62,20 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Starts `plan` on the runtime that it is called on.
-    pub(crate) fn start(
-        plan: Arc<dyn ExecutionPlan>,
-        context: Arc<TaskContext>,
-        titles: &[String],
-        batch_rows: usize,
-    ) -> Result<Self, Error> {
+    /// Starts it on the runtime that this is called on.
+    pub(crate) fn start(run: Run, titles: &[String], core: &Core) -> Result<Self, Error> {
+        let Run { plan, context, rows } = run;
+        let (memory, batch_rows) = (&core.memory, core.batch_rows);
         let schema = titled(&plan.schema(), titles);
         let exact = exact_rows(plan.as_ref());
         let stop = Stop::default();
-        let (plan, greedy) = stoppable(plan, &stop)?;
+        let (plan, greedy) = stoppable(bounded(plan, memory, rows)?, &stop)?;
         let running = execute_stream(Arc::clone(&plan), context)?;
         let handle = Handle::current();
         let aside = greedy && handle.runtime_flavor() == RuntimeFlavor::MultiThread;
         let (sender, batches) = mpsc::channel(AHEAD);
-        let work = AssertUnwindSafe(drive(running, sender.clone(), aside)).catch_unwind();
+        let work = drive(running, sender.clone(), aside, memory.clone());
+        let work = AssertUnwindSafe(work).catch_unwind();
         let task = handle.spawn(async move {
             if let Err(payload) = work.await {
                 let _ = sender.send(Err(Error::panic(payload.as_ref()))).await;
@@ -112,10 +116,11 @@ impl Rows {
     }
 
     /// At most `batch_rows` of the batch; the rest is for later.
-    fn cut(&mut self, batch: RecordBatch) -> Result<RecordBatch, Error> {
+    fn cut(&mut self, waiting: Waiting) -> Result<RecordBatch, Error> {
+        let Waiting { batch, counted } = waiting;
         let rows = batch.num_rows().min(self.batch_rows);
         if rows < batch.num_rows() {
-            self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+            self.rest = Some(Waiting { batch: batch.slice(rows, batch.num_rows() - rows), counted });
         }
         self.yielded.fetch_add(rows as u64, Ordering::Relaxed);
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -134,21 +139,40 @@ pub(crate) fn titled(schema: &Schema, titles: &[String]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// A batch that nobody has asked for yet. What it takes is counted where it is large.
+struct Waiting {
+    batch: RecordBatch,
+    counted: MemoryReservation,
+}
+
+fn waiting(batch: RecordBatch, memory: &Memory) -> Result<Waiting, Error> {
+    let counted = memory.reservation("rows that wait to be fetched");
+    let bytes = size(&batch);
+    if bytes > ORDINARY && !usize::try_from(bytes).is_ok_and(|bytes| counted.try_grow(bytes).is_ok()) {
+        return Err(memory.exceeded("a batch of the result", bytes).into());
+    }
+    Ok(Waiting { batch, counted })
+}
+
 /// Computes batch after batch, as fast as they are taken.
 async fn drive(
     mut running: SendableRecordBatchStream,
-    sender: mpsc::Sender<Result<RecordBatch, Error>>,
+    sender: mpsc::Sender<Result<Waiting, Error>>,
     aside: bool,
+    memory: Memory,
 ) {
     loop {
         let next = std::future::poll_fn(|cx| {
-            let mut poll = || running.poll_next_unpin(cx);
+            let mut poll = || {
+                forget_produced();
+                running.poll_next_unpin(cx)
+            };
             if aside { block_in_place(poll) } else { poll() }
         });
         let batch = match next.await {
             None => return,
             Some(Ok(batch)) if batch.num_rows() == 0 => continue,
-            Some(batch) => batch.map_err(Error::from),
+            Some(batch) => batch.map_err(Error::from).and_then(|batch| waiting(batch, &memory)),
         };
         let last = batch.is_err();
         if sender.send(batch).await.is_err() || last {
@@ -195,8 +219,9 @@ impl Stream for Rows {
             return Poll::Ready(Some(self.cut(rest)));
         }
         Poll::Ready(match ready!(self.batches.poll_recv(cx)) {
-            Some(Ok(batch)) => Some(self.cut(batch)),
-            other => other,
+            Some(Ok(waiting)) => Some(self.cut(waiting)),
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
         })
     }
 }

@@ -11,18 +11,28 @@ use datafusion::{
         array::ArrayRef,
         datatypes::{DataType, SchemaRef},
     },
-    common::{ParamValues, ScalarValue, tree_node::TreeNodeRecursion},
+    common::{
+        ParamValues, ScalarValue,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
+    execution::TaskContext,
     logical_expr::{Expr, LogicalPlan},
-    physical_plan::displayable,
+    physical_plan::{ExecutionPlan, displayable},
 };
 
 use crate::{
     Error, Parameter, Rows,
     engine::{Core, guarded},
+    guard::apart,
     params,
     rows::titled,
     sql::Planned,
 };
+
+/// A constant of more bytes makes batches smaller.
+const LARGE: usize = 1 << 10;
+/// Bytes of all large constants in all rows of a batch.
+const REPEATED: usize = 16 << 20;
 
 /// A planned query. A clone is the same plan.
 #[derive(Clone, Debug)]
@@ -40,6 +50,14 @@ struct Inner {
     schema: SchemaRef,
     parameters: Vec<Parameter>,
     planning_time: Duration,
+}
+
+/// An execution that was planned.
+pub(crate) struct Run {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) context: Arc<TaskContext>,
+    /// Rows of a batch at most, where constants are large.
+    pub(crate) rows: Option<usize>,
 }
 
 impl Statement {
@@ -92,17 +110,18 @@ impl Statement {
 
     /// The plan as text.
     pub async fn explain(&self) -> Result<String, Error> {
-        guarded(async {
-            let mut state = self.inner.core.state.clone();
+        let inner = Arc::clone(&self.inner);
+        apart(async move {
+            let mut state = inner.core.state.clone();
             state.mark_start_execution();
-            let plan = match &self.inner.plan {
+            let plan = match &inner.plan {
                 LogicalPlan::Explain(explain) => explain.plan.as_ref(),
                 LogicalPlan::Analyze(analyze) => analyze.input.as_ref(),
                 plan => plan,
             };
             let logical = state.optimize(plan)?;
             let logical_text = logical.display_indent().to_string();
-            if !self.inner.parameters.is_empty() {
+            if !inner.parameters.is_empty() {
                 return Ok(format!("Logical plan\n{logical_text}\n"));
             }
             let physical = state.query_planner().create_physical_plan(&logical, &state).await?;
@@ -119,20 +138,48 @@ impl Statement {
 
     /// Binds the parameters and starts it. All placeholders must be bound.
     pub async fn execute(&self, parameters: &[Parameter]) -> Result<Rows, Error> {
-        guarded(async {
-            let inner = &self.inner;
-            let values = params::bind(&inner.parameters, parameters)?;
-            let mut state = inner.core.state.clone();
-            state.mark_start_execution();
-            let plan = match values.is_empty() {
-                true => inner.plan.clone(),
-                false => inner.plan.clone().with_param_values(ParamValues::from(values))?,
-            };
-            let physical = state.create_physical_plan(&plan).await?;
-            Rows::start(physical, state.task_ctx(), &inner.titles, inner.core.batch_rows)
-        })
-        .await
+        let values = params::bind(&self.inner.parameters, parameters)?;
+        let inner = Arc::clone(&self.inner);
+        let run = apart(async move { inner.run(values).await }).await?;
+        guarded(async { Rows::start(run, &self.inner.titles, &self.inner.core) }).await
     }
+}
+
+impl Inner {
+    /// Plans an execution.
+    async fn run(&self, values: Vec<ScalarValue>) -> Result<Run, Error> {
+        let mut state = self.core.state.clone();
+        state.mark_start_execution();
+        let plan = match values.is_empty() {
+            true => self.plan.clone(),
+            false => self.plan.clone().with_param_values(ParamValues::from(values))?,
+        };
+        let plan = state.optimize(&plan)?;
+        // A constant is repeated for each row of a batch.
+        let rows = (REPEATED / constants(&plan)?.max(1)).max(1);
+        let rows = Some(rows).filter(|rows| *rows < self.core.batch_rows);
+        if let Some(rows) = rows {
+            *state.config_mut() = state.config().clone().with_batch_size(rows);
+        }
+        let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+        Ok(Run { plan, context: state.task_ctx(), rows })
+    }
+}
+
+/// The bytes of a plan's large constants.
+fn constants(plan: &LogicalPlan) -> Result<usize, Error> {
+    let mut bytes = 0;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Literal(value, _) = expr {
+                    bytes += Some(value.size()).filter(|size| *size > LARGE).unwrap_or(0);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(bytes)
 }
 
 /// The placeholders with the types that the plan tells.

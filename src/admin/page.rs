@@ -11,10 +11,24 @@ use axum::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// Path, kind and text of each file.
-const FILES: [(&str, &str, &str); 2] = [
-    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
-    ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
+const FILES: [(&str, &str, &str); 12] = [
+    ("/", HTML, include_str!("page/index.html")),
+    ("/page.css", CSS, include_str!("page/page.css")),
+    ("/parts.css", CSS, include_str!("page/parts.css")),
+    ("/page.js", SCRIPT, include_str!("page/page.js")),
+    ("/api.js", SCRIPT, include_str!("page/api.js")),
+    ("/chart.js", SCRIPT, include_str!("page/chart.js")),
+    ("/clients.js", SCRIPT, include_str!("page/clients.js")),
+    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/events.js", SCRIPT, include_str!("page/events.js")),
+    ("/state.js", SCRIPT, include_str!("page/state.js")),
+    ("/stream.js", SCRIPT, include_str!("page/stream.js")),
+    ("/verbs.js", SCRIPT, include_str!("page/verbs.js")),
 ];
 
 /// Whether a path is one of the page's.

@@ -1,6 +1,7 @@
 //! The command line and the environment, as the user gave them.
 
 mod operate;
+mod rehearse;
 mod scenario;
 mod serve;
 mod values;
@@ -16,6 +17,7 @@ use clap_complete::Shell;
 
 pub use self::{
     operate::{ClusterAction, Operate, Running, TimerAction},
+    rehearse::Rehearse,
     scenario::ScenarioCommand,
     serve::Serve,
     values::{Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff},
@@ -44,6 +46,8 @@ pub enum Command {
     /// Something of a teal that runs
     #[command(flatten)]
     Operate(Operate),
+    /// Drive a server with clients that check every row and follow its switches, and judge it
+    Rehearse(Box<Rehearse>),
     /// The scenarios that come with teal
     #[command(subcommand)]
     Scenario(ScenarioCommand),
@@ -60,8 +64,12 @@ pub enum Stop {
 
 /// Reads the arguments (the program's name first) and the environment.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
-    let matches = Cli::command().try_get_matches_from(args).map_err(|error| explain(&error))?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| explain(&error))?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    // What a rehearsal does is not set in the environment.
+    let has_environment = args.get(1).is_none_or(|command| command != "rehearse");
+    let explain = |error: clap::Error| explain(&error, has_environment);
+    let matches = Cli::command().try_get_matches_from(args).map_err(explain)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(explain)?;
     let mut command = cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve)));
     if let Command::Serve(serve) = &mut command {
         serve.given = given(matches.subcommand().map_or(&matches, |(_, matches)| matches));
@@ -81,7 +89,7 @@ fn given(matches: &ArgMatches) -> Vec<&'static str> {
 }
 
 /// Clap's several lines in one, with the flag's name in the environment.
-fn explain(error: &clap::Error) -> Stop {
+fn explain(error: &clap::Error, has_environment: bool) -> Stop {
     if !error.use_stderr() {
         return Stop::Print(error.render().to_string());
     }
@@ -102,7 +110,10 @@ fn explain(error: &clap::Error) -> Stop {
         _ => None,
     };
     Stop::Refuse(match (flag, expected) {
-        (Some(flag), Some(expected)) => format!("{}: '{value}': {expected}", names(&flag)),
+        (Some(flag), Some(expected)) => {
+            let flag = if has_environment { names(&flag) } else { flag };
+            format!("{flag}: '{value}': {expected}")
+        }
         _ => {
             let text = error.render().to_string();
             let line = text.lines().next().unwrap_or_default();

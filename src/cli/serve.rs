@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use rustls::pki_types::ServerName;
 
 use super::values::{
-    ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, count,
-    duration, listen, server_name, some_duration,
+    ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, collector,
+    count, duration, listen, server_name, some_duration,
 };
 #[cfg(feature = "mock")]
 use super::values::{
@@ -114,6 +114,9 @@ pub struct Serve {
     /// The token that operators have to show; an address that others can reach needs one
     #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+    /// Where traces are sent, by OTLP over gRPC: http://host:port
+    #[arg(long, env = "TEAL_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
     /// How log lines look
     #[arg(long, env = "TEAL_LOG_FORMAT", value_name = "FORMAT", default_value = "text", ignore_case = true)]
     pub log_format: LogFormat,

@@ -12,6 +12,7 @@ fn parse(args: &[&str]) -> Result<Serve, String> {
         Ok(Command::Serve(serve)) => Ok(*serve),
         Ok(Command::Operate(operate)) => Err(format!("{operate:?}")),
         Ok(Command::Scenario(command)) => Err(command.text().unwrap_or_else(|why| why)),
+        Ok(Command::Rehearse(rehearse)) => Err(format!("{rehearse:?}")),
         Err(Stop::Print(text) | Stop::Refuse(text)) => Err(text),
     }
 }
@@ -38,6 +39,11 @@ fn a_bad_value_is_refused_in_one_line_with_flag_value_and_expectation() {
             "--max-queries (or TEAL_MAX_QUERIES): '0': expected a whole number above 0",
         ),
         (&["serve", "--threads", "x"], "--threads (or TEAL_THREADS): 'x': expected a whole number above 0"),
+        (
+            &["--otlp-endpoint", "https://c:4317"],
+            "--otlp-endpoint (or TEAL_OTLP_ENDPOINT): 'https://c:4317': expected the URL of a collector such \
+             as http://127.0.0.1:4317",
+        ),
         (
             &["--query-ttl", "0"],
             "--query-ttl (or TEAL_QUERY_TTL): '0': expected a duration above 0 such as 1h",

@@ -72,6 +72,12 @@ pub(super) fn admin(text: &str) -> Result<Admin, String> {
     if text.eq_ignore_ascii_case("off") { Ok(Admin::Off) } else { addresses(text, expected).map(Admin::At) }
 }
 
+pub(super) fn collector(text: &str) -> Result<String, String> {
+    let is_target = text.trim().starts_with("http://") && text.parse::<crate::upstream::Target>().is_ok();
+    let url = is_target.then(|| text.trim().to_owned());
+    url.ok_or_else(|| "expected the URL of a collector such as http://127.0.0.1:4317".to_owned())
+}
+
 pub(super) fn operators(text: &str) -> Result<Addresses, String> {
     addresses(text, "expected the address and port of a running teal such as 127.0.0.1:50061")
 }

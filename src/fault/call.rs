@@ -20,7 +20,6 @@ use crate::{
     frame::read_string,
     gate::{Order, RequestBody},
     server::{BoxError, Trouble},
-    strategy::Strategy,
 };
 
 /// How much of a message is held to look into it.
@@ -108,7 +107,7 @@ impl Plan {
         request: &mut Request<RequestBody<B>>,
     ) -> Result<Self, BadRule> {
         let (rules, fields) = (faults.rules(), known::method(path));
-        let strategy = request.extensions().get::<Strategy>().copied();
+        let strategy = request.body().strategy();
         let headers = request.headers();
         let is_head = |armed: &Armed| {
             armed.rule.when.is_head(path, strategy, headers)

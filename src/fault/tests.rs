@@ -131,7 +131,12 @@ impl Bench {
             }
         });
         let start = Instant::now();
-        let response = self.layer().layer(backend).oneshot(request.map(RequestBody::new)).await?;
+        let mut request = request.map(RequestBody::new);
+        // As the gate would.
+        if let Some(strategy) = request.extensions_mut().remove::<Strategy>() {
+            request.body_mut().let_in(strategy);
+        }
+        let response = self.layer().layer(backend).oneshot(request).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await?;
         let trailers = body.trailers().cloned();

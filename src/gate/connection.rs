@@ -4,16 +4,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::info;
 
-use crate::switch::Notice;
+use crate::{switch::Notice, telemetry::Line};
 
 /// A client's connection.
 #[derive(Debug, Default)]
 pub(super) struct Connection {
     /// The last announcement that it was told of; 0 is none.
     told: AtomicU64,
+    /// Where it is told what becomes of calls, if anybody wants to know.
+    pub(super) line: Option<Line>,
 }
 
 impl Connection {
+    pub(super) fn watched(line: Line) -> Self {
+        Self { line: Some(line), ..Self::default() }
+    }
+
     /// Logs the notice, unless this connection had it already.
     pub(super) fn tell(&self, notice: Notice) {
         if self.told.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     protocol::{Method, Role},
     switch::{Action, Arrival, Notice, Pass, Refused},
+    telemetry::{self, Line, Said, Status},
 };
 
 pin_project! {
@@ -38,6 +40,8 @@ pin_project! {
     {
         shared: Arc<Shared>,
         connection: Arc<Connection>,
+        // When it came, where that is watched.
+        arrived: Option<Instant>,
         #[pin]
         phase: Phase<S, S::Future, B>,
     }
@@ -46,10 +50,12 @@ pin_project! {
 pin_project! {
     #[project = PhaseProj]
     enum Phase<S, F, B: Body> {
-        /// The request is on its way in; `None` once it is judged.
-        Arriving { arriving: Option<Arriving<S, B>> },
+        /// What has to be read of it is on its way in; `None` once it is judged.
+        Arriving { arriving: Option<Box<Arriving<S, B>>> },
         /// Let in: the answer is awaited.
         Inside { #[pin] future: F, call: Option<Call> },
+        /// Not let in, and what it named.
+        Refused { refused: Refused, received: Option<HeaderValue> },
         /// Not for the gate to judge.
         Foreign { #[pin] future: F },
     }
@@ -59,12 +65,15 @@ struct Arriving<S, B: Body> {
     inner: S,
     request: Request<RequestBody<B>>,
     method: Arc<Method>,
+    /// Where its message names the query, and the caller, if that has to be read and can be.
+    reads: [Option<u32>; 2],
 }
 
 /// What is known of a call that was let in.
 struct Call {
     pass: Pass,
     method: Arc<Method>,
+    watched: Option<telemetry::Call>,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -78,30 +87,59 @@ where
         connection: Arc<Connection>,
         mut request: Request<RequestBody<B>>,
     ) -> Self {
+        let arrived = connection.line.as_ref().map(|_| Instant::now());
         let phase = if header::is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
-            Phase::Arriving { arriving: Some(Arriving { inner, request, method }) }
+            let arriving = Arriving::new(inner, request, method, connection.line.as_ref());
+            match arriving.reads {
+                [None, None] => arriving.judge(&shared, connection.line.as_ref().zip(arrived), [None, None]),
+                _ => Phase::Arriving { arriving: Some(Box::new(arriving)) },
+            }
         } else {
-            request.extensions_mut().insert(shared.switch.snapshot().phase.active());
+            request.body_mut().let_in(shared.switch.snapshot().phase.active());
             Phase::Foreign { future: inner.call(request) }
         };
-        Self { shared, connection, phase }
+        Self { shared, connection, arrived, phase }
     }
 }
 
-impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
-    /// Reads the query id, where the request has one, and asks the switch.
-    fn poll_judged(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Result<Pass, Refused>> {
-        let head = self.request.headers();
-        let header = header::strategy(head);
-        let id = match self.method.role {
-            Role::Continue(field) | Role::End(field) if header::is_protobuf(head) => {
-                let coding = Coding::of(head);
-                ready!(Pin::new(self.request.body_mut()).poll_query_id(cx, field, coding))
-            }
+impl<S, B> Arriving<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+    B: Body<Data = Bytes> + Unpin,
+{
+    fn new(inner: S, request: Request<RequestBody<B>>, method: Arc<Method>, line: Option<&Line>) -> Self {
+        let head = request.headers();
+        let query_id = match method.role {
+            Role::Continue(field) | Role::End(field) => Some(field),
             _ => None,
         };
-        let action = match (self.method.role, id.as_deref()) {
+        let caller = method.caller.filter(|_| line.is_some_and(|line| line.asks(method.role, head)));
+        let reads = [query_id, caller].map(|field| field.filter(|_| header::is_protobuf(head)));
+        Self { inner, request, method, reads }
+    }
+
+    /// The query id and the caller, as far as they are read.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<[Option<String>; 2]> {
+        let coding = Coding::of(self.request.headers());
+        let mut read = [None, None];
+        for (read, field) in read.iter_mut().zip(self.reads) {
+            if let Some(field) = field {
+                *read = ready!(Pin::new(self.request.body_mut()).poll_string(cx, field, coding));
+            }
+        }
+        Poll::Ready(read)
+    }
+
+    /// Asks the switch, and goes on as it says.
+    fn judge(
+        self,
+        shared: &Shared,
+        watch: Option<(&Line, Instant)>,
+        [id, caller]: [Option<&str>; 2],
+    ) -> Phase<S, S::Future, B> {
+        let Self { mut inner, mut request, method, .. } = self;
+        let action = match (method.role, id) {
             (Role::LogIn, _) => Action::LogIn,
             (Role::Begin(_), _) => Action::Begin,
             (Role::Neutral, _) | (_, Some("")) => Action::Neutral,
@@ -109,7 +147,30 @@ impl<S, B: Body<Data = Bytes> + Unpin> Arriving<S, B> {
             (Role::Continue(_), id) => Action::Continue(id.unwrap_or_default()),
             (Role::End(_), id) => Action::End(id.unwrap_or_default()),
         };
-        Poll::Ready(shared.switch.arrive(Arrival { action, header }))
+        let mut watched = watch.map(|(line, arrived)| {
+            let said = caller.map(|caller| match method.role {
+                Role::LogIn => Said::User(caller),
+                _ => Said::Session(caller),
+            });
+            line.call(arrived, &method, request.headers(), said, shared.switch.heading())
+        });
+        let header = header::strategy(request.headers());
+        match shared.switch.arrive(Arrival { action, header }) {
+            Err(refused) => {
+                if let Some(watched) = watched {
+                    watched.rejected(header.named());
+                }
+                Phase::Refused { refused, received: header::received(request.headers()) }
+            }
+            Ok(pass) => {
+                request.body_mut().let_in(pass.strategy());
+                if let Some(watched) = &mut watched {
+                    watched.let_in(pass.strategy(), request.headers_mut());
+                }
+                let call = Some(Call { pass, method, watched });
+                Phase::Inside { future: inner.call(request), call }
+            }
+        }
     }
 }
 
@@ -126,32 +187,29 @@ where
         loop {
             let next = match this.phase.as_mut().project() {
                 PhaseProj::Foreign { future } => {
-                    return future.poll(cx).map_ok(|response| response.map(ResponseBody::foreign));
+                    let response = ready!(future.poll(cx)?);
+                    if let (Some(line), Some(arrived)) = (&this.connection.line, this.arrived) {
+                        line.shard().foreign(*arrived);
+                    }
+                    return Poll::Ready(Ok(response.map(ResponseBody::foreign)));
                 }
                 PhaseProj::Inside { future, call } => {
                     let response = ready!(future.poll(cx)?);
                     let call = call.take().expect("polled after completion");
                     return Poll::Ready(Ok(call.answer(this.shared, this.connection, response)));
                 }
+                PhaseProj::Refused { refused, received } => {
+                    let response = reject::response(this.shared.mismatch, *refused, received.take());
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
                 PhaseProj::Arriving { arriving } => {
-                    let judged = {
+                    let read = {
                         let arriving = arriving.as_mut().expect("polled after completion");
-                        ready!(arriving.poll_judged(this.shared, cx))
+                        ready!(arriving.poll_read(cx))
                     };
-                    let Arriving { mut inner, mut request, method } =
-                        arriving.take().expect("it was judged just now");
-                    match judged {
-                        Err(refused) => {
-                            let received = header::received(request.headers());
-                            let response = reject::response(this.shared.mismatch, refused, received);
-                            return Poll::Ready(Ok(response.map(ResponseBody::own)));
-                        }
-                        Ok(pass) => {
-                            request.extensions_mut().insert(pass.strategy());
-                            let call = Some(Call { pass, method });
-                            Phase::Inside { future: inner.call(request), call }
-                        }
-                    }
+                    let arriving = arriving.take().expect("it was there just now");
+                    let watch = this.connection.line.as_ref().zip(*this.arrived);
+                    arriving.judge(this.shared, watch, read.each_ref().map(Option::as_deref))
                 }
             };
             this.phase.set(next);
@@ -167,7 +225,7 @@ impl Call {
         connection: &Connection,
         response: Response<B>,
     ) -> Response<ResponseBody<B>> {
-        let Self { pass, method } = self;
+        let Self { pass, method, watched } = self;
         let (mut head, body) = response.into_parts();
         let order = head.extensions.remove::<Order>();
         if order == Some(Order::Mismatch) {
@@ -193,10 +251,16 @@ impl Call {
             }
             if due == Some(notice) {
                 connection.tell(notice);
+                if let Some(watched) = &watched {
+                    watched.told(notice);
+                }
             }
         }
         if is_trailers_only {
-            pass.answered(!is_refusal);
+            let effect = pass.answered(!is_refusal);
+            if let Some(watched) = watched {
+                watched.over(Status::of(&head.headers), effect);
+            }
             return Response::from_parts(head, ResponseBody::foreign(body));
         }
         let is_message = head.status == StatusCode::OK && header::is_protobuf(&head.headers);
@@ -206,15 +270,17 @@ impl Call {
             Role::Begin(field) if is_message => field,
             _ => None,
         };
-        let answer = if notice.is_some() || query_id.is_some() {
+        let session = method.session.filter(|_| is_message && watched.is_some());
+        let answer = if notice.is_some() || query_id.is_some() || session.is_some() {
             let coding = Coding::of(&head.headers);
             let counters = shared.counters.clone();
             if notice.is_some() {
                 head.headers.remove(CONTENT_LENGTH);
             }
-            Answer::holding(pass, Hold { held: BytesMut::new(), query_id, notice, coding, counters })
+            let hold = Hold { held: BytesMut::new(), query_id, session, notice, coding, counters };
+            Answer::holding(pass, watched, hold)
         } else {
-            Answer::passing(pass)
+            Answer::passing(pass, watched)
         };
         Response::from_parts(head, ResponseBody::answer(body, answer))
     }

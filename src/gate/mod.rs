@@ -31,7 +31,7 @@ pub(crate) use self::request::message;
 pub use self::{
     future::ResponseFuture, order::Order, reject::Mismatch, request::RequestBody, response::ResponseBody,
 };
-use crate::{protocol::Protocol, switch::Switch};
+use crate::{protocol::Protocol, switch::Switch, telemetry::Line};
 
 /// Puts a [`Gate`] before a service.
 #[derive(Clone, Debug)]
@@ -74,6 +74,11 @@ impl GateLayer {
     /// What the gate has counted.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// A gate for one client's connection whose calls are watched.
+    pub fn watched<S>(&self, line: Line, inner: S) -> Gate<S> {
+        Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::watched(line)) }
     }
 }
 

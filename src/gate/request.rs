@@ -12,7 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::inflate::Coding;
-use crate::frame::{PREFIX_LEN, Prefix, read_string};
+use crate::{
+    frame::{PREFIX_LEN, Prefix, read_string},
+    strategy::Strategy,
+};
 
 /// How much of a message is held, or inflated, to find its query id.
 pub(super) const HELD: usize = 64 * 1024;
@@ -20,11 +23,13 @@ pub(super) const HELD: usize = 64 * 1024;
 pin_project! {
     /// The body as it came, what was held of it first.
     pub struct RequestBody<B: Body> {
+        strategy: Option<Strategy>,
         // What is read of the first message.
         gathered: BytesMut,
         held: Bytes,
+        is_over: bool,
         // What ended the reading, if that wasn't data: trailers or an error.
-        next: Option<Result<Frame<Bytes>, B::Error>>,
+        next: Option<Box<Result<Frame<Bytes>, B::Error>>>,
         #[pin]
         inner: B,
     }
@@ -33,19 +38,36 @@ pin_project! {
 impl<B: Body<Data = Bytes>> RequestBody<B> {
     /// The body as it is, with nothing held.
     pub fn new(inner: B) -> Self {
-        Self { gathered: BytesMut::new(), held: Bytes::new(), next: None, inner }
+        Self {
+            strategy: None,
+            gathered: BytesMut::new(),
+            held: Bytes::new(),
+            is_over: false,
+            next: None,
+            inner,
+        }
     }
 
-    /// Holds the first message until it is whole (64 KiB at most), and reads the query id out of
-    /// `field`. `None` where it is unreadable; empty where the message names none.
-    pub(super) fn poll_query_id(
+    /// The strategy that the gate let the request in under. `None` without a gate.
+    pub fn strategy(&self) -> Option<Strategy> {
+        self.strategy
+    }
+
+    /// Notes the strategy for whoever answers: here, because extensions cost three allocations a call.
+    pub(crate) fn let_in(&mut self, strategy: Strategy) {
+        self.strategy = Some(strategy);
+    }
+
+    /// Holds the first message until it is whole (64 KiB at most), and reads the string in `field`, such
+    /// as the query id. `None` where it is unreadable; empty where the message has none.
+    pub(super) fn poll_string(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         field: u32,
         coding: Option<Coding>,
     ) -> Poll<Option<String>> {
         ready!(self.as_mut().poll_hold(cx, HELD));
-        Poll::Ready(query_id(self.project().held, field, coding))
+        Poll::Ready(string(self.project().held, field, coding))
     }
 
     /// Holds the first message until it is whole, and shows it uncompressed. `None` where it is unreadable,
@@ -62,7 +84,7 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
 
     fn poll_hold(mut self: Pin<&mut Self>, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
         let this = self.as_mut().project();
-        if this.next.is_some() || is_enough(this.held, limit) {
+        if *this.is_over || this.next.is_some() || is_enough(this.held, limit) {
             return Poll::Ready(());
         }
         this.gathered.extend_from_slice(&std::mem::take(this.held));
@@ -81,15 +103,18 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
                         }
                     }
                     Err(frame) => {
-                        *this.next = Some(Ok(frame));
+                        *this.next = Some(Box::new(Ok(frame)));
                         break;
                     }
                 },
                 Some(Err(error)) => {
-                    *this.next = Some(Err(error));
+                    *this.next = Some(Box::new(Err(error)));
                     break;
                 }
-                None => break,
+                None => {
+                    *this.is_over = true;
+                    break;
+                }
             }
         }
         let this = self.project();
@@ -116,7 +141,7 @@ pub(crate) fn message(bytes: &[u8], headers: &HeaderMap, limit: usize) -> Option
     }
 }
 
-fn query_id(bytes: &[u8], field: u32, coding: Option<Coding>) -> Option<String> {
+fn string(bytes: &[u8], field: u32, coding: Option<Coding>) -> Option<String> {
     let prefix = Prefix::read(bytes)?;
     let there = &bytes[PREFIX_LEN..];
     let message = &there[..there.len().min(prefix.len as usize)];
@@ -150,7 +175,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.held)))));
         }
         match this.next.take() {
-            Some(next) => Poll::Ready(Some(next)),
+            Some(next) => Poll::Ready(Some(*next)),
             None => this.inner.poll_frame(cx),
         }
     }

@@ -2,6 +2,7 @@
 //! learns the outcome.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -16,6 +17,7 @@ use super::{Counters, header, inflate::Coding, request::HELD};
 use crate::{
     frame::{Appender, PREFIX_LEN, Prefix, read_string},
     switch::Pass,
+    telemetry::{Call, Status},
 };
 
 /// How long a message that is inflated to be appended to may be, before and after.
@@ -26,8 +28,7 @@ const SMALL: usize = 16 * 1024;
 
 pin_project! {
     /// What the client gets.
-    #[derive(Debug)]
-    pub struct ResponseBody<B> {
+    pub struct ResponseBody<B: Body> {
         #[pin]
         kind: Kind<B>,
     }
@@ -35,14 +36,13 @@ pin_project! {
 
 pin_project! {
     #[project = KindProj]
-    #[derive(Debug)]
-    enum Kind<B> {
+    enum Kind<B: Body> {
         /// A rejection's, or none.
         Own { body: Option<Bytes> },
         /// A backend's that isn't for the gate to read.
         Foreign { #[pin] inner: B },
-        /// A backend's answer to a call that was let in.
-        Answer { #[pin] inner: B, answer: Answer },
+        /// A backend's answer to a call that was let in, and why it broke off, until what was held has left.
+        Answer { #[pin] inner: B, answer: Answer, broken: Option<B::Error> },
     }
 }
 
@@ -51,6 +51,8 @@ pin_project! {
 pub(super) struct Answer {
     /// Taken when the outcome is known.
     pass: Option<Pass>,
+    /// Taken then, too.
+    watched: Option<Call>,
     work: Work,
     /// Held back until what belongs before them has left.
     trailers: Option<HeaderMap>,
@@ -72,13 +74,15 @@ pub(super) struct Hold {
     pub(super) held: BytesMut,
     /// The field that names the query which the call began.
     pub(super) query_id: Option<u32>,
+    /// The field that names the session which the login opened.
+    pub(super) session: Option<u32>,
     /// The notice to append.
     pub(super) notice: Option<Bytes>,
     pub(super) coding: Option<Coding>,
     pub(super) counters: Arc<Counters>,
 }
 
-impl<B> ResponseBody<B> {
+impl<B: Body> ResponseBody<B> {
     pub(super) fn own(body: Option<Bytes>) -> Self {
         Self { kind: Kind::Own { body } }
     }
@@ -88,19 +92,19 @@ impl<B> ResponseBody<B> {
     }
 
     pub(super) fn answer(inner: B, answer: Answer) -> Self {
-        Self { kind: Kind::Answer { inner, answer } }
+        Self { kind: Kind::Answer { inner, answer, broken: None } }
     }
 }
 
 impl Answer {
     /// Passes the body on, and tells `pass` the outcome.
-    pub(super) fn passing(pass: Pass) -> Self {
-        Self { pass: Some(pass), work: Work::Pass, trailers: None }
+    pub(super) fn passing(pass: Pass, watched: Option<Call>) -> Self {
+        Self { pass: Some(pass), watched, work: Work::Pass, trailers: None }
     }
 
     /// Does to the first message what `hold` says.
-    pub(super) fn holding(pass: Pass, hold: Hold) -> Self {
-        Self { pass: Some(pass), work: Work::Hold(hold), trailers: None }
+    pub(super) fn holding(pass: Pass, watched: Option<Call>, hold: Hold) -> Self {
+        Self { pass: Some(pass), watched, work: Work::Hold(hold), trailers: None }
     }
 
     /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
@@ -135,11 +139,12 @@ impl Answer {
     fn release(&mut self, bytes: Bytes) -> Bytes {
         let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Pass) else { return bytes };
         let inflated = hold.inflate(&bytes);
-        if let (Some(field), Some(pass)) = (hold.query_id, &mut self.pass) {
-            let message = inflated.as_deref().unwrap_or(&bytes);
-            if let Some(id) = first_message(message).and_then(|message| read_string(message, field).ok()?) {
-                pass.begun(id);
-            }
+        let read = |field| read_string(first_message(inflated.as_deref().unwrap_or(&bytes))?, field).ok()?;
+        if let (Some(id), Some(pass)) = (hold.query_id.and_then(read), &mut self.pass) {
+            pass.begun(id);
+        }
+        if let (Some(session), Some(watched)) = (hold.session.and_then(read), &self.watched) {
+            watched.logged_in(session);
         }
         let Some(notice) = hold.notice else { return bytes };
         let mut appender = Appender::new(notice);
@@ -155,9 +160,12 @@ impl Answer {
         sent
     }
 
-    fn end(&mut self, with_success: bool) {
-        if let Some(pass) = self.pass.take() {
-            pass.answered(with_success);
+    /// The stream has come to its end, with these trailers.
+    fn end(&mut self, trailers: Option<&HeaderMap>) {
+        let Some(pass) = self.pass.take() else { return };
+        let effect = pass.answered(trailers.is_some_and(header::is_success));
+        if let Some(watched) = self.watched.take() {
+            watched.over(trailers.map_or(Status::NONE, Status::of), effect);
         }
     }
 }
@@ -168,7 +176,7 @@ impl Hold {
         let Some(prefix) = Prefix::read(bytes) else { return PREFIX_LEN };
         let limit = match prefix.flag {
             1 if self.notice.is_some() && self.coding.is_some() => INFLATED,
-            _ if self.query_id.is_some() => HELD,
+            _ if self.query_id.is_some() || self.session.is_some() => HELD,
             _ => SMALL,
         };
         match PREFIX_LEN + prefix.len as usize {
@@ -208,19 +216,26 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let (mut inner, answer) = match self.project().kind.project() {
+        let (mut inner, answer, broken) = match self.project().kind.project() {
             KindProj::Own { body } => return Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             KindProj::Foreign { inner } => return inner.poll_frame(cx),
-            KindProj::Answer { inner, answer } => (inner, answer),
+            KindProj::Answer { inner, answer, broken } => (inner, answer, broken),
         };
         loop {
+            if let Some(error) = broken.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
             if let Some(trailers) = answer.trailers.take() {
-                answer.end(header::is_success(&trailers));
+                answer.end(Some(&trailers));
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
-            let (sent, is_last) = match ready!(inner.as_mut().poll_frame(cx)?) {
+            let (sent, is_last) = match ready!(inner.as_mut().poll_frame(cx)) {
                 None => (answer.finish(), true),
-                Some(frame) => match frame.into_data() {
+                Some(Err(error)) => {
+                    *broken = Some(error);
+                    (answer.finish(), false)
+                }
+                Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) => (answer.push(chunk), false),
                     Err(frame) => {
                         answer.trailers = frame.into_trailers().ok();
@@ -232,7 +247,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
                 return Poll::Ready(Some(Ok(Frame::data(sent))));
             }
             if is_last {
-                answer.end(false);
+                answer.end(None);
                 return Poll::Ready(None);
             }
         }
@@ -242,7 +257,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match &self.kind {
             Kind::Own { body } => body.is_none(),
             Kind::Foreign { inner } => inner.is_end_stream(),
-            Kind::Answer { inner, answer } => {
+            Kind::Answer { inner, answer, .. } => {
                 matches!(answer.work, Work::Pass) && answer.trailers.is_none() && inner.is_end_stream()
             }
         }
@@ -252,8 +267,19 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match &self.kind {
             Kind::Own { body } => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Foreign { inner } => inner.size_hint(),
-            Kind::Answer { inner, answer } if matches!(answer.work, Work::Pass) => inner.size_hint(),
+            Kind::Answer { inner, answer, .. } if matches!(answer.work, Work::Pass) => inner.size_hint(),
             Kind::Answer { .. } => SizeHint::default(),
         }
+    }
+}
+
+impl<B: Body + fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, inner) = match &self.kind {
+            Kind::Own { .. } => ("Own", None),
+            Kind::Foreign { inner } => ("Foreign", Some(inner)),
+            Kind::Answer { inner, .. } => ("Answer", Some(inner)),
+        };
+        f.debug_struct("ResponseBody").field("kind", &kind).field("inner", &inner).finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 mod notices;
 mod queries;
 mod rejections;
+mod watched;
 mod wire;
 
 use std::{

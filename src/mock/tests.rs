@@ -196,12 +196,10 @@ async fn the_longest_unused_query_makes_room() {
 async fn a_fetch_that_waits_ends_when_its_query_is_cleared() {
     let client = Client::new(Sessions::Known, 100).await;
     let query = client.start(&format!("{ENDLESS} WHERE a.value + b.value < 0")).await;
-    let waiting = client.batch(&query, "");
-    let clear = async {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        client.clear(&query).await;
-    };
-    assert_eq!(tokio::join!(waiting, clear).0.unwrap_err().0, Code::Cancelled);
+    let mut waiting = std::pin::pin!(client.batch(&query, ""));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    client.clear(&query).await;
+    assert_eq!(waiting.await.unwrap_err().0, Code::Cancelled);
     assert_eq!(client.batch(&query, "").await, denied());
 }
 

@@ -53,7 +53,7 @@ mod tests {
         assert!(matches!(result, Err(Fault::Bug(_))));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn dropping_the_wait_aborts_the_work() {
         let workers = Workers::new(Handle::current());
         let (held, dropped) = oneshot::channel::<()>();

@@ -87,6 +87,8 @@ pub(crate) struct Pump<B> {
     stream: SendStream<Bytes>,
     /// Waits for the peer's window.
     pending: Bytes,
+    /// The body broke off: the stream is reset with this code once all before that has left.
+    broken: Option<Reason>,
 }
 
 impl<B> Pump<B>
@@ -94,7 +96,7 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     pub(crate) fn new(body: B, stream: SendStream<Bytes>) -> Self {
-        Self { body, stream, pending: Bytes::new() }
+        Self { body, stream, pending: Bytes::new(), broken: None }
     }
 
     pub(crate) fn body(&mut self) -> &mut B {
@@ -106,16 +108,30 @@ where
         self.body
     }
 
-    /// Ready when all is sent, or nothing more can be: then the stream has been reset by one side.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Tells the peer that no more comes, with this code. Nothing happens where the stream has ended.
+    pub(crate) fn reset(&mut self, code: Reason) {
+        self.stream.send_reset(code);
+    }
+
+    /// Whether it is the peer's window that is waited for.
+    pub(crate) fn is_stalled(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Ready when all is sent, or nothing more can be: with the code, where the peer reset the stream.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reason>> {
         loop {
-            if self.stream.poll_reset(cx).is_ready() {
-                return Poll::Ready(());
+            if let Poll::Ready(reset) = self.stream.poll_reset(cx) {
+                return Poll::Ready(Some(reset.unwrap_or(Reason::CANCEL)));
+            }
+            if let Some(code) = self.broken {
+                self.stream.send_reset(code);
+                return Poll::Ready(None);
             }
             if !self.pending.is_empty() {
                 let sent = ready!(self.poll_send(cx));
                 if sent.is_none_or(|is_last| is_last) {
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
                 continue;
             }
@@ -129,16 +145,18 @@ where
                         // An error means that the stream is closed already: there is nobody to tell.
                         let trailers = frame.into_trailers().unwrap_or_default();
                         _ = self.stream.send_trailers(trailers);
-                        return Poll::Ready(());
+                        return Poll::Ready(None);
                     }
                 },
                 Some(Err(error)) => {
-                    self.stream.send_reset(reason(&*error.into()));
-                    return Poll::Ready(());
+                    // A reset drops what is queued. The connection, woken before this, writes that first.
+                    self.broken = Some(reason(&*error.into()));
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 None => {
                     _ = self.stream.send_data(Bytes::new(), true);
-                    return Poll::Ready(());
+                    return Poll::Ready(None);
                 }
             }
         }
@@ -162,13 +180,15 @@ where
 pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Reason {
     let mut source = Some(error);
     while let Some(error) = source {
-        if let Some(reason) = error.downcast_ref::<h2::Error>().and_then(h2::Error::reason) {
-            return reason;
+        match error.downcast_ref::<h2::Error>() {
+            // The whole connection is gone: for its streams that is what a cancellation is.
+            Some(error) if error.is_io() || error.is_go_away() => return Reason::CANCEL,
+            Some(error) => return error.reason().unwrap_or(Reason::INTERNAL_ERROR),
+            None => match Trouble::of(error) {
+                Some(Trouble::Reset(reason)) => return reason,
+                _ => source = error.source(),
+            },
         }
-        if let Some(Trouble::Reset(reason)) = Trouble::of(error) {
-            return reason;
-        }
-        source = error.source();
     }
     Reason::INTERNAL_ERROR
 }

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{
-    Ping, PingPong,
+    Ping, PingPong, Reason,
     server::{Builder, SendResponse},
 };
 use http::{Request, Response};
@@ -28,7 +28,9 @@ use tracing::debug;
 use super::{
     BoxError, Incoming, Trouble,
     body::{Pump, reason},
-    door, http1,
+    door,
+    given_up::GivenUp,
+    http1,
 };
 use crate::tls::{HTTP_1_1, Identity};
 
@@ -38,13 +40,19 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Streams of one connection. More than clients use, few enough to bound what one can ask for.
 const STREAMS: u32 = 1024;
-/// Fixed windows: large enough for the bandwidth of a local network, and many small frames.
+/// Fixed windows: large enough for the bandwidth of a local network, and for many calls whose engine does
+/// not read.
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
+const CONNECTION_WINDOW: u32 = 128 << 20;
+/// What unread frames may cost beyond their bytes: enough for honest small ones, unread, in many calls.
+const SMALL_FRAMES: usize = 256 << 20;
 /// Metadata of one call, as counted by HTTP/2.
 const HEADERS: u32 = 256 << 10;
 /// Streams that a client opened and reset before they were served: some clients cancel a lot.
 const PENDING_RESETS: usize = 256;
+/// For so long, what a client still sends in a call that is over counts against nobody: an upload that was
+/// rejected, for one.
+const REMEMBERED: Duration = Duration::from_secs(10);
 /// Finds clients that are gone without a word: they miss a ping from one of these to the next.
 const PING_EVERY: Duration = Duration::from_secs(60);
 
@@ -76,6 +84,9 @@ pub(super) async fn serve<S, B>(
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(HEADERS)
             .max_pending_accept_reset_streams(PENDING_RESETS)
+            .max_concurrent_reset_streams(STREAMS as usize)
+            .reset_stream_duration(REMEMBERED)
+            .data_frame_budget(SMALL_FRAMES)
             .handshake(opened);
         let mut connection = tokio::select! {
             shaken = timeout(HANDSHAKE, handshake) => shaken?.map_err(io::Error::other)?,
@@ -98,8 +109,8 @@ pub(super) async fn serve<S, B>(
             loop {
                 match connection.poll_accept(cx).map_err(io::Error::other)? {
                     Poll::Ready(Some((request, respond))) => {
-                        let request = request.map(Incoming::new);
-                        tokio::spawn(answer(service.clone(), request, respond, trouble.clone()));
+                        let answered = service.clone().oneshot(request.map(Incoming::new));
+                        tokio::spawn(answer(answered, respond, trouble.clone()));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -122,24 +133,25 @@ pub(super) async fn serve<S, B>(
 }
 
 /// Answers one call, unless the client gives it up.
-async fn answer<S, B>(
-    service: S,
-    request: Request<Incoming>,
+async fn answer<F, B, E>(
+    answered: F,
     mut respond: SendResponse<Bytes>,
     trouble: mpsc::UnboundedSender<Trouble>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<BoxError>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    let mut answered = pin!(service.oneshot(request));
+    let given_up = GivenUp::default();
+    let mut answered = pin!(answered);
     let answered = poll_fn(|cx| match respond.poll_reset(cx) {
-        Poll::Ready(_) => Poll::Ready(None),
-        Poll::Pending => answered.as_mut().poll(cx).map(Some),
+        Poll::Ready(code) => Poll::Ready(Err(code.unwrap_or(Reason::CANCEL))),
+        Poll::Pending => answered.as_mut().poll(cx).map(Ok),
     });
     let response = match answered.await {
-        None => return,
-        Some(Ok(response)) => response,
-        Some(Err(error)) => {
+        Err(code) => return given_up.with(code),
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
             let error = error.into();
             // Nobody hears of it where the connection is gone: then it is no matter.
             return match Trouble::of(&*error) {
@@ -156,12 +168,14 @@ async fn answer<S, B>(
     match respond.send_response(Response::from_parts(head, ()), is_end) {
         Ok(stream) if !is_end => {
             let mut pump = Pump::new(body, stream);
-            poll_fn(|cx| pump.poll(cx)).await;
+            if let Some(code) = poll_fn(|cx| pump.poll(cx)).await {
+                given_up.with(code);
+            }
         }
         Ok(_) => {}
         Err(error) => {
             debug!("an answer could not be sent: {error}");
-            respond.send_reset(h2::Reason::INTERNAL_ERROR);
+            respond.send_reset(Reason::INTERNAL_ERROR);
         }
     }
 }

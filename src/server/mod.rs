@@ -4,6 +4,7 @@
 mod body;
 mod connection;
 mod door;
+pub(crate) mod given_up;
 mod http1;
 mod trouble;
 
@@ -16,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
     sync::mpsc,
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
@@ -28,6 +29,8 @@ use crate::tls::Identity;
 
 /// After a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// From one word about that to the next.
+const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
 /// Why a call or a body failed. Where an `h2::Error` is among its sources, its code goes on the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -61,6 +64,7 @@ where
     }
     tokio::pin!(shutdown);
     let mut turn = dealt.iter().cycle();
+    let mut warned: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -73,7 +77,10 @@ where
                 worker.send(stream).expect("threads end after this loop");
             }
             Err(error) => {
-                warn!("cannot accept a connection: {error}");
+                if warned.is_none_or(|at| at.elapsed() > ACCEPT_WARNING) {
+                    warned = Some(Instant::now());
+                    warn!("cannot accept a connection: {error}");
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -26,11 +26,11 @@ pub use self::{
     command::{Command, Done, LastRefusal, Refusal, RefusalCode, View},
     journal::{Journal, KEPT, Note, Record},
     machine::TimerView,
-    pass::{Notice, Pass},
+    pass::{Effect, Notice, Pass},
     phase::{Phase, Refused, Transition, Unfit},
     queries::QueryView,
     rules::{Cutover, Rules},
-    timer::Timer,
+    timer::{Step, Timer},
 };
 use self::{
     heading::Heading,
@@ -84,6 +84,16 @@ pub enum Header {
     Names(Strategy),
     /// Something that is no strategy: never let in.
     Unknown,
+}
+
+impl Header {
+    /// The strategy, if it names one.
+    pub fn named(self) -> Option<Strategy> {
+        match self {
+            Self::Names(strategy) => Some(strategy),
+            Self::Absent | Self::Unknown => None,
+        }
+    }
 }
 
 /// What can be seen of the switch at one moment.
@@ -279,6 +289,12 @@ impl Switch {
         self.change(|state, now| state.machine.resume_timer(now))
     }
 
+    /// What was announced last: where the work is headed. Costs no lock.
+    pub fn heading(&self) -> Notice {
+        let (strategy, announcement) = self.shared.heading.get();
+        Notice { strategy, announcement }
+    }
+
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
         self.change(|state, _| state.snapshot())
@@ -392,12 +408,15 @@ impl State {
                 _ => None,
             };
             let left = forgotten.as_ref().map_or(0, Forgotten::len);
-            self.forgotten += left as u64;
+            let abandoned = left as u64;
+            self.forgotten += abandoned;
             self.enter(transition, now);
             let note = Note::transition(transition, epoch, left, self.is_ordered);
             self.noted = Some(self.journal.note(note));
+            let (phase, announcement) = (self.machine.phase(), heading.get().1);
+            let step = Step { transition, phase, announcement, at: now, abandoned };
             // The receiver is gone only where nobody runs the timer: then there is no log either.
-            let _ = self.events.send(Event { transition, forgotten });
+            let _ = self.events.send(Event { step, forgotten });
         }
     }
 

@@ -18,6 +18,17 @@ pub struct Notice {
     pub announcement: u64,
 }
 
+/// What the end of a call did to queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// A query came on record.
+    Begun,
+    /// A query that was on record has ended.
+    Ended,
+}
+
 /// The right of one request to be answered. Dropped before [`Pass::answered`], the answer counts as
 /// not delivered.
 #[derive(Debug)]
@@ -63,8 +74,8 @@ impl Pass {
     }
 
     /// The answer was delivered to its end.
-    pub fn answered(mut self, with_success: bool) {
-        self.finish(with_success);
+    pub fn answered(mut self, with_success: bool) -> Effect {
+        self.finish(with_success)
     }
 
     /// The query that is counted for the request.
@@ -73,9 +84,9 @@ impl Pass {
         Some(Query { strategy, birth: birth? })
     }
 
-    fn finish(&mut self, with_success: bool) {
+    fn finish(&mut self, with_success: bool) -> Effect {
         if std::mem::replace(&mut self.is_finished, true) {
-            return;
+            return Effect::Nothing;
         }
         let queries = &self.switch.shared.queries;
         let (ticket, counted, is_recorded) = (self.ticket, self.counted(), self.is_recorded);
@@ -86,12 +97,13 @@ impl Pass {
                 queries.leave(id, Instant::now().into_std());
             }
             if self.switch.leave(ticket.strategy) {
-                return;
+                return Effect::Nothing;
             }
         }
         self.switch.change(|state, now| {
             // Once on record, a query is counted there and no longer with its request.
             let mut keeps_query = is_recorded;
+            let mut effect = if is_recorded && with_success { Effect::Begun } else { Effect::Nothing };
             match (self.does, id.as_deref(), counted, with_success) {
                 (Does::Begin, Some(id), _, false) if is_recorded => {
                     if let Some(query) = queries.remove(id) {
@@ -100,16 +112,19 @@ impl Pass {
                 }
                 (Does::ContinueUnseen, Some(id), Some(query), true) if queries.ask(id, now).is_none() => {
                     keeps_query = state.record(queries, id, query, now);
+                    effect = if keeps_query { Effect::Begun } else { Effect::Nothing };
                 }
                 (Does::End, Some(id), _, true) => {
                     if let Some(query) = queries.remove(id) {
                         state.machine.end(query.strategy, query.birth, now);
+                        effect = Effect::Ended;
                     }
                 }
                 _ => {}
             }
             state.machine.finish(ticket, keeps_query, now);
-        });
+            effect
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What moves the switch while nobody asks, and the log of its moves.
 
-use std::{pin::pin, time::Duration};
+use std::{fmt, pin::pin, time::Duration};
 
 use futures::future::OptionFuture;
 use tokio::{
@@ -9,11 +9,31 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{Switch, phase::Transition, queries::Forgotten};
+use super::{
+    Switch,
+    phase::{Phase, Transition},
+    queries::Forgotten,
+};
 use crate::strategy::Strategy;
 
 /// From one attempt to announce to the next.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// A transition, for those who keep a record of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What happened.
+    pub transition: Transition,
+    /// The phase that it led to.
+    pub phase: Phase,
+    /// The epoch in which the work became headed for where it is headed now: one number per
+    /// announcement, and per abort.
+    pub announcement: u64,
+    /// When.
+    pub at: std::time::Instant,
+    /// Queries that were taken off the record for it.
+    pub abandoned: u64,
+}
 
 /// What has become of the announcement that the timer wants.
 #[derive(Clone, Copy, Debug)]
@@ -29,20 +49,28 @@ pub(super) enum Asking {
 /// A transition to be logged, with what was taken off the record for it.
 #[derive(Debug)]
 pub(super) struct Event {
-    pub(super) transition: Transition,
+    pub(super) step: Step,
     pub(super) forgotten: Option<Forgotten>,
 }
 
+type Told = Box<dyn Fn(&Step) + Send>;
+
 /// The switch's own clock: announces by the timer, keeps the deadlines, writes the log.
-#[derive(Debug)]
 pub struct Timer {
     switch: Switch,
     events: UnboundedReceiver<Event>,
+    told: Option<Told>,
 }
 
 impl Timer {
     pub(super) fn new(switch: Switch, events: UnboundedReceiver<Event>) -> Self {
-        Self { switch, events }
+        Self { switch, events, told: None }
+    }
+
+    /// Has `told` called with each step, in order and away from the requests.
+    pub fn tell(mut self, told: impl Fn(&Step) + Send + 'static) -> Self {
+        self.told = Some(Box::new(told));
+        self
     }
 
     /// Runs for as long as it is polled. When an announcement is due, `check` tells whether the engine of
@@ -72,7 +100,12 @@ impl Timer {
             tokio::select! {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 () = changed => {}
-                Some(event) = self.events.recv() => event.log(),
+                Some(event) = self.events.recv() => {
+                    if let Some(told) = &self.told {
+                        told(&event.step);
+                    }
+                    event.log();
+                }
                 Some((is_well, epoch, asked)) = &mut checked => {
                     checked.set(None.into());
                     self.announce(is_well, epoch, asked);
@@ -130,13 +163,19 @@ impl Event {
     /// In the words that users grep for.
     fn log(self) {
         let left = self.forgotten.as_ref().map_or(0, Forgotten::len);
-        let told = self.transition.told(left);
-        match self.transition {
+        let told = self.step.transition.told(left);
+        match self.step.transition {
             Transition::DrainTimedOut { .. } => {
                 warn!("{told}");
                 tokio::task::spawn_blocking(|| drop(self.forgotten));
             }
             _ => info!("{told}"),
         }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").field("switch", &self.switch).finish_non_exhaustive()
     }
 }

@@ -1,10 +1,10 @@
 //! One connection to an engine: TCP, TLS where its URL says so, and HTTP/2.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use h2::{
-    Ping,
+    Ping, PingPong,
     client::{Builder, Connection, SendRequest},
 };
 use tokio::net::TcpStream;
@@ -12,18 +12,32 @@ use tokio::net::TcpStream;
 use super::Target;
 use crate::tls::{Stream, Trust};
 
-/// Windows and limits: see the server's.
+/// Streams of one connection at most. Each may leave its window unread and the connection's still has
+/// room, so no call waits for another one's reader.
+pub(super) const STREAMS: usize = 128;
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
-const HEADERS: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
+/// Of a large answer, so much is read at once.
+const FRAME: u32 = 64 << 10;
+/// Metadata of one answer. In trailers, more would be cut off without a word.
+const HEADERS: u32 = 16 << 20;
+/// Cancelled calls that an engine may go on answering for a while.
+const CANCELLED: usize = 4096;
+/// How long a host may leave what it was sent, or TCP's probes, without an answer.
+const GONE: Duration = Duration::from_secs(60);
 
-/// Connects, and waits until the engine has said what it allows. The connection has to be polled.
-pub(super) async fn connect(
-    target: &Target,
-    trust: Option<&Trust>,
-) -> io::Result<(SendRequest<Bytes>, Connection<Stream, Bytes>)> {
+/// A connection that has to be polled.
+pub(super) struct Connected {
+    pub(super) send: SendRequest<Bytes>,
+    pub(super) connection: Connection<Stream, Bytes>,
+    pub(super) pings: PingPong,
+}
+
+/// Connects, and waits until the engine has said what it allows.
+pub(super) async fn connect(target: &Target, trust: Option<&Trust>) -> io::Result<Connected> {
     let stream = TcpStream::connect(&target.address).await?;
     stream.set_nodelay(true)?;
+    watch_host(&stream)?;
     let stream = match (&target.name, trust) {
         (None, _) => Stream::Plain(stream),
         (Some(name), Some(trust)) => trust.connect(stream, name).await?,
@@ -32,8 +46,13 @@ pub(super) async fn connect(
     let (send, mut connection) = Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
         .max_header_list_size(HEADERS)
         .enable_push(false)
+        // An engine is trusted to send what it likes, also in calls that were cancelled.
+        .data_frame_budget(usize::MAX >> 1)
+        .max_concurrent_reset_streams(CANCELLED)
+        .max_local_error_reset_streams(None)
         .handshake(stream)
         .await
         .map_err(io::Error::other)?;
@@ -44,6 +63,19 @@ pub(super) async fn connect(
         ended = &mut connection => {
             Err(ended.map_or_else(io::Error::other, |()| io::ErrorKind::ConnectionReset.into()))
         }
-        pong = pings.ping(Ping::opaque()) => pong.map(|_| (send, connection)).map_err(io::Error::other),
+        pong = pings.ping(Ping::opaque()) => {
+            pong.map_err(io::Error::other)?;
+            Ok(Connected { send, connection, pings })
+        }
     }
+}
+
+/// Lets TCP find out that the host at the other end is gone.
+fn watch_host(stream: &TcpStream) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    let probes = socket2::TcpKeepalive::new().with_time(GONE / 2).with_interval(GONE / 6);
+    socket.set_tcp_keepalive(&probes)?;
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_user_timeout(Some(GONE))?;
+    Ok(())
 }

@@ -8,30 +8,26 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, client};
-use http::{
-    HeaderValue, Request, Response, Uri,
-    header::{CONTENT_TYPE, HOST},
-    uri::Scheme,
-};
-use http_body::{Body, Frame, SizeHint};
-use tokio_util::task::AbortOnDropHandle;
+use http::{Request, Response, Uri, header::HOST, uri::Scheme};
+use http_body::Body;
 use tower::Service;
 
 use super::{
     Health, Target, Targets,
-    engine::{Engine, Lease},
+    body::{ForwardBody, Live, Sending, unavailable},
+    engine::{Engine, Pace},
+    pool::Lease,
     replay::Replay,
+    upload::Upload,
 };
 use crate::{
-    gate::header::{GRPC_MESSAGE, GRPC_STATUS},
-    server::{BoxError, Incoming, Pump},
+    gate::{RequestBody, header::is_grpc},
+    server::{BoxError, Incoming},
     strategy::Strategy,
 };
 
 /// How often a call is sent, if it is known not to have been served.
 const ATTEMPTS: u32 = 3;
-/// gRPC's UNAVAILABLE.
-const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 
 /// Forwards each call to the engine of its strategy.
 #[derive(Clone, Debug)]
@@ -46,7 +42,7 @@ impl Upstream {
     pub fn connect(targets: &Targets, health: &Health) -> Self {
         let engine = |target: &Target, strategy| {
             let (trust, vitals) = (targets.trust.clone(), health.vitals(strategy));
-            let engine = Engine::new(target, trust, targets.connect_timeout, vitals);
+            let engine = Engine::new(target, trust, targets.connect_timeout, vitals, Pace::default());
             engine.warm_up();
             engine
         };
@@ -60,11 +56,11 @@ impl Upstream {
     }
 }
 
-impl<B> Service<Request<B>> for Upstream
+impl<B> Service<Request<RequestBody<B>>> for Upstream
 where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
 {
-    type Response = Response<ForwardBody>;
+    type Response = Response<ForwardBody<RequestBody<B>>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -72,69 +68,72 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The gate says under which strategy it let the request in.
-        let strategy = request.extensions().get::<Strategy>();
+    fn call(&mut self, request: Request<RequestBody<B>>) -> Self::Future {
+        let strategy = request.body().strategy();
         let engine = self.engines[strategy.map_or(0, |strategy| strategy.index())].clone();
         Box::pin(forward(engine, request))
     }
 }
 
-async fn forward<B>(engine: Engine, request: Request<B>) -> Result<Response<ForwardBody>, BoxError>
+async fn forward<B>(engine: Engine, request: Request<B>) -> Result<Response<ForwardBody<B>>, BoxError>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let (mut head, body) = request.into_parts();
+    let is_grpc = is_grpc(&head.headers);
     if head.uri.authority().is_none() {
         head.uri = absolute(&head, &engine)?;
     }
     let mut body = Replay::new(body);
     for attempt in 1.. {
-        let mut lease = match engine.lease().await {
+        let Lease { mut send, place } = match engine.lease().await {
             Ok(lease) => lease,
-            Err(unreachable) => return Ok(unavailable(&unreachable.to_string())),
+            Err(unreachable) => {
+                engine.metrics().unreachable.increment(1);
+                return Ok(unavailable(&unreachable.to_string(), is_grpc));
+            }
         };
         let is_end = body.is_end_stream();
-        let sent = match poll_fn(|cx| lease.send.poll_ready(cx)).await {
-            Ok(()) => lease.send.send_request(again(&head), is_end),
-            Err(error) => Err(error),
-        };
-        let (response, stream) = match sent {
+        let (response, stream) = match send.send_request(again(&head), is_end) {
             Ok(sent) => sent,
+            // Never sent: the connection took nothing more.
+            Err(error) if is_lost(&error) && attempt < ATTEMPTS => continue,
+            Err(error) if is_lost(&error) => return Ok(unavailable(&place.lost(&error), is_grpc)),
             // The request's own fault: other connections would not take it either.
-            Err(error) if !(error.is_io() || error.is_go_away() || error.is_library()) => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                // Never sent: the connection takes nothing more.
-                lease.give_up();
-                if attempt == ATTEMPTS {
-                    return fail(&engine, error);
-                }
-                continue;
-            }
+            Err(error) => return Err(error.into()),
         };
-        let mut upload = Pump::new(body, stream);
+        drop(send);
+        let mut upload = Upload::new(body, stream, place.load().clone());
         let error = match answered(response, &mut upload, is_end).await {
             Ok((response, is_sent)) => {
-                return Ok(response.map(|stream| ForwardBody {
-                    live: Some(Live {
-                        incoming: Incoming::new(stream),
-                        _upload: (!is_sent).then(|| finish(upload)),
-                        _lease: lease,
-                    }),
+                return Ok(response.map(|stream| {
+                    let incoming = Incoming::new(stream);
+                    let request =
+                        if is_sent { Sending::Sent(upload) } else { Sending::Beside(upload.send_beside()) };
+                    ForwardBody::new(Live { incoming, request, place, is_grpc })
                 }));
             }
             Err(error) => error,
         };
         let is_unserved =
             error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-        body = upload.into_body();
-        if !(is_unserved && attempt < ATTEMPTS && body.rewind()) {
-            return fail(&engine, error);
+        let unserved = upload.into_body().filter(|_| is_unserved && attempt < ATTEMPTS);
+        match unserved.and_then(Replay::rewound) {
+            Some(unserved) => body = unserved,
+            // The engine's own word on this call.
+            _ if !is_lost(&error) => {
+                place.was_reset(&error);
+                return Err(error.into());
+            }
+            _ => return Ok(unavailable(&place.lost(&error), is_grpc)),
         }
     }
     unreachable!("the last attempt returns")
+}
+
+/// Whether it is the connection that failed, not one call.
+fn is_lost(error: &h2::Error) -> bool {
+    error.is_io() || error.is_go_away()
 }
 
 /// The URI of a request that came without an authority: `Host` or the engine says it.
@@ -156,19 +155,10 @@ fn again(head: &http::request::Parts) -> Request<()> {
     request
 }
 
-/// Sends what is left of a request beside its answer, for as long as somebody wants the answer.
-fn finish<B>(mut upload: Pump<Replay<B>>) -> AbortOnDropHandle<()>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-{
-    upload.body().forget();
-    AbortOnDropHandle::new(tokio::spawn(async move { poll_fn(|cx| upload.poll(cx)).await }))
-}
-
 /// The head of the answer, and whether the whole request is sent by then.
 async fn answered<B>(
     mut response: client::ResponseFuture,
-    upload: &mut Pump<B>,
+    upload: &mut Upload<B>,
     mut is_sent: bool,
 ) -> Result<(Response<h2::RecvStream>, bool), h2::Error>
 where
@@ -179,63 +169,6 @@ where
         Pin::new(&mut response).poll(cx).map_ok(|response| (response, is_sent))
     })
     .await
-}
-
-/// What a client is told that gets no answer: the engine's own code where it reset the stream.
-fn fail(engine: &Engine, error: h2::Error) -> Result<Response<ForwardBody>, BoxError> {
-    if error.is_reset() {
-        return Err(error.into());
-    }
-    Ok(unavailable(&format!("engine {} was lost: {error}", engine.url())))
-}
-
-/// UNAVAILABLE, in one HEADERS frame.
-fn unavailable(why: &str) -> Response<ForwardBody> {
-    let mut response = Response::new(ForwardBody { live: None });
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, UNAVAILABLE);
-    // A message is percent-encoded; ours are short and have nothing else to encode.
-    let message: String = why.replace('%', "%25").chars().filter(|c| matches!(c, ' '..='~')).collect();
-    if let Ok(message) = HeaderValue::try_from(message) {
-        headers.insert(GRPC_MESSAGE, message);
-    }
-    response
-}
-
-/// The body of an engine's answer.
-#[derive(Debug)]
-pub struct ForwardBody {
-    live: Option<Live>,
-}
-
-#[derive(Debug)]
-struct Live {
-    incoming: Incoming,
-    /// What is left of the request is sent until this is dropped.
-    _upload: Option<AbortOnDropHandle<()>>,
-    _lease: Lease,
-}
-
-impl Body for ForwardBody {
-    type Data = Bytes;
-    type Error = h2::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        let Some(live) = &mut self.live else { return Poll::Ready(None) };
-        Pin::new(&mut live.incoming).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.live.as_ref().is_none_or(|live| live.incoming.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.live.as_ref().map_or_else(|| SizeHint::with_exact(0), |live| live.incoming.size_hint())
-    }
 }
 
 #[cfg(test)]

@@ -22,8 +22,17 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status};
 use utoipa::ToSchema;
 
-use super::{Target, Targets, connect::connect};
-use crate::{gate::header::STRATEGY, server::Incoming, strategy::Strategy, tls::Trust};
+use super::{
+    Target, Targets,
+    connect::{Connected, connect},
+};
+use crate::{
+    gate::header::STRATEGY,
+    server::Incoming,
+    strategy::Strategy,
+    telemetry::{Metrics, UpstreamMetrics},
+    tls::Trust,
+};
 
 /// How long an engine may take to say that it is well.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
@@ -51,9 +60,10 @@ struct Patient {
 }
 
 /// What the connections of all threads to an engine tell of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Vitals {
     connections: AtomicUsize,
+    metrics: UpstreamMetrics,
     problems: Mutex<Problems>,
 }
 
@@ -99,11 +109,11 @@ pub struct Unwell {
 }
 
 impl Health {
-    /// Nothing is known yet.
-    pub fn new(targets: &Targets) -> Self {
+    /// Nothing is known yet. What is counted of the engines is among `metrics`.
+    pub fn new(targets: &Targets, metrics: &Metrics) -> Self {
         let patient = |target: &Target| {
-            let (target, trust) = (target.clone(), targets.trust.clone());
-            Arc::new(Patient { target, trust, vitals: Arc::default() })
+            let vitals = Arc::new(Vitals::new(metrics.upstream(&target.to_string())));
+            Arc::new(Patient { target: target.clone(), trust: targets.trust.clone(), vitals })
         };
         let blue = patient(&targets.blue);
         let green = if targets.green == targets.blue { blue.clone() } else { patient(&targets.green) };
@@ -139,7 +149,8 @@ impl Health {
 impl Patient {
     async fn ask(&self, strategy: Strategy) -> Result<(), String> {
         let unreachable = |error| format!("cannot be reached: {error}");
-        let (mut send, connection) = connect(&self.target, self.trust.as_ref()).await.map_err(unreachable)?;
+        let connected = connect(&self.target, self.trust.as_ref()).await.map_err(unreachable)?;
+        let Connected { mut send, connection, .. } = connected;
         let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let answer = async {
             let (response, mut stream) = send.send_request(self.question(strategy), false)?;
@@ -201,15 +212,26 @@ fn verdict(status: StatusCode, trailers: &HeaderMap) -> Result<(), String> {
 }
 
 impl Vitals {
+    fn new(metrics: UpstreamMetrics) -> Self {
+        Self { connections: AtomicUsize::new(0), metrics, problems: Mutex::default() }
+    }
+
+    /// What is counted of the engine.
+    pub(super) fn metrics(&self) -> &UpstreamMetrics {
+        &self.metrics
+    }
+
     /// A connection was opened: it counts for as long as what this returns.
     pub(super) fn connected(self: &Arc<Self>) -> Counted {
         self.connections.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.increment(1.0);
         self.problems().connecting = None;
         Counted { vitals: self.clone() }
     }
 
     /// A connection could not be opened.
     pub(super) fn failed(&self, why: &impl fmt::Display) {
+        self.metrics.connect.increment(1);
         self.problems().connecting = Some(format!("cannot be reached: {why}"));
     }
 
@@ -221,6 +243,7 @@ impl Vitals {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.vitals.connections.fetch_sub(1, Ordering::Relaxed);
+        self.vitals.metrics.connections.decrement(1.0);
     }
 }
 

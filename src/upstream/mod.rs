@@ -1,11 +1,14 @@
 //! Forwards calls to engines as they are: a few warm HTTP/2 connections to each, per network thread.
 //! Asks an engine whether it is well. Knows of strategies only which engine belongs to which.
 
+mod body;
 mod connect;
 mod engine;
 mod forward;
 mod health;
+mod pool;
 mod replay;
+mod upload;
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -13,7 +16,8 @@ use http::Uri;
 use rustls::pki_types::ServerName;
 
 pub use self::{
-    forward::{ForwardBody, Upstream},
+    body::ForwardBody,
+    forward::Upstream,
     health::{EngineStatus, Health, Unwell},
 };
 use crate::tls::Trust;

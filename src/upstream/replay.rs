@@ -28,10 +28,10 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
         Self { inner, kept: VecDeque::new(), next: 0, kept_len: 0, is_whole: true }
     }
 
-    /// Starts from the beginning. False where that is there no longer.
-    pub(super) fn rewind(&mut self) -> bool {
+    /// Starts from the beginning, unless that is there no longer.
+    pub(super) fn rewound(mut self) -> Option<Self> {
         self.next = 0;
-        self.is_whole
+        self.is_whole.then_some(self)
     }
 
     /// Keeps nothing from now on.

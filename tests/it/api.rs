@@ -2,35 +2,15 @@
 //! client that knows nothing but the document.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     thread,
     time::Duration,
 };
 
-use crate::support::{Running, packages, teal};
+use crate::support::{Running, answer, packages, send, teal};
 
 const SOON: Duration = Duration::from_secs(60);
-
-/// Sends a request with the connection's end after the answer, and reads from there.
-fn send(address: SocketAddr, head: &str, body: &str) -> BufReader<TcpStream> {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(SOON)).expect("a timeout can be set");
-    let len = body.len();
-    let request = format!(
-        "{head} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {len}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).expect("it reads");
-    BufReader::new(stream)
-}
-
-/// The status line and all that follows.
-fn answer(mut from: BufReader<TcpStream>) -> String {
-    let mut text = String::new();
-    from.read_to_string(&mut text).expect("an answer that ends");
-    text
-}
 
 #[test]
 fn of_two_operators_one_switches() {

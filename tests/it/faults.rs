@@ -1,6 +1,6 @@
 //! What each gRPC library sees of each fault: the table of the README's chapter, and nothing else.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use serde::Deserialize;
 use teal::pb;
@@ -200,15 +200,10 @@ fn seen_by_script(server: &Server, mut script: Running) -> Vec<Seen> {
 
 #[test]
 fn the_table_of_effects_is_what_each_library_sees() {
-    let Some(packages) = node("effects") else { return };
     let server = teal().switch_every("0").with("--fault-header", "on").run();
     let deadline = DEADLINE.as_millis().to_string();
-    let mut script = Command::new("node");
-    script
-        .arg(packages.join("effects.js"))
-        .arg(server.address.to_string())
-        .env("TEAL_TEST_DEADLINE", &deadline);
-    let by_js = seen_by_script(&server, Running::start("effects.js", &mut script));
+    let Some(script) = node("effects.mjs", &[&server.address.to_string(), &deadline]) else { return };
+    let by_js = seen_by_script(&server, script);
     let by_python =
         python(Connector::V3_0_2).env("TEAL_TEST_DEADLINE", &deadline).start(&server, "effects.py", &[]);
     let by_python = seen_by_script(&server, by_python);

@@ -3,6 +3,7 @@
 
 mod announcing;
 mod api;
+mod chaos;
 mod connectors;
 mod data;
 mod ending;
@@ -12,10 +13,16 @@ mod introspection;
 mod log;
 mod methods;
 mod operate;
+mod page;
+mod proxying;
+mod readme;
+mod rehearsal;
 mod rejected;
 mod scenarios;
 mod settings;
 mod support;
 mod switching;
+mod through;
 mod tls;
 mod tokens;
+mod watching;

@@ -15,7 +15,7 @@ fn threads(connector: Connector) -> &'static str {
 }
 
 /// Loads the server until it has switched so many times, and fails unless the clients find all well.
-fn load(connector: Connector, server: &Server, cutover: &str, switches: usize, within: Duration) {
+pub(crate) fn load(connector: Connector, server: &Server, cutover: &str, switches: usize, within: Duration) {
     let args = [threads(connector), cutover];
     let mut clients = [0, 1].map(|_| python(connector).start(server, "switching.py", &args));
     server.wait_for(SWITCHED, switches, within);

@@ -17,14 +17,17 @@ use datafusion::{
         listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
     },
     error::Result as DataFusionResult,
-    execution::context::SessionState,
+    execution::{SendableRecordBatchStream, TaskContext, context::SessionState},
     logical_expr::{Expr, TableType},
-    physical_plan::ExecutionPlan,
+    physical_plan::{ExecutionPlan, execute_stream},
 };
 use url::Url;
 
 use super::{folder, parquet::Parquet};
-use crate::{Error, exec::FileExec};
+use crate::{
+    Error,
+    exec::{FileExec, Open},
+};
 
 /// Rows that tell the types of a CSV or JSON file's columns.
 const INFERRED_ROWS: usize = 20_000;
@@ -61,6 +64,7 @@ impl Files {
             )));
         };
         let failed = |error: Error| named(label, error);
+        folder::unmoved(label, path)?;
         let files = parts(label, path)?;
         let stamp = stamp(&files).map_err(|error| failed(Error::invalid(error.to_string())))?;
         if let Some((before, provider)) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,13 +134,14 @@ async fn listing(
         return Err(Error::invalid("has no columns"));
     }
     let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
-    Ok(Listing { label: label.to_owned(), table: ListingTable::try_new(config)? })
+    Ok(Listing { label: label.to_owned(), path: path.to_owned(), table: ListingTable::try_new(config)? })
 }
 
 /// A CSV or JSON file, whose errors name it.
 #[derive(Debug)]
 struct Listing {
     label: String,
+    path: PathBuf,
     table: ListingTable,
 }
 
@@ -158,6 +163,27 @@ impl TableProvider for Listing {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let inner = self.table.scan(state, projection, &[], limit).await?;
-        Ok(Arc::new(FileExec::over(self.label.clone(), inner)))
+        let place = (self.label.clone(), self.path.clone());
+        Ok(Arc::new(FileExec::new(
+            self.label.clone(),
+            inner.schema(),
+            None,
+            Arc::new(Listed { place, inner }),
+        )))
+    }
+}
+
+/// What reads such a file.
+#[derive(Debug)]
+struct Listed {
+    place: Place,
+    inner: Arc<dyn ExecutionPlan>,
+}
+
+impl Open for Listed {
+    fn open(&self, context: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+        let (label, path) = &self.place;
+        folder::unmoved(label, path)?;
+        execute_stream(Arc::clone(&self.inner), context)
     }
 }

@@ -31,6 +31,15 @@ pub(super) fn below(root: &Path, path: &str) -> Result<PathBuf, Error> {
     if found.starts_with(root) { Ok(found) } else { Err(outside()) }
 }
 
+/// Refuses a path in whose place, or above which, there is a link by now, or nothing.
+pub(crate) fn unmoved(label: &str, path: &Path) -> Result<(), Error> {
+    match fs::canonicalize(path) {
+        Ok(now) if now == path => Ok(()),
+        Ok(_) => Err(Error::forbidden(format!("{label} is a link by now: it was no link before"))),
+        Err(error) => Err(Error::invalid(format!("{label}: {error}"))),
+    }
+}
+
 /// All catalogs of the directory, and those that were added to it before.
 pub(super) fn scan(root: &Path, before: &Snapshot) -> Result<Snapshot, Error> {
     let mut by_name = BTreeMap::new();

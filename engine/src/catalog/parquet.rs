@@ -21,7 +21,7 @@ use parquet::arrow::{
 };
 use tokio::task::spawn_blocking;
 
-use super::files::named;
+use super::{files::named, folder};
 use crate::{
     Error,
     exec::{FileExec, Open},
@@ -64,6 +64,7 @@ impl Parquet {
 
 fn footer((label, path): (String, PathBuf)) -> Result<Part, Error> {
     let file = File::open(&path).map_err(|error| Error::invalid(format!("{label}: {error}")))?;
+    folder::unmoved(&label, &path)?;
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
         .map_err(|error| Error::invalid(format!("{label}: {error}")))?;
     Ok(Part { label, path, metadata })
@@ -174,6 +175,7 @@ impl Reading {
     fn reader(&self, part: &Part) -> Result<ParquetRecordBatchReader, Error> {
         let failed = |error: &dyn std::fmt::Display| Error::invalid(error.to_string());
         let file = File::open(&part.path).map_err(|error| failed(&error))?;
+        folder::unmoved(&part.label, &part.path)?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, part.metadata.clone());
         if let Some(columns) = &self.projection {
             let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());

@@ -9,7 +9,7 @@ use datafusion::{
     execution::{SendableRecordBatchStream, TaskContext},
     physical_expr::{EquivalenceProperties, PhysicalExpr},
     physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, execute_stream,
+        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
         execution_plan::{Boundedness, EmissionType},
         metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet},
         stream::RecordBatchStreamAdapter,
@@ -46,20 +46,6 @@ impl FileExec {
         );
         let metrics = ExecutionPlanMetricsSet::new();
         Self { label, schema, rows, source, properties: Arc::new(properties), metrics }
-    }
-
-    /// What another plan yields.
-    pub(crate) fn over(label: String, inner: Arc<dyn ExecutionPlan>) -> Self {
-        Self::new(label, inner.schema(), None, Arc::new(Inner(inner)))
-    }
-}
-
-#[derive(Debug)]
-struct Inner(Arc<dyn ExecutionPlan>);
-
-impl Open for Inner {
-    fn open(&self, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        execute_stream(Arc::clone(&self.0), context)
     }
 }
 

@@ -1,14 +1,26 @@
-//! From text to plan: words (`tokens`), the statement (`parse`), what is allowed and how deep it may be nested
-//! (`check`), which table or column each name means (`resolve`), and DataFusion's planner over that
-//! (`plan`).
+//! From text to plan: words (`tokens`), the statement (`parse`), what is refused (`allowed`, `depth`,
+//! `clauses`), forms in other words (`forms`, with `functions` and `literals`), which table or column each
+//! name means (`lookup`, `resolve`, `relations`, `items`, `scope`), what columns are called (`titles`), and
+//! DataFusion's planner over that (`plan`, `context`, `types`).
 
-mod check;
+mod allowed;
+mod build;
+mod clauses;
+mod context;
+mod depth;
+mod forms;
+mod functions;
+mod items;
+mod literals;
+mod lookup;
 mod parse;
 mod plan;
+mod relations;
 mod resolve;
 mod scope;
 mod titles;
 mod tokens;
+mod types;
 
 pub(crate) use plan::{Planned, frame_expression, plan};
 pub(crate) use scope::column_name;

@@ -10,13 +10,14 @@ use datafusion::sql::{
 };
 
 use super::{
-    check,
+    allowed, clauses, depth,
     tokens::{blank, number, tokens},
 };
 use crate::Error;
 
 /// Brackets and subqueries in each other at most.
 const NESTING: usize = 128;
+
 /// One statement, with its placeholders numbered.
 #[derive(Debug)]
 pub(crate) struct Parsed {
@@ -33,15 +34,17 @@ pub(crate) fn statement(sql: &str) -> Result<Parsed, Error> {
     if leading.is_empty() {
         return Err(Error::invalid("the SQL text is empty"));
     }
-    check::leading(&leading)?;
-    check::brackets(&tokens)?;
+    allowed::leading(&leading)?;
+    depth::brackets(&tokens)?;
     let placeholders = number(&mut tokens)?;
     let statement = deep(tokens.len(), move || {
         let mut statements = parser(tokens)?.parse_statements()?;
         let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
             return Err(Error::invalid("one statement at a time: there is a second one after the semicolon"));
         };
-        check::statement(&mut statement)?;
+        let query = allowed::query(&mut statement)?;
+        depth::check(query)?;
+        clauses::check(query)?;
         Ok(statement)
     })?;
     Ok(Parsed { statement, placeholders })
@@ -53,7 +56,7 @@ pub(crate) fn expression(sql: &str) -> Result<ExprWithAlias, Error> {
     if tokens.iter().all(|token| blank(&token.token)) {
         return Err(Error::invalid("the expression is empty"));
     }
-    check::brackets(&tokens)?;
+    depth::brackets(&tokens)?;
     if !number(&mut tokens)?.is_empty() {
         return Err(Error::invalid("an expression of a DataFrame can't have placeholders"));
     }
@@ -64,7 +67,8 @@ pub(crate) fn expression(sql: &str) -> Result<ExprWithAlias, Error> {
         if next.token != Token::EOF {
             return Err(Error::invalid(format!("expected the end of the expression, found {next}")));
         }
-        check::expression(&mut expression.expr)?;
+        depth::check(&mut expression.expr)?;
+        clauses::check(&mut expression.expr)?;
         Ok(expression)
     })
 }

@@ -2,44 +2,49 @@
 //! which is told to compare names exactly, finds names without quotes whatever their case. Names that
 //! mean nothing stay as they are: the planner says so.
 
-use std::{collections::HashMap, mem, ops::ControlFlow, sync::Arc};
+use std::{mem, ops::ControlFlow};
 
-use datafusion::{
-    catalog::TableProvider,
-    sql::sqlparser::ast::{
-        Cte, ExcludeSelectItem, Expr, Function, Ident, JoinConstraint, JoinOperator, NamedWindowExpr,
-        ObjectName, ObjectNamePart, OneOrManyWithParens, OrderByKind, Query, Select, SelectItem,
-        SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, VisitMut,
-        VisitorMut, WildcardAdditionalOptions, WindowType,
-    },
+use datafusion::sql::sqlparser::ast::{
+    Cte, Expr, Function, Ident, NamedWindowExpr, ObjectName, ObjectNamePart, OneOrManyWithParens,
+    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, VisitMut, VisitorMut,
+    WindowType,
 };
 
-use super::scope::{Column, Columns, Relation, Scope, find_one};
+use super::{
+    items::{excluded, output},
+    lookup::Bindings,
+    relations::alias_columns,
+    scope::{Column, Columns, Relation, Scope, find_one},
+    titles::{MARK, separate},
+};
 use crate::{Error, catalog::quoted};
-
-/// A table that a name means: the name with its qualifiers as the catalog spells them.
-#[derive(Clone, Debug)]
-pub(super) struct Bound {
-    pub(super) path: Vec<String>,
-    pub(super) provider: Arc<dyn TableProvider>,
-}
-
-/// What each table name of a statement means, by its text.
-pub(super) type Bindings = HashMap<String, Result<Bound, Error>>;
 
 /// Tables, subqueries and functions of one statement at most, with those of the tables that WITH names
 /// counted at each use: the planner puts them there anew.
 const RELATIONS: usize = 2000;
 
+/// A table that a WITH names.
+#[derive(Clone)]
+struct Named {
+    relation: Relation,
+    /// What the plan calls it: another name where an outer WITH has the same.
+    plan: String,
+    /// How many relations there are in it.
+    inside: usize,
+    /// The nesting of the query whose WITH it is.
+    nesting: usize,
+}
+
 /// Spells the names of one statement.
 pub(super) struct Resolver<'a> {
     bindings: &'a Bindings,
     /// From the outermost query to the innermost.
-    scopes: Vec<Scope>,
-    /// Each with the number of relations in it.
-    ctes: Vec<(Relation, usize)>,
+    pub(super) scopes: Vec<Scope>,
+    ctes: Vec<Named>,
+    /// How many queries are in each other here.
+    nesting: usize,
     /// How many relations there are so far.
-    relations: usize,
+    pub(super) relations: usize,
     /// Parameters of lambdas around the current expression.
     lambdas: Vec<String>,
     /// How many subqueries, whose names are spelled already, are being walked through.
@@ -48,7 +53,15 @@ pub(super) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(bindings: &'a Bindings) -> Self {
-        Self { bindings, scopes: Vec::new(), ctes: Vec::new(), relations: 0, lambdas: Vec::new(), done: 0 }
+        Self {
+            bindings,
+            scopes: Vec::new(),
+            ctes: Vec::new(),
+            nesting: 0,
+            relations: 0,
+            lambdas: Vec::new(),
+            done: 0,
+        }
     }
 
     /// Spells the names of an expression over some columns.
@@ -59,17 +72,12 @@ impl<'a> Resolver<'a> {
 
     /// Spells the name of a table, and tells its columns.
     pub(super) fn table(&mut self, name: &mut ObjectName) -> Result<Relation, Error> {
-        if let [ObjectNamePart::Identifier(ident)] = name.0.as_mut_slice() {
-            // Later ones hide earlier ones; two of one WITH may still differ only in case.
-            let names = self.ctes.iter().map(|(cte, _)| cte.path[0].as_str());
-            if let Some(found) = find_one(ident, names)? {
-                *ident = quoted(&found);
-                let cte = self.ctes.iter().rev().find(|(cte, _)| cte.path[0] == found).cloned();
-                let (relation, inside) =
-                    cte.ok_or_else(|| Error::Internal(format!("{found} was just found")))?;
-                self.count(inside)?;
-                return Ok(relation);
-            }
+        if let [ObjectNamePart::Identifier(ident)] = name.0.as_mut_slice()
+            && let Some(named) = self.named(ident)?
+        {
+            *ident = quoted(&named.plan);
+            self.count(named.inside)?;
+            return Ok(named.relation);
         }
         let bound = match self.bindings.get(&name.to_string()) {
             Some(bound) => bound.clone()?,
@@ -79,9 +87,25 @@ impl<'a> Resolver<'a> {
         Ok(Relation { path: bound.path, columns: Columns::of(&bound.provider.schema()) })
     }
 
+    /// The table of a WITH that a name means: an inner one hides those outside, but two of one query may
+    /// still differ only in case.
+    fn named(&self, name: &Ident) -> Result<Option<Named>, Error> {
+        let mut rest = self.ctes.as_slice();
+        while let Some(last) = rest.last() {
+            let first = rest.iter().position(|cte| cte.nesting == last.nesting).unwrap_or(0);
+            let names = rest[first..].iter().map(|cte| cte.relation.path[0].as_str());
+            if let Some(found) = find_one(name, names)? {
+                return Ok(rest.iter().rev().find(|cte| cte.relation.path[0] == found).cloned());
+            }
+            rest = &rest[..first];
+        }
+        Ok(None)
+    }
+
     /// Spells a query, and tells its columns.
     pub(super) fn query(&mut self, query: &mut Query) -> Result<Columns, Error> {
         let outer = self.ctes.len();
+        self.nesting += 1;
         if let Some(with) = &mut query.with {
             for cte in &mut with.cte_tables {
                 self.cte(cte, with.recursive)?;
@@ -98,20 +122,28 @@ impl<'a> Resolver<'a> {
         self.walk(&mut query.limit_clause)?;
         self.scopes.pop();
         self.ctes.truncate(outer);
+        self.nesting -= 1;
         Ok(columns)
     }
 
     fn cte(&mut self, cte: &mut Cte, recursive: bool) -> Result<(), Error> {
         let names = alias_columns(&cte.alias);
         let path = vec![cte.alias.name.value.clone()];
-        let (before, relations) = (self.ctes.len(), self.relations);
+        let (before, relations, nesting) = (self.ctes.len(), self.relations, self.nesting);
+        let mut plan = path[0].clone();
+        if self.ctes.iter().any(|cte| cte.nesting < nesting && cte.plan == plan) {
+            plan = format!("{plan}{MARK}{nesting}");
+            cte.alias.name = quoted(&plan);
+        }
         if let (true, SetExpr::SetOperation { left, .. }) = (recursive, cte.query.body.as_mut()) {
             let (columns, _) = self.body(left)?;
-            self.ctes.push((Relation { path: path.clone(), columns: columns.renamed(&names) }, 1));
+            let relation = Relation { path: path.clone(), columns: columns.renamed(&names) };
+            self.ctes.push(Named { relation, plan: plan.clone(), inside: 1, nesting });
         }
         let columns = self.query(&mut cte.query)?.renamed(&names);
         self.ctes.truncate(before);
-        self.ctes.push((Relation { path, columns }, self.relations - relations));
+        let inside = self.relations - relations;
+        self.ctes.push(Named { relation: Relation { path, columns }, plan, inside, nesting });
         Ok(())
     }
 
@@ -173,6 +205,12 @@ impl<'a> Resolver<'a> {
         select.from = from;
         let scope = self.scopes.pop().unwrap_or_default();
         walked?;
+        let all = select
+            .projection
+            .iter()
+            .filter(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+        let all = output(all, &scope).known.into_iter().map(|column| column.name);
+        separate(select, self.nesting == 1, all.collect());
         let columns = output(&select.projection, &scope);
         Ok((columns, scope))
     }
@@ -202,35 +240,7 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn joined(&mut self, table: &mut TableWithJoins, relations: &mut Vec<Relation>) -> Result<(), Error> {
-        let first = relations.len();
-        self.relation(&mut table.relation, relations)?;
-        for join in &mut table.joins {
-            self.relation(&mut join.relation, relations)?;
-            let Some(constraint) = constraint(&mut join.join_operator) else { continue };
-            let scope = Scope { relations: relations[first..].to_vec(), ..Default::default() };
-            match constraint {
-                JoinConstraint::Using(names) => {
-                    let idents = names.iter_mut().flat_map(|name| name.0.iter_mut());
-                    for part in idents {
-                        if let ObjectNamePart::Identifier(name) = part {
-                            scope.spell(std::slice::from_mut(name))?;
-                        }
-                    }
-                }
-                JoinConstraint::On(condition) => {
-                    self.scopes.push(scope);
-                    let walked = self.walk(condition);
-                    self.scopes.pop();
-                    walked?;
-                }
-                JoinConstraint::Natural | JoinConstraint::None => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, relations: usize) -> Result<(), Error> {
+    pub(super) fn count(&mut self, relations: usize) -> Result<(), Error> {
         self.relations = self.relations.saturating_add(relations);
         if self.relations > RELATIONS {
             return Err(Error::invalid(format!("more than {RELATIONS} tables, with those inside WITH")));
@@ -238,63 +248,8 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn relation(&mut self, factor: &mut TableFactor, relations: &mut Vec<Relation>) -> Result<(), Error> {
-        self.count(1)?;
-        match factor {
-            TableFactor::Table { name, alias, args: None, .. } => {
-                let found = self.table(name)?;
-                relations.push(aliased(found, alias.as_ref()));
-            }
-            TableFactor::Table { name, alias, args: Some(args), .. } => {
-                let function =
-                    name.0.first().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
-                let function = function.unwrap_or_default();
-                *name = ObjectName::from(vec![Ident::new(function.clone())]);
-                self.walk(&mut args.args)?;
-                let columns = Columns { known: vec![Column::named("value")], open: false };
-                let path = vec![format!("{function}()")];
-                relations.push(aliased(Relation { path, columns }, alias.as_ref()));
-            }
-            TableFactor::Derived { lateral, subquery, alias, .. } => {
-                let scope = Scope { relations: relations.clone(), ..Default::default() };
-                if *lateral {
-                    self.scopes.push(scope);
-                }
-                let columns = self.query(subquery);
-                if *lateral {
-                    self.scopes.pop();
-                }
-                relations.push(aliased(Relation { path: Vec::new(), columns: columns? }, alias.as_ref()));
-            }
-            TableFactor::NestedJoin { table_with_joins, alias } => {
-                let mut inner = Vec::new();
-                self.joined(table_with_joins, &mut inner)?;
-                match alias {
-                    None => relations.extend(inner),
-                    Some(_) => {
-                        let known = inner.into_iter().flat_map(|relation| relation.columns.known).collect();
-                        let columns = Columns { known, open: false };
-                        relations.push(aliased(Relation { path: Vec::new(), columns }, alias.as_ref()));
-                    }
-                }
-            }
-            TableFactor::UNNEST { array_exprs, alias, .. } => {
-                self.walk(array_exprs)?;
-                relations.push(aliased(
-                    Relation { path: Vec::new(), columns: Columns::unknown() },
-                    alias.as_ref(),
-                ));
-            }
-            other => {
-                let text = other.to_string();
-                return Err(Error::invalid(format!("{text} is not supported in FROM")));
-            }
-        }
-        Ok(())
-    }
-
     /// Spells the names of the expressions in `node`.
-    fn walk(&mut self, node: &mut impl VisitMut) -> Result<(), Error> {
+    pub(super) fn walk(&mut self, node: &mut impl VisitMut) -> Result<(), Error> {
         // A subquery inside starts with nothing done, whatever is being walked around it.
         let done = mem::take(&mut self.done);
         let flow = node.visit(self);
@@ -393,102 +348,7 @@ fn fold(name: &mut Ident) {
     }
 }
 
-fn alias_columns(alias: &TableAlias) -> Vec<String> {
-    alias.columns.iter().map(|column| column.name.value.clone()).collect()
-}
-
-fn aliased(relation: Relation, alias: Option<&TableAlias>) -> Relation {
-    let Some(alias) = alias else { return relation };
-    let columns = relation.columns.renamed(&alias_columns(alias));
-    Relation { path: vec![alias.name.value.clone()], columns }
-}
-
 fn named_scope(columns: &Columns) -> Scope {
     let relations = vec![Relation { path: Vec::new(), columns: columns.clone() }];
     Scope { relations, ..Default::default() }
-}
-
-/// The names that a select list gives to its columns.
-fn output(items: &[SelectItem], scope: &Scope) -> Columns {
-    let mut columns = Columns::default();
-    for item in items {
-        match item {
-            SelectItem::ExprWithAlias { alias, .. } => columns.known.push(Column::named(&alias.value)),
-            SelectItem::UnnamedExpr(Expr::Identifier(name)) => columns.known.push(typed(name, scope)),
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
-                columns.known.extend(names.last().map(|name| typed(name, scope)));
-            }
-            SelectItem::Wildcard(_) => {
-                for relation in &scope.relations {
-                    columns.known.extend(relation.columns.known.iter().cloned());
-                    columns.open |= relation.columns.open;
-                }
-            }
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-                let parts: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
-                for relation in scope.qualified(&parts).unwrap_or_default().iter().take(1) {
-                    columns.known.extend(relation.columns.known.iter().cloned());
-                    columns.open |= relation.columns.open;
-                }
-            }
-            // Known by the text that the planner gives it, which nobody writes without quotes. It keeps
-            // its place for the names of an alias.
-            _ => columns.known.push(Column::named("")),
-        }
-    }
-    columns
-}
-
-fn typed(name: &Ident, scope: &Scope) -> Column {
-    let known = scope.relations.iter().flat_map(|relation| &relation.columns.known);
-    let data_type =
-        known.filter(|column| column.name == name.value).find_map(|column| column.data_type.clone());
-    Column { name: name.value.clone(), data_type }
-}
-
-fn excluded(options: &mut WildcardAdditionalOptions) -> Vec<&mut Ident> {
-    let mut names: Vec<&mut Ident> = Vec::new();
-    match &mut options.opt_exclude {
-        Some(ExcludeSelectItem::Single(name)) => names.extend(name.0.iter_mut().filter_map(ident)),
-        Some(ExcludeSelectItem::Multiple(many)) => {
-            names.extend(many.iter_mut().flat_map(|name| name.0.iter_mut()).filter_map(ident));
-        }
-        None => {}
-    }
-    if let Some(except) = &mut options.opt_except {
-        names.push(&mut except.first_element);
-        names.extend(&mut except.additional_elements);
-    }
-    if let Some(replace) = &mut options.opt_replace {
-        names.extend(replace.items.iter_mut().map(|item| &mut item.column_name));
-    }
-    names
-}
-
-fn ident(part: &mut ObjectNamePart) -> Option<&mut Ident> {
-    match part {
-        ObjectNamePart::Identifier(name) => Some(name),
-        ObjectNamePart::Function(_) => None,
-    }
-}
-
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::CrossJoin(constraint)
-        | JoinOperator::Semi(constraint)
-        | JoinOperator::LeftSemi(constraint)
-        | JoinOperator::RightSemi(constraint)
-        | JoinOperator::Anti(constraint)
-        | JoinOperator::LeftAnti(constraint)
-        | JoinOperator::RightAnti(constraint)
-        | JoinOperator::StraightJoin(constraint) => Some(constraint),
-        _ => None,
-    }
 }

@@ -5,6 +5,7 @@ use datafusion::{
     sql::sqlparser::ast::Ident,
 };
 
+use super::titles::MARK;
 use crate::{
     Error,
     catalog::{Found, find, find_plain, quoted},
@@ -92,6 +93,7 @@ impl Scope {
                 false => columns()?.or(aliases()?),
             };
             if let Some(found) = found {
+                self.once(&found)?;
                 *name = quoted(&found);
                 return Ok(true);
             }
@@ -119,6 +121,17 @@ impl Scope {
             }
         }
         Ok(false)
+    }
+
+    /// Refuses a name that a subquery gives to several columns.
+    fn once(&self, name: &str) -> Result<(), Error> {
+        let mut names = self.relations.iter().flat_map(|relation| relation.columns.names());
+        if names.any(|other| other.strip_prefix(name).is_some_and(|rest| rest.starts_with(MARK))) {
+            return Err(Error::invalid(format!(
+                "{name} is ambiguous: a subquery has several columns of that name"
+            )));
+        }
+        Ok(())
     }
 
     /// The relations that a qualifier means: normally one, or several of the same spelling.

@@ -2,9 +2,9 @@
 //! text of the expression. DataFusion wants unique names, clients don't: a repeated one gets a name of
 //! its own in the plan and its title back in the result.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow};
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, Value, visit_expressions};
 
 use crate::catalog::quoted;
 
@@ -12,7 +12,7 @@ use crate::catalog::quoted;
 const LONGEST: usize = 120;
 
 /// Stands between a title and the number that makes it unique in the plan.
-const MARK: char = '\u{1f}';
+pub(super) const MARK: char = '\u{1f}';
 
 /// The titles of a query's columns, from the front and from the back up to a `*`.
 #[derive(Debug, Default)]
@@ -33,54 +33,74 @@ impl Titles {
         }
     }
 
-    /// Gives repeated columns names of their own; call it after names are resolved.
-    pub(super) fn separate(&mut self, query: &mut Query) {
-        let Some(select) = first_select(query) else { return };
-        let wide = select.projection.iter().any(many);
-        let count = select.projection.len();
-        let mut seen = HashSet::new();
-        for (at, item) in select.projection.iter_mut().enumerate() {
-            let (name, key) = match item {
-                SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), alias.value.clone()),
-                SelectItem::UnnamedExpr(Expr::Identifier(name)) => (name.value.clone(), name.value.clone()),
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
-                    let text: Vec<_> = names.iter().map(|name| name.value.as_str()).collect();
-                    (names.last().map(|name| name.value.clone()).unwrap_or_default(), text.join("."))
-                }
-                SelectItem::UnnamedExpr(expr) => (expr.to_string(), expr.to_string()),
-                _ => continue,
-            };
-            let column =
-                matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
-            // The plan's name of an expression leaves casts out: two that differ in nothing else would clash.
-            let named = matches!(item, SelectItem::ExprWithAlias { .. });
-            let literal = matches!(item, SelectItem::UnnamedExpr(Expr::Value(_)));
-            let distinct = if column { !wide } else { named || literal || count == 1 };
-            if many(item) || (seen.insert(key) && distinct) {
-                continue;
-            }
-            let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-                continue;
-            };
-            let alias = quoted(&format!("{name}{MARK}{at}"));
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-            let title = Some(name).filter(|name| !name.is_empty());
-            for known in [self.front.get_mut(at), self.back.get_mut(count - 1 - at)].into_iter().flatten() {
-                if known.is_none() {
-                    known.clone_from(&title);
-                }
-            }
-        }
-    }
-
     /// The title of each of `names`, the columns as the plan calls them.
     pub(super) fn of(&self, names: Vec<String>) -> Vec<String> {
         let count = names.len();
+        let all: HashSet<String> = names.iter().cloned().collect();
         let titled = names.into_iter().enumerate().map(|(at, name)| {
             let known = self.front.get(at).or_else(|| self.back.get(count - 1 - at));
-            known.cloned().flatten().unwrap_or_else(|| name.split(MARK).next().unwrap_or_default().to_owned())
+            known.cloned().flatten().unwrap_or_else(|| plain(&name, &all).to_owned())
         });
         titled.collect()
+    }
+}
+
+/// A column's own name: without the number that the planner gives to one that a subquery has twice, and
+/// without the struct that a field is in.
+fn plain<'a>(name: &'a str, all: &HashSet<String>) -> &'a str {
+    if let Some((name, _)) = name.split_once(MARK) {
+        return name;
+    }
+    match (name.rsplit_once(':'), name.strip_suffix(']').and_then(|name| name.rsplit_once('['))) {
+        (Some((first, number)), _) if number.parse::<u32>().is_ok() && all.contains(first) => first,
+        (_, Some((_, field))) if !field.is_empty() => field,
+        _ => name,
+    }
+}
+
+/// Gives repeated columns names of their own; names are resolved by then. `seen`: those of the columns of a
+/// `*`. In the outermost query, where nobody can refer to them, more columns than need it get one.
+pub(super) fn separate(select: &mut Select, outermost: bool, mut seen: HashSet<String>) {
+    let wide = outermost && select.projection.iter().any(many);
+    let count = select.projection.len();
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let (name, unique) = match item {
+            SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), true),
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => (name.value.clone(), !wide),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => {
+                (names.last().map(|name| name.value.clone()).unwrap_or_default(), !wide)
+            }
+            SelectItem::UnnamedExpr(expr) => (expr.to_string(), count == 1 || is_unique(expr, outermost)),
+            _ => continue,
+        };
+        // The plan's name of an expression has neither brackets nor the case of functions.
+        let key = match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+            | SelectItem::ExprWithAlias { .. } => name.clone(),
+            _ => name.to_lowercase().replace([' ', '(', ')'], ""),
+        };
+        if many(item) || (seen.insert(key) && unique) {
+            continue;
+        }
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
+        let alias = quoted(&format!("{name}{MARK}{at}"));
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
+}
+
+/// Whether the plan's name of an expression can't be that of another one: it leaves casts out, and has
+/// numbers as they are counted, not as they are written.
+fn is_unique(expr: &Expr, outermost: bool) -> bool {
+    let number = |value: &Value| matches!(value, Value::Number(digits, _) if digits.contains('.'));
+    match expr {
+        Expr::Value(value) => !number(&value.value),
+        _ if outermost => false,
+        _ => visit_expressions(expr, |inner| match inner {
+            Expr::Cast { .. } => ControlFlow::Break(()),
+            Expr::Value(value) if number(&value.value) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .is_continue(),
     }
 }
 

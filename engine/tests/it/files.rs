@@ -223,6 +223,48 @@ async fn links_do_not_lead_out() {
     assert!(matches!(engine.engine.parquet_frame("link/main/secret.csv").await, Err(Error::Forbidden(_))));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_that_comes_later_does_not_lead_out_either() {
+    use std::os::unix::fs::symlink;
+
+    let outside = tempfile::tempdir().expect("a folder");
+    fs::write(outside.path().join("secret.csv"), "id,day,amount,what\n7,2024-01-31,1.5,secret\n")
+        .expect("a file");
+    fs::write(outside.path().join("secret.json"), "{\"id\": 7}\n").expect("a file");
+    parquet(&outside.path().join("secret.parquet"), 0..7);
+    for (table, kind) in [("sales", "csv"), ("events", "json"), ("log", "parquet")] {
+        let folder = shop();
+        let engine = open(&folder);
+        let sql = format!("select id from {table}");
+        let prepared = engine.plan(&sql).await;
+        let file = folder.path().join(format!("shop/main/{table}.{kind}"));
+        fs::remove_file(&file).expect("removes");
+        symlink(outside.path().join(format!("secret.{kind}")), &file).expect("a link");
+        assert!(matches!(engine.refused(&sql).await, Error::Forbidden(_)), "{table}");
+        let error = match prepared.execute(&[]).await {
+            Ok(rows) => batches(rows).await.expect_err("is refused"),
+            Err(error) => error,
+        };
+        assert!(matches!(error, Error::Forbidden(_)), "{table}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_by_execution_is_an_error() {
+    for (table, kind) in [("sales", "csv"), ("events", "json"), ("log", "parquet")] {
+        let folder = shop();
+        let engine = open(&folder);
+        let prepared = engine.plan(&format!("select id from {table}")).await;
+        fs::remove_file(folder.path().join(format!("shop/main/{table}.{kind}"))).expect("removes");
+        let error = match prepared.execute(&[]).await {
+            Ok(rows) => batches(rows).await.expect_err("there is no file"),
+            Err(error) => error,
+        };
+        assert!(error.to_string().contains(&format!("{table}.{kind}")), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn names_with_spaces_and_signs() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -3,9 +3,12 @@
 mod cases;
 mod catalogs;
 mod files;
+mod forms;
 mod frames;
 mod limits;
 mod literals;
+mod memory;
+mod numbers;
 mod parameters;
 mod queries;
 mod results;

@@ -229,3 +229,49 @@ async fn what_would_be_ignored_is_refused() {
         assert!(matches!(engine.refused(sql).await, Error::Invalid(_)), "{sql}");
     }
 }
+
+#[tokio::test]
+async fn an_aggregate_beside_that_of_a_cast_is_another_column() {
+    let engine = engine().open();
+    let sql = "select max(total_amount), max(cast(total_amount as int)), max(cast(total_amount as bigint)) from orders";
+    assert_eq!(engine.ask(sql).await, [["2498.57", "2498", "2498"]]);
+    assert_eq!(engine.names(sql).await[..2], ["max(total_amount)", "max(CAST(total_amount AS INT))"]);
+    let sql = "select status, max(cast(total_amount as int)) from orders group by status
+               having max(cast(total_amount as int)) > max(total_amount) - 1
+               order by max(cast(total_amount as int)) desc limit 1";
+    assert_eq!(engine.ask(sql).await[0][1], "2498");
+    let sql = "select sum(total_amount) over (), sum(cast(total_amount as int)) over () from orders limit 1";
+    assert_ne!(engine.ask(sql).await[0][0], engine.ask(sql).await[0][1]);
+}
+
+#[tokio::test]
+async fn subqueries_may_repeat_names() {
+    let engine = engine().open();
+    assert_eq!(engine.ask("select * from (select 1 as x, 2 as x) t").await, [["1", "2"]]);
+    assert_eq!(engine.names("select * from (select 1 as x, 2 as x) t").await, ["x", "x"]);
+    let sql = "with j as (select o.customer_id, c.customer_id, c.name from orders o join customers c on o.customer_id = c.customer_id)
+               select * from j limit 1";
+    assert_eq!(engine.names(sql).await, ["customer_id", "customer_id", "name"]);
+    let sql =
+        "select * from (select * from orders o join customers c on o.customer_id = c.customer_id) t limit 1";
+    assert_eq!(
+        engine.names(sql).await[..6],
+        ["order_id", "customer_id", "order_date", "total_amount", "status", "customer_id"]
+    );
+    assert_eq!(
+        engine.one("select \"count(*)\" from (select count(*), max(order_id) from orders) t").await,
+        "5000"
+    );
+    assert_eq!(engine.names("select dimensions.width from products limit 1").await, ["width"]);
+    let error = engine.refused("select x from (select 1 as x, 2 as x) t").await;
+    assert!(error.to_string().starts_with("x is ambiguous"), "{error}");
+}
+
+#[tokio::test]
+async fn equal_selects_in_each_other_are_both_computed() {
+    let engine = engine().open();
+    assert_eq!(engine.one("select x + 1 as x from (select x + 1 as x from (select 1 as x))").await, "3");
+    let sql = "select a || a as a from (select a || a as a from (select status as a from orders limit 1))";
+    assert_eq!(engine.one(sql).await, "shippedshippedshippedshipped");
+    assert_eq!(engine.ask("select * from (select 1 as x), (select 2 as y)").await, [["1", "2"]]);
+}

@@ -178,6 +178,7 @@ async fn queries_are_listed_by_their_silence() {
         let mut pass = bench.switch.arrive(arrival).unwrap();
         pass.begun(id);
         pass.answered(true);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
     }
     let arrival = Arrival { action: Action::Continue("a"), header: Header::Absent };
     let _asked_about = bench.switch.arrive(arrival).unwrap();

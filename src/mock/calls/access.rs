@@ -39,6 +39,24 @@ impl Calls {
         Some(query)
     }
 
+    /// Waits for `work`, a call about a query, which counts as a call for as long as it takes.
+    pub(super) async fn attended<T>(&self, query: &Query, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        while !self.query_ttl.is_zero() {
+            match tokio::time::timeout(self.query_ttl / 4, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.touch(query),
+            }
+        }
+        work.await
+    }
+
+    fn touch(&self, query: &Query) {
+        let now = Instant::now();
+        self.queries.get(&query.id, now);
+        self.register.touch(&query.session.key, now);
+    }
+
     /// Puts a new query of a session on record.
     pub(super) fn begin(&self, session: Arc<Session>, work: Work) -> Result<Arc<Query>, Fault> {
         let query = Query::new(session, work);
@@ -95,4 +113,59 @@ impl Calls {
 fn forget(query: &Query) {
     query.session.disown(query.id);
     query.close();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use teal_engine::{Engine, Scope, UnknownTables};
+    use tokio::runtime::Handle;
+
+    use super::{
+        super::super::{Options, Sessions, TokenOptions, cluster::Cluster},
+        *,
+    };
+
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn calls() -> Calls {
+        let engine = teal_engine::Options {
+            data: None,
+            unknown_tables: UnknownTables::Error,
+            memory_limit: 1 << 30,
+            batch_rows: 8192,
+        };
+        let options = Options {
+            query_ttl: TTL,
+            max_queries: 10,
+            sessions: Sessions::Known,
+            engine_ip: "127.0.0.1".to_owned(),
+            tokens: TokenOptions::default(),
+        };
+        Calls::new(options, Engine::open(engine).unwrap(), Handle::current(), Cluster::new())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_in_progress_keeps_its_query_and_session() {
+        let calls = calls();
+        let (session, _) = calls.register.open(Instant::now());
+        let caller = || Caller { bearer: None, now: Instant::now() };
+        let statement = calls.engine.plan(&Scope::default(), "select 1").await.unwrap();
+        let session = calls.session(&session.to_string(), &caller()).unwrap();
+        let query = calls.begin(session, Work::Statement(statement)).unwrap();
+        let (id, session) = (query.id.to_string(), query.session.key);
+        let swept = async {
+            for _ in 0..100 {
+                tokio::time::sleep(TTL / 10).await;
+                calls.sweep(Instant::now());
+            }
+        };
+        calls.attended(&query, swept).await;
+        assert!(calls.held_query(&id, Instant::now()).is_some());
+        tokio::time::sleep(TTL * 2).await;
+        assert!(calls.held_query(&id, Instant::now()).is_none());
+        calls.sweep(Instant::now());
+        assert!(calls.register.remove(&session).is_none());
+    }
 }

@@ -22,8 +22,9 @@ impl Calls {
         caller: Caller,
         request: GetResultMetadataRequest,
     ) -> Result<GetResultMetadataResponse, Fault> {
-        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
-        let result_meta_data = execution.metadata().await?;
+        let query = self.query(&request.query_id, &request.session_id, &caller)?;
+        let execution = query.execution()?;
+        let result_meta_data = self.attended(&query, execution.metadata()).await?;
         Ok(GetResultMetadataResponse { result_meta_data, session_id: request.session_id, new_strategy: None })
     }
 
@@ -32,8 +33,9 @@ impl Calls {
         caller: Caller,
         request: GetNextResultBatchRequest,
     ) -> Result<GetNextResultBatchResponse, Fault> {
-        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
-        let result_batch = execution.chunk().await?;
+        let query = self.query(&request.query_id, &request.session_id, &caller)?;
+        let execution = query.execution()?;
+        let result_batch = self.attended(&query, execution.chunk()).await?;
         Ok(GetNextResultBatchResponse { result_batch, session_id: request.session_id, new_strategy: None })
     }
 
@@ -42,8 +44,9 @@ impl Calls {
         caller: Caller,
         request: GetNextResultBatchRequest,
     ) -> Result<GetNextResultBatchV2Response, Fault> {
-        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
-        let (result_batches, end_of_stream) = execution.chunks().await?;
+        let query = self.query(&request.query_id, &request.session_id, &caller)?;
+        let execution = query.execution()?;
+        let (result_batches, end_of_stream) = self.attended(&query, execution.chunks()).await?;
         Ok(GetNextResultBatchV2Response {
             result_batches,
             session_id: request.session_id,
@@ -57,8 +60,10 @@ impl Calls {
         caller: Caller,
         request: GetNextResultRowRequest,
     ) -> Result<GetNextResultRowResponse, Fault> {
-        let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
-        Ok(GetNextResultRowResponse { result_row: execution.row().await?, new_strategy: None })
+        let query = self.query(&request.query_id, &request.session_id, &caller)?;
+        let execution = query.execution()?;
+        let result_row = self.attended(&query, execution.row()).await?;
+        Ok(GetNextResultRowResponse { result_row, new_strategy: None })
     }
 
     /// Says in the answer what is wrong.
@@ -70,7 +75,8 @@ impl Calls {
         let chunk = async {
             let query = self.held_query(&request.original_query_id, caller.now);
             let query = query.ok_or_else(|| Refusal::UnknownQuery(request.original_query_id.clone()))?;
-            query.execution()?.chunk().await
+            let execution = query.execution()?;
+            self.attended(&query, execution.chunk()).await
         };
         Ok(match chunk.await {
             Ok(chunk) => RemoteChunkResponse { error: String::new(), chunk },

@@ -7,7 +7,7 @@ mod frame;
 mod login;
 mod statement;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{runtime::Handle, time::Instant};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
@@ -36,6 +36,7 @@ pub(crate) struct Calls {
     cluster: Cluster,
     register: Register,
     queries: Ledger<Uuid, Arc<Query>>,
+    query_ttl: Duration,
 }
 
 impl Calls {
@@ -53,6 +54,7 @@ impl Calls {
             cluster,
             register: Register::new(options.sessions, Ledger::new(options.query_ttl, MOST_SESSIONS)),
             queries: Ledger::new(options.query_ttl, options.max_queries),
+            query_ttl: options.query_ttl,
         }
     }
 }

@@ -199,7 +199,7 @@ impl Calls {
             };
             Ok(Execution::start(rows, plan, &workers))
         };
-        query.install(self.workers.run(work).await?)?;
+        query.install(self.attended(query, self.workers.run(work)).await?)?;
         tracing::info!("Executed query {}", query.id);
         Ok(())
     }

@@ -68,7 +68,7 @@ async fn the_end_of_an_active_query_cuts_over() {
 async fn an_adoption_before_the_notice_is_over_takes_effect_then() {
     for adopt in [
         |switch: &Switch| switch.end("a"),
-        |switch: &Switch| switch.call(Action::LogIn, GREEN).answered(true),
+        |switch: &Switch| _ = switch.call(Action::LogIn, GREEN).answered(true),
         |switch: &Switch| switch.begin("b", GREEN),
     ] {
         let switch = switch(|_| {});

@@ -1,11 +1,23 @@
 //! Forwarding, between a caller in this process and engines on real sockets.
 
-use http::HeaderMap;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::*;
+use crate::{
+    gate::header::{GRPC_MESSAGE, GRPC_STATUS},
+    telemetry::Metrics,
+};
 
 /// An engine that treats each request on each connection as `serve` says. Gives its URL.
 async fn engine<F, R>(serve: F) -> Target
@@ -16,14 +28,14 @@ where
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
-        let calls = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let calls = Arc::new(AtomicUsize::new(0));
         loop {
             let (stream, _): (TcpStream, _) = listener.accept().await.unwrap();
             let (serve, calls) = (serve.clone(), calls.clone());
             tokio::spawn(async move {
                 let mut connection = h2::server::handshake(stream).await.unwrap();
                 while let Some(Ok((request, respond))) = connection.accept().await {
-                    let number = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let number = calls.fetch_add(1, Ordering::Relaxed);
                     tokio::spawn(serve(request, respond, number));
                 }
             });
@@ -45,14 +57,22 @@ async fn echo(request: Request<h2::RecvStream>, mut respond: h2::server::SendRes
 }
 
 fn upstream(blue: &Target, green: &Target) -> Upstream {
-    let connect_timeout = std::time::Duration::from_secs(5);
-    let targets = Targets { blue: blue.clone(), green: green.clone(), connect_timeout, trust: None };
-    Upstream::connect(&targets, &Health::new(&targets))
+    let targets = targets(blue, green);
+    Upstream::connect(&targets, &Health::new(&targets, &Metrics::default()))
 }
 
-fn request(body: &str) -> Request<Full<Bytes>> {
+fn targets(blue: &Target, green: &Target) -> Targets {
+    let connect_timeout = Duration::from_secs(5);
+    Targets { blue: blue.clone(), green: green.clone(), connect_timeout, trust: None }
+}
+
+fn request(body: &str) -> Request<RequestBody<Full<Bytes>>> {
     let request = Request::post("http://odd.example:7/a%2Fb/c?d=e").header("te", "trailers");
-    request.header("strategy", "blue").body(Full::from(body.to_owned())).unwrap()
+    request
+        .header("content-type", "application/grpc")
+        .header("strategy", "blue")
+        .body(RequestBody::new(Full::from(body.to_owned())))
+        .unwrap()
 }
 
 #[tokio::test]
@@ -81,7 +101,7 @@ async fn each_strategy_has_its_engine() {
     let upstream = upstream(&blue, &green);
     for strategy in Strategy::ALL {
         let mut request = request("");
-        request.extensions_mut().insert(strategy);
+        request.body_mut().let_in(strategy);
         let response = upstream.clone().oneshot(request).await.unwrap();
         assert_eq!(response.headers().get("engine").unwrap(), strategy.as_str());
         assert!(response.body().is_end_stream(), "Trailers-Only stays that");
@@ -125,6 +145,83 @@ async fn an_engine_that_is_absent_is_unavailable_and_named() {
     let message = response.headers().get(GRPC_MESSAGE).unwrap().to_str().unwrap();
     assert!(message.starts_with(&format!("engine http://{address} cannot be reached: ")), "{message}");
     assert!(response.body().is_end_stream(), "Trailers-Only");
+}
+
+/// One engine for both, asked for a sign of life as `pace` says.
+fn paced(target: &Target, every: Duration, within: Duration) -> Upstream {
+    let health = Health::new(&targets(target, target), &Metrics::default());
+    let (vitals, pace) = (health.vitals(Strategy::Blue), Pace { every, within });
+    let engine = Engine::new(target, None, Duration::from_secs(60), vitals, pace);
+    Upstream { engines: [engine.clone(), engine] }
+}
+
+#[tokio::test]
+async fn point_38_an_engine_that_answers_no_ping_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection: h2::server::Connection<_, Bytes> =
+                h2::server::handshake(stream).await.unwrap();
+            // Once it has a call it is stuck: nothing is read or written any more.
+            held.push((connection.accept().await, connection));
+        }
+    });
+    let upstream = paced(&target, Duration::from_millis(50), Duration::from_millis(50));
+    let response = upstream.oneshot(request("hello")).await.unwrap();
+    assert_eq!(response.headers().get(GRPC_STATUS).unwrap(), "14");
+    let message = response.headers().get(GRPC_MESSAGE).unwrap().to_str().unwrap();
+    assert!(message.starts_with(&format!("engine {target} was lost")), "{message}");
+}
+
+#[tokio::test]
+async fn point_38_an_engine_that_answers_pings_may_take_its_time() {
+    let target = engine(|request, respond, number| async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        echo(request, respond, number).await;
+    })
+    .await;
+    let upstream = paced(&target, Duration::from_millis(20), Duration::from_secs(60));
+    let response = upstream.oneshot(request("hello")).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+}
+
+#[tokio::test]
+async fn connections_that_are_not_needed_any_more_are_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let open = Arc::new(AtomicUsize::new(0));
+    let counted = open.clone();
+    let all_there = Arc::new(tokio::sync::Barrier::new(6));
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (counted, all_there) = (counted.clone(), all_there.clone());
+            tokio::spawn(async move {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let mut builder = h2::server::Builder::new();
+                let mut connection = builder.max_concurrent_streams(1).handshake(stream).await.unwrap();
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    let all_there = all_there.clone();
+                    tokio::spawn(async move {
+                        all_there.wait().await;
+                        echo(request, respond, 0).await;
+                    });
+                }
+                counted.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    let upstream = paced(&target, Duration::from_millis(20), Duration::from_secs(60));
+    let calls = (0..6).map(|_| upstream.clone().oneshot(request("hello")));
+    for response in futures::future::join_all(calls).await {
+        assert_eq!(response.unwrap().into_body().collect().await.unwrap().to_bytes(), "hello");
+    }
+    while open.load(Ordering::SeqCst) != 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
+    telemetry::Metrics,
     tls::tests::{Authority, identity, trust},
     upstream::Upstream,
 };
@@ -94,7 +95,7 @@ fn nowhere() -> String {
 }
 
 async fn ask(green: &str) -> Result<(), String> {
-    let health = Health::new(&targets(green, None));
+    let health = Health::new(&targets(green, None), &Metrics::default());
     health.ask(Strategy::Green).await.map_err(|unwell| unwell.to_string())
 }
 
@@ -151,7 +152,7 @@ async fn an_engine_that_hangs_is_given_2_s() {
 async fn one_engine_for_both_is_one() {
     let url = nowhere();
     let targets = Targets { blue: url.parse().unwrap(), ..targets(&url, None) };
-    let health = Health::new(&targets);
+    let health = Health::new(&targets, &Metrics::default());
     let state = EngineStatus {
         strategies: vec![Strategy::Blue, Strategy::Green],
         url,
@@ -173,7 +174,7 @@ async fn an_engine_behind_tls_is_judged_before_it_is_asked() {
     let address = engine_behind(door, Answer::Well).await;
     let ask = async |trust, host: &str| {
         let url = format!("https://{host}:{}", address.port());
-        let asked = Health::new(&targets(&url, Some(trust))).ask(Strategy::Green).await;
+        let asked = Health::new(&targets(&url, Some(trust)), &Metrics::default()).ask(Strategy::Green).await;
         asked.map_err(|unwell| unwell.problem)
     };
     let mine = || Some(clients.issue("teal"));
@@ -207,7 +208,7 @@ async fn seen(health: &Health, is: impl Fn(&EngineStatus) -> bool) -> EngineStat
 async fn connections_tell_how_an_engine_is() {
     let url = engine(Answer::Status(200, Some(("14", "tired")))).await;
     let targets = targets(&url, None);
-    let health = Health::new(&targets);
+    let health = Health::new(&targets, &Metrics::default());
     let upstream = Upstream::connect(&targets, &health);
     let green = seen(&health, |green| green.connections > 1).await;
     assert_eq!((green.healthy, green.problem, green.strategies), (Some(true), None, vec![Strategy::Green]));

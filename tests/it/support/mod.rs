@@ -2,10 +2,14 @@
 //! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
 
 mod certificates;
+mod cutter;
+mod http;
 mod node;
 mod operate;
 mod process;
 mod python;
+mod recorder;
+mod rehearsal;
 mod server;
 
 use std::{
@@ -14,11 +18,15 @@ use std::{
 };
 
 pub(crate) use certificates::{Authority, Pair};
+pub(crate) use cutter::Cutter;
+pub(crate) use http::{answer, send};
 pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};
-pub(crate) use server::{Builder, Server, teal};
+pub(crate) use recorder::Recorder;
+pub(crate) use rehearsal::{Rehearsed, rehearsal, rehearse, rehearse_at};
+pub(crate) use server::{Builder, Server, engine, teal};
 
 static HEAVY: Mutex<()> = Mutex::new(());
 

@@ -1,8 +1,10 @@
 //! A child process whose output is always drained, and which does not outlive its test.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -68,15 +70,36 @@ impl Running {
         lines.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
-    /// Writes a line to the input of the child.
+    /// Gives the child a line to read.
     pub(crate) fn write_line(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("its input is open");
-        writeln!(stdin, "{line}").unwrap_or_else(|error| panic!("{} does not read: {error}", self.name));
+        writeln!(stdin, "{line}").expect("the child reads");
     }
 
     /// Ends the input of the child: a script under load stops then.
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
+    }
+
+    /// The child's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The child's resident memory, in bytes.
+    pub(crate) fn resident(&self) -> usize {
+        let status = fs::read_to_string(self.about("status")).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("memory is told");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("in kB") << 10
+    }
+
+    /// How many files and sockets the child has open.
+    pub(crate) fn open_files(&self) -> usize {
+        fs::read_dir(self.about("fd")).expect("the process runs").count()
+    }
+
+    fn about(&self, what: &str) -> PathBuf {
+        Path::new("/proc").join(self.id().to_string()).join(what)
     }
 
     pub(crate) fn signal(&self, signal: &str) {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Running, Said, command};
+use super::{Running, Said, answer, command, send};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
@@ -16,6 +16,11 @@ pub(crate) fn teal() -> Builder {
     let mut command = binary();
     command.env("TEAL_ADMIN", "off");
     Builder { command, listen: "127.0.0.1:0".to_owned() }
+}
+
+/// An engine to be: a server without a gate.
+pub(crate) fn engine() -> Builder {
+    teal().with("--gate", "off")
 }
 
 /// The real binary, with nothing set.
@@ -54,6 +59,16 @@ impl Builder {
 
     pub(crate) fn cutover(self, kind: &str) -> Self {
         self.with("--cutover", kind)
+    }
+
+    /// Forwards to one engine.
+    pub(crate) fn upstream(self, engine: SocketAddr) -> Self {
+        self.with("--upstream", &format!("http://{engine}"))
+    }
+
+    /// Forwards to one engine per strategy.
+    pub(crate) fn between(self, blue: SocketAddr, green: SocketAddr) -> Self {
+        self.with("--blue", &format!("http://{blue}")).with("--green", &format!("http://{green}"))
     }
 
     /// Serves operators, on a free port.
@@ -119,6 +134,13 @@ impl Server {
     pub(crate) fn admin(&self) -> SocketAddr {
         let words = "Admin API on http://";
         address(&self.wait_for(words, 1, STARTS_WITHIN)[0], words)
+    }
+
+    /// What its API says under a path.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let answer = answer(send(self.admin(), &format!("GET {path}"), ""));
+        let body = answer.split_once("\r\n\r\n").filter(|_| answer.starts_with("HTTP/1.1 200 "));
+        body.unwrap_or_else(|| panic!("{path}: {answer}")).1.to_owned()
     }
 
     /// Runs a command that talks to it.

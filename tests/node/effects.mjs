@@ -1,8 +1,8 @@
-// What grpc-js sees of each fault: `node effects.js ADDRESS`, with `RULE\tMETHOD\tREQUEST` (hex) in each line of the input.
+// What grpc-js sees of each fault: `node effects.mjs ADDRESS DEADLINE`, with `RULE\tMETHOD\tREQUEST` (hex) in each line of the input.
 import { createInterface } from "node:readline";
 import grpc from "@grpc/grpc-js";
 
-const [address] = process.argv.slice(2);
+const [address, milliseconds] = process.argv.slice(2);
 const bytes = (message) => message;
 
 function call(rule, method, message) {
@@ -14,7 +14,7 @@ function call(rule, method, message) {
   metadata.set("strategy", "blue");
   if (rule) metadata.set("teal-fault", rule);
   const path = `/QueryEngineService/${method}`;
-  const deadline = Date.now() + Number(process.env.TEAL_TEST_DEADLINE);
+  const deadline = Date.now() + Number(milliseconds);
   return new Promise((resolve) => {
     const done = (error, answer) => {
       client.close();

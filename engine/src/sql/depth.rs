@@ -1,20 +1,14 @@
-//! What may be asked: queries only, and not so deeply nested that a thread's stack could not hold them.
+//! How deep and how long a statement may be: not so much that a thread's stack could not hold it, or that
+//! planning it would never end.
 
 use std::{mem, ops::ControlFlow};
 
-use datafusion::sql::{
-    parser::Statement as DFStatement,
-    sqlparser::{
-        ast::{
-            BinaryOperator, Expr, GroupByExpr, Query, Select, SetExpr, Statement, TableFactor, Value,
-            VisitMut, VisitorMut,
-        },
-        keywords::Keyword,
-        tokenizer::{Token, TokenWithSpan},
-    },
+use datafusion::sql::sqlparser::{
+    ast::{BinaryOperator, Expr, Query, SetExpr, TableFactor, Value, VisitMut, VisitorMut},
+    keywords::Keyword,
+    tokenizer::{Token, TokenWithSpan},
 };
 
-use super::tokens::keyword;
 use crate::Error;
 
 /// Operators in each other at most, after long chains of AND and OR are balanced.
@@ -32,100 +26,6 @@ const CHAINED: usize = 1000;
 const BRACKETS: usize = 100;
 /// Subqueries in the expressions of each other at most: the time to plan them doubles with each.
 const SUBQUERIES: usize = 12;
-
-/// Statements that are no queries, by their first word.
-const OTHERS: &[&str] = &[
-    "ALTER",
-    "ANALYZE",
-    "ATTACH",
-    "BEGIN",
-    "CACHE",
-    "CALL",
-    "CLOSE",
-    "COMMENT",
-    "COMMIT",
-    "COPY",
-    "CREATE",
-    "DEALLOCATE",
-    "DECLARE",
-    "DELETE",
-    "DENY",
-    "DETACH",
-    "DISCARD",
-    "DROP",
-    "END",
-    "EXECUTE",
-    "EXPORT",
-    "FETCH",
-    "FLUSH",
-    "GRANT",
-    "IMPORT",
-    "INSERT",
-    "INSTALL",
-    "KILL",
-    "LISTEN",
-    "LOAD",
-    "LOCK",
-    "MERGE",
-    "MSCK",
-    "NOTIFY",
-    "OPTIMIZE",
-    "PRAGMA",
-    "PREPARE",
-    "REFRESH",
-    "RELEASE",
-    "REPLACE",
-    "RESET",
-    "REVOKE",
-    "ROLLBACK",
-    "SAVEPOINT",
-    "SET",
-    "SHOW",
-    "START",
-    "TRUNCATE",
-    "UNCACHE",
-    "UNLISTEN",
-    "UNLOAD",
-    "UNLOCK",
-    "UPDATE",
-    "USE",
-    "VACUUM",
-];
-
-/// What may follow such a word in its name.
-const KINDS: &[&str] = &[
-    "CATALOG",
-    "DATABASE",
-    "EXTERNAL",
-    "FUNCTION",
-    "INDEX",
-    "INTO",
-    "MATERIALIZED",
-    "OR",
-    "REPLACE",
-    "ROLE",
-    "SCHEMA",
-    "TABLE",
-    "TABLES",
-    "TEMPORARY",
-    "TRANSACTION",
-    "UNBOUNDED",
-    "USER",
-    "VIEW",
-];
-
-/// Refuses a statement by its first words, before it is parsed.
-pub(super) fn leading(tokens: &[&Token]) -> Result<(), Error> {
-    let words: Vec<String> = tokens.iter().map_while(|token| keyword(token)).collect();
-    match words.first() {
-        Some(first) if OTHERS.contains(&first.as_str()) => {
-            let rest = words[1..].iter().take_while(|word| KINDS.contains(&word.as_str()));
-            let name: Vec<_> = std::iter::once(first).chain(rest).map(String::as_str).collect();
-            Err(not_allowed(&name.join(" ")))
-        }
-        _ => Ok(()),
-    }
-}
 
 /// Refuses brackets in brackets, which the parser would try in more than one way at each level.
 pub(super) fn brackets(tokens: &[TokenWithSpan]) -> Result<(), Error> {
@@ -150,47 +50,8 @@ pub(super) fn brackets(tokens: &[TokenWithSpan]) -> Result<(), Error> {
     Ok(())
 }
 
-/// A clause that the parser knows and the planner would leave out.
-fn not_known(clause: &str) -> Error {
-    Error::Invalid(format!("{clause} is not supported"))
-}
-
-fn not_allowed(name: &str) -> Error {
-    Error::forbidden(format!("{name} is not allowed: only queries are"))
-}
-
-/// Checks a statement, and balances its chains of AND and OR.
-pub(super) fn statement(statement: &mut DFStatement) -> Result<(), Error> {
-    let mut statement = statement;
-    while let DFStatement::Explain(explain) = statement {
-        statement = explain.statement.as_mut();
-    }
-    match statement {
-        DFStatement::Statement(statement) => {
-            let mut inner = statement.as_mut();
-            while let Statement::Explain { statement, .. } = inner {
-                inner = statement.as_mut();
-            }
-            if !matches!(inner, Statement::Query(_) | Statement::ExplainTable { .. }) {
-                let text = inner.to_string();
-                let word = text.split_whitespace().next().unwrap_or("this statement");
-                return Err(not_allowed(&word.to_uppercase()));
-            }
-            walk(inner)
-        }
-        DFStatement::CreateExternalTable(_) => Err(not_allowed("CREATE EXTERNAL TABLE")),
-        DFStatement::CopyTo(_) => Err(not_allowed("COPY")),
-        DFStatement::Reset(_) => Err(not_allowed("RESET")),
-        DFStatement::Explain(_) => unreachable!("was unwrapped"),
-    }
-}
-
-/// Checks an expression, and balances its chains of AND and OR.
-pub(super) fn expression(expression: &mut Expr) -> Result<(), Error> {
-    walk(expression)
-}
-
-fn walk(node: &mut impl VisitMut) -> Result<(), Error> {
+/// Checks a statement or an expression, and balances its chains of AND and OR.
+pub(super) fn check(node: &mut impl VisitMut) -> Result<(), Error> {
     match node.visit(&mut Checker::default()) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -230,22 +91,16 @@ impl VisitorMut for Checker {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         let mut bodies = vec![(query.body.as_ref(), 0)];
         while let Some((body, chain)) = bodies.pop() {
-            let name = match body {
+            match body {
                 SetExpr::SetOperation { .. } if chain == SET_OPERATIONS => {
                     let text = format!("more than {SET_OPERATIONS} set operations in one chain");
                     return ControlFlow::Break(Error::Invalid(text));
                 }
                 SetExpr::SetOperation { left, right, .. } => {
                     bodies.extend([(left.as_ref(), chain + 1), (right.as_ref(), chain + 1)]);
-                    continue;
                 }
-                SetExpr::Insert(_) => "INSERT",
-                SetExpr::Update(_) => "UPDATE",
-                SetExpr::Delete(_) => "DELETE",
-                SetExpr::Merge(_) => "MERGE",
-                SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_) => continue,
-            };
-            return ControlFlow::Break(not_allowed(name));
+                _ => {}
+            }
         }
         self.subqueries += usize::from(self.depth > self.queries.last().copied().unwrap_or(0));
         self.queries.push(self.depth);
@@ -262,28 +117,7 @@ impl VisitorMut for Checker {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        if select.into.is_some() {
-            return ControlFlow::Break(not_allowed("SELECT INTO"));
-        }
-        let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
-        let ignored = [
-            ("PREWHERE", select.prewhere.is_some()),
-            ("CONNECT BY", !select.connect_by.is_empty()),
-            ("GROUP BY … WITH", !modifiers.is_empty()),
-        ];
-        match ignored.into_iter().find(|(_, there)| *there) {
-            Some((clause, _)) => ControlFlow::Break(not_known(clause)),
-            None => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Error> {
-        if let TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } =
-            table
-        {
-            return ControlFlow::Break(not_known("TABLESAMPLE"));
-        }
+    fn pre_visit_table_factor(&mut self, _: &mut TableFactor) -> ControlFlow<Error> {
         self.relations += 1;
         if self.relations > RELATIONS {
             return ControlFlow::Break(Error::Invalid(format!(

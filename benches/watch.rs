@@ -1,0 +1,81 @@
+//! What it costs a call to be watched: the gate alone, and with all that is told of a call.
+#![allow(missing_docs)]
+
+use std::{convert::Infallible, hint::black_box, net::IpAddr};
+
+use bytes::Bytes;
+use criterion::{Criterion, criterion_group, criterion_main};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, StreamBody};
+use teal::{
+    frame::string_field,
+    gate::{GateLayer, Mismatch},
+    protocol::Protocol,
+    switch::{Rules, Switch},
+    telemetry::{Metrics, Watch},
+};
+use tower::{Layer, Service, service_fn};
+
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+fn framed(message: &[u8]) -> Bytes {
+    let len = u32::try_from(message.len()).expect("a short message");
+    [&[0][..], &len.to_be_bytes(), message].concat().into()
+}
+
+fn request(method: &str, body: Bytes) -> Request<Full<Bytes>> {
+    Request::post(format!("/QueryEngineService/{method}"))
+        .header("content-type", "application/grpc")
+        .header("user-agent", "grpc-python/1.85.1 grpc-c/54.0.0 (linux; chttp2)")
+        .header("strategy", "blue")
+        .body(Full::new(body))
+        .expect("a valid request")
+}
+
+fn benches(criterion: &mut Criterion) {
+    let answer = framed(&string_field(1, &"x".repeat(64)));
+    let service = service_fn(move |_| {
+        let frames = [
+            Ok::<_, Infallible>(http_body::Frame::data(answer.clone())),
+            Ok(http_body::Frame::trailers(HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-status"),
+                HeaderValue::from_static("0"),
+            )]))),
+        ];
+        let response = Response::builder().header("content-type", "application/grpc");
+        let body = StreamBody::new(futures::stream::iter(frames));
+        std::future::ready(Ok::<_, Infallible>(response.body(body).expect("a valid response")))
+    });
+    let (switch, _timer) = Switch::new(Rules::default());
+    let protocol = Protocol::default();
+    let watch = Watch::new(&protocol, Some(switch.clone()), Metrics::default(), None);
+    let layer = GateLayer::new(switch, protocol, Mismatch::Both);
+    let mut alone = layer.layer(service.clone());
+    let mut watched = layer.watched(watch.shard().line(HERE), service);
+    let session = string_field(2, "0b7b2f04-30cf-4b39-9a43-1b6d2f1f0c55");
+    let query = string_field(3, "e7c9a3a2-4e0e-4d0e-9a43-1b6d2f1f0c55");
+    let about = framed(&[session.clone(), query].concat());
+    let begin = framed(&string_field(1, "0b7b2f04-30cf-4b39-9a43-1b6d2f1f0c55"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for (name, method, body) in [
+        ("neutral", "getSchemaNames", framed(&session)),
+        ("continues a query", "getResultMetadata", about),
+        ("begins a query", "prepareStatement", begin),
+    ] {
+        let mut group = criterion.benchmark_group(name);
+        for (name, gate) in [("gate", &mut alone), ("watched", &mut watched)] {
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| {
+                    runtime.block_on(async {
+                        let response = gate.call(request(method, body.clone())).await.expect("infallible");
+                        black_box(response.into_body().collect().await.expect("a body"))
+                    })
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);

@@ -1,0 +1,74 @@
+//! Operators as functions: whole numbers that fail where they would wrap, and texts that are put together.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        compute::kernels::{
+            concat_elements::concat_elements_dyn,
+            numeric::{add, mul, sub},
+        },
+        datatypes::DataType,
+    },
+    common::{Result, utils::take_function_args},
+    logical_expr::{
+        ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    },
+    physical_expr_common::datum::apply,
+};
+
+/// An operator between two values of one type.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Binary {
+    operator: Operator,
+    sign: &'static str,
+    signature: Signature,
+}
+
+impl Binary {
+    /// The function in place of an operator on values of a type; `None` where the operator itself is fine.
+    pub(super) fn of(operator: Operator, operands: &DataType) -> Option<Arc<ScalarUDF>> {
+        let sign = match operator {
+            Operator::Plus if operands.is_integer() => "+",
+            Operator::Minus if operands.is_integer() => "-",
+            Operator::Multiply if operands.is_integer() => "*",
+            Operator::StringConcat if operands.is_string() || operands.is_binary() => "||",
+            _ => return None,
+        };
+        let signature = Signature::any(2, Volatility::Immutable);
+        Some(Arc::new(ScalarUDF::new_from_impl(Self { operator, sign, signature })))
+    }
+}
+
+impl ScalarUDFImpl for Binary {
+    fn name(&self) -> &str {
+        self.sign
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        Ok(names.join(&format!(" {} ", self.sign)))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let [left, _] = take_function_args(self.sign, types)?;
+        Ok(left.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [left, right] = take_function_args(self.sign, args.args)?;
+        match self.operator {
+            Operator::Plus => apply(&left, &right, add),
+            Operator::Minus => apply(&left, &right, sub),
+            Operator::Multiply => apply(&left, &right, mul),
+            _ => {
+                let arrays = ColumnarValue::values_to_arrays(&[left, right])?;
+                Ok(ColumnarValue::Array(concat_elements_dyn(&arrays[0], &arrays[1])?))
+            }
+        }
+    }
+}

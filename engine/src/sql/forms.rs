@@ -1,0 +1,157 @@
+//! Forms that clients write and DataFusion's planner lacks, or understands differently, said in its words.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    CharacterLength, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, Query, Select, SelectFlavor,
+    SelectItem, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions,
+};
+
+use super::{
+    build::{call, number, text},
+    functions::{renamed, written_out},
+    literals::{decimal, like},
+};
+use crate::Error;
+
+/// Rewrites the forms in a statement or an expression.
+pub(super) fn rewrite(node: &mut impl VisitMut) -> Result<(), Error> {
+    match node.visit(&mut Forms) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Forms;
+
+impl VisitorMut for Forms {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        match query.fetch.take().map_or(Ok(()), |fetch| limit(query, fetch)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
+            select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        // A number beyond 64 bits is only known to fit them together with its sign.
+        if let Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } = expr
+            && let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = inner.as_ref()
+            && let Some(exact) = decimal(digits, true)
+        {
+            **inner = exact;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        match rewritten(expr) {
+            Ok(Some(other)) => {
+                *expr = other;
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is a limit.
+fn limit(query: &mut Query, fetch: Fetch) -> Result<(), Error> {
+    if fetch.with_ties || fetch.percent {
+        return Err(Error::invalid("FETCH FIRST knows neither WITH TIES nor PERCENT"));
+    }
+    let rows = Some(fetch.quantity.unwrap_or_else(|| number(1)));
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause =
+                Some(LimitClause::LimitOffset { limit: rows, offset: None, limit_by: Vec::new() });
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = rows,
+        Some(_) => return Err(Error::invalid("a query has either LIMIT or FETCH FIRST, not both")),
+    }
+    Ok(())
+}
+
+/// What an expression is in other words; its parts are rewritten already.
+fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
+    Ok(match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => decimal(digits, false),
+        Expr::RLike { negated, expr, pattern, .. } => Some(matches(*negated, expr, pattern)),
+        Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+            if let Some(escape) = escape_char.take() {
+                **pattern = like(pattern, &escape)?;
+            }
+            None
+        }
+        Expr::Cast { data_type, array: false, format: None, .. } => {
+            longest(data_type).map(|length| call("left", vec![expr.clone(), number(length)]))
+        }
+        Expr::AtTimeZone { timestamp, time_zone } => zoned(timestamp, time_zone)?,
+        Expr::Function(function) => match name(&function.name) {
+            Some(name) => {
+                if let Some(own) = renamed(&name) {
+                    function.name = ObjectName::from(vec![Ident::new(own)]);
+                }
+                written_out(&name, function)?
+            }
+            None => None,
+        },
+        _ => None,
+    })
+}
+
+/// `a RLIKE b` and `a REGEXP b`.
+fn matches(negated: bool, expr: &Expr, pattern: &Expr) -> Expr {
+    let found = call("regexp_like", vec![expr.clone(), pattern.clone()]);
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(found) } } else { found }
+}
+
+/// The characters of a text type at most.
+fn longest(data_type: &DataType) -> Option<u64> {
+    let (DataType::Varchar(length)
+    | DataType::Nvarchar(length)
+    | DataType::CharVarying(length)
+    | DataType::CharacterVarying(length)
+    | DataType::Char(length)
+    | DataType::Character(length)) = data_type
+    else {
+        return None;
+    };
+    match length {
+        Some(CharacterLength::IntegerLength { length, .. }) => Some(*length),
+        Some(CharacterLength::Max) | None => None,
+    }
+}
+
+/// `t AT TIME ZONE 'z'`, in microseconds as all timestamps here.
+fn zoned(timestamp: &Expr, zone: &Expr) -> Result<Option<Expr>, Error> {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(zone), .. }) = zone else {
+        return Err(Error::invalid(format!("AT TIME ZONE {zone}: expected the name of a zone in quotes")));
+    };
+    if !zone.chars().all(|sign| sign.is_ascii_alphanumeric() || "+-:/_".contains(sign)) {
+        return Err(Error::invalid(format!("AT TIME ZONE '{zone}': no such zone")));
+    }
+    let kind = format!("Timestamp(Microsecond, Some(\"{zone}\"))");
+    Ok(Some(call("arrow_cast", vec![timestamp.clone(), text(&kind)])))
+}
+
+/// A function's name, where it stands alone and without quotes.
+fn name(name: &ObjectName) -> Option<String> {
+    match name.0.as_slice() {
+        [part] => part.as_ident().filter(|name| name.quote_style.is_none()).map(folded),
+        _ => None,
+    }
+}
+
+fn folded(name: &Ident) -> String {
+    name.value.to_lowercase()
+}

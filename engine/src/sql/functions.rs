@@ -1,0 +1,105 @@
+//! Functions that other engines have, written out in those of DataFusion.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator::{Minus, Modulo, Plus},
+    CaseWhen, DataType, Expr, Function, TimezoneInfo,
+    helpers::attached_token::AttachedToken,
+};
+
+use super::build::{arguments, binary, call, cast, is_text, number, text};
+use crate::Error;
+
+/// DataFusion's own name of a function that other engines call so.
+pub(super) fn renamed(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "arbitrary" => "any_value",
+        "lcase" => "lower",
+        "ucase" => "upper",
+        "len" => "length",
+        "sign" => "signum",
+        "variance" => "var_samp",
+        _ => return None,
+    })
+}
+
+/// What a function of this name is in other words; `None` where it is DataFusion's own, or none at all.
+pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
+    let Some(mut arguments) = arguments(function) else { return Ok(None) };
+    let expected = match name {
+        "if" | "iff" => 3,
+        "datediff" | "mod" | "date_add" | "date_sub" => 2,
+        "date" => 1,
+        "to_timestamp" if matches!(arguments.first(), Some(Expr::Value(first)) if is_text(first)) => {
+            // DataFusion's is in nanoseconds, which end in 2262.
+            let wide = DataType::Timestamp(Some(6), TimezoneInfo::None);
+            let only = arguments.len() == 1;
+            return Ok(arguments.pop().filter(|_| only).map(|text| cast(text, wide)));
+        }
+        "now" | "current_timestamp" | "localtimestamp" => 0,
+        _ if part(name).is_some() => 1,
+        _ => return Ok(None),
+    };
+    if arguments.len() != expected {
+        let given = arguments.len();
+        return Err(Error::invalid(format!("{name}() has {given} arguments: expected {expected}")));
+    }
+    let next = |arguments: &mut Vec<Expr>| arguments.remove(0);
+    Ok(Some(match name {
+        "if" | "iff" => {
+            let (condition, result) = (next(&mut arguments), next(&mut arguments));
+            Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen { condition, result }],
+                else_result: Some(Box::new(next(&mut arguments))),
+            }
+        }
+        // Days from the second to the first.
+        "datediff" => {
+            let mut days = || cast(cast(next(&mut arguments), DataType::Date), DataType::Int(None));
+            let (end, start) = (days(), days());
+            binary(end, Minus, start)
+        }
+        "mod" => {
+            let (left, right) = (next(&mut arguments), next(&mut arguments));
+            binary(left, Modulo, right)
+        }
+        // By an interval, or by days.
+        "date_add" | "date_sub" => {
+            let (date, by) = (next(&mut arguments), next(&mut arguments));
+            let by = match by {
+                by @ Expr::Interval(_) => by,
+                days => {
+                    let days = call("concat", vec![days, text(" day")]);
+                    call("arrow_cast", vec![days, text("Interval(MonthDayNano)")])
+                }
+            };
+            binary(date, if name == "date_add" { Plus } else { Minus }, by)
+        }
+        "date" => cast(next(&mut arguments), DataType::Date),
+        "now" | "current_timestamp" => {
+            cast(call("now", Vec::new()), DataType::Timestamp(Some(6), TimezoneInfo::WithTimeZone))
+        }
+        "localtimestamp" => cast(call("now", Vec::new()), DataType::Timestamp(Some(6), TimezoneInfo::None)),
+        _ => {
+            let (part, first) = part(name).unwrap_or((name, 0));
+            // A text is read as a timestamp.
+            let value = call("date_part", vec![text(part), next(&mut arguments)]);
+            if first == 0 { value } else { binary(value, Plus, number(first)) }
+        }
+    }))
+}
+
+/// The part of a date that a function of this name tells, and what its first value is beyond DataFusion's.
+fn part(name: &str) -> Option<(&str, u64)> {
+    Some(match name {
+        "year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second" => (name, 0),
+        "dayofmonth" => ("day", 0),
+        "weekofyear" => ("week", 0),
+        "dayofyear" => ("doy", 0),
+        // From Sunday, which is 1.
+        "dayofweek" => ("dow", 1),
+        _ => return None,
+    })
+}

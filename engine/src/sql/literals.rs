@@ -1,0 +1,72 @@
+//! Literals that DataFusion's planner would change: numbers with more digits than a double has, and
+//! patterns with an escape character of their own.
+
+use datafusion::sql::sqlparser::ast::{DataType, ExactNumberInfo, Expr, Value, ValueWithSpan};
+
+use super::build::{cast, text};
+use crate::Error;
+
+/// Digits of a decimal at most.
+const DIGITS: usize = 76;
+
+/// A number as a decimal, where it is neither a 64-bit integer nor a number that a double has exactly as it
+/// was written. With an exponent it is a double.
+pub(super) fn decimal(written: &str, negative: bool) -> Option<Expr> {
+    let digits = written.replace('_', "");
+    if !digits.bytes().all(|sign| sign.is_ascii_digit() || sign == b'.') {
+        return None;
+    }
+    let signed = if negative { format!("-{digits}") } else { digits.clone() };
+    if signed.parse::<i64>().is_ok() || (!negative && digits.parse::<u64>().is_ok()) {
+        return None;
+    }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    let (whole, scale) = (whole.trim_start_matches('0'), fraction.len());
+    if !fraction.is_empty() || digits.ends_with('.') {
+        let double: f64 = digits.parse().ok()?;
+        let short = fraction.trim_end_matches('0');
+        let as_written = format!("{}.{}", if whole.is_empty() { "0" } else { whole }, short);
+        if format!("{double}") == as_written.trim_end_matches('.') {
+            return None;
+        }
+    }
+    let precision = (whole.len() + scale).max(1);
+    if precision > DIGITS {
+        return None;
+    }
+    let kind = ExactNumberInfo::PrecisionAndScale(precision as u64, i64::try_from(scale).ok()?);
+    Some(cast(text(&digits), DataType::Decimal(kind)))
+}
+
+/// A LIKE pattern whose wildcards are escaped by another character, with a backslash for it.
+pub(super) fn like(pattern: &Expr, escape: &ValueWithSpan) -> Result<Expr, Error> {
+    let Value::SingleQuotedString(escape) = &escape.value else {
+        return Err(Error::invalid(format!("ESCAPE {escape}: expected one character in quotes")));
+    };
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(pattern), .. }) = pattern else {
+        return Err(Error::invalid(format!("LIKE {pattern} ESCAPE: expected a pattern in quotes")));
+    };
+    let mut characters = escape.chars();
+    let (escape, None) = (characters.next(), characters.next()) else {
+        return Err(Error::invalid(format!("ESCAPE '{escape}': expected one character")));
+    };
+    let (mut plain, mut rest) = (String::with_capacity(pattern.len()), pattern.chars());
+    while let Some(next) = rest.next() {
+        let meant = if Some(next) == escape {
+            let meant = rest.next().filter(|meant| matches!(meant, '%' | '_') || Some(*meant) == escape);
+            meant.ok_or_else(|| {
+                Error::invalid(format!("LIKE '{pattern}': expected %, _ or {next} after the escape {next}"))
+            })?
+        } else if next == '\\' {
+            next
+        } else {
+            plain.push(next);
+            continue;
+        };
+        if matches!(meant, '%' | '_' | '\\') {
+            plain.push('\\');
+        }
+        plain.push(meant);
+    }
+    Ok(text(&plain))
+}

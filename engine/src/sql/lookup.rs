@@ -1,0 +1,129 @@
+//! Which tables the names of a statement mean.
+
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
+
+use datafusion::{
+    catalog::TableProvider,
+    sql::{
+        parser::Statement as DFStatement,
+        sqlparser::ast::{Ident, ObjectName, visit_relations},
+    },
+};
+
+use super::{resolve::spelled, scope::ambiguous};
+use crate::{
+    Error, Scope, UnknownTables,
+    catalog::{Found, Snapshot, Table, find, find_plain, made_up},
+    engine::Core,
+};
+
+/// A table that a name means: the name with its qualifiers as the catalog spells them.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) path: Vec<String>,
+    pub(super) provider: Arc<dyn TableProvider>,
+}
+
+/// What each table name of a statement means, by its text.
+pub(super) type Bindings = HashMap<String, Result<Bound, Error>>;
+
+/// Looks up the tables that a statement names. What can't be found or opened matters only if the name
+/// isn't one that the statement itself gives.
+pub(super) async fn bind(core: &Core, scope: &Scope, statement: &DFStatement) -> Bindings {
+    let mut names: HashMap<String, ObjectName> = HashMap::new();
+    let mut statement = statement;
+    while let DFStatement::Explain(explain) = statement {
+        statement = explain.statement.as_ref();
+    }
+    if let DFStatement::Statement(statement) = statement {
+        let _: ControlFlow<()> = visit_relations(statement.as_ref(), |name| {
+            names.insert(name.to_string(), name.clone());
+            ControlFlow::Continue(())
+        });
+    }
+    let snapshot = core.catalogs.snapshot();
+    let mut bindings = Bindings::with_capacity(names.len());
+    for (text, name) in names {
+        let bound = bound(core, &snapshot, scope, &name).await;
+        if let Ok(bound) = &bound {
+            // Where a name is met again after it was spelled.
+            bindings.entry(spelled(&bound.path).to_string()).or_insert_with(|| Ok(bound.clone()));
+        }
+        bindings.insert(text, bound);
+    }
+    bindings
+}
+
+/// The table that a name means, from where the scope looks.
+async fn bound(core: &Core, snapshot: &Snapshot, scope: &Scope, name: &ObjectName) -> Result<Bound, Error> {
+    let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
+    if parts.len() != name.0.len() || parts.is_empty() || parts.len() > 3 {
+        return Err(Error::invalid(format!(
+            "{name} is no table name: expected catalog.schema.table at most"
+        )));
+    }
+    match lookup(snapshot, scope, &parts)? {
+        Lookup::Found(table, path) => {
+            let provider = table.provider(&core.state).await?;
+            Ok(Bound { path: path[3 - parts.len()..].to_vec(), provider })
+        }
+        Lookup::Missing(_) if core.unknown_tables == UnknownTables::Generate => {
+            let folded = |part: &&Ident| match part.quote_style {
+                Some(_) => part.value.clone(),
+                None => part.value.to_lowercase(),
+            };
+            let path: Vec<String> = parts.iter().map(folded).collect();
+            let provider = made_up(&path[path.len() - 1]);
+            Ok(Bound { path, provider })
+        }
+        Lookup::Missing(text) => Err(Error::Invalid(text)),
+    }
+}
+
+enum Lookup {
+    Found(Arc<Table>, [String; 3]),
+    Missing(String),
+}
+
+fn lookup(snapshot: &Snapshot, scope: &Scope, parts: &[&Ident]) -> Result<Lookup, Error> {
+    let name = parts[parts.len() - 1];
+    let named = |found: Found<'_>, name: &str| match found {
+        Found::Nothing => Ok(None),
+        Found::One(one) => Ok(Some(one.to_owned())),
+        Found::Several(several) => Err(ambiguous(name, &several)),
+    };
+    let catalogs = || snapshot.by_name.keys().map(String::as_str);
+    let catalog = match parts {
+        [catalog, _, _] => (catalog.value.as_str(), named(find(catalog, catalogs()), &catalog.value)?),
+        _ if scope.catalog.is_empty() => (snapshot.default.as_str(), Some(snapshot.default.clone())),
+        _ => (scope.catalog.as_str(), named(find_plain(&scope.catalog, catalogs()), &scope.catalog)?),
+    };
+    let (text, catalog) = catalog;
+    let Some((schemas, catalog)) = catalog.and_then(|name| Some((snapshot.by_name.get(&name)?, name))) else {
+        return Ok(Lookup::Missing(format!("table {} not found: no catalog {text}", name.value)));
+    };
+    let known = || schemas.by_name.keys().map(String::as_str);
+    let (text, schema) = match parts {
+        [schema, _] | [_, schema, _] => (schema.value.as_str(), named(find(schema, known()), &schema.value)?),
+        _ if scope.schema.is_empty() || parts.len() > 1 => ("", schemas.default_schema().map(str::to_owned)),
+        _ => (scope.schema.as_str(), named(find_plain(&scope.schema, known()), &scope.schema)?),
+    };
+    let Some((tables, schema)) = schema.and_then(|name| Some((schemas.by_name.get(&name)?, name))) else {
+        return Ok(Lookup::Missing(format!(
+            "table {} not found: no schema {text} in catalog {catalog}",
+            name.value
+        )));
+    };
+    let table = named(find(name, tables.keys().map(String::as_str)), &name.value)?;
+    Ok(match table.and_then(|table| Some((tables.get(&table)?, table))) {
+        Some((found, table)) => Lookup::Found(Arc::clone(found), [catalog, schema, table]),
+        None => {
+            let known: Vec<_> = tables.keys().take(20).map(String::as_str).collect();
+            let known = known.join(", ");
+            Lookup::Missing(format!(
+                "table {} not found in {catalog}.{schema}, known are {known}",
+                name.value
+            ))
+        }
+    })
+}

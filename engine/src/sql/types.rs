@@ -1,0 +1,56 @@
+//! The types of SQL that are others here than DataFusion takes them for.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field, FieldRef, TimeUnit},
+    common::{DataFusionError, Result},
+    logical_expr::planner::TypePlanner,
+    sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, TimezoneInfo},
+};
+
+/// Elements of an array type of fixed length at most: a null has as many.
+const ELEMENTS: u64 = 1000;
+
+/// Timestamps have microseconds, as results do, so that they reach from year -290000 to 290000; those with
+/// a time zone are in UTC.
+#[derive(Debug)]
+pub(super) struct Types;
+
+impl TypePlanner for Types {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        let column = |data_type| Ok(Some(Arc::new(Field::new("", data_type, true)) as FieldRef));
+        let (precision, zone) = match sql_type {
+            // As lists of columns call them.
+            SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
+                return match name.to_string().to_ascii_uppercase().as_str() {
+                    "LONG" => column(DataType::Int64),
+                    "SHORT" => column(DataType::Int16),
+                    "BYTE" => column(DataType::Int8),
+                    _ => Ok(None),
+                };
+            }
+            SqlType::Timestamp(precision, zone) => {
+                (precision, matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz))
+            }
+            SqlType::TimestampNtz(precision) | SqlType::Datetime(precision) => (precision, false),
+            SqlType::Array(ArrayElemTypeDef::SquareBracket(_, Some(length))) if *length > ELEMENTS => {
+                let text = format!("{sql_type}: an array type has {ELEMENTS} elements at most");
+                return Err(DataFusionError::Plan(text));
+            }
+            _ => return Ok(None),
+        };
+        let unit = match precision {
+            Some(0) => TimeUnit::Second,
+            Some(1..=3) => TimeUnit::Millisecond,
+            None | Some(4..=6) => TimeUnit::Microsecond,
+            Some(7..=9) => TimeUnit::Nanosecond,
+            Some(_) => {
+                let text = format!("{sql_type}: a timestamp has 9 digits of a second at most");
+                return Err(DataFusionError::Plan(text));
+            }
+        };
+        let zone = zone.then(|| "UTC".into());
+        column(DataType::Timestamp(unit, zone))
+    }
+}

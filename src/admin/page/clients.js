@@ -1,0 +1,104 @@
+// The clients heard from and how they follow, sorted by any column.
+
+import { byId, count, el, moment, say, strategy } from './dom.js';
+
+/** More rows help nobody; sorting chooses among all of them. */
+const SHOWN = 200;
+
+const VERDICTS = {
+  followed: ['✓', 'followed', 'good'],
+  recovered: ['↺', 'recovered', 'fair'],
+  late: ['◷', 'late', 'fair'],
+  lost_work: ['✗', 'lost work', 'bad'],
+  not_heard_from: ['?', 'not heard from', 'quiet'],
+};
+/** What needs looking at comes first. */
+const GRAVITY = ['lost_work', 'late', 'not_heard_from', 'recovered', 'followed'];
+
+const who = (client) => client.user ?? client.session ?? client.token ?? '';
+
+const COLUMNS = [
+  { name: 'client', key: (c) => c.user_agent, show: (c) => el('span', { class: 'agent', title: c.user_agent }, c.user_agent || '–') },
+  { name: 'verdict', key: (c) => (GRAVITY.indexOf(c.verdict) + GRAVITY.length + 1) % (GRAVITY.length + 1), show: verdict },
+  { name: 'strategy', key: (c) => c.strategy ?? '', show: (c) => strategy(c.strategy) },
+  { name: 'reason', key: (c) => c.reason ?? '', show: (c) => el('span', { class: 'reason' }, c.reason ?? '–') },
+  { name: 'user', key: who },
+  { name: 'peer', key: (c) => c.peer },
+  { name: 'requests', key: (c) => c.requests, isNumber: true },
+  { name: '456s', key: (c) => c.rejected, isNumber: true },
+  { name: 'open', key: (c) => c.queries.open, isNumber: true },
+  { name: 'completed', key: (c) => c.queries.completed, isNumber: true },
+  { name: 'abandoned', key: (c) => c.queries.abandoned, isNumber: true },
+  { name: 'errors', key: (c) => total(c.errors), isNumber: true, show: errors },
+  { name: 'last heard', key: (c) => c.last_heard, isNumber: true, show: (c) => moment(c.last_heard) },
+];
+
+export class Clients {
+  #clients = [];
+  #total = 0;
+  #by = COLUMNS.length - 1;
+  #isDescending = true;
+  #heads;
+
+  constructor() {
+    this.#heads = COLUMNS.map(({ name, isNumber }, index) => {
+      const button = el('button', { type: 'button' }, name, el('span', { class: 'arrow', 'aria-hidden': 'true' }));
+      button.addEventListener('click', () => this.#sort(index));
+      return el('th', { scope: 'col', class: isNumber && 'number' }, button);
+    });
+    byId('clients').querySelector('thead tr').append(...this.#heads);
+  }
+
+  shown(isShown) {
+    byId('clients').hidden = !isShown;
+  }
+
+  show({ clients, total: all }) {
+    [this.#clients, this.#total] = [clients, all];
+    this.#draw();
+  }
+
+  #sort(index) {
+    // Numbers are looked at from the largest down, at first.
+    this.#isDescending = index === this.#by ? !this.#isDescending : Boolean(COLUMNS[index].isNumber);
+    this.#by = index;
+    this.#draw();
+  }
+
+  #draw() {
+    this.#heads.forEach((head, index) => {
+      const isBy = index === this.#by;
+      if (isBy) head.setAttribute('aria-sort', this.#isDescending ? 'descending' : 'ascending');
+      else head.removeAttribute('aria-sort');
+      say(head.querySelector('.arrow'), isBy ? (this.#isDescending ? ' ▼' : ' ▲') : '');
+    });
+    const { key } = COLUMNS[this.#by];
+    const sign = this.#isDescending ? -1 : 1;
+    const sorted = this.#clients.toSorted((a, b) => sign * compare(key(a), key(b)));
+    const rows = sorted.slice(0, SHOWN).map((client) => el('tr', {}, ...COLUMNS.map((column) => cell(column, client))));
+    const none = el('tr', {}, el('td', { colspan: COLUMNS.length, class: 'quiet' }, 'none heard from yet'));
+    byId('clients').querySelector('tbody').replaceChildren(...(rows.length > 0 ? rows : [none]));
+    const of = sorted.length > SHOWN ? `the first ${SHOWN} of ${this.#total}` : count(this.#total, 'client');
+    say(byId('clients-count'), of);
+  }
+}
+
+function cell({ key, show, isNumber }, client) {
+  return el('td', { class: isNumber && 'number' }, show ? show(client) : String(key(client) || (isNumber ? 0 : '–')));
+}
+
+function compare(a, b) {
+  return typeof a === 'number' ? a - b : a.localeCompare(b, undefined, { numeric: true });
+}
+
+function verdict({ verdict: word }) {
+  const [mark, words, kind] = VERDICTS[word] ?? ['·', 'none yet', 'quiet'];
+  return el('b', { class: `verdict ${kind}` }, el('span', { 'aria-hidden': 'true' }, `${mark} `), words);
+}
+
+const total = (errors) => Object.values(errors).reduce((sum, number) => sum + number, 0);
+
+function errors(client) {
+  const each = Object.entries(client.errors).map(([status, number]) => `${status} ${number}`).join(', ');
+  return el('span', { title: each }, String(total(client.errors)));
+}

@@ -1,0 +1,58 @@
+//! `teal rehearse`: what it prints, what it writes, and how it ends.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Plan, run};
+use crate::{
+    cli::{LogLevel, Rehearse},
+    telemetry,
+};
+
+/// What sysexits.h calls EX_USAGE.
+const BAD_SETTINGS: u8 = 64;
+
+/// Rehearses and reports: 0 is nothing was lost, 1 something was, 64 not understood.
+pub fn command(flags: Rehearse) -> ExitCode {
+    // On a terminal a bar says what goes on.
+    let quiet = if io::stderr().is_terminal() { LogLevel::Error } else { LogLevel::Info };
+    let log = (flags.log_format, flags.log_level.unwrap_or(quiet));
+    let plan = match Plan::try_from(flags) {
+        Ok(plan) => plan,
+        Err(bad) => {
+            _ = writeln!(io::stderr(), "teal: {bad}");
+            return ExitCode::from(BAD_SETTINGS);
+        }
+    };
+    telemetry::init(log.0, log.1);
+    rehearse(plan).unwrap_or_else(|error| {
+        _ = writeln!(io::stderr(), "teal: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+#[tokio::main]
+async fn rehearse(plan: Plan) -> io::Result<ExitCode> {
+    let (json, html) = (plan.json.clone(), plan.html.clone());
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let report = run(plan, stop).await.map_err(io::Error::other)?;
+    if let Some(file) = json {
+        fs::write(file, serde_json::to_vec(&report)?)?;
+    }
+    if let Some(file) = html {
+        fs::write(file, report.page())?;
+    }
+    io::stdout().write_all(report.to_string().as_bytes())?;
+    Ok(if report.is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,75 @@
+//! Which query may go on at which time, as its clients can know.
+
+use std::collections::HashMap;
+
+use super::spans::Spans;
+use crate::{
+    rehearse::record::{Call, Does, Outcome},
+    strategy::Strategy,
+};
+
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    strategy: Option<Strategy>,
+    /// When the call that began it was sent and answered.
+    sent: u64,
+    begun: u64,
+    /// When what ended it, or may have ended it, was sent.
+    ended: Option<u64>,
+}
+
+/// All queries whose begin was answered.
+#[derive(Debug, Default)]
+pub(super) struct Queries {
+    lives: HashMap<u32, Life>,
+    /// When a connection or an engine was gone, in order.
+    breaks: Vec<u64>,
+}
+
+impl Queries {
+    pub(super) fn of(calls: &[Call]) -> Self {
+        let mut queries = Self::default();
+        for call in calls {
+            if let Outcome::Failed { is_broken: true, .. } = call.outcome {
+                queries.breaks.push(call.answered);
+            }
+            if let (Some(number), Does::Begin, Outcome::Answered) = (call.query, call.does, &call.outcome) {
+                let Call { strategy, sent, answered: begun, .. } = *call;
+                queries.lives.insert(number, Life { strategy, sent, begun, ended: None });
+            }
+        }
+        queries.breaks.sort_unstable();
+        for call in calls {
+            let may_end = matches!(
+                call.outcome,
+                Outcome::Answered | Outcome::GivenUp | Outcome::Failed { is_broken: true, .. }
+            );
+            if let (Some(number), Does::End, true) = (call.query, call.does, may_end)
+                && let Some(life) = queries.lives.get_mut(&number)
+            {
+                life.ended = Some(life.ended.map_or(call.sent, |ended| ended.min(call.sent)));
+            }
+        }
+        queries
+    }
+
+    /// The strategy (as far as it is known) of the query that a call is about, if that query had the right
+    /// to go on: begun, not ended, and not given up by a drain.
+    pub(super) fn with_right(&self, call: &Call, spans: Option<&Spans>) -> Option<Option<Strategy>> {
+        let life = self.lives.get(&call.query?)?;
+        let is_about = matches!(call.does, Does::Continue | Does::End);
+        let is_open = call.sent >= life.begun && life.ended.is_none_or(|ended| call.sent <= ended);
+        if !is_about || !is_open {
+            return None;
+        }
+        let is_given_up = spans.is_some_and(|spans| spans.gave_up(life.strategy, life.sent, call.answered));
+        (!is_given_up).then_some(life.strategy)
+    }
+
+    /// Whether a connection or an engine was gone since the query of this call was begun.
+    pub(super) fn was_broken(&self, call: &Call) -> bool {
+        let Some(life) = call.query.and_then(|query| self.lives.get(&query)) else { return false };
+        let from = self.breaks.partition_point(|at| *at < life.sent);
+        self.breaks.get(from).is_some_and(|at| *at <= call.answered)
+    }
+}

@@ -1,0 +1,139 @@
+//! The client side: drives queries through a server, follows its switches, checks every row, and judges.
+
+mod admin;
+pub(crate) mod behaviour;
+mod client;
+mod command;
+mod history;
+mod line;
+mod operator;
+mod plan;
+pub(crate) mod process;
+mod progress;
+mod query;
+mod record;
+mod report;
+mod results;
+mod story;
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::{
+    admin::Admin,
+    client::{Client, Common},
+    process::Process,
+    progress::Progress,
+    record::{Recorder, micros},
+    report::Times,
+    story::Watch,
+};
+pub use self::{
+    admin::{Address, BadAddress},
+    behaviour::Behaviour,
+    command::command,
+    history::{Promise, Verdict, check},
+    plan::{BadPlan, Hold, Login, Pace, Plan},
+    query::{BadQueries, Queries, Query},
+    record::{Adopted, Call, Does, Ending, Failure, Outcome, Records, Run, Who},
+    report::{Adoption, Counts, Failed, Refusal, Report, Spread, SwitchReport},
+    story::{Happened, Kind, Seen, Stage, Story},
+};
+
+/// How long queries may take that are still running when no more are begun.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Nothing could be rehearsed.
+#[derive(Debug, thiserror::Error)]
+#[error("--admin: '{address}': expected the admin API of a teal ({why})")]
+pub struct NoAdmin {
+    address: Address,
+    why: String,
+}
+
+/// Rehearses until the time is over, or `stop` resolves. Queries that are running then come to their end.
+pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, NoAdmin> {
+    let recorder = Recorder::new();
+    let started = SystemTime::now();
+    let admin = plan.admin.clone().map(|address| Admin::new(address, plan.admin_token.clone()));
+    let watch = admin.clone().map(Watch::new);
+    if let Some((watch, address)) = watch.as_ref().zip(plan.admin.as_ref()) {
+        let why = |error: admin::AdminError| NoAdmin { address: address.clone(), why: error.to_string() };
+        watch.begin(&recorder).await.map_err(why)?;
+    }
+    let (slots, is_over) = (AtomicU64::new(0), CancellationToken::new());
+    let common = Arc::new(Common { plan, recorder, slots, is_over });
+    let plan = &common.plan;
+    info!("Rehearsing {} with {} clients for {:?}", plan.to, plan.clients * plan.threads, plan.duration);
+
+    let (clients, mut tasks) = start(&common);
+    let progress = Progress::new(plan.duration);
+    let begun = tokio::time::Instant::now();
+    let over = begun + plan.duration;
+    let watching = async {
+        match &watch {
+            Some(watch) => watch.run(&common.recorder).await,
+            None => std::future::pending().await,
+        }
+    };
+    let operating = async {
+        if let Some(admin) = &admin {
+            operator::operate(admin, plan, begun).await;
+        }
+        std::future::pending::<()>().await
+    };
+    let ending = async {
+        tokio::select! {
+            () = sleep_until(over) => {}
+            () = stop => info!("Ending: queries in progress come to their end"),
+        }
+        common.is_over.cancel();
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        let is_done = timeout(PATIENCE, ended).await.is_ok();
+        let unfinished = if is_done { 0 } else { tasks.len() as u64 };
+        tasks.shutdown().await;
+        unfinished
+    };
+    let unfinished = tokio::select! {
+        unfinished = ending => unfinished,
+        () = watching => unreachable!("it watches until it is dropped"),
+        () = operating => unreachable!("it operates until it is dropped"),
+        () = progress.draw(&common.recorder, watch.as_ref()) => unreachable!("it draws until it is dropped"),
+    };
+    progress.finish();
+    let took = micros(begun.elapsed());
+    let mut story = None;
+    if let Some(watch) = &watch {
+        // What is not seen any more can't be judged, and isn't.
+        if let Err(error) = watch.look(&common.recorder).await {
+            warn!("The admin API can't be read: {error}");
+        }
+        story = Some(watch.story());
+    }
+    Ok(Report::new(plan, clients, common.recorder.take(), story, Times { started, took, unfinished }))
+}
+
+/// Starts all clients.
+fn start(common: &Arc<Common>) -> (Vec<Who>, JoinSet<()>) {
+    let (mut clients, mut tasks) = (Vec::new(), JoinSet::new());
+    for process in 0..common.plan.clients {
+        let behaviours = &common.plan.behaviours;
+        let behaviour = behaviours[process as usize % behaviours.len()];
+        let shared = Arc::new(Process::new(behaviour.adopts()));
+        for thread in 0..common.plan.threads {
+            let number = process * common.plan.threads + thread;
+            clients.push(Who { client: number, behaviour });
+            tasks.spawn(Client::new(number, behaviour, common.clone(), shared.clone()).run());
+        }
+    }
+    (clients, tasks)
+}

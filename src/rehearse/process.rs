@@ -1,0 +1,183 @@
+//! What the threads of one client process share: its strategy, and what it was told to adopt next.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::behaviour::Adopts;
+use crate::strategy::Strategy;
+
+/// The strategy of a process. Knows no I/O.
+#[derive(Debug)]
+pub(crate) struct Process {
+    adopts: Adopts,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    active: Option<Strategy>,
+    pending: Option<Strategy>,
+    /// When it was told of that.
+    told: u64,
+    /// Queries that are prepared and not yet cleared.
+    open: u32,
+    /// The next connection that looks has to log in again.
+    invalidated: bool,
+}
+
+/// A process moved from one strategy to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Adoption {
+    /// `None`: it named none before.
+    pub(crate) from: Option<Strategy>,
+    pub(crate) to: Strategy,
+    /// When it was told.
+    pub(crate) told: u64,
+}
+
+impl Process {
+    pub(crate) fn new(adopts: Adopts) -> Self {
+        Self { adopts, state: Mutex::default() }
+    }
+
+    /// The strategy that it names, once one is known.
+    pub(crate) fn active(&self) -> Option<Strategy> {
+        self.lock().active
+    }
+
+    /// Logged in under a strategy.
+    pub(crate) fn settle(&self, strategy: Strategy) {
+        self.lock().active = Some(strategy);
+    }
+
+    /// A 456: which strategy is served has to be found out anew.
+    pub(crate) fn forget(&self) {
+        let mut state = self.lock();
+        (state.active, state.pending) = (None, None);
+    }
+
+    /// What a response says. Returns whether that is news, and what comes of it at once.
+    pub(crate) fn told(&self, notice: Strategy, now: u64) -> (bool, Option<Adoption>) {
+        let mut state = self.lock();
+        if self.adopts == Adopts::Never || state.active == Some(notice) {
+            return (false, None);
+        }
+        let is_news = state.await_adoption(notice, now);
+        let adoption = if self.adopts == Adopts::AtOnce { state.adopt() } else { None };
+        (is_news, adoption)
+    }
+
+    /// Told at login: adopted at once.
+    pub(crate) fn told_at_login(&self, notice: Strategy, now: u64) -> Option<Adoption> {
+        let mut state = self.lock();
+        if self.adopts == Adopts::Never || state.active == Some(notice) {
+            return None;
+        }
+        state.await_adoption(notice, now);
+        let adoption = state.adopt();
+        state.invalidated = false;
+        adoption
+    }
+
+    /// Before a request: with no query open, what is pending is adopted.
+    pub(crate) fn before_request(&self) -> Option<Adoption> {
+        let mut state = self.lock();
+        if state.open == 0 { state.adopt() } else { None }
+    }
+
+    /// Whether this connection has to log in again. Only the first that asks after an adoption does.
+    pub(crate) fn take_invalidated(&self) -> bool {
+        std::mem::take(&mut self.lock().invalidated)
+    }
+
+    /// A query was prepared.
+    pub(crate) fn opened(&self) {
+        self.lock().open += 1;
+    }
+
+    /// A query was cleared, or given up. After the last one, what is pending is adopted.
+    pub(crate) fn closed(&self) -> Option<Adoption> {
+        let mut state = self.lock();
+        state.open = state.open.saturating_sub(1);
+        if state.open == 0 { state.adopt() } else { None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Returns whether that is news.
+    fn await_adoption(&mut self, notice: Strategy, now: u64) -> bool {
+        let is_news = self.pending.replace(notice) != Some(notice);
+        if is_news {
+            self.told = now;
+        }
+        is_news
+    }
+
+    fn adopt(&mut self) -> Option<Adoption> {
+        let to = self.pending.take()?;
+        let from = self.active.replace(to);
+        self.invalidated = true;
+        Some(Adoption { from, to, told: self.told })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Strategy::{Blue, Green};
+
+    const ADOPTION: Adoption = Adoption { from: Some(Blue), to: Green, told: 1 };
+
+    fn blue(adopts: Adopts) -> Process {
+        let process = Process::new(adopts);
+        process.settle(Blue);
+        process
+    }
+
+    #[test]
+    fn what_is_pending_waits_for_the_last_query() {
+        let process = blue(Adopts::BetweenQueries);
+        process.opened();
+        process.opened();
+        assert_eq!(process.told(Green, 1), (true, None));
+        assert_eq!(process.told(Green, 2), (false, None));
+        assert_eq!(process.told(Blue, 1), (false, None), "its own colour is ignored");
+        assert_eq!(process.before_request(), None);
+        assert_eq!(process.closed(), None);
+        assert_eq!(process.active(), Some(Blue));
+        assert_eq!(process.closed(), Some(ADOPTION));
+        assert_eq!(process.active(), Some(Green));
+        assert!(process.take_invalidated());
+        assert!(!process.take_invalidated(), "only the first connection logs in again");
+    }
+
+    #[test]
+    fn without_a_query_the_next_request_adopts() {
+        let process = blue(Adopts::BetweenQueries);
+        process.told(Green, 1);
+        assert_eq!(process.before_request(), Some(ADOPTION));
+        assert_eq!(process.before_request(), None);
+    }
+
+    #[test]
+    fn some_adopt_at_once_and_some_never() {
+        let eager = blue(Adopts::AtOnce);
+        eager.opened();
+        assert_eq!(eager.told(Green, 1), (true, Some(ADOPTION)));
+        let frozen = blue(Adopts::Never);
+        assert_eq!(frozen.told(Green, 1), (false, None));
+        assert_eq!(frozen.told_at_login(Green, 1), None);
+        assert_eq!(frozen.before_request(), None);
+    }
+
+    #[test]
+    fn a_456_starts_from_nothing() {
+        let process = blue(Adopts::BetweenQueries);
+        process.told(Green, 1);
+        process.forget();
+        assert_eq!((process.active(), process.before_request()), (None, None));
+    }
+}

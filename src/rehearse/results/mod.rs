@@ -1,0 +1,68 @@
+//! Reads what a server sends as result: metadata, and batches of rows as Thrift chunks.
+
+mod chunk;
+mod thing;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::chunk::read_chunk;
+
+/// A value as text, in one way whatever its type: 1.50 is `1.5`; `None` is null.
+pub(crate) type Cell = Option<String>;
+
+/// The bytes are no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("the result's metadata are cut short")]
+    Metadata,
+    #[error("the batch is no Thrift chunk: {0}")]
+    Thrift(String),
+    #[error("the batch has no {0}")]
+    Missing(&'static str),
+    #[error("column {column} has {found} {what}, and the batch {expected} rows")]
+    Length { column: usize, what: &'static str, found: usize, expected: usize },
+    #[error("a value of column {0} cannot be read")]
+    Value(usize),
+}
+
+impl From<thrift::Error> for Unreadable {
+    fn from(error: thrift::Error) -> Self {
+        Self::Thrift(error.to_string())
+    }
+}
+
+/// What comes before the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    /// How many rows there are, where the server knows it.
+    pub(crate) rows: Option<u64>,
+    /// Name and type of each column.
+    pub(crate) columns: Vec<(String, String)>,
+}
+
+/// Reads `GetResultMetadataResponse.resultMetaData`.
+pub(crate) fn read_metadata(bytes: &[u8]) -> Result<Metadata, Unreadable> {
+    let mut rest = bytes;
+    let rows = i64::from_be_bytes(*take(&mut rest)?);
+    let columns = i32::from_be_bytes(*take(&mut rest)?);
+    let columns = (0..columns).map(|_| {
+        let [name, kind, _zone, _format] =
+            [text(&mut rest)?, text(&mut rest)?, text(&mut rest)?, text(&mut rest)?];
+        Ok((name, kind))
+    });
+    Ok(Metadata { columns: columns.collect::<Result<_, Unreadable>>()?, rows: u64::try_from(rows).ok() })
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], Unreadable> {
+    let (taken, left) = rest.split_first_chunk().ok_or(Unreadable::Metadata)?;
+    *rest = left;
+    Ok(taken)
+}
+
+fn text(rest: &mut &[u8]) -> Result<String, Unreadable> {
+    let len = u16::from_be_bytes(*take(rest)?);
+    let (text, left) = rest.split_at_checked(len.into()).ok_or(Unreadable::Metadata)?;
+    *rest = left;
+    String::from_utf8(text.to_vec()).map_err(|_| Unreadable::Metadata)
+}

@@ -1,0 +1,201 @@
+//! What the server tells of its switch while a rehearsal runs, on the clock of the rehearsal.
+
+use std::{sync::Mutex, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+use tracing::debug;
+
+use super::{
+    admin::{Admin, AdminError, Event, State},
+    record::{Recorder, micros},
+};
+use crate::strategy::Strategy;
+
+const LOOK: Duration = Duration::from_millis(250);
+/// A thread of a busy machine may wait so long, in microseconds, between doing something and saying when.
+const LATE: u64 = 200_000;
+
+/// The phase of the server at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Stage {
+    /// One strategy is served.
+    Stable,
+    /// The other one is announced.
+    Announced,
+    /// The other one is drained.
+    Draining,
+}
+
+/// What the server says it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A strategy was announced.
+    Announced,
+    /// It is active.
+    CutOver,
+    /// It was taken back.
+    Aborted,
+    /// Nothing is left of the old one.
+    Drained,
+    /// Something is, and was given up.
+    DrainTimedOut,
+}
+
+/// One transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Happened {
+    /// Microseconds since the start.
+    pub at: u64,
+    /// The epoch that it began.
+    pub epoch: u64,
+    /// What it was.
+    pub kind: Kind,
+    /// The strategy that was active.
+    pub from: Option<Strategy>,
+    /// The strategy that it is about.
+    pub to: Option<Strategy>,
+}
+
+/// What was seen of the server at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Microseconds since the start.
+    pub at: u64,
+    /// The phase.
+    pub stage: Stage,
+    /// The active strategy.
+    pub active: Strategy,
+    /// How many transitions there had been.
+    pub epoch: u64,
+    /// When the phase has to be over.
+    pub ends_by: Option<u64>,
+}
+
+/// The server's side of a rehearsal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Story {
+    /// States, in order. The first is from before the first query.
+    pub seen: Vec<Seen>,
+    /// Transitions, in order.
+    pub happened: Vec<Happened>,
+    /// Queries of the old strategy are refused at a cutover.
+    pub is_strict: bool,
+    /// How far the clocks can be apart, in microseconds.
+    pub slack: u64,
+    /// Up to when it is known.
+    pub until: u64,
+}
+
+/// Watches a server.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    admin: Admin,
+    story: Mutex<Story>,
+    clock: Mutex<Clock>,
+}
+
+impl Watch {
+    pub(crate) fn new(admin: Admin) -> Self {
+        Self { admin, story: Mutex::default(), clock: Mutex::default() }
+    }
+
+    /// The last state seen.
+    pub(crate) fn last(&self) -> Option<Seen> {
+        self.story.lock().ok()?.seen.last().copied()
+    }
+
+    pub(crate) fn story(&self) -> Story {
+        self.story.lock().map(|story| story.clone()).unwrap_or_default()
+    }
+
+    /// Looks once, so that there is a first state. What happened before doesn't matter.
+    pub(crate) async fn begin(&self, recorder: &Recorder) -> Result<(), AdminError> {
+        let next = self.admin.events(0).await?.next;
+        if let Ok(mut clock) = self.clock.lock() {
+            *clock = Clock { next, ahead: 0, round_trip: u64::MAX };
+        }
+        self.look(recorder).await
+    }
+
+    /// Looks until it is dropped.
+    pub(crate) async fn run(&self, recorder: &Recorder) {
+        loop {
+            sleep(LOOK).await;
+            if let Err(error) = self.look(recorder).await {
+                debug!("The admin API can't be read: {error}");
+            }
+        }
+    }
+
+    /// Reads the state, and what has happened since the last look.
+    pub(crate) async fn look(&self, recorder: &Recorder) -> Result<(), AdminError> {
+        let (before, until) = (Instant::now(), recorder.now());
+        let state = self.admin.state().await?;
+        let round_trip = micros(before.elapsed());
+        let next = self.clock.lock().map_or(0, |clock| clock.next);
+        let events = self.admin.events(next).await?;
+        let (Ok(mut story), Ok(mut clock)) = (self.story.lock(), self.clock.lock()) else { return Ok(()) };
+        clock.set(&state, recorder, round_trip);
+        story.until = until;
+        story.is_strict = state.cutover.as_deref() == Some("strict");
+        story.slack = clock.round_trip / 2 + LATE;
+        story.seen.extend(seen(&state, recorder.now()));
+        story.happened.extend(events.events.iter().filter_map(|event| clock.happened(event, recorder)));
+        clock.next = events.next;
+        Ok(())
+    }
+}
+
+/// The server's clock, and how far its events are read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    next: u64,
+    /// Microseconds by which the server's clock is ahead of ours.
+    ahead: i64,
+    round_trip: u64,
+}
+
+impl Clock {
+    /// The state says what time it is there; the quickest answer says it best.
+    fn set(&mut self, state: &State, recorder: &Recorder, round_trip: u64) {
+        if round_trip >= self.round_trip {
+            return;
+        }
+        self.round_trip = round_trip;
+        #[allow(clippy::cast_possible_truncation)] // Of 292 000 years.
+        let there = state.since.timestamp_micros() + (state.phase_seconds * 1e6) as i64;
+        let here = DateTime::<Utc>::from(recorder.started()).timestamp_micros()
+            + i64::try_from(recorder.now().saturating_sub(round_trip / 2)).unwrap_or(i64::MAX);
+        self.ahead = there - here;
+    }
+
+    fn happened(&self, event: &Event, recorder: &Recorder) -> Option<Happened> {
+        let kind = match event.kind.as_str() {
+            "announced" => Kind::Announced,
+            "cut_over" => Kind::CutOver,
+            "aborted" => Kind::Aborted,
+            "drained" => Kind::Drained,
+            "drain_timed_out" => Kind::DrainTimedOut,
+            _ => return None,
+        };
+        let start = DateTime::<Utc>::from(recorder.started()).timestamp_micros();
+        let at = u64::try_from(event.time.timestamp_micros() - self.ahead - start).unwrap_or(0);
+        Some(Happened { at, epoch: event.epoch, kind, from: event.from, to: event.to })
+    }
+}
+
+fn seen(state: &State, now: u64) -> Option<Seen> {
+    let (stage, deadline) = match state.phase.as_str() {
+        "STABLE" => (Stage::Stable, None),
+        "ANNOUNCED" => (Stage::Announced, state.deadlines.cutover_seconds),
+        "DRAINING" => (Stage::Draining, state.deadlines.drain_seconds),
+        _ => return None,
+    };
+    let ends_by = deadline.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let ends_by = ends_by.map(|deadline| now + micros(deadline));
+    Some(Seen { at: now, stage, active: state.active, epoch: state.epoch, ends_by })
+}

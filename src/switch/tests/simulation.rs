@@ -1,0 +1,195 @@
+//! The real switch and gate in a made-up world: clients, engines and operators on paused time, everything
+//! random drawn from a seed. Each call is held against the rules, and the whole against the checker.
+//!
+//! `TEAL_SIMULATION_SEEDS=100000` runs more seeds, `TEAL_SIMULATION_SEED=17` that one.
+
+mod client;
+mod engine;
+mod world;
+
+use std::{
+    env,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    str::FromStr,
+    thread,
+};
+
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use tokio::{
+    task::{JoinSet, LocalSet},
+    time::sleep,
+};
+
+use self::{client::Client, world::World};
+use super::*;
+use crate::rehearse::behaviour::Behaviour;
+
+const SEEDS: u64 = 2_000;
+
+/// What has been seen in all seeds, so that a simulation of nothing is noticed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    clients: u64,
+    calls: u64,
+    refused: u64,
+    told: u64,
+    transitions: u64,
+    timed_out: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.clients += other.clients;
+        self.calls += other.calls;
+        self.refused += other.refused;
+        self.told += other.told;
+        self.transitions += other.transitions;
+        self.timed_out += other.timed_out;
+    }
+}
+
+/// A switch and how it is treated.
+fn set(random: &mut SmallRng, rules: &mut Rules) {
+    let mut upto = |most: u64| millis(random.random_range(0..=most));
+    rules.notice = upto(2_000);
+    rules.grace = upto(4_000);
+    rules.announce_timeout = Some(secs(1) + upto(20_000));
+    rules.drain_timeout = Some(secs(4) + upto(60_000));
+    rules.switch_every = Some(secs(1) + upto(20_000));
+    rules.query_ttl = secs(600);
+    if random.random_ratio(1, 2) {
+        rules.switch_every = None;
+    }
+    if random.random_ratio(1, 8) {
+        rules.cutover = Cutover::Strict;
+    }
+}
+
+/// Orders whatever comes to mind, whether or not it fits.
+async fn operate(world: Rc<World>, mut random: SmallRng) {
+    loop {
+        sleep(millis(random.random_range(100..8_000))).await;
+        world.observe();
+        match random.random_range(0..8) {
+            0..4 => drop(world.switch.announce()),
+            4 => drop(world.switch.cutover()),
+            5 => drop(world.switch.abort()),
+            6 => drop(world.switch.rollback()),
+            _ if world.switch.pause_timer() => {}
+            _ => _ = world.switch.resume_timer(),
+        }
+        world.observe();
+    }
+}
+
+/// Looks at the switch while nobody calls, so that no two transitions are taken for one.
+async fn look(world: Rc<World>) {
+    loop {
+        sleep(millis(50)).await;
+        world.observe();
+    }
+}
+
+async fn live(seed: u64) -> Tally {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let mut settings = Rules::default();
+    let switch = switch(|rules| {
+        set(&mut random, rules);
+        settings = rules.clone();
+    });
+    let world = Rc::new(World::new(switch, settings, SmallRng::seed_from_u64(random.random())));
+    let mut background = JoinSet::new();
+    background.spawn_local(look(world.clone()));
+    if random.random_ratio(2, 3) {
+        background.spawn_local(operate(world.clone(), SmallRng::seed_from_u64(random.random())));
+    }
+    let mut clients = JoinSet::new();
+    let count = random.random_range(1..=32);
+    let is_calm = random.random_ratio(1, 3);
+    for number in 0..count {
+        let behaviour = match random.random_range(0..10) {
+            _ if is_calm => Behaviour::Follow,
+            0 => Behaviour::Frozen,
+            1 => Behaviour::NoHeader,
+            2 => Behaviour::Eager,
+            3 => Behaviour::Vanish,
+            _ => Behaviour::Follow,
+        };
+        let random = SmallRng::seed_from_u64(random.random());
+        clients.spawn_local(Client::new(number, behaviour, is_calm, world.clone(), random).live());
+    }
+    while let Some(ended) = clients.join_next().await {
+        ended.unwrap();
+    }
+    let mut twins = world.twins.take();
+    while let Some(ended) = twins.join_next().await {
+        ended.unwrap();
+    }
+    world.switch.pause_timer();
+    background.shutdown().await;
+    world.check_end().await;
+    let mut tally = world.judge();
+    tally.clients = count.into();
+    tally
+}
+
+fn run(seed: u64) -> Tally {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, live(seed))
+}
+
+fn run_all(seeds: Range<u64>) -> Tally {
+    let mut tally = Tally::default();
+    for seed in seeds {
+        match catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            Ok(one) => tally.add(one),
+            Err(why) => {
+                eprintln!("replay: TEAL_SIMULATION_SEED={seed} cargo test --release --lib simulation");
+                std::panic::resume_unwind(why);
+            }
+        }
+    }
+    tally
+}
+
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    let value = env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name}: '{value}': expected a whole number")))
+}
+
+#[test]
+fn the_rules_hold_in_a_simulated_world() {
+    if let Some(seed) = variable("TEAL_SIMULATION_SEED") {
+        eprintln!("{:?}", run_all(seed..seed + 1));
+        return;
+    }
+    let seeds = variable("TEAL_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let threads = thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let workers: Vec<_> = (0..threads)
+        .map(|worker| {
+            thread::spawn(move || run_all(seeds * worker / threads..seeds * (worker + 1) / threads))
+        })
+        .collect();
+    let mut tally = Tally::default();
+    for worker in workers {
+        match worker.join() {
+            Ok(part) => tally.add(part),
+            Err(why) => std::panic::resume_unwind(why),
+        }
+    }
+    eprintln!("{seeds} seeds: {tally:?}");
+    let Tally { clients, calls, refused, told, transitions, timed_out } = tally;
+    let least = [clients, calls / 100, refused, told, transitions, timed_out * 10].into_iter().min();
+    assert!(least >= Some(seeds), "little was simulated: {tally:?}");
+}
+
+#[test]
+fn a_seed_says_what_happens() {
+    for seed in [1, 2, 3] {
+        let [one, other] = [run(seed), run(seed)];
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+}

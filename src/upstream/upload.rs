@@ -1,0 +1,119 @@
+//! What a client sends, on its way to an engine, and the end of that before its time.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+use http_body::Body;
+use tokio::sync::oneshot;
+
+use super::{pool::Load, replay::Replay};
+use crate::server::{BoxError, Pump, given_up};
+
+/// A request on its way. Dropped before its call is over, it resets the engine's stream with the code that
+/// the client gave.
+#[derive(Debug)]
+pub(super) struct Upload<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    /// `None` once the call is over.
+    pump: Option<Pump<Replay<B>>>,
+    load: Arc<Load>,
+    is_stalled: bool,
+}
+
+impl<B> Upload<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    pub(super) fn new(body: Replay<B>, stream: SendStream<Bytes>, load: Arc<Load>) -> Self {
+        Self { pump: Some(Pump::new(body, stream)), load, is_stalled: false }
+    }
+
+    /// Ready when all is sent, or nothing more can be.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pump) = &mut self.pump else { return Poll::Ready(()) };
+        let polled = pump.poll(cx);
+        let is_stalled = polled.is_pending() && pump.is_stalled();
+        if is_stalled != self.is_stalled {
+            self.is_stalled = is_stalled;
+            self.load.stall(is_stalled);
+        }
+        polled.map(|_| ())
+    }
+
+    /// Gives the body back, to be sent on another stream.
+    pub(super) fn into_body(mut self) -> Option<Replay<B>> {
+        self.pump.take().map(Pump::into_body)
+    }
+
+    /// The call is over: what is left of the request is wanted by nobody.
+    pub(super) fn end(mut self) {
+        self.pump = None;
+    }
+}
+
+impl<B> Upload<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    /// Sends what is left beside the answer.
+    pub(super) fn send_beside(mut self) -> Beside {
+        if let Some(pump) = &mut self.pump {
+            pump.body().forget();
+        }
+        let (end, mut ended) = oneshot::channel();
+        tokio::spawn(async move {
+            let mut is_sent = false;
+            let code = poll_fn(|cx| {
+                is_sent = is_sent || self.poll(cx).is_ready();
+                Pin::new(&mut ended).poll(cx)
+            });
+            match (code.await, &mut self.pump) {
+                (Ok(code), Some(pump)) => pump.reset(code),
+                _ => self.end(),
+            }
+        });
+        Beside(Some(end))
+    }
+}
+
+impl<B> Drop for Upload<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    fn drop(&mut self) {
+        if self.is_stalled {
+            self.load.stall(false);
+        }
+        if let Some(pump) = &mut self.pump {
+            pump.reset(given_up::code());
+        }
+    }
+}
+
+/// A request that is sent beside its answer. Dropped before the call is over, it resets the engine's stream
+/// with the code that the client gave.
+#[derive(Debug)]
+pub(super) struct Beside(Option<oneshot::Sender<Reason>>);
+
+impl Beside {
+    /// The call is over.
+    pub(super) fn end(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Some(end) = self.0.take() {
+            _ = end.send(given_up::code());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The page, in a browser.
+
+use std::{fs, net::TcpListener, time::Duration};
+
+use crate::support::{Builder, has, packages, teal};
+
+const SOON: Duration = Duration::from_secs(120);
+
+/// Whether there is a browser, and what drives it.
+fn has_browser() -> bool {
+    has("chromium", "chromium") && has("chromedriver", "chromium-driver")
+}
+
+/// A server that takes its time, and does little by itself.
+fn patient() -> Builder {
+    teal().switch_every("1h").with("--announce-timeout", "30m").grace("20m").with("--drain-timeout", "30m")
+}
+
+/// Checks a fact about the page of a server.
+fn holds(fact: &str, server: Builder) {
+    holds_with(fact, server, &[]);
+}
+
+fn holds_with(fact: &str, server: Builder, more: &[&str]) {
+    if !has_browser() {
+        return;
+    }
+    let server = server.admin().run();
+    let address = server.admin().to_string();
+    packages("selenium").run_offline("page.py", &[&[fact, &address], more].concat());
+}
+
+#[test]
+fn it_shows_the_state() {
+    holds("shows_the_state", patient());
+}
+
+#[test]
+fn it_is_operated_by_its_buttons() {
+    holds("is_operated_by_its_buttons", patient());
+}
+
+#[test]
+fn it_follows_what_others_do() {
+    holds("follows_what_others_do", patient());
+}
+
+#[test]
+fn its_clients_are_sorted_by_any_column() {
+    holds("sorts_clients", patient());
+}
+
+#[test]
+fn it_is_operated_by_keys() {
+    holds("is_operated_by_keys", patient());
+}
+
+#[test]
+fn it_is_readable_on_a_phone_in_the_dark_and_in_light() {
+    holds("is_readable_everywhere", patient());
+}
+
+#[test]
+fn it_asks_for_the_token() {
+    let file = tempfile::NamedTempFile::new().expect("a file can be made");
+    fs::write(file.path(), "s3cret").expect("it is writable");
+    let path = file.path().to_str().expect("a plain path");
+    holds_with("asks_for_a_token", patient().with("--admin-token-file", path), &["s3cret"]);
+}
+
+#[test]
+fn it_says_that_there_is_no_switch() {
+    holds("works_without_a_switch", teal().with("--gate", "off"));
+}
+
+#[test]
+fn it_comes_back_after_a_restart() {
+    if !has_browser() {
+        return;
+    }
+    // The second server has to have the port of the first.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.expect("a port is free").to_string();
+    let start = |cutover| patient().cutover(cutover).with("--admin", &address).run();
+    let first = start("drain");
+    let page = packages("selenium").start_offline("page.py", &["comes_back", &address]);
+    page.wait_for("following", 1, SOON);
+    drop(first);
+    page.wait_for("lost", 1, SOON);
+    let _second = start("strict");
+    page.succeed(SOON);
+}

@@ -1,0 +1,223 @@
+//! Point 45 and those that only whole implementations show: grpcio, grpc-js and tonic as clients, grpcio and
+//! grpc-js as engines.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+
+use super::peers::{before, nobody};
+use crate::support::{Connector, Running, Server, node, python};
+
+const LONG: Duration = Duration::from_secs(240);
+
+/// The service of another implementation, and where it is.
+fn service(options: &[&str]) -> (Running, SocketAddr) {
+    serving(python(Connector::V3_0_2).start_offline("service.py", options))
+}
+
+fn serving(process: Running) -> (Running, SocketAddr) {
+    let line = process.wait_for("serving ", 1, LONG).remove(0);
+    let port: u16 = line.trim_start_matches("serving ").trim().parse().expect("a port");
+    (process, SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+#[test]
+fn point_45_grpcio_sees_the_same_through_teal() {
+    let (_service, address) = service(&[]);
+    let server = before(address);
+    python(Connector::V3_0_2).run(&server, "comparing.py", &[&address.to_string()]);
+}
+
+#[test]
+fn point_45_grpc_js_sees_the_same_through_teal() {
+    let (_service, address) = service(&[]);
+    let server = before(address);
+    let args = [&server.address.to_string(), &address.to_string()];
+    if let Some(client) = node("comparing.mjs", &args.map(String::as_str)) {
+        client.succeed(LONG);
+    }
+}
+
+#[test]
+fn point_45_grpc_js_as_an_engine_keeps_its_connections() {
+    let Some(engine) = node("engine.mjs", &["serve"]) else { return };
+    let (_engine, address) = serving(engine);
+    let server = before(address);
+    let client = node("engine.mjs", &["call", &server.address.to_string()]).expect("Node is there");
+    client.succeed(LONG);
+}
+
+/// Calls until the service is replaced `times` times, and expects nothing but success and `allowed`.
+fn outlives(server: &Server, allowed: &[&str], times: usize, mut replace: impl FnMut()) {
+    let mut client = python(Connector::V3_0_2).start(server, "loading.py", allowed);
+    client.wait_for("through", 1, LONG);
+    for time in 0..times {
+        replace();
+        client.write_line("again");
+        client.wait_for("through", time + 2, LONG);
+    }
+    client.close_stdin();
+    client.succeed(LONG);
+}
+
+#[test]
+fn point_35_and_40_a_maximal_age_of_connections_fails_no_call() {
+    let (_service, address) =
+        service(&["grpc.max_connection_age_ms=1000", "grpc.max_connection_age_grace_ms=20000"]);
+    let server = before(address);
+    // Time enough for several connections to grow old.
+    outlives(&server, &[], 2, || std::thread::sleep(Duration::from_secs(3)));
+}
+
+#[tokio::test]
+async fn point_36_and_37_an_engine_that_is_killed_and_restarted_is_found_again() {
+    let address = nobody().await;
+    let port = format!("port={}", address.port());
+    let start = || Some(serving(python(Connector::V3_0_2).start_offline("service.py", &[&port])).0);
+    let mut running = start();
+    let server = before(address);
+    outlives(&server, &["UNAVAILABLE"], 3, || {
+        // Killed, in the midst of calls.
+        running = None;
+        running = start();
+    });
+}
+
+/// Messages that are bare bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bare;
+
+impl Codec for Bare {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Bare {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put(item);
+        Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::default()
+    }
+}
+
+impl Decoder for Bare {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining())))
+    }
+}
+
+/// Metadata in an order of their own.
+fn sorted(metadata: &MetadataMap) -> Vec<String> {
+    let mut pairs: Vec<_> = metadata.clone().into_headers().iter().map(|pair| format!("{pair:?}")).collect();
+    pairs.sort();
+    pairs
+}
+
+/// All that tonic sees of a call of any kind.
+async fn seen(
+    channel: &Channel,
+    method: &str,
+    sent: &[Bytes],
+    metadata: &MetadataMap,
+) -> (Vec<Bytes>, Vec<Vec<String>>, Code, String) {
+    let mut client = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    client.ready().await.unwrap();
+    let path = PathAndQuery::try_from(format!("/teal.test.TestService/{method}")).unwrap();
+    let one = Request::from_parts(metadata.clone(), Default::default(), sent[0].clone());
+    let all = Request::from_parts(metadata.clone(), Default::default(), tokio_stream(sent));
+    let (mut messages, mut told) = (Vec::new(), Vec::new());
+    let called: Result<(), Status> = async {
+        let single = match method {
+            "Unary" => client.unary(one, path, Bare).await?,
+            "ClientStream" => client.client_streaming(all, path, Bare).await?,
+            _ => {
+                let response = match method {
+                    "ServerStream" => client.server_streaming(one, path, Bare).await?,
+                    _ => client.streaming(all, path, Bare).await?,
+                };
+                told.push(sorted(response.metadata()));
+                let mut stream = response.into_inner();
+                while let Some(message) = stream.message().await? {
+                    messages.push(message);
+                }
+                told.extend(stream.trailers().await?.map(|trailers| sorted(&trailers)));
+                return Ok(());
+            }
+        };
+        told.push(sorted(single.metadata()));
+        messages.push(single.into_inner());
+        Ok(())
+    }
+    .await;
+    let (code, message) = match called {
+        Ok(()) => (Code::Ok, String::new()),
+        Err(status) => {
+            told.push(sorted(status.metadata()));
+            (status.code(), status.message().to_owned())
+        }
+    };
+    (messages, told, code, message)
+}
+
+fn tokio_stream(sent: &[Bytes]) -> impl futures::Stream<Item = Bytes> + Send + use<> {
+    futures::stream::iter(sent.to_vec())
+}
+
+#[tokio::test]
+async fn point_45_tonic_sees_the_same_through_teal() {
+    let (_service, address) = service(&[]);
+    let server = before(address);
+    let connect =
+        |address: SocketAddr| Endpoint::try_from(format!("http://{address}")).unwrap().connect_lazy();
+    let (direct, proxied) = (connect(address), connect(server.address));
+    for method in ["Unary", "ServerStream", "ClientStream", "Bidi"] {
+        for size in [0, 1, 16_379, 16_384, 1_000_000] {
+            for code in [0, 1, 5, 13, 14] {
+                let mut metadata = MetadataMap::new();
+                for (key, value) in [
+                    ("status", code.to_string()),
+                    ("details", "50 % of it".to_owned()),
+                    ("echo-twice", "1".to_owned()),
+                    ("trailer-twice", "a".to_owned()),
+                ] {
+                    let key = key.parse::<MetadataKey<Ascii>>().unwrap();
+                    metadata.append(key, MetadataValue::try_from(value).unwrap());
+                }
+                metadata.append("echo-twice", MetadataValue::from_static("2"));
+                metadata
+                    .append_bin("trailer-bin", MetadataValue::from_bytes(&(0..=255).collect::<Vec<u8>>()));
+                let sent = [Bytes::from(vec![7; size]), Bytes::from_static(b"second")];
+                let expected = seen(&direct, method, &sent, &metadata).await;
+                assert_eq!(expected.2, Code::from(code), "{expected:?}");
+                assert_eq!(seen(&proxied, method, &sent, &metadata).await, expected, "{method} of {size}");
+            }
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Engines and clients in this process, with the real binary between them.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{
+    RecvStream, SendStream,
+    client::{ResponseFuture, SendRequest},
+    server::{Builder, SendResponse},
+};
+use http::{HeaderMap, HeaderValue, Request, Response, response::Parts};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use crate::support::{Server, teal};
+
+/// Nothing here takes so long, however busy the machine.
+const LONG: Duration = Duration::from_secs(120);
+
+/// What has to come to an end.
+pub(super) async fn within<T>(work: impl Future<Output = T>) -> T {
+    timeout(LONG, work).await.expect("it takes far too long")
+}
+
+/// Waits until something holds that no event tells of.
+pub(super) async fn until(holds: impl Fn() -> bool) {
+    within(async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+/// An engine in this process, and what is known of it.
+#[derive(Clone, Debug)]
+pub(super) struct Engine {
+    pub(super) address: SocketAddr,
+    /// Requests that arrived.
+    pub(super) calls: Arc<AtomicUsize>,
+    /// Requests that are being served.
+    pub(super) open: Arc<AtomicUsize>,
+    /// Connections that were accepted.
+    pub(super) connections: Arc<AtomicUsize>,
+}
+
+/// A request, and what answers it.
+pub(super) struct Call {
+    pub(super) request: Request<RecvStream>,
+    pub(super) respond: SendResponse<Bytes>,
+}
+
+/// An engine that treats each request as `serve` says.
+pub(super) async fn engine<F, R>(serve: F) -> Engine
+where
+    F: Fn(Call) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    engine_with(Builder::new().initial_connection_window_size(1 << 24), serve).await
+}
+
+/// The same, with settings of its own.
+pub(super) async fn engine_with<F, R>(settings: &Builder, serve: F) -> Engine
+where
+    F: Fn(Call) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let engine = Engine { address, calls: Arc::default(), open: Arc::default(), connections: Arc::default() };
+    let (known, settings) = (engine.clone(), settings.clone());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            known.connections.fetch_add(1, Ordering::SeqCst);
+            let (known, settings, serve) = (known.clone(), settings.clone(), serve.clone());
+            tokio::spawn(async move {
+                let Ok(mut connection) = settings.handshake(stream).await else { return };
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    known.calls.fetch_add(1, Ordering::SeqCst);
+                    let open = Open::new(&known.open);
+                    let served = serve(Call { request, respond });
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(open);
+                    });
+                }
+            });
+        }
+    });
+    engine
+}
+
+/// Counts for as long as it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Engine {
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Call {
+    pub(super) fn path(&self) -> &str {
+        self.request.uri().path()
+    }
+
+    /// The head of an ordinary answer, and where its body goes.
+    pub(super) fn accept(&mut self) -> SendStream<Bytes> {
+        self.respond.send_response(grpc(), false).unwrap()
+    }
+
+    /// An ordinary answer: one message and success.
+    pub(super) fn answer(mut self, message: &[u8]) {
+        let mut stream = self.accept();
+        _ = stream.send_data(framed(message).into(), false);
+        _ = stream.send_trailers(status("0"));
+    }
+
+    /// A status and nothing else, in one HEADERS frame.
+    pub(super) fn only(mut self, code: &'static str) {
+        let mut response = grpc();
+        response.headers_mut().insert("grpc-status", HeaderValue::from_static(code));
+        _ = self.respond.send_response(response, true);
+    }
+
+    /// All of the request's body; an error where it is reset.
+    pub(super) async fn body(&mut self) -> Result<Vec<u8>, h2::Error> {
+        let body = self.request.body_mut();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.data().await {
+            let chunk = chunk?;
+            _ = body.flow_control().release_capacity(chunk.len());
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Answers with the request's body.
+pub(super) async fn echo(mut call: Call) {
+    let Ok(body) = call.body().await else { return };
+    let mut stream = call.accept();
+    if send(&mut stream, body.into()).await {
+        _ = stream.send_trailers(status("0"));
+    }
+}
+
+/// Sends as fast as the peer takes it. False where it takes no more.
+pub(super) async fn send(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> bool {
+    while !bytes.is_empty() {
+        stream.reserve_capacity(bytes.len());
+        match std::future::poll_fn(|cx| stream.poll_capacity(cx)).await {
+            Some(Ok(room)) => {
+                if stream.send_data(bytes.split_to(room.min(bytes.len())), false).is_err() {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// teal before one engine.
+pub(super) fn before(engine: SocketAddr) -> Server {
+    teal().switch_every("0").with("--upstream", &format!("http://{engine}")).run()
+}
+
+/// teal before one engine, with a notice due on every answer to blue.
+pub(super) fn announcing(engine: SocketAddr) -> Server {
+    let server = teal()
+        .switch_every("1ms")
+        .with("--announce-timeout", "0")
+        .with("--upstream", &format!("http://{engine}"))
+        .run();
+    server.wait_for("Strategy change pending", 1, LONG);
+    server
+}
+
+/// A connection to `address`.
+pub(super) async fn client(address: SocketAddr) -> SendRequest<Bytes> {
+    let stream = within(TcpStream::connect(address)).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut settings = h2::client::Builder::new();
+    // This client takes what it is sent.
+    settings.max_concurrent_reset_streams(10_000).data_frame_budget(usize::MAX >> 1);
+    let (send, connection) = within(settings.handshake(stream)).await.unwrap();
+    tokio::spawn(connection);
+    within(send.ready()).await.unwrap()
+}
+
+/// The head of a gRPC call of blue.
+pub(super) fn request(path: &str) -> Request<()> {
+    Request::post(format!("http://engine.test{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("strategy", "blue")
+        .body(())
+        .unwrap()
+}
+
+/// Opens a call, however many are open.
+pub(super) async fn open(
+    client: &SendRequest<Bytes>,
+    request: Request<()>,
+    is_end: bool,
+) -> (ResponseFuture, SendStream<Bytes>) {
+    let mut client = within(client.clone().ready()).await.unwrap();
+    client.send_request(request, is_end).unwrap()
+}
+
+/// Makes a call with one message, to its end.
+pub(super) async fn unary(client: &SendRequest<Bytes>, path: &str, message: &[u8]) -> Answer {
+    let (response, mut upload) = open(client, request(path), false).await;
+    _ = upload.send_data(framed(message).into(), true);
+    Answer::of(response).await
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) head: Option<Parts>,
+    pub(super) body: Vec<u8>,
+    pub(super) trailers: Option<HeaderMap>,
+    pub(super) error: Option<h2::Error>,
+}
+
+impl Answer {
+    pub(super) async fn of(response: ResponseFuture) -> Self {
+        let mut answer = Self { head: None, body: Vec::new(), trailers: None, error: None };
+        answer.error = within(answer.fill(response)).await.err();
+        answer
+    }
+
+    async fn fill(&mut self, response: ResponseFuture) -> Result<(), h2::Error> {
+        let (head, mut body) = response.await?.into_parts();
+        self.head = Some(head);
+        while let Some(chunk) = body.data().await {
+            let chunk = chunk?;
+            body.flow_control().release_capacity(chunk.len())?;
+            self.body.extend_from_slice(&chunk);
+        }
+        self.trailers = body.trailers().await?;
+        Ok(())
+    }
+
+    /// The gRPC status: of the trailers or, where there are none, of the head.
+    pub(super) fn status(&self) -> Option<&str> {
+        let head = self.head.as_ref().map(|head| &head.headers);
+        self.trailers.as_ref().or(head)?.get("grpc-status")?.to_str().ok()
+    }
+
+    pub(super) fn message(&self) -> &str {
+        let head = self.head.as_ref().map(|head| &head.headers);
+        let told = self.trailers.as_ref().or(head).and_then(|headers| headers.get("grpc-message"));
+        told.and_then(|text| text.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(super) fn is_trailers_only(&self) -> bool {
+        self.head.is_some() && self.body.is_empty() && self.trailers.is_none() && self.error.is_none()
+    }
+}
+
+pub(super) fn grpc() -> Response<()> {
+    Response::builder().header("content-type", "application/grpc").body(()).unwrap()
+}
+
+pub(super) fn status(code: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static(code))])
+}
+
+/// A message with its prefix, uncompressed.
+pub(super) fn framed(message: &[u8]) -> Vec<u8> {
+    [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
+}
+
+/// An address at which nobody listens.
+pub(super) async fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}

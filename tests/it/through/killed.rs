@@ -1,0 +1,45 @@
+//! An engine that is killed, and calls that are given up, leave no trace.
+
+use super::SOON;
+use crate::support::{Connector, Recorder, alone, engine, python, teal};
+
+/// What memory may grow by, in bytes.
+const MOST: usize = 20 << 20;
+
+#[test]
+fn an_engine_that_is_killed_in_mid_result_is_found_again() {
+    let _alone = alone();
+    let start = |at: &str| engine().listen(at).with("--batch-rows", "256").run();
+    let first = start("127.0.0.1:0");
+    let address = first.address.to_string();
+    let server = teal().upstream(first.address).switch_every("0").run();
+    let mut client = python(Connector::V3_0_2).start(&server, "killed.py", &[]);
+    client.wait_for("reading", 1, SOON * 2);
+    // With SIGKILL.
+    drop(first);
+    client.wait_for("refused", 1, SOON * 2);
+    let _again = start(&address);
+    client.write_line("it is there again");
+    client.succeed(SOON * 2);
+}
+
+#[test]
+fn ten_thousand_calls_that_are_given_up_leave_nothing() {
+    let _alone = alone();
+    let engine = engine().run();
+    let recorder = Recorder::before(engine.address);
+    let server = teal().upstream(recorder.address).switch_every("0").run();
+    let mut client = python(Connector::V3_0_2).start(&server, "cancelled.py", &[]);
+    let mut held = Vec::new();
+    for said in ["warm", "done"] {
+        client.wait_for(said, 1, SOON * 3);
+        recorder.wait_for_silence(SOON);
+        held.push((server.resident(), server.open_files()));
+        client.write_line("go on");
+    }
+    client.succeed(SOON);
+    eprintln!("bytes and open files after 1000 calls, and after all: {held:?}");
+    let [(resident, files), (resident_after, files_after)] = held[..] else { unreachable!("two words") };
+    assert!(resident_after.saturating_sub(resident) < MOST, "{held:?}");
+    assert!(files_after <= files, "{held:?}");
+}

@@ -1,0 +1,47 @@
+//! Between engines that do not take each other's sessions some clients fail. Which, and how, is written in
+//! `own_sessions.py`; that the sessions are to blame is shown by engines that do take them.
+
+use crate::support::{Connector, engine, python, teal};
+
+fn fares(connector: Connector, api: &str) {
+    for sessions in ["known", "any"] {
+        let [blue, green] = [(); 2].map(|()| engine().with("--sessions", sessions).run());
+        let server = teal()
+            .between(blue.address, green.address)
+            .admin()
+            .switch_every("0")
+            .notice("0s")
+            .with("--announce-timeout", "0")
+            // The drain does not end before all have been heard.
+            .grace("1h")
+            .with("--drain-timeout", "0")
+            .run();
+        let admin = server.admin().to_string();
+        python(connector).run(&server, "own_sessions.py", &[&admin, api, sessions]);
+    }
+}
+
+#[test]
+fn v2_2_6_is_denied_what_does_not_execute() {
+    fares(Connector::V2_2_6, "sync");
+}
+
+#[test]
+fn v2_3_15_is_denied_what_does_not_execute() {
+    fares(Connector::V2_3_15, "sync");
+}
+
+#[test]
+fn v3_0_2_is_denied_what_does_not_execute() {
+    fares(Connector::V3_0_2, "sync");
+}
+
+#[test]
+fn v3_0_2_needs_no_session_with_a_token() {
+    fares(Connector::V3_0_2, "sync-token");
+}
+
+#[test]
+fn v3_0_2_does_not_recover_through_asyncio() {
+    fares(Connector::V3_0_2, "async");
+}

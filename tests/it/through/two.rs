@@ -1,0 +1,108 @@
+//! In front of two engines that take each other's sessions: each sees the calls of its strategy alone.
+
+use super::{SOON, SWITCHES, SWITCHES_WITHIN, fast};
+use crate::{
+    support::{Builder, Connector, Recorder, Server, alone, engine, python, teal},
+    switching::load,
+};
+
+/// Two engines, with a recorder before each.
+struct Twins {
+    _engines: [Server; 2],
+    blue: Recorder,
+    green: Recorder,
+}
+
+impl Twins {
+    fn start(settings: fn(Builder) -> Builder) -> Self {
+        let engines = [(); 2].map(|()| settings(engine()).run());
+        let [blue, green] = engines.each_ref().map(|engine| Recorder::before(engine.address));
+        Self { _engines: engines, blue, green }
+    }
+
+    /// What is to stand before them.
+    fn server(&self) -> Builder {
+        teal().between(self.blue.address, self.green.address)
+    }
+
+    /// Fails unless both engines were called, and each by its own strategy alone.
+    fn saw_their_own(&self) {
+        for (recorder, strategy) in [(&self.blue, "blue"), (&self.green, "green")] {
+            let calls = recorder.calls();
+            assert!(calls.iter().any(|call| call.strategy.as_deref() == Some(strategy)), "{calls:?}");
+            let strays = recorder.strays(strategy);
+            assert!(strays.is_empty(), "{} of {} calls: {strays:?}", strays.len(), calls.len());
+        }
+    }
+}
+
+fn every_method_answers(connector: Connector) {
+    let twins = Twins::start(|engine| engine);
+    let server = twins.server().switch_every("0").run();
+    python(connector).run(&server, "methods.py", &[]);
+    assert!(twins.blue.calls().len() > 100);
+    assert!(twins.green.calls().is_empty(), "{:?}", twins.green.calls());
+}
+
+fn reads_through_switches(connector: Connector) {
+    let _alone = alone();
+    let twins = Twins::start(|engine| engine.with("--sessions", "any"));
+    let server = fast(twins.server()).run();
+    python(connector).run(&server, "reading.py", &["sync"]);
+    // At the latest when the announcement times out.
+    server.wait_for("Strategy switched from ", 1, SOON * 2);
+    twins.saw_their_own();
+}
+
+fn loads(connector: Connector, cutover: &str, settings: fn(Builder) -> Builder) {
+    let _alone = alone();
+    let twins = Twins::start(|engine| engine.with("--sessions", "any").with("--batch-rows", "512"));
+    let server = settings(twins.server()).cutover(cutover).run();
+    load(connector, &server, cutover, SWITCHES, SWITCHES_WITHIN);
+    twins.saw_their_own();
+}
+
+#[test]
+fn every_method_answers_v2_2_6() {
+    every_method_answers(Connector::V2_2_6);
+}
+
+#[test]
+fn every_method_answers_v2_3_15() {
+    every_method_answers(Connector::V2_3_15);
+}
+
+#[test]
+fn every_method_answers_v3_0_2() {
+    every_method_answers(Connector::V3_0_2);
+}
+
+#[test]
+fn v2_3_15_reads_right_rows_through_switches() {
+    reads_through_switches(Connector::V2_3_15);
+}
+
+#[test]
+fn v3_0_2_reads_right_rows_through_switches() {
+    reads_through_switches(Connector::V3_0_2);
+}
+
+#[test]
+fn v2_3_15_loses_nothing_under_fast_switches() {
+    loads(Connector::V2_3_15, "drain", fast);
+}
+
+#[test]
+fn v3_0_2_loses_nothing_under_fast_switches() {
+    loads(Connector::V3_0_2, "drain", fast);
+}
+
+#[test]
+fn v3_0_2_loses_nothing_under_default_notice_and_grace() {
+    loads(Connector::V3_0_2, "drain", |server| server.switch_every("8s"));
+}
+
+#[test]
+fn v3_0_2_recovers_from_strict_switches() {
+    loads(Connector::V3_0_2, "strict", fast);
+}

@@ -1,0 +1,240 @@
+"""Facts about the page: `page.py FACT ADDRESS [MORE…]`."""
+
+import sys
+
+from browser import api, open_page
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+
+def shows_the_state(address):
+    with open_page(address) as page:
+        state = api(address, "state")
+        page.until_phase(state["phase"], state["active"])
+        assert page.text("epoch") == str(state["epoch"]), page.text("epoch")
+        assert page.text("mode").startswith(state["cutover"]), page.text("mode")
+        assert page.text("version") == state["version"], page.text("version")
+        for name, number in state["queries"].items():
+            assert page.text(f"flight-{name}").split() == [{"blue": "●", "green": "◆"}[name], name, str(number), "0"]
+        enabled = {button.get_attribute("id") for button in page.driver.find_elements(By.CSS_SELECTOR, "[aria-disabled=false]")}
+        page.until(lambda: page["do-cluster"].get_attribute("aria-disabled") == "false", "the cluster's button")
+        assert {"do-switch", "do-timer"} <= enabled, enabled
+        assert not {"do-cutover", "do-abort", "do-rollback"} & enabled, enabled
+        # One that doesn't fit says so, and nothing is sent.
+        page["do-abort"].click()
+        page.until(lambda: page.text("outcome") == "Abort: only in phase ANNOUNCED", "the reason")
+        assert api(address, "events")["events"] == []
+
+
+def is_operated_by_its_buttons(address):
+    with open_page(address) as page:
+        page["do-switch"].click()
+        page.until_phase("ANNOUNCED", "blue")
+        assert api(address, "state")["pending"] == "green"
+        page.until(lambda: page.text("outcome").startswith("Done: green is announced"), "what was done")
+        page["do-cutover"].click()
+        page.until(lambda: page["ask"].is_displayed(), "a question")
+        # Another operator is faster: what this one has seen is no more.
+        api(address, "abort", {})
+        page["ask-yes"].click()
+        page.until(lambda: page.text("outcome").startswith("Refused: the state has moved on"), "a refusal")
+        page.until_phase("DRAINING", "blue")
+        page["do-rollback"].click()
+        page.until_phase("ANNOUNCED", "blue")
+        page["do-cutover"].click()
+        page["ask-yes"].click()
+        page.until_phase("DRAINING", "green")
+        page["do-timer"].click()
+        page.until(lambda: page.text("do-timer") == "Resume timer", "a paused timer")
+        assert api(address, "state")["timer"]["paused"]
+        page.until(lambda: page["do-cluster"].get_attribute("aria-disabled") == "false", "the cluster's button")
+        page["do-cluster"].click()
+        page["ask-yes"].click()
+        page.until(lambda: page.text("do-cluster") == "Resume cluster", "a suspended cluster")
+        assert api(address, "cluster") == {"status": "suspended"}
+
+
+def follows_what_others_do(address):
+    with open_page(address) as page:
+        page.until_phase("STABLE", "blue")
+        assert page.text("announcer") == "", "nothing has changed yet"
+        done = api(address, "switch", {})
+        page.until_phase("ANNOUNCED", "blue")
+        page.until(lambda: "green is announced" in page.script("return document.getElementById('announcer').textContent"), "words")
+        page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#events .announced"), "the event")
+        item = page.driver.find_element(By.CSS_SELECTOR, "#events li")
+        assert item.get_attribute("value") == str(done["event"]), item.text
+        live = "return document.querySelector('[aria-current] .due').closest('[aria-live],[role=status],[role=alert]')"
+        assert page.script(live) is None, "a countdown is read out"
+        due = "return document.querySelector('[aria-current] .due').textContent"
+        before = page.script(due)
+        assert before.startswith("in "), before
+        page.until(lambda: page.script(due) != before, "a countdown that goes on")
+        api(address, "cutover", {})
+        page.until_phase("DRAINING", "green")
+        page.until(lambda: "green" in page.driver.title, "a title with the colour")
+
+
+def comes_back(address):
+    with open_page(address) as page:
+        page["do-switch"].click()
+        page.until_phase("ANNOUNCED", "blue")
+        page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#events .announced"), "the event")
+        print("following", flush=True)
+        page.until(lambda: "connection lost, since" in page.text("link"), "the loss is shown")
+        assert page["do-cutover"].get_attribute("aria-disabled") == "true"
+        assert page.text("why-cutover") == "no connection"
+        print("lost", flush=True)
+        # Another server, whose epochs and events begin anew.
+        page.until(lambda: page.text("link").endswith("live"), "it is back")
+        page.until_phase("STABLE", "blue")
+        assert (page.text("epoch"), page.text("mode").split(":")[0]) == ("0", "strict")
+        page.until(lambda: page.text("events") == "nothing yet", "the other server's events are gone")
+        # Strict mode asks before it begins.
+        page["do-switch"].click()
+        page.until(lambda: "Mode strict" in page.text("ask-text"), "a question")
+        page["ask-yes"].click()
+        page.until_phase("ANNOUNCED", "blue")
+        page.until(lambda: len(page.driver.find_elements(By.CSS_SELECTOR, "#events li")) == 1, "one event")
+
+
+CLIENTS = """
+const client = (user, verdict, requests) => ({id: user, user_agent: 'grpc-<b>python</b>/1', peer: '127.0.0.1', user,
+    session: null, token: null, strategy: 'blue', first_heard: '2026-01-01T00:00:00Z', last_heard: '2026-01-01T00:00:0' +
+    requests % 7 + 'Z', requests, rejected: 0, queries: {open: 0, completed: 1, abandoned: 0}, errors: {UNKNOWN: 2}, verdict, reason: 'why'});
+const answers = {clients: {total: 4, clients: [client('b', 'followed', 9), client('a', 'lost_work', 100), client('c', null, 20), client('d', 'late', 3)]},
+    series: {step_seconds: 1, points: [0, 1, 2].map((n) => ({time: `2026-01-01T00:00:0${n}Z`, requests: {blue: 7, green: n}, rejected: n, queries: {blue: 1, green: 0}}))}};
+const real = window.fetch;
+window.fetch = async (path, options) => {
+    for (const [name, answer] of Object.entries(answers)) if (path === `/api/v1/${name}`) return Response.json(answer);
+    const response = await real(path, options);
+    if (!path.endsWith('openapi.json')) return response;
+    const document = await response.json();
+    for (const name of Object.keys(answers)) document.paths[`/api/v1/${name}`] ??= {};
+    return Response.json(document);
+};
+"""
+
+
+def sorts_clients(address):
+    with open_page(address, is_open=False) as page:
+        # Known clients, whatever the server has heard.
+        page.cdp("Page.addScriptToEvaluateOnNewDocument", source=CLIENTS)
+        page.open()
+        rows = lambda: [row.text.split() for row in page.driver.find_elements(By.CSS_SELECTOR, "#clients tbody tr")]
+        page.until(lambda: len(rows()) == 4, "the clients")
+        heads = page.driver.find_elements(By.CSS_SELECTOR, "#clients thead th")
+        names = [head.text.strip(" ▲▼") for head in heads]
+
+        def order(name):
+            head = heads[names.index(name)]
+            head.find_element(By.TAG_NAME, "button").click()
+            users = page.script("return [...document.querySelectorAll('#clients tbody tr')].map(r => r.children[arguments[0]].textContent)", names.index("user"))
+            marked = page.driver.find_elements(By.CSS_SELECTOR, "#clients [aria-sort]")
+            assert marked == [head], names
+            return "".join(users), head.get_attribute("aria-sort")
+
+        assert order("user") == ("abcd", "ascending")
+        assert order("user") == ("dcba", "descending")
+        # By number, not by letter; the largest first.
+        assert order("requests") == ("acbd", "descending")
+        assert order("requests") == ("dbca", "ascending")
+        # The gravest first, what has no verdict yet last.
+        assert order("verdict") == ("adbc", "ascending")
+        assert "grpc-<b>python</b>/1" in page.text("clients"), "text that is taken for markup"
+        label = page.driver.find_element(By.CSS_SELECTOR, "#chart svg").get_attribute("aria-label")
+        assert "green 2 requests per second now, 2 at most; 3 456s" in label, label
+
+
+def is_operated_by_keys(address):
+    with open_page(address) as page:
+        press = lambda *keys: ActionChains(page.driver).send_keys(*keys).perform()
+
+        def tab_to(name):
+            for _ in range(60):
+                press(Keys.TAB)
+                if page.focused().get_attribute("id") == name:
+                    break
+            assert page.focused().get_attribute("id") == name, name
+            assert page.focused().value_of_css_property("outline-style") == "solid", "the focus isn't seen"
+
+        press(Keys.TAB)
+        assert page.focused().get_attribute("class") == "skip"
+        tab_to("do-switch")
+        press(Keys.ENTER)
+        page.until_phase("ANNOUNCED", "blue")
+        assert page.focused().get_attribute("id") == "do-switch", "the focus is lost"
+        tab_to("do-cutover")
+        press(Keys.ENTER)
+        page.until(lambda: page["ask"].is_displayed(), "a question")
+        assert page.focused().get_attribute("id") == "ask-no", "the harmless answer comes first"
+        press(Keys.ESCAPE)
+        page.until(lambda: not page["ask"].is_displayed(), "no question any more")
+        assert page.focused().get_attribute("id") == "do-cutover"
+        assert api(address, "state")["phase"] == "ANNOUNCED"
+        press(Keys.ENTER)
+        page.until(lambda: page["ask"].is_displayed(), "a question")
+        press(Keys.TAB, Keys.ENTER)
+        page.until_phase("DRAINING", "green")
+
+
+# Texts that stand out too little (WCAG AA), by what is behind them.
+CONTRAST = """
+const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const ground = (element) => { for (let e = element; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if ((c[3] ?? 1) > 0) return c; } return [255, 255, 255]; };
+return [...document.querySelectorAll('body *')].filter((e) => e.checkVisibility() && e.tagName !== 'OPTION' &&
+        [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .map((e) => { const [a, b] = [light(parse(e instanceof SVGElement ? getComputedStyle(e).fill : getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+        return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 90)]; });
+"""
+
+
+def is_readable_everywhere(address):
+    with open_page(address, is_open=False) as page:
+        page.cdp("Page.addScriptToEvaluateOnNewDocument", source=CLIENTS)
+        page.open()
+        page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#chart svg"), "a chart")
+        grounds = set()
+        for phase, active, verb in [("STABLE", "blue", "switch"), ("ANNOUNCED", "blue", "cutover"), ("DRAINING", "green", None)]:
+            page.until_phase(phase, active)
+            for theme in ["light", "dark"]:
+                page.theme(theme)
+                grounds.add(page.script("return getComputedStyle(document.body).backgroundColor"))
+                found = page.script(CONTRAST)
+                assert len(found) > 50, found
+                faint = [text for text in found if text[0] < 4.5]
+                assert faint == [], (phase, theme, faint)
+            for width in [320, 375, 768, 1280]:
+                page.width(width)
+                needed = page.script("return document.documentElement.scrollWidth")
+                assert needed <= width, (phase, width, needed)
+            if verb:
+                api(address, verb, {})
+        assert len(grounds) == 2, grounds
+
+
+def asks_for_a_token(address, token):
+    with open_page(address, is_open=False) as page:
+        page.driver.get(f"http://{address}/")
+        for shown, said in [("not-this-one", "asks operators for a token"), (token, "was not accepted")]:
+            page.until(lambda: page["token"].is_displayed() and said in page.text("token-text"), said)
+            page["token-value"].send_keys(shown, Keys.ENTER)
+        page.until(lambda: page.text("link").endswith("live"), "a live page")
+        page["do-switch"].click()
+        page.until_phase("ANNOUNCED", "blue")
+        # It is not asked for again in the same tab.
+        page.driver.refresh()
+        page.until_phase("ANNOUNCED", "blue")
+        assert not page["token"].is_displayed()
+
+
+def works_without_a_switch(address):
+    with open_page(address) as page:
+        assert page["no-switch"].is_displayed()
+        assert not page["verbs"].is_displayed()
+
+
+globals()[sys.argv[1]](*sys.argv[2:])
