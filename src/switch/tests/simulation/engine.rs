@@ -70,7 +70,7 @@ pub(super) async fn serve(
     world: Rc<World>,
     request: Request<RequestBody<Full<Bytes>>>,
 ) -> Result<Response<Reply>, Infallible> {
-    let strategy = *request.extensions().get::<Strategy>().unwrap();
+    let strategy = request.body().strategy().unwrap();
     let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
     let body = request.into_body().collect().await?.to_bytes();
     let id = read_string(body.get(5..).unwrap_or_default(), 3).unwrap().map(str::to_owned);
