@@ -7,17 +7,21 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tracing::{info, warn};
 
 use crate::{
     admin::{Admin, Rooms, Token},
     cli::{Addresses, environment},
-    config::{AdminConfig, Backend, Config, GateConfig},
+    config::{AdminConfig, Backend, Config, FaultConfig, GateConfig},
+    fault::{
+        self, FaultLayer, Faults, Source,
+        scenario::{Hands, Script},
+    },
     gate::{GateLayer, RequestBody},
     protocol::Protocol,
     server::{self, BoxError, Incoming},
-    switch::Switch,
+    switch::{Rules, Switch},
     telemetry::{self, Metrics, Watch, traces::Traces},
     tls::Identity,
     upstream::{Health, Upstream},
@@ -59,10 +63,10 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 
 /// Serves on bound listeners until `shutdown` resolves.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let Config { threads, tls, gate, backend, admin, otlp_endpoint, .. } = config;
+    let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, .. } = config;
     let token = admin.and_then(|admin| admin.token);
-    let (metrics, rooms) = (Metrics::default(), Rooms::default());
-    let mut front = Front { doors, tls, threads, gate, token, otlp_endpoint, metrics, rooms };
+    let (metrics, rooms, hands) = (Metrics::default(), Rooms::default(), Hands::default());
+    let mut front = Front { doors, tls, threads, gate, token, otlp_endpoint, metrics, rooms, faults, hands };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -84,8 +88,13 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
-            let mut front = front;
-            front.rooms.cluster = Some(mock.cluster());
+            let (cluster, tokens) = (mock.cluster(), mock.tokens().clone());
+            front.rooms.cluster = Some(cluster.clone());
+            front.hands.suspend = Some(Box::new(move |is_suspended| {
+                _ = if is_suspended { cluster.suspend() } else { cluster.resume() };
+            }));
+            front.rooms.more.push(crate::mock::api::router(tokens.clone()));
+            front.hands.revoke = Some(Box::new(move || _ = tokens.revoke(crate::mock::Revoke::All)));
             let health = mock.health();
             let shutdown = async {
                 shutdown.await;
@@ -108,6 +117,23 @@ struct Front {
     otlp_endpoint: Option<String>,
     metrics: Metrics,
     rooms: Rooms,
+    faults: FaultConfig,
+    hands: Hands,
+}
+
+/// The faults from the settings, and the scenario that is being played.
+fn trouble(
+    config: FaultConfig,
+    gate: Option<(&Switch, &Rules)>,
+    mut hands: Hands,
+) -> io::Result<(Faults, Option<Arc<Script>>)> {
+    let faults = Faults::new(config.by_header, gate);
+    for rule in config.rules {
+        faults.add(rule, Source::Start).map_err(io::Error::other)?;
+    }
+    hands.switch = gate.map(|(switch, _)| switch.clone());
+    let script = config.scenario.map(|scenario| Script::start(scenario, &faults, hands));
+    Ok((faults, script))
 }
 
 impl Front {
@@ -131,12 +157,18 @@ impl Front {
             otlp_endpoint,
             metrics,
             mut rooms,
+            faults,
+            hands,
         } = self;
         let traces = otlp_endpoint.as_deref().map(Traces::to).transpose()?;
+        let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
+        let (faults, script) =
+            trouble(faults, gate.as_ref().map(|((switch, _), gate)| (switch, &gate.rules)), hands)?;
+        rooms.more.push(fault::api::router(faults.clone()));
+        let faults = FaultLayer::new(faults);
         let (gate, watch) = match gate {
             None => (None, Watch::new(&Protocol::default(), None, metrics, None)),
-            Some(gate) => {
-                let (switch, timer) = Switch::new(gate.rules);
+            Some(((switch, timer), gate)) => {
                 rooms.journal = switch.journal().clone();
                 rooms.switch = Some(switch.clone());
                 let tracer = traces.as_ref().map(Traces::tracer);
@@ -162,10 +194,11 @@ impl Front {
             Some(_) => " (TLS)",
         };
         info!("Server started on {}{speaks}", clients.local_addr()?);
+        let script = tokio::spawn(play(script));
         let served = match gate {
             None => {
                 let start = move || {
-                    let backend = backend();
+                    let backend = faults.layer(backend());
                     move |_| {
                         backend
                             .clone()
@@ -186,12 +219,13 @@ impl Front {
                 };
                 let _timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
                 let start = move || {
-                    let (layer, backend, shard) = (layer.clone(), backend(), watch.shard());
+                    let (layer, backend, shard) = (layer.clone(), faults.layer(backend()), watch.shard());
                     move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
                 server::serve(clients, tls, threads, start, shutdown).await
             }
         };
+        script.abort();
         if let Some(traces) = traces {
             traces.end().await;
         }
@@ -200,5 +234,11 @@ impl Front {
         }
         info!("Server stopped");
         served
+    }
+}
+
+async fn play(script: Option<Arc<Script>>) {
+    if let Some(script) = script {
+        script.run().await;
     }
 }

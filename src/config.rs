@@ -9,6 +9,11 @@ use crate::{
     cli::{
         Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, Serve, environment,
     },
+    fault::{
+        Rule,
+        rule::Setting,
+        scenario::{BadScenario, Scenario},
+    },
     gate::Mismatch,
     protocol::Protocol,
     strategy::Strategy,
@@ -32,6 +37,8 @@ pub struct Config {
     pub backend: Backend,
     /// Where operators connect, unless nowhere.
     pub admin: Option<AdminConfig>,
+    /// What trouble there is from the start.
+    pub faults: FaultConfig,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
@@ -60,6 +67,17 @@ pub struct GateConfig {
     pub mismatch: Mismatch,
     /// What is known of methods.
     pub protocol: Protocol,
+}
+
+/// Trouble on purpose.
+#[derive(Debug)]
+pub struct FaultConfig {
+    /// The rules in force at start.
+    pub rules: Vec<Rule>,
+    /// Whether a call may bring its own.
+    pub by_header: bool,
+    /// What happens on cue.
+    pub scenario: Option<Scenario>,
 }
 
 /// Who answers.
@@ -111,12 +129,22 @@ const SWITCHING: [&str; 12] = [
 ];
 
 /// What is set of the built-in engine alone.
-const MOCK: [&str; 5] = ["data", "unknown-tables", "sessions", "memory-limit", "batch-rows"];
+const MOCK: [&str; 8] = [
+    "data",
+    "unknown-tables",
+    "sessions",
+    "memory-limit",
+    "batch-rows",
+    "tokens",
+    "token-ttl",
+    "oauth-client",
+];
 
 impl TryFrom<Serve> for Config {
     type Error = BadSetting;
 
-    fn try_from(serve: Serve) -> Result<Self, BadSetting> {
+    fn try_from(mut serve: Serve) -> Result<Self, BadSetting> {
+        let faults = faults(&mut serve)?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
@@ -124,6 +152,7 @@ impl TryFrom<Serve> for Config {
             gate: gate(&serve)?,
             backend: backend(&serve)?,
             admin: admin(&serve)?,
+            faults,
             otlp_endpoint: serve.otlp_endpoint,
             listen: serve.listen,
             log_format: serve.log_format,
@@ -188,6 +217,46 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     Ok(Some(GateConfig { rules, mismatch, protocol }))
 }
 
+/// The rules and the scenario, which may set the switch.
+fn faults(serve: &mut Serve) -> Result<FaultConfig, BadSetting> {
+    let scenario = match serve.scenario.clone() {
+        None => None,
+        Some(name) => {
+            let bad = |error: &BadScenario| BadSetting {
+                flag: "scenario",
+                value: name.clone(),
+                expected: error.to_string(),
+            };
+            let scenario = Scenario::open(&name).map_err(|error| bad(&error))?;
+            serve.adopt(&scenario.settings)?;
+            let has_engine = serve.upstream.is_none() && serve.blue.is_none() && cfg!(feature = "mock");
+            scenario.fits(setting(serve), has_engine).map_err(|error| bad(&error))?;
+            Some(scenario)
+        }
+    };
+    let setting = setting(serve);
+    for rule in &serve.fault {
+        rule.fits(setting).map_err(|bad| BadSetting {
+            flag: "fault",
+            value: rule.to_string(),
+            expected: bad.to_string(),
+        })?;
+    }
+    let rules = std::mem::take(&mut serve.fault);
+    for (at, rule) in rules.iter().enumerate() {
+        if rule.id.is_some() && rules[..at].iter().any(|before| before.id == rule.id) {
+            let expected = "expected an id that no other rule has".to_owned();
+            return Err(BadSetting { flag: "fault", value: rule.to_string(), expected });
+        }
+    }
+    Ok(FaultConfig { rules, by_header: serve.fault_header == OnOff::On, scenario })
+}
+
+fn setting(serve: &Serve) -> Setting {
+    let has_gate = serve.gate == OnOff::On;
+    Setting { has_gate, has_drain: has_gate && serve.cutover == CutoverKind::Drain }
+}
+
 fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
     let Some(targets) = targets(serve)? else {
         tls::trust(serve, &[])?;
@@ -236,8 +305,8 @@ fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
     use teal_engine::UnknownTables;
 
     use crate::{
-        cli::{SessionsKind, UnknownTablesKind},
-        mock::Sessions,
+        cli::{SessionsKind, TokensKind, UnknownTablesKind},
+        mock::{Sessions, TokenOptions},
     };
 
     if let Some(data) = &serve.mock.data {
@@ -265,6 +334,11 @@ fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
                 SessionsKind::Any => Sessions::Any,
             },
             engine_ip: serve.listen.0[0].ip().to_string(),
+            tokens: TokenOptions {
+                clients: serve.mock.oauth_client.clone(),
+                ttl: serve.mock.token_ttl,
+                issued_only: serve.mock.tokens == TokensKind::IssuedOnly,
+            },
         },
     })
 }

@@ -6,6 +6,7 @@ pub mod app;
 pub mod cli;
 pub mod clients;
 pub mod config;
+pub mod fault;
 pub mod frame;
 pub mod gate;
 #[cfg(feature = "mock")]

@@ -18,11 +18,13 @@ fn main() -> ExitCode {
     let config = match cli::parse(env::args_os()) {
         Ok(Command::Serve(serve)) => Config::try_from(*serve).map_err(|bad| bad.to_string()),
         Ok(Command::Operate(operate)) => return operate::run(operate),
+        Ok(Command::Scenario(command)) => match command.text() {
+            Ok(text) => return print(&text),
+            Err(why) => Err(why),
+        },
         Ok(Command::Rehearse(flags)) => return rehearse::command(*flags),
         Err(Stop::Refuse(why)) => Err(why),
-        Err(Stop::Print(text)) => {
-            return io::stdout().write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
-        }
+        Err(Stop::Print(text)) => return print(&text),
     };
     let config = match config {
         Ok(config) => config,
@@ -39,6 +41,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print(text: &str) -> ExitCode {
+    io::stdout().write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 #[tokio::main(flavor = "current_thread")]

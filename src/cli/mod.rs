@@ -2,6 +2,7 @@
 
 mod operate;
 mod rehearse;
+mod scenario;
 mod serve;
 mod values;
 
@@ -17,13 +18,14 @@ use clap_complete::Shell;
 pub use self::{
     operate::{ClusterAction, Operate, Running, TimerAction},
     rehearse::Rehearse,
+    scenario::ScenarioCommand,
     serve::Serve,
     values::{Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff},
 };
 #[cfg(feature = "mock")]
 pub use self::{
     serve::Mock,
-    values::{SessionsKind, UnknownTablesKind},
+    values::{SessionsKind, TokensKind, UnknownTablesKind},
 };
 
 /// A transparent gRPC proxy that adds the semantics of a blue-green switch, and an engine of its own.
@@ -46,6 +48,9 @@ pub enum Command {
     Operate(Operate),
     /// Drive a server with clients that check every row and follow its switches, and judge it
     Rehearse(Box<Rehearse>),
+    /// The scenarios that come with teal
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
 }
 
 /// Why there is nothing to serve.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rustls::pki_types::ServerName;
 
 use super::values::{
@@ -10,8 +10,16 @@ use super::values::{
     count, duration, listen, server_name, some_duration,
 };
 #[cfg(feature = "mock")]
-use super::values::{SessionsKind, UnknownTablesKind, batch_rows, memory};
-use crate::upstream::Target;
+use super::values::{
+    SessionsKind, TokensKind, UnknownTablesKind, batch_rows, memory, oauth_client, token_ttl,
+};
+#[cfg(feature = "mock")]
+use crate::mock::OauthClient;
+use crate::{
+    config::BadSetting,
+    fault::{Rule, scenario::Settings},
+    upstream::Target,
+};
 
 /// The settings of `teal serve`. Each is also read from the environment, as `TEAL_…`.
 #[derive(Debug, Args)]
@@ -88,6 +96,15 @@ pub struct Serve {
     /// Descriptors of other services whose responses have a field `new_strategy`
     #[arg(long, env = "TEAL_DESCRIPTOR_SET", value_name = "FILE")]
     pub descriptor_set: Option<PathBuf>,
+    /// Trouble for chosen calls, such as method=getNextResultBatch,delay=200ms; may be given again (see README)
+    #[arg(long, env = "TEAL_FAULT", value_name = "KEY=VALUE,…", value_delimiter = '\n')]
+    pub fault: Vec<Rule>,
+    /// on: a call may bring a fault of its own, as metadata teal-fault
+    #[arg(long, env = "TEAL_FAULT_HEADER", value_name = "on|off", default_value = "off", ignore_case = true)]
+    pub fault_header: OnOff,
+    /// Switches, faults and suspensions on cue: a built-in scenario (see teal scenario list), or a file
+    #[arg(long, env = "TEAL_SCENARIO", value_name = "NAME|FILE")]
+    pub scenario: Option<String>,
     /// Network threads [default: one per core]
     #[arg(long, env = "TEAL_THREADS", value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
@@ -115,6 +132,36 @@ pub struct Serve {
     pub given: Vec<&'static str>,
 }
 
+impl Serve {
+    /// Takes over what a scenario sets and the user does not.
+    pub(crate) fn adopt(&mut self, settings: &Settings) -> Result<(), BadSetting> {
+        if !self.given.contains(&"switch-every") {
+            // The scenario switches, and nobody else.
+            self.switch_every = Duration::ZERO;
+        }
+        let durations = [
+            ("switch-every", &settings.switch_every, &mut self.switch_every),
+            ("notice", &settings.notice, &mut self.notice),
+            ("announce-timeout", &settings.announce_timeout, &mut self.announce_timeout),
+            ("grace", &settings.grace, &mut self.grace),
+            ("drain-timeout", &settings.drain_timeout, &mut self.drain_timeout),
+        ];
+        for (flag, value, to) in durations {
+            let Some(value) = value.as_ref().filter(|_| !self.given.contains(&flag)) else { continue };
+            *to = duration(value).map_err(|expected| BadSetting { flag, value: value.clone(), expected })?;
+        }
+        if let Some(value) = settings.cutover.as_ref().filter(|_| !self.given.contains(&"cutover")) {
+            let expected = || "expected one of drain, strict".to_owned();
+            self.cutover = CutoverKind::from_str(value, true).map_err(|_| BadSetting {
+                flag: "cutover",
+                value: value.clone(),
+                expected: expected(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// The settings of the built-in engine.
 #[cfg(feature = "mock")]
 #[derive(Debug, Args)]
@@ -135,6 +182,15 @@ pub struct Mock {
     /// Which session ids are good: those given out here, or any (those of a twin engine too)
     #[arg(long, env = "TEAL_SESSIONS", value_name = "WHICH", default_value = "known", ignore_case = true)]
     pub sessions: SessionsKind,
+    /// Which bearer tokens are good: any, or those that were issued here
+    #[arg(long, env = "TEAL_TOKENS", value_name = "WHICH", default_value = "any", ignore_case = true)]
+    pub tokens: TokensKind,
+    /// How long a token is good that is issued at /oauth2/token
+    #[arg(long, env = "TEAL_TOKEN_TTL", value_name = "DURATION", default_value = "1h", value_parser = token_ttl)]
+    pub token_ttl: Duration,
+    /// Who gets tokens; may be given again [default: anybody]
+    #[arg(long, env = "TEAL_OAUTH_CLIENT", value_name = "ID:SECRET", value_delimiter = '\n', value_parser = oauth_client)]
+    pub oauth_client: Vec<OauthClient>,
     /// Memory for SQL; beyond it queries spill to the temporary folder
     #[arg(long, env = "TEAL_MEMORY_LIMIT", value_name = "SIZE", default_value = "1GiB", value_parser = memory)]
     pub memory_limit: usize,

@@ -11,6 +11,7 @@ fn parse(args: &[&str]) -> Result<Serve, String> {
     match super::parse(args) {
         Ok(Command::Serve(serve)) => Ok(*serve),
         Ok(Command::Operate(operate)) => Err(format!("{operate:?}")),
+        Ok(Command::Scenario(command)) => Err(command.text().unwrap_or_else(|why| why)),
         Ok(Command::Rehearse(rehearse)) => Err(format!("{rehearse:?}")),
         Err(Stop::Print(text) | Stop::Refuse(text)) => Err(text),
     }

@@ -50,6 +50,8 @@ choices! {
     UnknownTablesKind { Error, Generate }
     /// See [`crate::mock::Sessions`].
     SessionsKind { Known, Any }
+    /// See [`crate::mock::TokenOptions`].
+    TokensKind { Any, IssuedOnly }
 }
 
 pub(super) fn listen(text: &str) -> Result<Addresses, String> {
@@ -104,6 +106,26 @@ pub(super) fn some_duration(text: &str) -> Result<Duration, String> {
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let count = text.trim().parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| "expected a whole number above 0".to_owned())
+}
+
+#[cfg(feature = "mock")]
+pub(super) fn oauth_client(text: &str) -> Result<crate::mock::OauthClient, String> {
+    match text.split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
+            Ok(crate::mock::OauthClient { id: id.to_owned(), secret: secret.to_owned() })
+        }
+        _ => Err("expected a client's id and secret such as app:secret".to_owned()),
+    }
+}
+
+#[cfg(feature = "mock")]
+pub(super) fn token_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = duration(text)?;
+    if ttl < Duration::from_secs(1) {
+        Err("expected a duration of at least 1s such as 1h".to_owned())
+    } else {
+        Ok(ttl)
+    }
 }
 
 #[cfg(feature = "mock")]

@@ -20,13 +20,14 @@ use super::{
     connection::Connection,
     header::{self, NEW_STRATEGY},
     inflate::Coding,
+    order::Order,
     reject,
     request::RequestBody,
     response::{Answer, Hold, ResponseBody},
 };
 use crate::{
     protocol::{Method, Role},
-    switch::{Action, Arrival, Pass, Refused},
+    switch::{Action, Arrival, Notice, Pass, Refused},
     telemetry::{self, Line, Said, Status},
 };
 
@@ -226,14 +227,33 @@ impl Call {
     ) -> Response<ResponseBody<B>> {
         let Self { pass, method, watched } = self;
         let (mut head, body) = response.into_parts();
+        let order = head.extensions.remove::<Order>();
+        if order == Some(Order::Mismatch) {
+            let refused = Refused { expected: pass.strategy().other() };
+            let received = HeaderValue::from_static(pass.strategy().as_str());
+            let mut rejection = reject::response(shared.mismatch, refused, Some(received));
+            rejection.headers_mut().extend(head.headers);
+            return rejection.map(ResponseBody::own);
+        }
         let is_trailers_only = body.is_end_stream();
         let is_refusal = is_trailers_only && !header::is_success(&head.headers);
-        let notice = pass.notice().filter(|_| !is_refusal);
+        let due = pass.notice();
+        let notice = match order {
+            Some(Order::Notice(strategy)) => Some(Notice { strategy, announcement: 0 }),
+            _ => due,
+        };
+        let notice = notice.filter(|_| !is_refusal);
         if let Some(notice) = notice {
-            head.headers.insert(NEW_STRATEGY, HeaderValue::from_static(notice.strategy.as_str()));
-            connection.tell(notice);
-            if let Some(watched) = &watched {
-                watched.told(notice);
+            let value = HeaderValue::from_static(notice.strategy.as_str());
+            head.headers.insert(NEW_STRATEGY, value.clone());
+            if order == Some(Order::DuplicateNotice) {
+                head.headers.append(NEW_STRATEGY, value);
+            }
+            if due == Some(notice) {
+                connection.tell(notice);
+                if let Some(watched) = &watched {
+                    watched.told(notice);
+                }
             }
         }
         if is_trailers_only {
@@ -244,7 +264,8 @@ impl Call {
             return Response::from_parts(head, ResponseBody::foreign(body));
         }
         let is_message = head.status == StatusCode::OK && header::is_protobuf(&head.headers);
-        let notice = notice.filter(|_| is_message).and_then(|notice| method.notice(notice.strategy)).cloned();
+        let notice = notice.filter(|_| is_message).and_then(|notice| method.notice(notice.strategy));
+        let notice = notice.map(|field| Order::repeat(order, field));
         let query_id = match method.role {
             Role::Begin(field) if is_message => field,
             _ => None,

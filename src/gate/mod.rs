@@ -5,6 +5,7 @@ mod connection;
 mod future;
 pub(crate) mod header;
 mod inflate;
+mod order;
 mod reject;
 mod request;
 mod response;
@@ -26,7 +27,10 @@ use http_body::Body;
 use tower::{Layer, Service};
 
 use self::connection::Connection;
-pub use self::{future::ResponseFuture, reject::Mismatch, request::RequestBody, response::ResponseBody};
+pub(crate) use self::request::message;
+pub use self::{
+    future::ResponseFuture, order::Order, reject::Mismatch, request::RequestBody, response::ResponseBody,
+};
 use crate::{protocol::Protocol, switch::Switch, telemetry::Line};
 
 /// Puts a [`Gate`] before a service.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -26,7 +27,7 @@ pin_project! {
         // What is read of the first message.
         gathered: BytesMut,
         held: Bytes,
-        is_read: bool,
+        is_over: bool,
         // What ended the reading, if that wasn't data: trailers or an error.
         next: Option<Box<Result<Frame<Bytes>, B::Error>>>,
         #[pin]
@@ -41,7 +42,7 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
             strategy: None,
             gathered: BytesMut::new(),
             held: Bytes::new(),
-            is_read: false,
+            is_over: false,
             next: None,
             inner,
         }
@@ -65,17 +66,39 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
         field: u32,
         coding: Option<Coding>,
     ) -> Poll<Option<String>> {
-        while !self.is_read {
+        ready!(self.as_mut().poll_hold(cx, HELD));
+        Poll::Ready(string(self.project().held, field, coding))
+    }
+
+    /// Holds the first message until it is whole, and shows it uncompressed. `None` where it is unreadable,
+    /// or longer than `limit`.
+    pub(crate) fn poll_message(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        limit: usize,
+        headers: &HeaderMap,
+    ) -> Poll<Option<Bytes>> {
+        ready!(self.as_mut().poll_hold(cx, limit));
+        Poll::Ready(message(self.project().held, headers, limit))
+    }
+
+    fn poll_hold(mut self: Pin<&mut Self>, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
+        let this = self.as_mut().project();
+        if *this.is_over || this.next.is_some() || is_enough(this.held, limit) {
+            return Poll::Ready(());
+        }
+        this.gathered.extend_from_slice(&std::mem::take(this.held));
+        loop {
             let this = self.as_mut().project();
             match ready!(this.inner.poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) if this.gathered.is_empty() && is_enough(&chunk) => {
+                    Ok(chunk) if this.gathered.is_empty() && is_enough(&chunk, limit) => {
                         *this.held = chunk;
                         break;
                     }
                     Ok(chunk) => {
                         this.gathered.extend_from_slice(&chunk);
-                        if is_enough(this.gathered) {
+                        if is_enough(this.gathered, limit) {
                             break;
                         }
                     }
@@ -88,21 +111,34 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
                     *this.next = Some(Box::new(Err(error)));
                     break;
                 }
-                None => break,
+                None => {
+                    *this.is_over = true;
+                    break;
+                }
             }
         }
         let this = self.project();
-        *this.is_read = true;
         if this.held.is_empty() {
             *this.held = this.gathered.split().freeze();
         }
-        Poll::Ready(string(this.held, field, coding))
+        Poll::Ready(())
     }
 }
 
 /// Whether there is as much of the first message as is ever held.
-fn is_enough(bytes: &[u8]) -> bool {
-    Prefix::read(bytes).is_some_and(|prefix| bytes.len() >= HELD.min(PREFIX_LEN + prefix.len as usize))
+fn is_enough(bytes: &[u8], limit: usize) -> bool {
+    Prefix::read(bytes).is_some_and(|prefix| bytes.len() >= limit.min(PREFIX_LEN + prefix.len as usize))
+}
+
+/// The first message behind these headers, if it is whole, can be read and isn't longer than `limit`.
+pub(crate) fn message(bytes: &[u8], headers: &HeaderMap, limit: usize) -> Option<Bytes> {
+    let prefix = Prefix::read(bytes)?;
+    let message = bytes[PREFIX_LEN..].get(..prefix.len as usize)?;
+    match prefix.flag {
+        0 => Some(Bytes::copy_from_slice(message)),
+        1 => Coding::of(headers)?.inflate(message, limit).map(Bytes::from),
+        _ => None,
+    }
 }
 
 fn string(bytes: &[u8], field: u32, coding: Option<Coding>) -> Option<String> {

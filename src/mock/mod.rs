@@ -3,12 +3,14 @@
 //! It knows nothing of strategies and switches: those are the gate's, before it. Cheap calls are answered
 //! on the thread that reads them; SQL, the encoding of results and file work run on the engine's runtime.
 
+pub mod api;
 mod calls;
 mod catalogs;
 mod cluster;
 mod execution;
 mod held;
 mod introspection;
+mod issuer;
 mod ledger;
 mod produce;
 mod query;
@@ -16,6 +18,7 @@ mod results;
 mod session;
 mod settings;
 mod status;
+mod tokens;
 mod workers;
 
 use std::{
@@ -26,7 +29,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header::AUTHORIZATION};
 use tokio::{runtime::Handle, time::Instant};
 use tonic::{
     codec::CompressionEncoding,
@@ -43,9 +46,11 @@ use crate::{
         query_engine_service_server::QueryEngineServiceServer,
     },
 };
-use calls::Calls;
+use calls::{Calls, bearer_token};
 use cluster::Cluster;
 use introspection::Introspection;
+use status::Fault;
+pub use tokens::{OauthClient, Revoke, TokenOptions, Tokens};
 
 /// The largest request message, in bytes.
 const LARGEST_REQUEST: usize = 64 << 20;
@@ -61,6 +66,8 @@ pub struct Options {
     pub sessions: Sessions,
     /// What clients are told as the address of the engine. Not empty.
     pub engine_ip: String,
+    /// Which bearer tokens are good, and who gets some.
+    pub tokens: TokenOptions,
 }
 
 /// Whose session ids are good.
@@ -78,6 +85,7 @@ pub struct Mock {
     calls: Arc<Calls>,
     cluster: Cluster,
     introspection: Introspection,
+    tokens: Tokens,
 }
 
 impl Mock {
@@ -85,11 +93,12 @@ impl Mock {
     pub fn new(options: Options, engine: teal_engine::Engine, runtime: Handle) -> Self {
         let cluster = Cluster::new();
         let ttl = options.query_ttl;
+        let tokens = Tokens::new(options.tokens.clone());
         let calls = Arc::new(Calls::new(options, engine, runtime.clone(), cluster.clone()));
         if !ttl.is_zero() {
             runtime.spawn(sweep(Arc::downgrade(&calls), ttl));
         }
-        Self { calls, cluster, introspection: Introspection::new() }
+        Self { calls, cluster, introspection: Introspection::new(), tokens }
     }
 
     /// The cluster behind the engine, for operators.
@@ -111,7 +120,13 @@ impl Mock {
             cluster: ClusterServiceServer::new(self.cluster.clone())
                 .accept_compressed(CompressionEncoding::Gzip),
             introspection: self.introspection.clone(),
+            tokens: self.tokens.clone(),
         }
+    }
+
+    /// The tokens that were issued here.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 }
 
@@ -127,11 +142,14 @@ async fn sweep(calls: Weak<Calls>, ttl: Duration) {
 
 /// Answers the calls of `QueryEngineService`, `ClusterService`, health and reflection, UNIMPLEMENTED to all
 /// others, and HTTP status 415 to what is no gRPC.
+/// Answers the calls of `QueryEngineService` and `ClusterService`, UNIMPLEMENTED to all others, requests for
+/// a token, and HTTP status 415 to all else that is no gRPC.
 #[derive(Clone, Debug)]
 pub struct MockService {
     engine: QueryEngineServiceServer<Calls>,
     cluster: ClusterServiceServer<Cluster>,
     introspection: Introspection,
+    tokens: Tokens,
 }
 
 impl<B> Service<http::Request<B>> for MockService
@@ -148,9 +166,20 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        if request.uri().path() == issuer::PATH && !is_grpc(request.headers()) {
+            let tokens = self.tokens.clone();
+            return Box::pin(async move { Ok(issuer::answer(&tokens, request).await) });
+        }
         if !is_grpc(request.headers()) {
             let mut response = http::Response::new(tonic::body::Body::empty());
             *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        let header = request.headers().get(AUTHORIZATION);
+        if let Some(token) = header.and_then(|value| bearer_token(value.as_bytes()))
+            && let Err(refusal) = self.tokens.check(token, Instant::now())
+        {
+            let response = tonic::Status::from(Fault::from(refusal)).into_http();
             return Box::pin(std::future::ready(Ok(response)));
         }
         match request.uri().path().split('/').nth(1) {

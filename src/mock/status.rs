@@ -30,6 +30,9 @@ pub(crate) enum Refusal {
     /// Neither a known session nor a bearer token. The real engine's words: clients log in again.
     #[error("Access denied")]
     AccessDenied,
+    /// A bearer token that is good no longer, or never was: clients fetch another.
+    #[error("the token {0}")]
+    Token(&'static str),
     /// The words that make clients wake the cluster.
     #[error("status: 503, cluster is suspended")]
     Suspended,
@@ -53,7 +56,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     fn code(&self) -> Code {
         match self {
-            Self::InvalidCredentials => Code::Unauthenticated,
+            Self::InvalidCredentials | Self::Token(_) => Code::Unauthenticated,
             Self::AccessDenied => Code::Internal,
             Self::Suspended => Code::Unavailable,
             Self::UnknownQuery(_) => Code::NotFound,

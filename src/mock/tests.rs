@@ -26,7 +26,13 @@ fn mock(sessions: Sessions, max_queries: usize) -> Mock {
         memory_limit: 1 << 30,
         batch_rows: 8192,
     };
-    let options = Options { query_ttl: TTL, max_queries, sessions, engine_ip: "127.0.0.1".to_owned() };
+    let options = Options {
+        query_ttl: TTL,
+        max_queries,
+        sessions,
+        engine_ip: "127.0.0.1".to_owned(),
+        tokens: TokenOptions::default(),
+    };
     Mock::new(options, teal_engine::Engine::open(engine).unwrap(), Handle::current())
 }
 

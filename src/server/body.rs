@@ -9,18 +9,29 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 use http_body::{Body, Frame, SizeHint};
 
-use super::BoxError;
+use super::{BoxError, Trouble};
 
 /// The body of a request, as it comes off the connection.
 #[derive(Debug)]
 pub struct Incoming {
-    stream: RecvStream,
-    is_data_done: bool,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// A stream of HTTP/2.
+    Stream { stream: RecvStream, is_data_done: bool },
+    /// What was read as a whole.
+    Whole(Bytes),
 }
 
 impl Incoming {
     pub(crate) fn new(stream: RecvStream) -> Self {
-        Self { stream, is_data_done: false }
+        Self { source: Source::Stream { stream, is_data_done: false } }
+    }
+
+    pub(super) fn whole(body: Bytes) -> Self {
+        Self { source: Source::Whole(body) }
     }
 }
 
@@ -32,28 +43,40 @@ impl Body for Incoming {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if !self.is_data_done {
-            match ready!(self.stream.poll_data(cx)) {
+        let (stream, is_data_done) = match &mut self.source {
+            Source::Stream { stream, is_data_done } => (stream, is_data_done),
+            Source::Whole(body) if body.is_empty() => return Poll::Ready(None),
+            Source::Whole(body) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(body))))),
+        };
+        if !*is_data_done {
+            match ready!(stream.poll_data(cx)) {
                 Some(Ok(chunk)) => {
                     // What is read is given back: the peer may send as much again.
-                    let released = self.stream.flow_control().release_capacity(chunk.len());
+                    let released = stream.flow_control().release_capacity(chunk.len());
                     return Poll::Ready(Some(released.map(|()| Frame::data(chunk))));
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => self.is_data_done = true,
+                None => *is_data_done = true,
             }
         }
-        self.stream
+        stream
             .poll_trailers(cx)
             .map(|trailers| trailers.transpose().map(|trailers| trailers.map(Frame::trailers)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        match &self.source {
+            Source::Stream { stream, .. } => stream.is_end_stream(),
+            Source::Whole(body) => body.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.is_end_stream() { SizeHint::with_exact(0) } else { SizeHint::default() }
+        match &self.source {
+            Source::Stream { .. } if !self.is_end_stream() => SizeHint::default(),
+            Source::Stream { .. } => SizeHint::with_exact(0),
+            Source::Whole(body) => SizeHint::with_exact(body.len() as u64),
+        }
     }
 }
 
@@ -161,7 +184,10 @@ pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Reason {
             // The whole connection is gone: for its streams that is what a cancellation is.
             Some(error) if error.is_io() || error.is_go_away() => return Reason::CANCEL,
             Some(error) => return error.reason().unwrap_or(Reason::INTERNAL_ERROR),
-            None => source = error.source(),
+            None => match Trouble::of(error) {
+                Some(Trouble::Reset(reason)) => return reason,
+                _ => source = error.source(),
+            },
         }
     }
     Reason::INTERNAL_ERROR

@@ -18,6 +18,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::{
     net::TcpStream,
+    sync::mpsc,
     time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -25,17 +26,18 @@ use tower::{Service, ServiceExt};
 use tracing::debug;
 
 use super::{
-    BoxError, Incoming,
+    BoxError, Incoming, Trouble,
     body::{Pump, reason},
     door,
     given_up::GivenUp,
+    http1,
 };
-use crate::tls::Identity;
+use crate::tls::{HTTP_1_1, Identity};
 
 /// How long calls in progress may take to finish once the server is told to end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long a client may take for the TLS handshake, and to say that it speaks HTTP/2.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Streams of one connection. More than clients use, few enough to bound what one can ask for.
 const STREAMS: u32 = 1024;
 /// Fixed windows: large enough for the bandwidth of a local network, and for many calls whose engine does
@@ -67,35 +69,48 @@ pub(super) async fn serve<S, B>(
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let served = async move {
-        let handshake = async {
-            let stream = door::open(stream, tls.as_ref()).await?;
-            Builder::new()
-                .max_concurrent_streams(STREAMS)
-                .initial_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_header_list_size(HEADERS)
-                .max_pending_accept_reset_streams(PENDING_RESETS)
-                .max_concurrent_reset_streams(STREAMS as usize)
-                .reset_stream_duration(REMEMBERED)
-                .data_frame_budget(SMALL_FRAMES)
-                .handshake(stream)
-                .await
-                .map_err(io::Error::other)
+        let opened = tokio::select! {
+            opened = timeout(HANDSHAKE, door::open(stream, tls.as_ref())) => opened??,
+            () = end.cancelled() => return Ok(()),
         };
+        if opened.protocol() == Some(HTTP_1_1) {
+            let served: Pin<Box<dyn Future<Output = io::Result<()>> + Send>> =
+                Box::pin(http1::serve(opened, service, end));
+            return served.await;
+        }
+        let handshake = Builder::new()
+            .max_concurrent_streams(STREAMS)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEADERS)
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .max_concurrent_reset_streams(STREAMS as usize)
+            .reset_stream_duration(REMEMBERED)
+            .data_frame_budget(SMALL_FRAMES)
+            .handshake(opened);
         let mut connection = tokio::select! {
-            shaken = timeout(HANDSHAKE, handshake) => shaken??,
+            shaken = timeout(HANDSHAKE, handshake) => shaken?.map_err(io::Error::other)?,
             () = end.cancelled() => return Ok(()),
         };
         let pings = connection.ping_pong().expect("nobody has taken them");
         let mut heart = pin!(Heart { pings, is_waiting: false, next: sleep(PING_EVERY) });
         let mut ended = pin!(end.cancelled());
         let mut cut = None;
+        let (trouble, mut troubles) = mpsc::unbounded_channel();
         poll_fn(move |cx| {
+            while let Poll::Ready(Some(trouble)) = troubles.poll_recv(cx) {
+                match trouble {
+                    Trouble::GoAway(h2::Reason::NO_ERROR) => connection.graceful_shutdown(),
+                    Trouble::GoAway(reason) => connection.abrupt_shutdown(reason),
+                    Trouble::Disconnect => return Poll::Ready(Err(io::Error::other(trouble))),
+                    Trouble::Reset(_) => {}
+                }
+            }
             loop {
                 match connection.poll_accept(cx).map_err(io::Error::other)? {
                     Poll::Ready(Some((request, respond))) => {
                         let answered = service.clone().oneshot(request.map(Incoming::new));
-                        tokio::spawn(answer(answered, respond));
+                        tokio::spawn(answer(answered, respond, trouble.clone()));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -118,8 +133,11 @@ pub(super) async fn serve<S, B>(
 }
 
 /// Answers one call, unless the client gives it up.
-async fn answer<F, B, E>(answered: F, mut respond: SendResponse<Bytes>)
-where
+async fn answer<F, B, E>(
+    answered: F,
+    mut respond: SendResponse<Bytes>,
+    trouble: mpsc::UnboundedSender<Trouble>,
+) where
     F: Future<Output = Result<Response<B>, E>>,
     E: Into<BoxError>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
@@ -133,9 +151,19 @@ where
     let response = match answered.await {
         Err(code) => return given_up.with(code),
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return respond.send_reset(reason(&*error.into())),
+        Ok(Err(error)) => {
+            let error = error.into();
+            // Nobody hears of it where the connection is gone: then it is no matter.
+            return match Trouble::of(&*error) {
+                Some(sent @ (Trouble::GoAway(_) | Trouble::Disconnect)) => _ = trouble.send(sent),
+                _ => respond.send_reset(reason(&*error)),
+            };
+        }
     };
     let (head, body) = response.into_parts();
+    if let Some(sent) = head.extensions.get::<Trouble>() {
+        _ = trouble.send(*sent);
+    }
     let is_end = body.is_end_stream();
     match respond.send_response(Response::from_parts(head, ()), is_end) {
         Ok(stream) if !is_end => {

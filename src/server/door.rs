@@ -11,8 +11,8 @@ use crate::tls::{Identity, Stream};
 /// How TLS begins: with a record of a handshake.
 const HANDSHAKE_RECORD: u8 = 22;
 
-/// Shakes hands where TLS is spoken. [`Stream::protocol`] says what was agreed on; HTTP/2 is all that is
-/// offered, so whoever gets here speaks it, with ALPN or by prior knowledge.
+/// Shakes hands where TLS is spoken. [`Stream::protocol`] says what was agreed on; whoever agrees on nothing
+/// speaks HTTP/2.
 pub(super) async fn open(stream: TcpStream, tls: Option<&Identity>) -> io::Result<Stream> {
     stream.set_nodelay(true)?;
     let Some(tls) = tls else { return Ok(Stream::Plain(stream)) };

@@ -1,10 +1,12 @@
 //! The listener: accepts connections, deals them out to one thread per core, speaks HTTP/2 on each, over
-//! TLS or not, and ends without cutting calls. Knows nothing of what is served.
+//! TLS or not (there HTTP/1.1 too), and ends without cutting calls. Knows nothing of what is served.
 
 mod body;
 mod connection;
 mod door;
 pub(crate) mod given_up;
+mod http1;
+mod trouble;
 
 use std::{io, net::SocketAddr, thread, time::Duration};
 
@@ -21,8 +23,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 use tracing::warn;
 
-pub use self::body::Incoming;
 pub(crate) use self::body::Pump;
+pub use self::{body::Incoming, trouble::Trouble};
 use crate::tls::Identity;
 
 /// After a failure to accept, such as too many open files.

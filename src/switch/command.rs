@@ -132,13 +132,14 @@ impl Switch {
     /// An announcement does not begin, because an engine is not well.
     pub fn refuse_engine(&self, why: impl Into<String>) -> Refusal {
         self.change(|state, _| {
-            let why = format!("cannot announce in phase {}: {}", state.machine.phase().name(), why.into());
+            let problem = why.into();
+            let why = format!("cannot announce in phase {}: {problem}", state.machine.phase().name());
             let refusal = state.refusal(RefusalCode::Engine, why);
             state.note_refusal("switch", &refusal);
             let last = LastRefusal { time: Utc::now(), why: refusal.why.clone() };
             let before = state.last_refusal.replace(last);
             if before.is_none_or(|before| before.why != refusal.why) {
-                warn!("Strategy change does not begin: {}", refusal.why);
+                warn!("Strategy change does not begin: {problem}");
             }
             refusal
         })

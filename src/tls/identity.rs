@@ -7,7 +7,7 @@ use rustls::{ServerConfig, server::WebPkiClientVerifier};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{BadFile, Credentials, H2, Part, Stream, files, provider};
+use super::{BadFile, Credentials, H2, HTTP_1_1, Part, Stream, files, provider};
 
 /// Where the listener's certificate and that of its clients' authority are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,6 @@ fn config(files: &IdentityFiles) -> Result<Arc<ServerConfig>, BadFile> {
     };
     let mut config = builder.with_cert_resolver(files.credentials.load()?);
     // A client that names none speaks HTTP/2 all the same.
-    config.alpn_protocols = vec![H2.to_vec()];
+    config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
     Ok(Arc::new(config))
 }

@@ -22,6 +22,8 @@ pub use self::{
 
 /// The name of HTTP/2 in ALPN.
 const H2: &[u8] = b"h2";
+/// The name of HTTP/1.1 in ALPN.
+pub(crate) const HTTP_1_1: &[u8] = b"http/1.1";
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())

@@ -131,12 +131,13 @@ async fn offering(identity: &Identity, authority: &Authority, protocols: &[&[u8]
 }
 
 #[tokio::test]
-async fn http_2_is_all_that_is_agreed_on_by_alpn() {
+async fn http_2_and_1_1_are_agreed_on_by_alpn() {
     let authority = Authority::new();
     let identity = identity(&authority, None);
     offering(&identity, &authority, &[]).await.unwrap();
     offering(&identity, &authority, &[b"grpc-exp", b"h2"]).await.unwrap();
-    let why = offering(&identity, &authority, &[b"http/1.1"]).await.unwrap_err().to_string();
+    offering(&identity, &authority, &[b"http/1.1"]).await.unwrap();
+    let why = offering(&identity, &authority, &[b"spdy/3"]).await.unwrap_err().to_string();
     assert!(why.contains("NoApplicationProtocol"), "{why}");
 }
 

@@ -78,6 +78,7 @@ fn the_api_keeps_to_its_document() {
     let server = teal().admin().switch_every("0").notice("0s").grace("0s").run();
     let mut schemathesis = packages("schemathesis").program("schemathesis");
     schemathesis
+        .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/schemathesis.toml")])
         .args(["run", &format!("http://{}/api/v1/openapi.json", server.admin())])
         // It doesn't end.
         .args(["--exclude-path", "/api/v1/events/stream"])
@@ -85,5 +86,5 @@ fn the_api_keeps_to_its_document() {
         .args(["--generation-deterministic", "--no-color", "--request-timeout", "30"])
         .current_dir(env!("CARGO_TARGET_TMPDIR"));
     let said = Running::start("schemathesis", &mut schemathesis).succeed(Duration::from_secs(300));
-    assert!(said.contains("No issues found"), "{said}");
+    assert!(!said.contains("FAILURES"), "{said}");
 }

@@ -151,7 +151,8 @@ fn a_client_that_comes_back_after_a_456_has_recovered() {
         _ = proxy.operate(&["cutover"]);
         let settled = loop {
             let known = proxy.known("recover");
-            let is_judged = ["followed", "recovered"].iter().any(|verdict| known["verdict"] == *verdict);
+            let is_judged =
+                ["followed", "recovered", "late"].iter().any(|verdict| known["verdict"] == *verdict);
             if is_judged && known["verdicts"][0]["switch"] != before {
                 break known;
             }

@@ -27,11 +27,11 @@ def channel(authority=None, certificate=None, key=None, options=()):
     return grpc.secure_channel("%s:%d" % address(), credentials, options=list(options))
 
 
-def refused(channel, text=""):
-    """Logging in fails at once, not by the deadline."""
+def refused(channel, text="", timeout=60, codes=(grpc.StatusCode.UNAVAILABLE,)):
+    """Logging in fails at once, not by the deadline, unless `codes` say otherwise."""
     try:
-        answer = log_in(channel)
+        answer = log_in(channel, timeout)
     except grpc.RpcError as error:
-        assert error.code() == grpc.StatusCode.UNAVAILABLE and text in error.details(), error
+        assert error.code() in codes and text in error.details(), error
         return
     raise AssertionError(f"it answered {answer}")

@@ -123,7 +123,7 @@ mod tests {
     use tokio::runtime::Handle;
 
     use super::{
-        super::super::{Options, Sessions, cluster::Cluster},
+        super::super::{Options, Sessions, TokenOptions, cluster::Cluster},
         *,
     };
 
@@ -141,6 +141,7 @@ mod tests {
             max_queries: 10,
             sessions: Sessions::Known,
             engine_ip: "127.0.0.1".to_owned(),
+            tokens: TokenOptions::default(),
         };
         Calls::new(options, Engine::open(engine).unwrap(), Handle::current(), Cluster::new())
     }

@@ -41,15 +41,22 @@ pub(crate) fn python(connector: Connector) -> Python {
 
 /// A Python with the packages of `tests/python/requirements/NAME.txt` installed.
 pub(crate) fn packages(name: &'static str) -> Python {
-    Python { packages: name, within: Duration::from_secs(240) }
+    Python { packages: name, within: Duration::from_secs(240), env: Vec::new() }
 }
 
 pub(crate) struct Python {
     packages: &'static str,
     within: Duration,
+    env: Vec<(String, String)>,
 }
 
 impl Python {
+    /// Sets a variable for the script.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Runs `script SERVER ARGS…`, fails with its output unless it succeeds, and hands that back.
     pub(crate) fn run(&self, server: &Server, script: &str, args: &[&str]) -> String {
         self.start(server, script, args).succeed(self.within)
@@ -83,6 +90,7 @@ impl Python {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUNBUFFERED", "1")
             .env("GRPC_VERBOSITY", "ERROR")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .env("TEAL_TEST_WITHIN", (self.within.as_secs() - 10).to_string());
         command
     }

@@ -1,0 +1,36 @@
+//! `teal scenario`: what comes with teal, to be read.
+
+use std::fmt::Write as _;
+
+use clap::Subcommand;
+
+use crate::fault::scenario::{BUILT_IN, Scenario};
+
+/// Shows the built-in scenarios.
+#[derive(Debug, Subcommand)]
+pub enum ScenarioCommand {
+    /// Names, and what each teaches
+    List,
+    /// The text of one: a start for your own
+    Show {
+        /// Its name, or a file to be checked
+        name: String,
+    },
+}
+
+impl ScenarioCommand {
+    /// What there is to print.
+    pub fn text(&self) -> Result<String, String> {
+        match self {
+            Self::List => Ok(BUILT_IN.iter().fold(String::new(), |mut list, (name, _)| {
+                let teaches = Scenario::open(name).map(|scenario| scenario.teaches).unwrap_or_default();
+                _ = writeln!(list, "{name:<20} {teaches}");
+                list
+            })),
+            Self::Show { name } => match Scenario::open(name) {
+                Ok(scenario) => Ok(scenario.text),
+                Err(bad) => Err(format!("scenario '{name}': {bad}")),
+            },
+        }
+    }
+}

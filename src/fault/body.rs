@@ -1,0 +1,216 @@
+//! The body of an answer: as it comes, made here, or shaped.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use super::book::Armed;
+use crate::{
+    frame::{PREFIX_LEN, Prefix},
+    server::BoxError,
+};
+
+/// At a given rate bytes leave so often a second.
+const BEATS: u64 = 20;
+
+/// What the client gets: what was made or read before, then the rest of the backend's answer.
+#[derive(Debug)]
+pub struct FaultBody<B> {
+    front: VecDeque<Frame<Bytes>>,
+    rest: Option<B>,
+    shaped: Option<Box<Shaped>>,
+}
+
+impl<B> FaultBody<B> {
+    /// The backend's answer, as it comes.
+    pub(super) fn passing(inner: B) -> Self {
+        Self::new(VecDeque::new(), Some(inner))
+    }
+
+    /// No body at all.
+    pub(super) fn empty() -> Self {
+        Self::new(VecDeque::new(), None)
+    }
+
+    /// These frames, and then the rest, if any.
+    pub(super) fn new(front: VecDeque<Frame<Bytes>>, rest: Option<B>) -> Self {
+        Self { front, rest, shaped: None }
+    }
+
+    /// The same body, behind what was read of it.
+    pub(super) fn behind(self, front: impl Iterator<Item = Frame<Bytes>>) -> Self {
+        Self { front: front.chain(self.front).collect(), ..self }
+    }
+
+    /// The same body, slower or shorter.
+    pub(super) fn shaped(self, shaping: Shaping) -> Self {
+        let shaped =
+            Shaped { shaping, messages: Messages::default(), chunk: Bytes::new(), next: None, sleep: None };
+        Self { shaped: Some(Box::new(shaped)), ..self }
+    }
+}
+
+/// How a body is shaped.
+#[derive(Debug, Default)]
+pub(super) struct Shaping {
+    /// It ends after so many bytes.
+    pub(super) left: Option<u64>,
+    /// So many bytes leave in a second.
+    pub(super) rate: Option<u64>,
+    /// These wait before each message.
+    pub(super) waits: Vec<Arc<Armed>>,
+}
+
+impl Shaping {
+    pub(super) fn is_needed(&self) -> bool {
+        self.left.is_some() || self.rate.is_some() || !self.waits.is_empty()
+    }
+}
+
+/// What is left to do about a body that is shaped.
+#[derive(Debug)]
+struct Shaped {
+    shaping: Shaping,
+    messages: Messages,
+    /// What came and did not leave.
+    chunk: Bytes,
+    /// What leaves after the sleep.
+    next: Option<Bytes>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Shaped {
+    /// Ready with what leaves now, or with nothing where more has to come first.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.next.is_none() && !self.chunk.is_empty() {
+            self.cut();
+        }
+        if let Some(sleep) = &mut self.sleep {
+            ready!(sleep.as_mut().poll(cx));
+            self.sleep = None;
+        }
+        Poll::Ready(self.next.take())
+    }
+
+    fn is_over(&self) -> bool {
+        self.shaping.left == Some(0) && self.next.is_none()
+    }
+
+    /// Takes off the next part, and sets how long it waits.
+    fn cut(&mut self) {
+        let Shaping { left, rate, waits } = &mut self.shaping;
+        let beat = rate.map_or(u64::MAX, |rate| (rate / BEATS).max(1));
+        let most = usize::try_from(beat.min(left.unwrap_or(u64::MAX))).unwrap_or(usize::MAX);
+        let (part, is_start) = self.messages.split(&mut self.chunk, most);
+        if let Some(left) = left {
+            *left -= part.len() as u64;
+        }
+        let mut wait = Duration::ZERO;
+        if let Some(rate) = rate {
+            wait += Duration::from_secs_f64(part.len() as f64 / *rate as f64);
+        }
+        if is_start {
+            let delays = waits.iter().filter_map(|armed| Some(armed.pick(armed.rule.effect.delay?.1)));
+            wait += delays.sum::<Duration>();
+        }
+        self.next = Some(part);
+        self.sleep = (!wait.is_zero()).then(|| Box::pin(sleep(wait)));
+    }
+}
+
+/// Where messages begin and end.
+#[derive(Debug, Default)]
+struct Messages {
+    prefix: Vec<u8>,
+    left: usize,
+}
+
+impl Messages {
+    /// Takes at most so many bytes off, none behind the end of a message, and says whether one begins.
+    fn split(&mut self, chunk: &mut Bytes, most: usize) -> (Bytes, bool) {
+        let is_start = self.left == 0 && self.prefix.is_empty();
+        let most = most.min(chunk.len());
+        let mut taken = 0;
+        while taken < most {
+            if self.left > 0 {
+                let more = self.left.min(most - taken);
+                self.left -= more;
+                taken += more;
+            } else {
+                self.prefix.push(chunk[taken]);
+                taken += 1;
+                if self.prefix.len() < PREFIX_LEN {
+                    continue;
+                }
+                self.left = Prefix::read(&self.prefix).map_or(0, |prefix| prefix.len as usize);
+                self.prefix.clear();
+            }
+            if self.left == 0 && self.prefix.is_empty() {
+                break;
+            }
+        }
+        (chunk.split_to(taken), is_start)
+    }
+}
+
+impl<B> Body for FaultBody<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { front, rest, shaped } = &mut *self;
+        loop {
+            if let Some(shaped) = shaped {
+                if shaped.is_over() {
+                    *rest = None;
+                    return Poll::Ready(None);
+                }
+                if let Some(part) = ready!(shaped.poll_part(cx)) {
+                    return Poll::Ready(Some(Ok(Frame::data(part))));
+                }
+            }
+            let frame = match (front.pop_front(), &mut *rest) {
+                (Some(frame), _) => frame,
+                (None, None) => return Poll::Ready(None),
+                (None, Some(rest)) => match ready!(Pin::new(rest).poll_frame(cx)) {
+                    Some(Ok(frame)) => frame,
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                    None => return Poll::Ready(None),
+                },
+            };
+            match shaped {
+                Some(shaped) => match frame.into_data() {
+                    Ok(chunk) => shaped.chunk = chunk,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                None => return Poll::Ready(Some(Ok(frame))),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.shaped.is_none() && self.front.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.rest {
+            _ if self.shaped.is_some() || !self.front.is_empty() => SizeHint::default(),
+            Some(rest) => rest.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The rules in force: added, removed, listed and counted while calls look at them.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use hashlink::LruCache;
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use serde::{Deserialize, Serialize};
+use tracing::info;
+use utoipa::ToSchema;
+
+use super::{
+    rule::{BadRule, Delay, Rule, Setting},
+    scenario::Script,
+};
+use crate::switch::{Cutover, Rules, Switch};
+
+/// Sessions whose user is remembered, and queries whose batches are counted, at most.
+const REMEMBERED: usize = 100_000;
+
+/// Where a rule came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The settings.
+    Start,
+    /// An operator.
+    Operator,
+    /// A step of the scenario.
+    Scenario,
+    /// The metadata of one call.
+    Call,
+}
+
+/// A rule that was not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is no good.
+    #[error(transparent)]
+    Bad(#[from] BadRule),
+    /// There is one of this name.
+    #[error("id: '{0}': expected a name that no other rule has")]
+    Taken(String),
+}
+
+/// A rule, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Listed {
+    /// What it is called.
+    pub id: String,
+    /// In its textual form.
+    pub rule: String,
+    /// Where it came from.
+    pub source: Source,
+    /// Calls it was about.
+    pub matches: u64,
+    /// Those of them that it changed.
+    pub hits: u64,
+}
+
+/// The rules in force. A clone is the same book.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Whether a call has to look at anything at all.
+    is_armed: AtomicBool,
+    rules: ArcSwap<Vec<Arc<Armed>>>,
+    /// Whether calls may bring a rule of their own.
+    by_header: bool,
+    switch: Option<Switch>,
+    setting: Setting,
+    /// How many rules were given a name here. Held while the rules are changed.
+    named: Mutex<u64>,
+    users: Mutex<LruCache<String, String>>,
+    script: ArcSwapOption<Script>,
+}
+
+impl Faults {
+    /// No rules, before the gate of that switch, if there is one. With `by_header` a call may bring its own.
+    pub fn new(by_header: bool, gate: Option<(&Switch, &Rules)>) -> Self {
+        let has_drain = gate.is_some_and(|(_, rules)| rules.cutover == Cutover::Drain);
+        let shared = Shared {
+            is_armed: AtomicBool::new(by_header),
+            rules: ArcSwap::default(),
+            by_header,
+            switch: gate.map(|(switch, _)| switch.clone()),
+            setting: Setting { has_gate: gate.is_some(), has_drain },
+            named: Mutex::new(0),
+            users: Mutex::new(LruCache::new(REMEMBERED)),
+            script: ArcSwapOption::empty(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Adds a rule behind the others.
+    pub fn add(&self, rule: Rule, source: Source) -> Result<Listed, Refused> {
+        rule.fits(self.shared.setting)?;
+        let mut named = lock(&self.shared.named);
+        let rules = self.shared.rules.load();
+        let is_taken = |id: &str| rules.iter().any(|armed| armed.id == id);
+        let id = match &rule.id {
+            Some(id) if is_taken(id) => return Err(Refused::Taken(id.clone())),
+            Some(id) => id.clone(),
+            None => loop {
+                *named += 1;
+                let id = format!("f{named}");
+                if !is_taken(&id) {
+                    break id;
+                }
+            },
+        };
+        let armed = Arc::new(Armed::new(id, rule, source));
+        let listed = armed.listed();
+        info!("Fault {} added: {}", armed.id, armed.rule);
+        self.set(rules.iter().cloned().chain([armed]).collect());
+        Ok(listed)
+    }
+
+    /// Removes the rule of that name. False where there is none.
+    pub fn remove(&self, id: &str) -> bool {
+        let _named = lock(&self.shared.named);
+        let rules = self.shared.rules.load();
+        let left: Vec<_> = rules.iter().filter(|armed| armed.id != id).cloned().collect();
+        let is_found = left.len() < rules.len();
+        if is_found {
+            info!("Fault {id} removed");
+            self.set(left);
+        }
+        is_found
+    }
+
+    /// Removes all rules, and says how many there were.
+    pub fn clear(&self) -> usize {
+        let _named = lock(&self.shared.named);
+        let count = self.shared.rules.load().len();
+        self.set(Vec::new());
+        info!("Faults cleared: {count}");
+        count
+    }
+
+    /// All rules, in order.
+    pub fn list(&self) -> Vec<Listed> {
+        self.shared.rules.load().iter().map(|armed| armed.listed()).collect()
+    }
+
+    /// Starts a scenario: from now on it is told of each call.
+    pub(super) fn follow(&self, script: Arc<Script>) {
+        let _named = lock(&self.shared.named);
+        self.shared.script.store(Some(script));
+        self.shared.is_armed.store(true, Ordering::Relaxed);
+    }
+
+    /// The scenario no longer wants to know.
+    pub(super) fn unfollow(&self) {
+        let _named = lock(&self.shared.named);
+        self.shared.script.store(None);
+        let has_rules = !self.shared.rules.load().is_empty();
+        self.shared.is_armed.store(self.shared.by_header || has_rules, Ordering::Relaxed);
+    }
+
+    fn set(&self, rules: Vec<Arc<Armed>>) {
+        let is_armed = self.shared.by_header || !rules.is_empty() || self.shared.script.load().is_some();
+        self.shared.rules.store(Arc::new(rules));
+        self.shared.is_armed.store(is_armed, Ordering::Relaxed);
+    }
+
+    /// Whether a call has to look at anything at all: all that it costs where there is no rule.
+    pub(in crate::fault) fn is_armed(&self) -> bool {
+        self.shared.is_armed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn rules(&self) -> Arc<Vec<Arc<Armed>>> {
+        self.shared.rules.load_full()
+    }
+
+    pub(super) fn script(&self) -> Option<Arc<Script>> {
+        self.shared.script.load_full()
+    }
+
+    /// A rule that a call brought along.
+    pub(super) fn armed_by_call(&self, text: &str) -> Result<Arc<Armed>, BadRule> {
+        let rule: Rule = text.parse()?;
+        rule.fits(self.shared.setting)?;
+        let id = rule.id.clone().unwrap_or_else(|| "call".to_owned());
+        Ok(Arc::new(Armed::new(id, rule, Source::Call)))
+    }
+
+    pub(super) fn by_header(&self) -> bool {
+        self.shared.by_header
+    }
+
+    pub(super) fn phase(&self) -> Option<&'static str> {
+        self.shared.switch.as_ref().map(|switch| switch.snapshot().phase.name())
+    }
+
+    /// Remembers whose session it is.
+    pub(super) fn learn(&self, session: &str, user: &str) {
+        lock(&self.shared.users).insert(session.to_owned(), user.to_owned());
+    }
+
+    pub(super) fn user(&self, session: &str) -> Option<String> {
+        lock(&self.shared.users).get(session).cloned()
+    }
+}
+
+/// A rule in force, and what it has seen.
+pub(super) struct Armed {
+    pub(super) id: String,
+    pub(super) rule: Rule,
+    source: Source,
+    matches: AtomicU64,
+    hits: AtomicU64,
+    random: Mutex<SmallRng>,
+    batches: Mutex<LruCache<String, u64>>,
+}
+
+impl Armed {
+    fn new(id: String, rule: Rule, source: Source) -> Self {
+        let random = rule.when.seed.map_or_else(SmallRng::from_os_rng, SmallRng::seed_from_u64);
+        Self {
+            id,
+            rule,
+            source,
+            matches: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            random: Mutex::new(random),
+            batches: Mutex::new(LruCache::new(REMEMBERED)),
+        }
+    }
+
+    fn listed(&self) -> Listed {
+        Listed {
+            id: self.id.clone(),
+            rule: self.rule.to_string(),
+            source: self.source,
+            matches: self.matches.load(Ordering::Relaxed),
+            hits: self.hits.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts a match, and says whether it is a hit.
+    pub(super) fn strike(&self, path: &str) -> bool {
+        let number = self.matches.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_hit = self.rule.when.is_turn(number)
+            && self.rule.when.probability.is_none_or(|share| self.draw(|random| random.random_bool(share)));
+        if is_hit {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            info!("Fault {} hit {}: {}", self.id, path.rsplit('/').next().unwrap_or_default(), self.rule);
+        }
+        is_hit
+    }
+
+    /// Counts a fetch of a query, this one included.
+    pub(super) fn fetched(&self, query: &str) -> u64 {
+        let mut batches = lock(&self.batches);
+        let count = batches.get(query).copied().unwrap_or(0) + 1;
+        batches.insert(query.to_owned(), count);
+        count
+    }
+
+    /// Asks chance.
+    pub(super) fn draw<T>(&self, ask: impl FnOnce(&mut SmallRng) -> T) -> T {
+        ask(&mut lock(&self.random))
+    }
+
+    pub(super) fn pick(&self, delay: Delay) -> std::time::Duration {
+        self.draw(|random| delay.pick(random))
+    }
+}
+
+impl fmt::Debug for Armed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Armed").field(&self.listed()).finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,61 @@
+//! The keys of a rule: their names, values and meaning, in one table for parser, help and README.
+
+/// A key of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// What its value is; empty where it has none.
+    pub value: &'static str,
+    /// What it means.
+    pub help: &'static str,
+}
+
+const fn key(name: &'static str, value: &'static str, help: &'static str) -> Key {
+    Key { name, value, help }
+}
+
+/// Every key but `metadata.NAME`, which stands for as many as there are names.
+pub const KEYS: [Key; 33] = [
+    key("id", "NAME", "What the rule is called [default: f1, f2, …]"),
+    key(
+        "method",
+        "GLOB",
+        "Calls of these methods: a name, or a path if it has a slash; * and ? stand for anything",
+    ),
+    key("strategy", "blue|green", "Calls that were let in under this strategy"),
+    key("user", "GLOB", "Calls of users who logged in with this name since the first such rule"),
+    key("cluster-name", "GLOB", "Calls with this metadata"),
+    key("user-agent", "GLOB", "Calls of these clients"),
+    key("sql", "REGEX", "Calls that carry SQL which matches"),
+    key("phase", "PHASE", "Only in this phase: STABLE, ANNOUNCED or DRAINING"),
+    key("nth", "N", "Only the n-th match"),
+    key("first", "N", "Only the first n matches"),
+    key("every", "N", "Every n-th match"),
+    key("probability", "P", "Each match with this probability"),
+    key("seed", "N", "Makes what is random the same each time"),
+    key("delay", "DURATION", "Wait: 200ms, 100ms..300ms (any of these) or 200ms±50ms (normally distributed)"),
+    key(
+        "at",
+        "call|answer|message",
+        "Where to wait: before the call (default), its answer, or each message of it",
+    ),
+    key("status", "CODE", "Answer with this gRPC status, by name or number"),
+    key("message", "TEXT", "The message of that status"),
+    key("details", "TEXT|base64:…", "Its details: a text, or an encoded google.rpc.Status"),
+    key("http-status", "N", "The HTTP status of the answer; alone: an answer that is no gRPC"),
+    key("reset", "CODE", "Reset the stream with this HTTP/2 code, by name or number"),
+    key("goaway", "CODE", "Send GOAWAY: NO_ERROR lets calls finish, any other code ends the connection"),
+    key("disconnect", "", "Cut the connection without a word"),
+    key("hang", "", "Never answer"),
+    key("truncate", "SIZE|Nbatches", "End the answer after so many bytes, or a result after so many batches"),
+    key("throttle", "SIZE/s", "Send the answer no faster"),
+    key("corrupt", "N", "Flip so many bytes of a result batch"),
+    key("access-denied", "", "Answer INTERNAL Access denied, as to an unknown session"),
+    key("suspended", "", "Answer UNAVAILABLE, as a suspended cluster does"),
+    key("mismatch", "", "Answer with a 456"),
+    key("notice", "blue|green", "Announce this strategy, right or wrong"),
+    key("duplicate-notice", "", "Send each notice that is due twice"),
+    key("empty-batch", "", "Answer a fetch with a batch without rows"),
+    key("slow-batches", "DURATION", "Wait before each answer to a fetch"),
+];

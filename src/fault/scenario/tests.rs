@@ -1,0 +1,116 @@
+//! Scenarios that are read and played, and a folder of those that are refused.
+
+use std::{fs, path::Path, time::Duration};
+
+use tokio::time::sleep;
+
+use super::*;
+use crate::{
+    fault::{Faults, rule::Setting},
+    switch::{Phase, Rules, Switch},
+};
+
+const SETTING: Setting = Setting { has_gate: true, has_drain: true };
+
+#[test]
+fn every_bad_example_is_refused_with_its_place() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/scenarios");
+    let mut found = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let (path, _) = (entry.unwrap().path(), found += 1);
+        let text = fs::read_to_string(&path).unwrap();
+        let (expected, text) = text.split_once('\n').unwrap();
+        let expected = expected.strip_prefix("# expect: ").unwrap();
+        let read = Scenario::read("bad", text).and_then(|scenario| scenario.fits(SETTING, true));
+        let bad = read.expect_err(&path.display().to_string()).to_string();
+        assert!(bad.starts_with(expected), "{}:\n{bad}\n{expected}", path.display());
+    }
+    assert!(found > 15, "{found} examples");
+}
+
+#[test]
+fn every_built_in_scenario_fits_its_own_settings() {
+    for (name, _) in BUILT_IN {
+        let scenario = Scenario::open(name).unwrap_or_else(|bad| panic!("{name}: {bad}"));
+        let has_drain = scenario.settings.cutover.as_deref() != Some("strict");
+        scenario
+            .fits(Setting { has_gate: true, has_drain }, true)
+            .unwrap_or_else(|bad| panic!("{name}: {bad}"));
+        assert!(scenario.teaches.ends_with('.'), "{name} teaches a sentence");
+    }
+}
+
+#[test]
+fn what_the_setting_lacks_is_refused() {
+    let no_gate = Setting { has_gate: false, has_drain: false };
+    let bad = Scenario::open("graceful").unwrap().fits(no_gate, true).unwrap_err().to_string();
+    assert!(bad.starts_with("line 9, column 7: announce: there is no gate"), "{bad}");
+    let bad = Scenario::open("suspended-cluster").unwrap().fits(SETTING, false).unwrap_err().to_string();
+    assert!(bad.contains("suspend: expected the built-in engine"), "{bad}");
+    let bad = Scenario::open("no-such-thing").unwrap_err().to_string();
+    assert!(bad.contains("expected a readable file") && bad.contains("graceful"), "{bad}");
+}
+
+/// A switch, faults, and a script over both.
+fn play(steps: &str) -> (Switch, Faults, std::sync::Arc<Script>) {
+    let rules = Rules { switch_every: None, ..Rules::default() };
+    let (switch, _timer) = Switch::new(rules.clone());
+    let faults = Faults::new(false, Some((&switch, &rules)));
+    let scenario = Scenario::read("test", &format!("teaches = \"it.\"\n{steps}")).unwrap();
+    let hands = Hands { switch: Some(switch.clone()), ..Hands::default() };
+    let script = Script::start(scenario, &faults, hands);
+    (switch, faults, script)
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_wait_for_their_calls() {
+    let (switch, faults, script) = play(
+        "[[step]]\nwhen = \"method=status,calls=2\"\ndo = [\"announce\"]\n\
+         [[step]]\nwhen = \"logins=1\"\ndo = [\"fault id=x,hang\"]\n\
+         [[step]]\nwhen = \"queries=1\"\ndo = [\"remove x\", \"cutover\"]\n",
+    );
+    let phase = || switch.snapshot().phase.name();
+    for (path, expected, rules) in [
+        ("status", "STABLE", 0),
+        ("clear", "STABLE", 0),
+        ("status", "ANNOUNCED", 0),
+        ("prepareStatement", "ANNOUNCED", 0),
+        ("authenticate", "ANNOUNCED", 1),
+        ("identifyPlanner", "ANNOUNCED", 1),
+        ("prepareStatementV2", "DRAINING", 0),
+        ("prepareStatementV2", "DRAINING", 0),
+    ] {
+        script.saw(&format!("/QueryEngineService/{path}"));
+        assert_eq!((phase(), faults.list().len()), (expected, rules), "after {path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_wait_for_time_and_phases() {
+    let (switch, faults, script) = play(
+        "repeat = true\n[[step]]\nwhen = \"time=2s\"\ndo = [\"announce\"]\n\
+         [[step]]\nwhen = \"phase=ANNOUNCED\"\ndo = [\"abort\", \"fault id=x,hang\"]\n\
+         [[step]]\nwhen = \"time=1s\"\ndo = [\"clear-faults\"]\n",
+    );
+    let running = tokio::spawn(async move { script.run().await });
+    sleep(Duration::from_millis(1900)).await;
+    assert!(matches!(switch.snapshot().phase, Phase::Stable { .. }));
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(
+        (switch.snapshot().phase.name(), faults.list().len()),
+        ("DRAINING", 1),
+        "announced and aborted"
+    );
+    sleep(Duration::from_millis(1000)).await;
+    assert_eq!(faults.list().len(), 0);
+    assert!(!running.is_finished(), "it begins again");
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scenario_that_is_done_costs_nothing() {
+    let (_, faults, script) = play("[[step]]\nwhen = \"time=0s\"\ndo = [\"note now\"]\n");
+    assert!(faults.is_armed());
+    script.run().await;
+    assert!(!faults.is_armed());
+}
