@@ -10,13 +10,17 @@ use std::{
 
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
 use tower::ServiceExt;
 
 use super::*;
 use crate::{
     gate::header::{GRPC_MESSAGE, GRPC_STATUS},
-    telemetry::Metrics,
+    protocol::Protocol,
+    telemetry::{Metrics, Watch},
 };
 
 /// An engine that treats each request on each connection as `serve` says. Gives its URL.
@@ -145,6 +149,88 @@ async fn an_engine_that_is_absent_is_unavailable_and_named() {
     let message = response.headers().get(GRPC_MESSAGE).unwrap().to_str().unwrap();
     assert!(message.starts_with(&format!("engine http://{address} cannot be reached: ")), "{message}");
     assert!(response.body().is_end_stream(), "Trailers-Only");
+}
+
+/// What `metrics` show of the errors of an engine, but for what never happened.
+fn errors(metrics: &Metrics) -> Vec<String> {
+    let shown = Watch::new(&Protocol::default(), None, metrics.clone(), None).metrics();
+    let errors = shown.lines().filter(|line| line.starts_with("teal_upstream_errors_total{"));
+    let kinds =
+        errors.filter_map(|line| line.split_once("kind=")).map(|(_, kind)| kind.replace(['"', '}'], ""));
+    let mut kinds: Vec<_> = kinds.filter(|kind| !kind.ends_with(" 0")).collect();
+    kinds.sort();
+    kinds
+}
+
+/// An engine that resets the call, or hangs up, as its `trouble` header says: where it says `late`, once
+/// the head of the answer is there and `go_on` is told.
+async fn troubled(go_on: Arc<Notify>) -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let go_on = go_on.clone();
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    let trouble = request.headers()["trouble"].to_str().unwrap();
+                    let mut answer = None;
+                    if trouble.ends_with("late") {
+                        answer = Some(respond.send_response(Response::new(()), false).unwrap());
+                        // What is to be sent is sent while the next call is awaited.
+                        tokio::select! { () = go_on.notified() => {} _ = connection.accept() => return }
+                    }
+                    match answer {
+                        _ if trouble.starts_with("lost") => return,
+                        Some(mut answer) => answer.send_reset(Reason::INTERNAL_ERROR),
+                        None => respond.send_reset(Reason::INTERNAL_ERROR),
+                    }
+                }
+            });
+        }
+    });
+    url.parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_goes_wrong_under_a_call_is_counted() {
+    let go_on = Arc::new(Notify::new());
+    let target = troubled(go_on.clone()).await;
+    let (targets, metrics) = (targets(&target, &target), Metrics::default());
+    let upstream = Upstream::connect(&targets, &Health::new(&targets, &metrics));
+    for (trouble, counted) in [
+        ("reset", &["reset 1"][..]),
+        ("reset late", &["reset 2"]),
+        ("lost", &["lost 1", "reset 2"]),
+        ("lost late", &["lost 2", "reset 2"]),
+    ] {
+        let mut request = request("hello");
+        request.headers_mut().insert("trouble", HeaderValue::from_static(trouble));
+        if let Ok(response) = upstream.clone().oneshot(request).await {
+            assert_ne!(trouble, "reset");
+            if trouble.ends_with("late") {
+                assert!(!response.body().is_end_stream(), "the head is there, and no more");
+                go_on.notify_one();
+            }
+            let answer = response.into_body().collect().await;
+            assert_eq!(answer.is_err(), trouble == "reset late", "{trouble}");
+        }
+        assert_eq!(errors(&metrics), counted, "{trouble}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_a_connection_is_counted_and_so_is_each_attempt_at_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    drop(listener);
+    let (targets, metrics) = (targets(&target, &target), Metrics::default());
+    let upstream = Upstream::connect(&targets, &Health::new(&targets, &metrics));
+    upstream.oneshot(request("hello")).await.unwrap();
+    let errors = errors(&metrics);
+    assert!(errors.len() == 2 && errors[0].starts_with("connect "), "{errors:?}");
+    assert_eq!(errors[1], "unreachable 1");
 }
 
 /// One engine for both, asked for a sign of life as `pace` says.

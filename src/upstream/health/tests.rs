@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::{
-    telemetry::Metrics,
+    protocol::Protocol,
+    telemetry::{Metrics, Watch},
     tls::tests::{Authority, identity, trust},
     upstream::Upstream,
 };
@@ -208,9 +209,13 @@ async fn seen(health: &Health, is: impl Fn(&EngineStatus) -> bool) -> EngineStat
 async fn connections_tell_how_an_engine_is() {
     let url = engine(Answer::Status(200, Some(("14", "tired")))).await;
     let targets = targets(&url, None);
-    let health = Health::new(&targets, &Metrics::default());
+    let metrics = Metrics::default();
+    let health = Health::new(&targets, &metrics);
     let upstream = Upstream::connect(&targets, &health);
     let green = seen(&health, |green| green.connections > 1).await;
+    let shown = Watch::new(&Protocol::default(), None, metrics, None).metrics();
+    let gauge = format!("teal_upstream_connections{{upstream=\"{url}\"}} {}\n", green.connections);
+    assert!(shown.contains(&gauge), "{shown}");
     assert_eq!((green.healthy, green.problem, green.strategies), (Some(true), None, vec![Strategy::Green]));
     let blue = health.engines().remove(0);
     assert_eq!((blue.healthy, blue.connections), (Some(false), 0));
