@@ -19,5 +19,5 @@ pub use self::{
     key::{Key, Who},
     known::Known,
     verdict::Verdict,
-    view::{Client, Judged, Queries, Told},
+    view::{Client, Judged, QueryCounts, Told},
 };

@@ -44,7 +44,7 @@ pub struct Client {
     /// When it first used the strategy of the last announcement, as in RFC 3339.
     pub adopted: Option<String>,
     /// Its queries.
-    pub queries: Queries,
+    pub queries: QueryCounts,
     /// Its failed calls by gRPC status, 456s not among them.
     pub errors: BTreeMap<String, u64>,
     /// The verdict on the last switch that concerns it.
@@ -68,7 +68,7 @@ pub struct Told {
 
 /// The queries of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Queries {
+pub struct QueryCounts {
     /// Came on record.
     pub begun: u64,
     /// Were ended by it.
@@ -154,7 +154,7 @@ pub(crate) fn view(
             Some(Told { time: time(at), method: name(label), strategy: turn.to })
         }),
         adopted: present.and_then(|(_, part)| Some(time(part.used?.0))),
-        queries: Queries {
+        queries: QueryCounts {
             begun: facts.begun,
             completed: facts.completed,
             abandoned: facts.abandoned,

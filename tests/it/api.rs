@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Running, answer, packages, send, teal};
+use crate::support::{Connector, Running, answer, packages, python, send, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -76,6 +76,8 @@ fn a_reader_does_not_hold_the_end() {
 #[test]
 fn the_api_keeps_to_its_document() {
     let server = teal().admin().switch_every("0").notice("0s").grace("0s").run();
+    // Somebody to tell of.
+    python(Connector::V3_0_2).run(&server, "fates.py", &["stray"]);
     let mut schemathesis = packages("schemathesis").program("schemathesis");
     schemathesis
         .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/schemathesis.toml")])
