@@ -217,7 +217,11 @@ fn tls_is_taken_on_both_sides() {
     let shown = ["--upstream-cert", &cert, "--upstream-key", &key, "--upstream-name", "one"];
     let config = Config::try_from(parse(&[&listener[..], &engines, &shown].concat()).unwrap()).unwrap();
     assert!(config.tls.unwrap().asks_for_certificates());
-    let Backend::Upstream(targets) = config.backend else { panic!("there are engines") };
+    let targets = match config.backend {
+        Backend::Upstream(targets) => targets,
+        #[cfg(feature = "mock")]
+        Backend::Mock(_) => panic!("there are engines"),
+    };
     assert!(targets.trust.is_some() && targets.blue.is_tls() && !targets.green.is_tls());
 }
 
