@@ -12,7 +12,6 @@ use super::{
     machine::TimerView,
     phase::{Phase, Transition},
     queries::QueryView,
-    rules::Rules,
 };
 use crate::strategy::Strategy;
 
@@ -103,21 +102,20 @@ impl Switch {
     /// Carries a command out, unless it doesn't fit, or the state has moved on from the epoch `seen`.
     pub fn command(&self, command: Command, seen: Option<u64>) -> Result<Done, Refusal> {
         let shared = &*self.shared;
-        let rules = &shared.rules;
         let ordered = self.change(|state, now| {
             state.noted = None;
             let ordered = match seen.filter(|seen| *seen != state.machine.epoch()) {
                 Some(seen) => Err(state.stale(seen)),
                 None => {
                     state.is_ordered = true;
-                    let ordered = state.obey(command, rules, now);
+                    let ordered = state.obey(command, now);
                     state.settle(shared, now);
                     state.is_ordered = false;
                     ordered
                 }
             };
             match ordered {
-                Ok(what) => Ok(Done { what, event: state.noted, view: state.view(rules, now) }),
+                Ok(what) => Ok(Done { what, event: state.noted, view: state.view(now) }),
                 Err(refusal) => {
                     state.note_refusal(command.name(), &refusal);
                     Err(refusal)
@@ -147,7 +145,7 @@ impl Switch {
 
     /// What operators see.
     pub fn view(&self) -> View {
-        self.change(|state, now| state.view(&self.shared.rules, now))
+        self.change(|state, now| state.view(now))
     }
 
     /// Queries on record, the longest silent first, so many at most; and how many there are.
@@ -177,7 +175,7 @@ impl Command {
 
 impl State {
     /// Carries a command out, and says in a sentence what it did.
-    fn obey(&mut self, command: Command, rules: &Rules, now: Instant) -> Result<String, Refusal> {
+    fn obey(&mut self, command: Command, now: Instant) -> Result<String, Refusal> {
         let phase = self.machine.phase();
         let transition = match command {
             Command::Announce { to: Some(to) } if phase == (Phase::Stable { active: to }) => {
@@ -188,17 +186,17 @@ impl State {
             Command::Cutover => self.machine.cutover(now),
             Command::Abort => self.machine.abort(now),
             Command::Rollback => self.machine.rollback(now),
-            Command::PauseTimer => return self.pause(rules, now),
-            Command::ResumeTimer => return self.resume(rules, now),
+            Command::PauseTimer => return self.pause(now),
+            Command::ResumeTimer => return self.resume(now),
         };
         match transition {
-            Ok(transition) => Ok(told(transition, rules.cutover)),
+            Ok(transition) => Ok(told(transition, self.machine.rules().cutover)),
             Err(unfit) => Err(self.refusal(RefusalCode::Unfit, unfit.to_string())),
         }
     }
 
-    fn pause(&mut self, rules: &Rules, now: Instant) -> Result<String, Refusal> {
-        self.needs_timer(rules, "pause")?;
+    fn pause(&mut self, now: Instant) -> Result<String, Refusal> {
+        self.needs_timer("pause")?;
         if !self.machine.pause_timer(now) {
             return Ok("the timer was paused already".to_owned());
         }
@@ -207,8 +205,8 @@ impl State {
         Ok(format!("the timer is paused with {} s left", left.as_secs()))
     }
 
-    fn resume(&mut self, rules: &Rules, now: Instant) -> Result<String, Refusal> {
-        self.needs_timer(rules, "resume")?;
+    fn resume(&mut self, now: Instant) -> Result<String, Refusal> {
+        self.needs_timer("resume")?;
         if !self.machine.resume_timer(now) {
             return Ok("the timer was running already".to_owned());
         }
@@ -216,8 +214,8 @@ impl State {
         Ok("the timer goes on".to_owned())
     }
 
-    fn needs_timer(&self, rules: &Rules, verb: &str) -> Result<(), Refusal> {
-        if rules.switch_every.is_some() {
+    fn needs_timer(&self, verb: &str) -> Result<(), Refusal> {
+        if self.machine.rules().switch_every.is_some() {
             return Ok(());
         }
         let phase = self.machine.phase().name();
@@ -246,7 +244,7 @@ impl State {
         self.noted = Some(self.journal.note(Note { kind, epoch, message, ..Note::default() }));
     }
 
-    fn view(&self, rules: &Rules, now: Instant) -> View {
+    fn view(&self, now: Instant) -> View {
         let ends = self.machine.deadline().or(self.machine.timer_due());
         View {
             now: self.snapshot(),
@@ -254,7 +252,7 @@ impl State {
             ends_in: ends.map(|at| at.saturating_duration_since(now)),
             timer: self.machine.timer_view(now),
             last_refusal: self.last_refusal.clone(),
-            cutover: rules.cutover,
+            cutover: self.machine.rules().cutover,
         }
     }
 }

@@ -60,6 +60,8 @@ enum Step {
 #[derive(Debug)]
 pub(super) struct Machine {
     rules: Rules,
+    /// Since when. What they end ends no earlier: until then others held.
+    ruled: Instant,
     phase: Phase,
     epoch: u64,
     timer: Timer,
@@ -80,6 +82,7 @@ impl Machine {
         Self {
             phase: Phase::Stable { active: rules.initial },
             rules,
+            ruled: now,
             epoch: 0,
             timer: Timer::Running { since: now },
             loads: [load; 2],
@@ -88,6 +91,25 @@ impl Machine {
             withheld: None,
             transitions: Vec::new(),
         }
+    }
+
+    /// The present rules.
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Moves by other rules from now on.
+    pub(super) fn set_rules(&mut self, rules: Rules, now: Instant) {
+        self.advance(now);
+        if let Timer::Paused { left } = &mut self.timer {
+            let every = rules.switch_every.unwrap_or_default();
+            let spent = self.rules.switch_every.map_or(Duration::ZERO, |before| before - *left);
+            *left = every.saturating_sub(spent);
+        }
+        let initial = self.rules.initial;
+        self.rules = Rules { initial, ..rules };
+        self.ruled = now;
+        self.advance(now);
     }
 
     /// The present phase.
@@ -150,6 +172,11 @@ impl Machine {
             (Phase::Stable { .. }, Timer::Running { since }) => Some(since + self.rules.switch_every?),
             _ => None,
         }
+    }
+
+    /// Whether it is time to announce the other strategy.
+    pub(super) fn is_timer_due(&self, now: Instant) -> bool {
+        self.timer_due().is_some_and(|due| due <= now)
     }
 
     /// What operators see of the timer.
@@ -303,11 +330,12 @@ impl Machine {
                 let adopted = self.adopted.map(|at| at.max(noticed));
                 let timed_out = self.rules.announce_timeout.map(|timeout| noticed.max(since + timeout));
                 let due = [adopted, timed_out].into_iter().flatten().min()?;
-                Some((due, Step::CutOver))
+                Some((due.max(self.ruled), Step::CutOver))
             }
             Phase::Draining { since, .. } => {
-                let timed_out = self.rules.drain_timeout.map(|timeout| since + timeout);
-                match (self.quiet_since(since).map(|quiet| quiet + self.rules.grace), timed_out) {
+                let timed_out = self.rules.drain_timeout.map(|timeout| (since + timeout).max(self.ruled));
+                let quiet = self.quiet_since(since);
+                match (quiet.map(|quiet| (quiet + self.rules.grace).max(self.ruled)), timed_out) {
                     (Some(drained), timed_out) if timed_out.is_none_or(|timeout| drained <= timeout) => {
                         Some((drained, Step::Drained))
                     }

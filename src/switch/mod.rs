@@ -131,7 +131,6 @@ struct Shared {
     /// Something happened that may bring a deadline forward.
     changed: Notify,
     journal: Journal,
-    rules: Rules,
 }
 
 #[derive(Debug)]
@@ -162,9 +161,10 @@ impl Switch {
     pub fn new(rules: Rules) -> (Self, Timer) {
         let (events, log) = tokio::sync::mpsc::unbounded_channel();
         let (start, journal) = (Instant::now().into_std(), Journal::default());
+        let heading = Heading::new(rules.initial, 0);
         let shared = Shared {
             state: Mutex::new(State {
-                machine: Machine::new(rules.clone(), start),
+                machine: Machine::new(rules, start),
                 oldest_request: None,
                 forgotten: 0,
                 events,
@@ -178,12 +178,11 @@ impl Switch {
             }),
             turnstiles: Default::default(),
             queries: Queries::default(),
-            heading: Heading::new(rules.initial, 0),
+            heading,
             start,
             due: AtomicU64::new(NEVER),
             changed: Notify::new(),
             journal,
-            rules,
         };
         let switch = Self { shared: Arc::new(shared) };
         (switch.clone(), Timer::new(switch, log))
@@ -295,6 +294,19 @@ impl Switch {
         Notice { strategy, announcement }
     }
 
+    /// Moves by other rules from now on, in one step. What is over by them ends now; a drain that has
+    /// begun is brought to its end whatever `cutover` says. The initial strategy stays as it was.
+    pub fn set_rules(&self, rules: Rules) {
+        self.change(|state, now| state.machine.set_rules(rules, now));
+        // It may be about to announce.
+        self.shared.changed.notify_one();
+    }
+
+    /// The rules that it moves by.
+    pub fn rules(&self) -> Rules {
+        self.lock().machine.rules().clone()
+    }
+
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
         self.change(|state, _| state.snapshot())
@@ -314,7 +326,7 @@ impl Switch {
         let done = act(&mut state, now);
         state.settle(shared, now);
         shared.publish(&state.machine);
-        if state.wake(&shared.rules).is_some_and(|wake| state.sleeps_until.is_none_or(|until| wake < until)) {
+        if state.wake().is_some_and(|wake| state.sleeps_until.is_none_or(|until| wake < until)) {
             shared.changed.notify_one();
         }
         done
@@ -385,13 +397,14 @@ impl State {
 
     /// Makes known what the machine did, and forgets a few of the queries whose time is over.
     fn settle(&mut self, shared: &Shared, now: std::time::Instant) {
-        let Shared { queries, heading, rules, .. } = shared;
+        let Shared { queries, heading, .. } = shared;
+        let &Rules { query_ttl, max_queries, .. } = self.machine.rules();
         for _ in 0..EXPIRED_PER_CHANGE {
-            let is_over = self.oldest_request.is_some_and(|at| at + rules.query_ttl <= now);
-            if !is_over && queries.len() <= rules.max_queries {
+            let is_over = self.oldest_request.is_some_and(|at| at + query_ttl <= now);
+            if !is_over && queries.len() <= max_queries {
                 break;
             }
-            let expired = queries.expire(rules.max_queries, rules.query_ttl, now);
+            let expired = queries.expire(max_queries, query_ttl, now);
             self.oldest_request = queries.oldest_request();
             let Some(query) = expired else { break };
             self.machine.forget(query.strategy, query.birth, now);
@@ -432,8 +445,8 @@ impl State {
     }
 
     /// When the timer has to look again, if nothing else happens.
-    fn wake(&self, rules: &Rules) -> Option<std::time::Instant> {
-        let expiry = self.oldest_request.map(|at| at + rules.query_ttl);
+    fn wake(&self) -> Option<std::time::Instant> {
+        let expiry = self.oldest_request.map(|at| at + self.machine.rules().query_ttl);
         [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
     }
 

@@ -6,6 +6,7 @@ mod drains;
 mod edges;
 mod lock_free;
 mod properties;
+mod rules;
 mod simulation;
 
 use std::time::Duration;

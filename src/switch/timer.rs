@@ -81,7 +81,7 @@ impl Timer {
         F: Fn(Strategy) -> A,
         A: Future<Output = Result<(), String>>,
     {
-        let rules = &self.switch.shared.rules;
+        let rules = self.switch.rules();
         info!("Initial strategy: {}", rules.initial);
         if let Some(every) = rules.switch_every {
             info!("Strategy will switch every {} seconds", every.as_secs_f64());
@@ -123,10 +123,10 @@ impl Timer {
         })
     }
 
-    /// Whether the announcement that is under way is wanted no longer: the timer was paused, say.
+    /// Whether the announcement that is under way is wanted no longer: the timer was paused, or set anew, say.
     fn gives_up(&self) -> bool {
-        self.switch.change(|state, _| {
-            let gives_up = matches!(state.asking, Asking::Now) && state.machine.timer_due().is_none();
+        self.switch.change(|state, now| {
+            let gives_up = matches!(state.asking, Asking::Now) && !state.machine.is_timer_due(now);
             if gives_up {
                 state.asking = Asking::Nobody;
             }
@@ -145,7 +145,8 @@ impl Timer {
         };
         self.switch.change(|state, now| {
             state.asking = asking;
-            if matches!(asking, Asking::Nobody) && state.machine.epoch() == epoch {
+            let is_wanted = state.machine.epoch() == epoch && state.machine.is_timer_due(now);
+            if matches!(asking, Asking::Nobody) && is_wanted {
                 state.machine.announce(now).expect("the timer waits for STABLE");
             }
         });
@@ -154,7 +155,7 @@ impl Timer {
     /// When to look again, if nothing else happens.
     fn sleep(&self) -> Option<Instant> {
         let mut state = self.switch.lock();
-        state.sleeps_until = state.wake(&self.switch.shared.rules);
+        state.sleeps_until = state.wake();
         state.sleeps_until.map(Instant::from_std)
     }
 }

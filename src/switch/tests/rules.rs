@@ -1,0 +1,173 @@
+//! Rules that change while the switch moves.
+
+use super::*;
+
+/// Changes some of the rules.
+fn set(switch: &Switch, change: impl FnOnce(&mut Rules)) {
+    let mut rules = switch.rules();
+    change(&mut rules);
+    switch.set_rules(rules);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_time_that_has_passed_is_over_at_once() {
+    let switch = switch(|rules| rules.switch_every = Some(secs(120)));
+    pass(secs(30)).await;
+    set(&switch, |rules| rules.switch_every = Some(secs(20)));
+    pass(secs(0)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    pass(secs(10)).await;
+    set(&switch, |rules| rules.announce_timeout = Some(secs(5)));
+    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_time_is_waited_for() {
+    let switch = switch(|rules| rules.switch_every = Some(secs(120)));
+    pass(secs(119)).await;
+    set(&switch, |rules| rules.switch_every = Some(secs(200)));
+    pass(secs(80)).await;
+    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+    pass(secs(1)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    set(&switch, |rules| {
+        rules.switch_every = None;
+        rules.announce_timeout = None;
+    });
+    pass(secs(1000)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happened_under_the_rules_before_stays_so() {
+    let switch = switch(|rules| rules.drain_timeout = None);
+    switch.begin("q", BLUE);
+    switch.announce().unwrap();
+    pass(secs(60)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+    let epoch = switch.snapshot().epoch;
+    set(&switch, |rules| rules.announce_timeout = Some(secs(600)));
+    assert_eq!((switch.snapshot().epoch, switch.queries(Strategy::Blue)), (epoch, 1));
+    assert_eq!(switch.on_record(10, None).1, 1);
+    assert!(switch.is_let_in(Action::Continue("q"), BLUE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cutover_by_new_rules_takes_place_now_and_not_earlier() {
+    let switch = switch(|_| {});
+    switch.announce().unwrap();
+    pass(secs(50)).await;
+    // Lets in without the lock, so that no moment is kept of it.
+    drop(switch.call(Action::Neutral, BLUE));
+    set(&switch, |rules| rules.announce_timeout = Some(secs(1)));
+    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green), "the whole grace is still to come");
+    assert!(switch.is_let_in(Action::Neutral, BLUE));
+    pass(secs(4)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+    pass(secs(1)).await;
+    assert_eq!(switch.phase(), ("STABLE", Strategy::Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_both_is_silent_and_too_old_by_new_rules_loses_nothing() {
+    let switch = switch(|rules| rules.grace = secs(100));
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    pass(secs(50)).await;
+    set(&switch, |rules| {
+        rules.grace = secs(30);
+        rules.drain_timeout = Some(secs(10));
+    });
+    let last = switch.journal().after(0, KEPT).pop().unwrap();
+    assert_eq!((last.note.kind, switch.snapshot().forgotten), ("drained", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_drain_timeout_gives_up_what_is_left() {
+    let switch = switch(|_| {});
+    switch.begin("q", BLUE);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    pass(secs(50)).await;
+    set(&switch, |rules| rules.drain_timeout = Some(secs(20)));
+    assert_eq!((switch.phase(), switch.snapshot().forgotten), (("STABLE", Strategy::Green), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_goes_on_when_the_next_cutover_is_to_be_strict() {
+    let switch = switch(|_| {});
+    switch.begin("q", BLUE);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    set(&switch, |rules| rules.cutover = Cutover::Strict);
+    assert!(switch.is_let_in(Action::Continue("q"), BLUE));
+    switch.end("q");
+    pass(secs(5)).await;
+    assert_eq!(switch.phase(), ("STABLE", Strategy::Green));
+    switch.begin("r", GREEN);
+    switch.announce().unwrap();
+    switch.cutover().unwrap();
+    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+    assert!(!switch.is_let_in(Action::Continue("r"), GREEN));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_notice_holds_for_an_announcement_that_was_adopted() {
+    let switch = switch(|rules| rules.notice = secs(10));
+    switch.announce().unwrap();
+    switch.begin("q", GREEN);
+    set(&switch, |rules| rules.notice = secs(20));
+    pass(secs(19)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    pass(secs(1)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_timer_keeps_what_was_spent_of_it() {
+    let switch = switch(|rules| rules.switch_every = Some(secs(120)));
+    let left = || switch.view().timer.left;
+    pass(secs(30)).await;
+    assert!(switch.pause_timer());
+    set(&switch, |rules| rules.switch_every = Some(secs(100)));
+    assert_eq!(left(), Some(secs(70)));
+    set(&switch, |rules| rules.switch_every = Some(secs(20)));
+    assert_eq!(left(), Some(secs(0)));
+    set(&switch, |rules| rules.switch_every = None);
+    assert_eq!(left(), None);
+    set(&switch, |rules| rules.switch_every = Some(secs(40)));
+    assert_eq!(left(), Some(secs(40)));
+    assert!(switch.resume_timer());
+    pass(secs(39)).await;
+    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+    pass(secs(1)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_that_is_not_due_any_more_is_not_made() {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let rules = Rules { switch_every: Some(secs(120)), ..Rules::default() };
+    let (switch, timer) = Switch::new(rules);
+    let (asking, answered) = (std::sync::Arc::new(Notify::new()), Mutex::new(Some(answered)));
+    let asked = asking.clone();
+    tokio::spawn(timer.run(move |_| {
+        asked.notify_one();
+        let answered = answered.lock().unwrap().take();
+        async move { answered.expect("it is asked once").await.map_err(|_| "it is down".to_owned()) }
+    }));
+    pass(secs(120)).await;
+    asking.notified().await;
+    set(&switch, |rules| rules.switch_every = Some(secs(200)));
+    // The answer is there before the timer has looked.
+    answer.send(()).ok();
+    pass(secs(0)).await;
+    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_initial_strategy_is_what_it_was() {
+    let switch = switch(|_| {});
+    set(&switch, |rules| rules.initial = Strategy::Green);
+    assert_eq!((switch.rules().initial, switch.phase()), (Strategy::Blue, ("STABLE", Strategy::Blue)));
+}
