@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     admin::{Admin, Rooms, Token},
-    cli::{Addresses, environment},
+    cli::{Addresses, Effective, environment},
     config::{AdminConfig, Backend, Config, FaultConfig, GateConfig},
     fault::{
         self, FaultLayer, Faults, Source,
@@ -20,10 +20,11 @@ use crate::{
     },
     gate::{GateLayer, RequestBody},
     protocol::Protocol,
+    reload::{self, Parts, Reload},
     server::{self, BoxError, Incoming},
-    switch::{Rules, Switch},
+    switch::Switch,
     telemetry::{self, Metrics, Watch, traces::Traces},
-    tls::Identity,
+    tls::{Identity, Trust},
     upstream::{Health, Upstream},
 };
 
@@ -63,10 +64,28 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 
 /// Serves on bound listeners until `shutdown` resolves.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, .. } = config;
+    let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } = config;
     let token = admin.and_then(|admin| admin.token);
     let (metrics, rooms, hands) = (Metrics::default(), Rooms::default(), Hands::default());
-    let mut front = Front { doors, tls, threads, gate, token, otlp_endpoint, metrics, rooms, faults, hands };
+    let trust = match &backend {
+        Backend::Upstream(engines) => engines.trust.clone(),
+        #[cfg(feature = "mock")]
+        Backend::Mock(_) => None,
+    };
+    let mut front = Front {
+        doors,
+        tls,
+        trust,
+        threads,
+        gate,
+        token,
+        otlp_endpoint,
+        metrics,
+        rooms,
+        faults,
+        hands,
+        effective,
+    };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -111,6 +130,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
 struct Front {
     doors: Doors,
     tls: Option<Identity>,
+    trust: Option<Trust>,
     threads: usize,
     gate: Option<GateConfig>,
     token: Option<Token>,
@@ -119,19 +139,20 @@ struct Front {
     rooms: Rooms,
     faults: FaultConfig,
     hands: Hands,
+    effective: Effective,
 }
 
 /// The faults from the settings, and the scenario that is being played.
 fn trouble(
     config: FaultConfig,
-    gate: Option<(&Switch, &Rules)>,
+    switch: Option<&Switch>,
     mut hands: Hands,
 ) -> io::Result<(Faults, Option<Arc<Script>>)> {
-    let faults = Faults::new(config.by_header, gate);
+    let faults = Faults::new(config.by_header, switch);
     for rule in config.rules {
         faults.add(rule, Source::Start).map_err(io::Error::other)?;
     }
-    hands.switch = gate.map(|(switch, _)| switch.clone());
+    hands.switch = switch.cloned();
     let script = config.scenario.map(|scenario| Script::start(scenario, &faults, hands));
     Ok((faults, script))
 }
@@ -151,6 +172,7 @@ impl Front {
         let Self {
             doors: Doors { clients, operators },
             tls,
+            trust,
             threads,
             gate,
             token,
@@ -159,11 +181,11 @@ impl Front {
             mut rooms,
             faults,
             hands,
+            effective,
         } = self;
         let traces = otlp_endpoint.as_deref().map(Traces::to).transpose()?;
         let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
-        let (faults, script) =
-            trouble(faults, gate.as_ref().map(|((switch, _), gate)| (switch, &gate.rules)), hands)?;
+        let (faults, script) = trouble(faults, gate.as_ref().map(|((switch, _), _)| switch), hands)?;
         rooms.more.push(fault::api::router(faults.clone()));
         let faults = FaultLayer::new(faults);
         let (gate, watch) = match gate {
@@ -180,6 +202,10 @@ impl Front {
         };
         rooms.more.push(telemetry::routes(watch.clone()));
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
+        let (switch, journal) = (rooms.switch.clone(), rooms.journal.clone());
+        let reload = Reload::new(effective, Parts { switch, identity: tls.clone(), trust, journal });
+        let _hangups = reload.at_hangups()?;
+        rooms.more.push(reload::api::router(reload));
         let engines = rooms.engines.clone();
         let admin = match operators {
             None => None,

@@ -7,7 +7,8 @@ use std::{fs, num::NonZero, path::Path, thread, time::Duration};
 use crate::{
     admin::Token,
     cli::{
-        Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, Serve, environment,
+        Addresses, Admin, Colour, CutoverKind, Effective, LogFormat, LogLevel, MismatchKind, OnOff, Serve,
+        environment,
     },
     fault::{
         Rule,
@@ -45,6 +46,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The least important lines that are logged.
     pub log_level: LogLevel,
+    /// All settings as texts, with their origins.
+    pub effective: Effective,
 }
 
 /// Where operators connect.
@@ -140,6 +143,16 @@ const MOCK: [&str; 8] = [
     "oauth-client",
 ];
 
+impl Config {
+    /// Settings that can be served by; or why not, in one line that says where the value at fault is.
+    pub fn read(serve: Serve) -> Result<Self, String> {
+        let effective = serve.effective.clone();
+        Self::try_from(serve).map_err(|BadSetting { flag, value, expected }| {
+            format!("{}: '{value}': {expected}", effective.name(flag)).replace(['\n', '\r'], " ")
+        })
+    }
+}
+
 impl TryFrom<Serve> for Config {
     type Error = BadSetting;
 
@@ -157,6 +170,7 @@ impl TryFrom<Serve> for Config {
             listen: serve.listen,
             log_format: serve.log_format,
             log_level: serve.log_level,
+            effective: serve.effective,
         })
     }
 }
@@ -184,7 +198,7 @@ pub fn token(file: &Path) -> Result<Token, BadSetting> {
 fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     if serve.gate == OnOff::Off {
         let Some(flag) = SWITCHING.iter().find(|flag| serve.given.contains(flag)) else { return Ok(None) };
-        let expected = format!("expected on, because --{flag} (or {}) is set", environment(flag));
+        let expected = format!("expected on, because {} is set", serve.effective.name(flag));
         return Err(BadSetting { flag: "gate", value: "off".to_owned(), expected });
     }
     let mut protocol = Protocol::default();
@@ -273,7 +287,8 @@ fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
         return Ok(Backend::Upstream(targets));
     };
     let expected = "expected nothing: it is for the built-in engine, and calls are forwarded".to_owned();
-    Err(BadSetting { flag, value: "…".to_owned(), expected })
+    let value = serve.effective.get(flag).map(|given| given.text()).unwrap_or_default();
+    Err(BadSetting { flag, value, expected })
 }
 
 /// The engines to forward to, if any.

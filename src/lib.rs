@@ -14,6 +14,7 @@ pub mod mock;
 pub mod operate;
 pub mod protocol;
 pub mod rehearse;
+pub mod reload;
 pub mod server;
 pub mod strategy;
 pub mod switch;

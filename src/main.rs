@@ -4,7 +4,7 @@ use std::{env, io, io::Write as _, process::ExitCode};
 
 use teal::{
     app::{self, Doors},
-    cli::{self, Command, Stop},
+    cli::{self, Command, Stop, check},
     config::Config,
     operate, rehearse, telemetry,
 };
@@ -16,7 +16,12 @@ const BAD_SETTINGS: u8 = 64;
 
 fn main() -> ExitCode {
     let config = match cli::parse(env::args_os()) {
-        Ok(Command::Serve(serve)) => Config::try_from(*serve).map_err(|bad| bad.to_string()),
+        Ok(Command::Serve(serve)) => Config::read(*serve),
+        Ok(Command::Check(check)) => match Config::read(check.serve) {
+            Ok(config) if check.json => return print(&check::json(&config.effective)),
+            Ok(config) => return print(&check::toml(&config.effective)),
+            Err(why) => Err(why),
+        },
         Ok(Command::Operate(operate)) => return operate::run(operate),
         Ok(Command::Scenario(command)) => match command.text() {
             Ok(text) => return print(&text),

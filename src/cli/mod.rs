@@ -1,21 +1,27 @@
 //! The command line and the environment, as the user gave them.
 
+pub mod check;
+mod effective;
+mod file;
 mod operate;
 mod rehearse;
 mod scenario;
 mod serve;
 mod values;
 
-use std::{error::Error as _, ffi::OsString};
+use std::{error::Error as _, ffi::OsString, path::PathBuf};
 
 use clap::{
     ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
-    parser::ValueSource,
 };
 use clap_complete::Shell;
 
+use self::file::Entry;
 pub use self::{
+    check::Check,
+    effective::{Effective, Origin, Setting},
+    file::Place,
     operate::{ClusterAction, Operate, Running, TimerAction},
     rehearse::Rehearse,
     scenario::ScenarioCommand,
@@ -43,6 +49,8 @@ struct Cli {
 pub enum Command {
     /// Serve (what teal does without a command)
     Serve(Box<Serve>),
+    /// Show the settings that teal would serve by, and where each comes from
+    Check(Box<Check>),
     /// Something of a teal that runs
     #[command(flatten)]
     Operate(Operate),
@@ -67,29 +75,48 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
     let args: Vec<OsString> = args.into_iter().collect();
     // What a rehearsal does is not set in the environment.
     let has_environment = args.get(1).is_none_or(|command| command != "rehearse");
-    let explain = |error: clap::Error| explain(&error, has_environment);
-    let matches = Cli::command().try_get_matches_from(args).map_err(explain)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(explain)?;
+    let explain = |error: &clap::Error, entries: &[Entry]| explain(error, has_environment, entries);
+    let read = |args: &[OsString]| Cli::command().try_get_matches_from(args);
+    let mut matches = read(&args).map_err(|error| explain(&error, &[]))?;
+    let entries = of_file(&matches).map_err(Stop::Refuse)?;
+    if !entries.is_empty() {
+        let first = 1 + usize::from(matches.subcommand_name().is_some());
+        let args = effective::with_entries(&args, first, &entries);
+        matches = read(&args).map_err(|error| explain(&error, &entries))?;
+    }
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| explain(&error, &entries))?;
     let mut command = cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve)));
-    if let Command::Serve(serve) = &mut command {
-        serve.given = given(matches.subcommand().map_or(&matches, |(_, matches)| matches));
+    let serve = match &mut command {
+        Command::Serve(serve) => Some(&mut **serve),
+        Command::Check(check) => Some(&mut check.serve),
+        _ => None,
+    };
+    if let (Some(serve), Some(matches)) = (serve, of_serve(&matches)) {
+        serve.effective = Effective::new(args, matches, &entries);
+        serve.given = serve.effective.given();
     }
     Ok(command)
 }
 
-/// The flags whose value came from the user.
-fn given(matches: &ArgMatches) -> Vec<&'static str> {
-    let command = Cli::command();
-    let ids = command.get_arguments().filter_map(|arg| {
-        let id = arg.get_id().as_str();
-        let source = matches.try_contains_id(id).ok().and_then(|_| matches.value_source(id));
-        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)).then(|| arg.get_long())?
-    });
-    ids.map(|long| &*String::leak(long.to_owned())).collect()
+/// The flags of `teal serve`, if that is what the user gave.
+fn of_serve(matches: &ArgMatches) -> Option<&ArgMatches> {
+    match matches.subcommand() {
+        None => Some(matches),
+        Some(("serve" | "check", matches)) => Some(matches),
+        Some(_) => None,
+    }
 }
 
-/// Clap's several lines in one, with the flag's name in the environment.
-fn explain(error: &clap::Error, has_environment: bool) -> Stop {
+/// What the configuration file says, but for what flags and the environment set.
+fn of_file(matches: &ArgMatches) -> Result<Vec<Entry>, String> {
+    let Some(matches) = of_serve(matches) else { return Ok(Vec::new()) };
+    let Some(path) = matches.get_one::<PathBuf>("config") else { return Ok(Vec::new()) };
+    let set = Effective::new(Vec::new(), matches, &[]).given();
+    Ok(file::read(path)?.into_iter().filter(|entry| !set.contains(&entry.flag)).collect())
+}
+
+/// Clap's several lines in one, with the flag's name in the environment, or its place in the file.
+fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Stop {
     if !error.use_stderr() {
         return Stop::Print(error.render().to_string());
     }
@@ -111,8 +138,15 @@ fn explain(error: &clap::Error, has_environment: bool) -> Stop {
     };
     Stop::Refuse(match (flag, expected) {
         (Some(flag), Some(expected)) => {
-            let flag = if has_environment { names(&flag) } else { flag };
-            format!("{flag}: '{value}': {expected}")
+            let of_flag = |entry: &&Entry| flag.strip_prefix("--") == Some(entry.flag);
+            let mut of_file = entries.iter().filter(of_flag);
+            let entry = of_file.clone().find(|entry| entry.value == value).or_else(|| of_file.next());
+            let flag = match entry {
+                Some(Entry { flag, at, .. }) => format!("{flag} in {at}"),
+                None if has_environment => names(&flag),
+                None => flag,
+            };
+            format!("{flag}: '{value}': {expected}").replace(['\n', '\r'], " ")
         }
         _ => {
             let text = error.render().to_string();

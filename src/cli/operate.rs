@@ -82,6 +82,12 @@ pub enum Operate {
         #[command(flatten)]
         server: Running,
     },
+    /// Read the settings again, and take over what can change while teal runs
+    Reload {
+        /// Whom to tell.
+        #[command(flatten)]
+        server: Running,
+    },
     /// Print a script that completes commands and flags in a shell
     Completions {
         /// The shell

@@ -5,13 +5,16 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use rustls::pki_types::ServerName;
 
-use super::values::{
-    ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin, collector,
-    count, duration, listen, server_name, some_duration,
-};
 #[cfg(feature = "mock")]
 use super::values::{
     SessionsKind, TokensKind, UnknownTablesKind, batch_rows, memory, oauth_client, token_ttl,
+};
+use super::{
+    Effective,
+    values::{
+        ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin,
+        collector, count, duration, listen, server_name, some_duration,
+    },
 };
 #[cfg(feature = "mock")]
 use crate::mock::OauthClient;
@@ -24,6 +27,9 @@ use crate::{
 /// The settings of `teal serve`. Each is also read from the environment, as `TEAL_…`.
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// Settings by their flags' names, in TOML; flags and the environment win over it
+    #[arg(long, env = "TEAL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where clients connect
     #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listen)]
     pub listen: Addresses,
@@ -130,6 +136,9 @@ pub struct Serve {
     /// The flags that the user gave, without their dashes.
     #[arg(skip)]
     pub given: Vec<&'static str>,
+    /// All settings as texts, with their origins.
+    #[arg(skip)]
+    pub effective: Effective,
 }
 
 impl Serve {
@@ -138,6 +147,7 @@ impl Serve {
         if !self.given.contains(&"switch-every") {
             // The scenario switches, and nobody else.
             self.switch_every = Duration::ZERO;
+            self.effective.adopt_scenario("switch-every", "0s");
         }
         let durations = [
             ("switch-every", &settings.switch_every, &mut self.switch_every),
@@ -149,6 +159,7 @@ impl Serve {
         for (flag, value, to) in durations {
             let Some(value) = value.as_ref().filter(|_| !self.given.contains(&flag)) else { continue };
             *to = duration(value).map_err(|expected| BadSetting { flag, value: value.clone(), expected })?;
+            self.effective.adopt_scenario(flag, value);
         }
         if let Some(value) = settings.cutover.as_ref().filter(|_| !self.given.contains(&"cutover")) {
             let expected = || "expected one of drain, strict".to_owned();
@@ -157,6 +168,7 @@ impl Serve {
                 value: value.clone(),
                 expected: expected(),
             })?;
+            self.effective.adopt_scenario("cutover", value);
         }
         Ok(())
     }

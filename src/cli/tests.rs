@@ -10,6 +10,7 @@ fn parse(args: &[&str]) -> Result<Serve, String> {
     let args = ["teal"].iter().chain(args).map(OsString::from);
     match super::parse(args) {
         Ok(Command::Serve(serve)) => Ok(*serve),
+        Ok(Command::Check(check)) => Ok(check.serve),
         Ok(Command::Operate(operate)) => Err(format!("{operate:?}")),
         Ok(Command::Scenario(command)) => Err(command.text().unwrap_or_else(|why| why)),
         Ok(Command::Rehearse(rehearse)) => Err(format!("{rehearse:?}")),
@@ -19,7 +20,7 @@ fn parse(args: &[&str]) -> Result<Serve, String> {
 
 /// Why the settings are refused.
 fn refusal(args: &[&str]) -> String {
-    parse(args).and_then(|serve| Config::try_from(serve).map_err(|bad| bad.to_string())).unwrap_err()
+    parse(args).and_then(Config::read).unwrap_err()
 }
 
 #[test]
@@ -240,7 +241,7 @@ fn engines_are_named_in_one_way() {
         ),
         (
             &["--upstream", "http://e", "--batch-rows", "5"],
-            "--batch-rows (or TEAL_BATCH_ROWS): '…': expected nothing: it is for the built-in engine, and calls are forwarded",
+            "--batch-rows (or TEAL_BATCH_ROWS): '5': expected nothing: it is for the built-in engine, and calls are forwarded",
         ),
     ] {
         assert_eq!(refusal(args), line);

@@ -19,7 +19,7 @@ use super::{
     rule::{BadRule, Delay, Rule, Setting},
     scenario::Script,
 };
-use crate::switch::{Cutover, Rules, Switch};
+use crate::switch::{Cutover, Switch};
 
 /// Sessions whose user is remembered, and queries whose batches are counted, at most.
 const REMEMBERED: usize = 100_000;
@@ -78,7 +78,6 @@ struct Shared {
     /// Whether calls may bring a rule of their own.
     by_header: bool,
     switch: Option<Switch>,
-    setting: Setting,
     /// How many rules were given a name here. Held while the rules are changed.
     named: Mutex<u64>,
     users: Mutex<LruCache<String, String>>,
@@ -87,14 +86,12 @@ struct Shared {
 
 impl Faults {
     /// No rules, before the gate of that switch, if there is one. With `by_header` a call may bring its own.
-    pub fn new(by_header: bool, gate: Option<(&Switch, &Rules)>) -> Self {
-        let has_drain = gate.is_some_and(|(_, rules)| rules.cutover == Cutover::Drain);
+    pub fn new(by_header: bool, switch: Option<&Switch>) -> Self {
         let shared = Shared {
             is_armed: AtomicBool::new(by_header),
             rules: ArcSwap::default(),
             by_header,
-            switch: gate.map(|(switch, _)| switch.clone()),
-            setting: Setting { has_gate: gate.is_some(), has_drain },
+            switch: switch.cloned(),
             named: Mutex::new(0),
             users: Mutex::new(LruCache::new(REMEMBERED)),
             script: ArcSwapOption::empty(),
@@ -102,9 +99,16 @@ impl Faults {
         Self { shared: Arc::new(shared) }
     }
 
+    /// What rules have to fit.
+    fn setting(&self) -> Setting {
+        let switch = self.shared.switch.as_ref();
+        let has_drain = switch.is_some_and(|switch| switch.rules().cutover == Cutover::Drain);
+        Setting { has_gate: switch.is_some(), has_drain }
+    }
+
     /// Adds a rule behind the others.
     pub fn add(&self, rule: Rule, source: Source) -> Result<Listed, Refused> {
-        rule.fits(self.shared.setting)?;
+        rule.fits(self.setting())?;
         let mut named = lock(&self.shared.named);
         let rules = self.shared.rules.load();
         let is_taken = |id: &str| rules.iter().any(|armed| armed.id == id);
@@ -190,7 +194,7 @@ impl Faults {
     /// A rule that a call brought along.
     pub(super) fn armed_by_call(&self, text: &str) -> Result<Arc<Armed>, BadRule> {
         let rule: Rule = text.parse()?;
-        rule.fits(self.shared.setting)?;
+        rule.fits(self.setting())?;
         let id = rule.id.clone().unwrap_or_else(|| "call".to_owned());
         Ok(Arc::new(Armed::new(id, rule, Source::Call)))
     }

@@ -80,8 +80,8 @@ fn bench(rules: &[&str]) -> Bench {
 
 fn bench_with(rules: &[&str], by_header: bool) -> Bench {
     let settings = Rules { switch_every: None, ..Rules::default() };
-    let (switch, _timer) = Switch::new(settings.clone());
-    let faults = Faults::new(by_header, Some((&switch, &settings)));
+    let (switch, _timer) = Switch::new(settings);
+    let faults = Faults::new(by_header, Some(&switch));
     for rule in rules {
         faults.add(rule.parse().unwrap(), Source::Start).unwrap();
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     admin::{Answer, ClusterStatus, Queries, State},
     cli::{ClusterAction, Colour, Operate, Running, TimerAction},
+    reload::Reloaded,
     strategy::Strategy,
 };
 
@@ -54,6 +55,10 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
                 ClusterAction::Resume => client.post("/api/v1/cluster", json!({"action": "resume"})).await?,
             };
             show(&server, &reply, |cluster: ClusterStatus, _| format!("the cluster is {}\n", cluster.status))
+        }
+        Operate::Reload { server } => {
+            let reply = Client::new(&server)?.post("/api/v1/reload", json!({})).await?;
+            show(&server, &reply, |reloaded: Reloaded, _| format!("{}\n", reloaded.done))
         }
         Operate::Completions { .. } => Ok(()),
     }

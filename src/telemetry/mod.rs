@@ -16,7 +16,7 @@ pub use self::{
     api::routes,
     call::{Call, Outcome, Status},
     line::{Line, Said},
-    log::init,
+    log::{init, set_level},
     metrics::{Metrics, UpstreamMetrics},
     series::{Point, Series},
     shard::Shard,

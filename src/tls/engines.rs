@@ -26,7 +26,6 @@ pub struct Trust {
 
 #[derive(Debug)]
 struct Shared {
-    files: TrustFiles,
     /// The name that engines have to prove, instead of the one in their URL.
     name: Option<ServerName<'static>>,
     config: ArcSwap<ClientConfig>,
@@ -36,14 +35,12 @@ impl Trust {
     /// Reads the files. Engines have to prove `name`, or else the one in their URL.
     pub fn load(files: TrustFiles, name: Option<ServerName<'static>>) -> Result<Self, BadFile> {
         let config = ArcSwap::from(config(&files)?);
-        Ok(Self { shared: Arc::new(Shared { files, name, config }) })
+        Ok(Self { shared: Arc::new(Shared { name, config }) })
     }
 
-    /// Reads the files again: they hold for connections opened from now on. Where one cannot be used,
-    /// all stays as it is.
-    pub fn reload(&self) -> Result<(), BadFile> {
-        self.shared.config.store(config(&self.shared.files)?);
-        Ok(())
+    /// Does as the other one for connections opened from now on, but for the name that is proved.
+    pub fn replace(&self, by: &Self) {
+        self.shared.config.store(by.shared.config.load_full());
     }
 
     /// The handshake with an engine that is known by `name`.

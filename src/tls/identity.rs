@@ -26,7 +26,7 @@ pub struct Identity {
 
 #[derive(Debug)]
 struct Shared {
-    files: IdentityFiles,
+    asks_for_certificates: bool,
     /// As a whole, so that no session that the old one vouched for is resumed under a new one.
     config: ArcSwap<ServerConfig>,
 }
@@ -35,19 +35,18 @@ impl Identity {
     /// Reads the files.
     pub fn load(files: IdentityFiles) -> Result<Self, BadFile> {
         let config = ArcSwap::from(config(&files)?);
-        Ok(Self { shared: Arc::new(Shared { files, config }) })
+        let asks_for_certificates = files.client_authority.is_some();
+        Ok(Self { shared: Arc::new(Shared { asks_for_certificates, config }) })
     }
 
-    /// Reads the files again: they hold for connections accepted from now on. Where one cannot be used,
-    /// all stays as it is.
-    pub fn reload(&self) -> Result<(), BadFile> {
-        self.shared.config.store(config(&self.shared.files)?);
-        Ok(())
+    /// Does as the other one for connections accepted from now on.
+    pub fn replace(&self, by: &Self) {
+        self.shared.config.store(by.shared.config.load_full());
     }
 
-    /// Whether clients have to show a certificate.
+    /// Whether clients had to show a certificate when it was loaded.
     pub fn asks_for_certificates(&self) -> bool {
-        self.shared.files.client_authority.is_some()
+        self.shared.asks_for_certificates
     }
 
     /// The handshake with a client. What was agreed on is spoken on the [stream](Stream::protocol).

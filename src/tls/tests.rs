@@ -4,7 +4,7 @@
 #[path = "../../tests/it/support/certificates.rs"]
 mod certificates;
 
-use std::{fs, io};
+use std::io;
 
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -142,25 +142,25 @@ async fn http_2_and_1_1_are_agreed_on_by_alpn() {
 }
 
 #[tokio::test]
-async fn files_that_are_read_again_hold_from_then_on() {
+async fn what_replaces_another_holds_from_then_on() {
     let (before, after) = (Authority::new(), Authority::new());
     let identity = identity(&before, None);
     let trusting = trust(&before, None);
     talk(&identity, &trusting).await.unwrap();
-
-    let (mine, other) = (before.issue("localhost"), after.issue("localhost"));
-    fs::copy(&other.certificate, &mine.certificate).unwrap();
-    let bad = identity.reload().unwrap_err();
-    assert_eq!((bad.part, bad.file), (Part::Key, mine.key.clone()));
-    fs::write(before.file(), "nothing").unwrap();
-    trusting.reload().unwrap_err();
-    talk(&identity, &trusting).await.unwrap();
-
-    fs::copy(&other.key, &mine.key).unwrap();
-    identity.reload().unwrap();
-    let why = refusal(&identity, &trusting).await;
+    let held = identity.clone();
+    identity.replace(&listener_with(after.issue("localhost"), None));
+    let why = refusal(&held, &trusting).await;
     assert!(why.contains("UnknownIssuer"), "{why}");
-    fs::copy(after.file(), before.file()).unwrap();
-    trusting.reload().unwrap();
-    talk(&identity, &trusting).await.unwrap();
+    trusting.clone().replace(&trust(&after, None));
+    talk(&held, &trusting).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_that_do_not_belong_together_are_refused() {
+    let authority = Authority::new();
+    let (mine, other) = (authority.issue("localhost"), authority.issue("other.example"));
+    let key = other.key.clone();
+    let credentials = Credentials { certificate: mine.certificate, key: other.key };
+    let bad = Identity::load(IdentityFiles { credentials, client_authority: None }).unwrap_err();
+    assert_eq!((bad.part, bad.file), (Part::Key, key));
 }

@@ -4,6 +4,7 @@
 mod announcing;
 mod api;
 mod chaos;
+mod config;
 mod connectors;
 mod data;
 mod ending;
@@ -18,6 +19,7 @@ mod proxying;
 mod readme;
 mod rehearsal;
 mod rejected;
+mod reload;
 mod scenarios;
 mod settings;
 mod support;

@@ -54,8 +54,8 @@ fn what_the_setting_lacks_is_refused() {
 /// A switch, faults, and a script over both.
 fn play(steps: &str) -> (Switch, Faults, std::sync::Arc<Script>) {
     let rules = Rules { switch_every: None, ..Rules::default() };
-    let (switch, _timer) = Switch::new(rules.clone());
-    let faults = Faults::new(false, Some((&switch, &rules)));
+    let (switch, _timer) = Switch::new(rules);
+    let faults = Faults::new(false, Some(&switch));
     let scenario = Scenario::read("test", &format!("teaches = \"it.\"\n{steps}")).unwrap();
     let hands = Hands { switch: Some(switch.clone()), ..Hands::default() };
     let script = Script::start(scenario, &faults, hands);
