@@ -93,9 +93,8 @@ fn every_client_gets_its_verdict() {
     assert_eq!(client["queries"]["abandoned"], 1, "{client:#}");
     assert_eq!((&client["told"], &client["strategy"]), (&Value::Null, &"blue".into()), "{client:#}");
 
-    // While blue drains, what it closes after a 456 is let in: no longer, once that is over.
-    let client =
-        proxy.seen("freeze", |client| client["verdict"] == "lost_work" && client["came_back"] == false);
+    let client = proxy.verdict("freeze", "lost_work");
+    assert_eq!(client["came_back"], false, "{client:#}");
     let reason = client["reason"].as_str().unwrap();
     assert!(reason.contains("456 to prepareStatementV2") && reason.ends_with("has not used green after it"));
     assert!(client["rejected"].as_u64() > Some(0), "{client:#}");
