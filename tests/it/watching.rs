@@ -121,6 +121,12 @@ fn every_client_gets_its_verdict() {
     let all = proxy.get("/api/v1/clients");
     assert!(!all.contains("S3cret"), "{all}");
 
+    let counted = serde_json::json!({"followed": 1, "lost_work": 2, "not_heard_from": 1});
+    let lost = proxy.json("/api/v1/clients?verdict=lost_work&limit=1");
+    assert_eq!((&lost["total"], &lost["by_verdict"]), (&4.into(), &counted), "{lost:#}");
+    let listed = lost["clients"].as_array().unwrap();
+    assert!(listed.len() == 1 && listed[0]["verdict"] == "lost_work", "{lost:#}");
+
     let table = proxy.operate(&["clients"]).done();
     let columns = ["USER AGENT", "USER", "PEER", "STRATEGY", "VERDICT", "REASON"];
     let head = table.lines().next().unwrap_or_default();
@@ -242,5 +248,5 @@ fn without_a_gate_there_are_metrics_still() {
         metrics.contains(&format!("teal_upstream_connections{{upstream=\"http://{nobody}\"}} 0\n")),
         "{metrics}"
     );
-    assert_eq!(server.get("/api/v1/clients"), r#"{"clients":[],"total":0}"#);
+    assert_eq!(server.get("/api/v1/clients"), r#"{"clients":[],"total":0,"by_verdict":{}}"#);
 }

@@ -147,11 +147,11 @@ const client = (user, verdict, requests) => ({id: user, user_agent: 'grpc-<b>pyt
     requests % 7 + 'Z', requests, rejected: requests % 2, came_back: requests % 2 ? false : null,
     queries: {begun: 3, open: 0, completed: 1, abandoned: 2}, errors: {UNKNOWN: 2}, verdict, reason: 'why',
     verdicts: [{verdict}, {verdict: 'followed'}, {verdict: 'recovered'}]});
-const answers = {clients: {total: 4, clients: [client('b', 'followed', 9), client('a', 'lost_work', 100), client('c', null, 20), client('d', 'late', 3)]},
+const answers = {clients: {total: 4, by_verdict: {followed: 1, lost_work: 1, late: 1, none: 1}, clients: [client('b', 'followed', 9), client('a', 'lost_work', 100), client('c', null, 20), client('d', 'late', 3)]},
     series: {step_seconds: 1, points: [0, 1, 2].map((n) => ({time: `2026-01-01T00:00:0${n}Z`, requests: {blue: 7, green: n}, rejected: n, queries: {blue: 1, green: 0}}))}};
 const real = window.fetch;
 window.fetch = async (path, options) => {
-    for (const [name, answer] of Object.entries(answers)) if (path === `/api/v1/${name}`) return Response.json(answer);
+    for (const [name, answer] of Object.entries(answers)) if (path.split('?')[0] === `/api/v1/${name}`) return Response.json(answer);
     const response = await real(path, options);
     if (!path.endsWith('openapi.json')) return response;
     const document = await response.json();
@@ -190,6 +190,8 @@ def sorts_clients(address):
         lost, late = [row.text for row in page.driver.find_elements(By.CSS_SELECTOR, "#clients tbody tr")][:2]
         assert "lost work" in lost and "not back yet" not in lost and "not back yet" in late, (lost, late)
         assert "2 abandoned" in lost and "UNKNOWN 2" in lost, lost
+        told = page.text("clients-count")
+        assert told == "4 clients: ✗ 1 lost work ◷ 1 late ✓ 1 followed · 1 none yet", told
         earlier = page.driver.find_element(By.CSS_SELECTOR, "#clients .earlier").get_attribute("aria-label")
         assert earlier == "before, the latest first: followed, recovered", earlier
 

@@ -2,7 +2,9 @@
 
 import { byId, count, el, moment, say, strategy } from './dom.js';
 
-/** More rows help nobody; sorting chooses among all of them. */
+/** So many are asked for, those heard from last; sorting chooses among them. */
+export const LISTED = 1000;
+/** More rows help nobody. */
 const SHOWN = 200;
 
 const VERDICTS = {
@@ -35,7 +37,6 @@ const COLUMNS = [
 
 export class Clients {
   #clients = [];
-  #total = 0;
   #by = COLUMNS.length - 1;
   #isDescending = true;
   #heads;
@@ -53,9 +54,16 @@ export class Clients {
     byId('clients').hidden = !isShown;
   }
 
-  show({ clients, total: all }) {
-    [this.#clients, this.#total] = [clients, all];
+  show({ clients, total: all, by_verdict: numbers }) {
+    this.#clients = clients;
     this.#draw();
+    const each = [...GRAVITY, 'none'].filter((word) => numbers[word] > 0).map((word) => {
+      const [mark, words, kind] = VERDICTS[word] ?? NONE;
+      return el('span', { class: kind }, el('span', { 'aria-hidden': 'true' }, ` ${mark} `), `${numbers[word]} ${words}`);
+    });
+    const rows = Math.min(SHOWN, clients.length);
+    const rest = rows === all ? '' : `; ${rows} of the ${clients.length} heard from last are shown`;
+    byId('clients-count').replaceChildren(count(all, 'client'), each.length > 0 ? ': ' : '', ...each, rest);
   }
 
   #sort(index) {
@@ -78,8 +86,6 @@ export class Clients {
     const rows = sorted.slice(0, SHOWN).map((client) => el('tr', {}, ...COLUMNS.map((column) => cell(column, client))));
     const none = el('tr', {}, el('td', { colspan: COLUMNS.length, class: 'quiet' }, 'none heard from yet'));
     byId('clients').querySelector('tbody').replaceChildren(...(rows.length > 0 ? rows : [none]));
-    const of = sorted.length > SHOWN ? `the first ${SHOWN} of ${this.#total}` : count(this.#total, 'client');
-    say(byId('clients-count'), of);
   }
 }
 
@@ -94,7 +100,7 @@ function compare(a, b) {
 /** Who it is, and below that by what and from where it calls. */
 function identity({ user, session, token, user_agent: agent, peer }) {
   const [name, kind] = user ? [user, ''] : session ? [session, ' session'] : token ? [token, ' token'] : ['–', ''];
-  return el('div', { class: 'identity' }, el('b', {}, name), kind,
+  return el('div', { class: 'identity' }, el('b', { title: name }, name), kind,
     el('span', { class: 'agent', title: agent }, agent || 'no user agent'), el('span', { class: 'note' }, `from ${peer}`));
 }
 

@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { Chart } from './chart.js';
-import { Clients } from './clients.js';
+import { Clients, LISTED } from './clients.js';
 import { byId, moment, say } from './dom.js';
 import { Events } from './events.js';
 import { Faults } from './faults.js';
@@ -92,7 +92,7 @@ const isOpen = (id) => () => !byId(id).hidden;
 
 const polls = {
   series: poll(2, isOpen('series'), async () => chart.show(await get('/api/v1/series'))),
-  clients: poll(4, isOpen('clients'), async () => clients.show(await get('/api/v1/clients'))),
+  clients: poll(4, isOpen('clients'), async () => clients.show(await get(`/api/v1/clients?limit=${LISTED}`))),
   faults: poll(2, isOpen('faults'), async () => faults.show(await get('/api/v1/faults'))),
   cluster: poll(3, () => verbs.hasCluster, async () => verbs.showCluster(await get('/api/v1/cluster'))),
 };
