@@ -16,9 +16,12 @@ printf '\0\0\0\0\x09\x12\x07default' >"$dir/request"
 
 start() { # NAME BINARY ARGS…
     local name=$1 && shift
-    "$@" --listen 127.0.0.1:0 --admin off --switch-every 0 2>"$dir/$name.log" &
+    "$@" --listen 127.0.0.1:0 --admin off 2>"$dir/$name.log" &
     echo $! >"$dir/$name.pid"
-    until grep -qs 'Server started on ' "$dir/$name.log"; do sleep 0.1; done
+    until grep -qs 'Server started on ' "$dir/$name.log"; do
+        kill -0 $! 2>/dev/null || { cat "$dir/$name.log" >&2; exit 1; }
+        sleep 0.1
+    done
     sed -n 's/.*Server started on .*:/127.0.0.1:/p' "$dir/$name.log" >"$dir/$name.address"
 }
 
@@ -40,8 +43,8 @@ load() { # NAME: microseconds of processor time for a call
 
 start engine "$teal" --gate off
 engine="http://$(cat "$dir/engine.address")"
-start watched "$teal" --upstream "$engine" "$@"
-start other "$other" --upstream "$engine"
+start watched "$teal" --upstream "$engine" --switch-every 0 "$@"
+start other "$other" --upstream "$engine" --switch-every 0
 load watched >/dev/null
 load other >/dev/null
 for _ in $(seq "$rounds"); do
