@@ -183,8 +183,10 @@ impl Front {
             hands,
             effective,
         } = self;
-        let traces = otlp_endpoint.as_deref().map(Traces::to).transpose()?;
         let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
+        // Without a gate there is nothing to tell of a call.
+        let traces = otlp_endpoint.as_deref().zip(gate.as_ref());
+        let traces = traces.map(|(endpoint, (_, gate))| Traces::to(endpoint, &gate.protocol)).transpose()?;
         let (faults, script) = trouble(faults, gate.as_ref().map(|((switch, _), _)| switch), hands)?;
         rooms.more.push(fault::api::router(faults.clone()));
         let faults = FaultLayer::new(faults);
