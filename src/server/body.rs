@@ -111,6 +111,11 @@ where
         self.body
     }
 
+    /// The stream, with all sent.
+    pub(crate) fn into_stream(self) -> SendStream<Bytes> {
+        self.stream
+    }
+
     /// Tells the peer that no more comes, with this code. Nothing happens where the stream has ended.
     pub(crate) fn reset(&mut self, code: Reason) {
         self.stream.send_reset(code);
