@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 
 use super::{
     peers::{
-        Answer, Call, announcing, before, client, echo, engine, framed, open, request, send, status, unary,
-        until, within,
+        self, Answer, Call, announcing, before, client, echo, engine, framed, open, request, send, status,
+        unary, until, within,
     },
     raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, RESET, Raw},
 };
@@ -25,29 +25,48 @@ async fn point_01_a_reject_is_one_headers_frame() {
     frames.extend(client.settled().await);
     let seen: Vec<_> = frames.iter().map(|frame| (frame.kind, frame.flags)).collect();
     assert_eq!(seen, [(HEADERS, END_HEADERS | END_STREAM)]);
+
+    let mut sent = request("/a/b");
+    sent.headers_mut().insert("strategy", HeaderValue::from_static("purple"));
+    let (response, _) = open(&peers::client(server.address).await, sent, true).await;
+    let head = Answer::of(response).await.head.unwrap();
+    assert_eq!(head.status.as_u16(), 456);
+    for (name, value) in
+        [("content-type", "application/grpc"), ("grpc-status", "2"), ("grpc-message", "status: 456")]
+    {
+        assert_eq!(head.headers[name], value);
+    }
 }
 
 #[tokio::test]
 async fn point_02_trailers_only_stays_trailers_only() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = before(listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let mut engine = Raw::accept(&listener, &[]).await;
             tokio::spawn(async move {
-                loop {
+                for status in ["0", "9"].iter().cycle() {
                     let stream = engine.request().await;
-                    engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &raw::answer()).await;
+                    let head = [raw::answer(), raw::block(&[("grpc-status", status)])].concat();
+                    engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &head).await;
                     engine.write(RESET, 0, stream, &[0; 4]).await;
                 }
             });
         }
     });
-    let mut client = Raw::connect(server.address).await;
-    for (stream, flags) in [(1, END_HEADERS | END_STREAM), (3, END_HEADERS)] {
-        client.write(HEADERS, flags, stream, &raw::call("/a/b", &[])).await;
-        let mut frames = client.stream(stream).await;
-        assert_eq!((frames.remove(0).kind, frames.len()), (HEADERS, 0), "nothing but one HEADERS frame");
+    // Without a notice, and with one due.
+    for server in [before(address), announcing(address)] {
+        let mut client = Raw::connect(server.address).await;
+        for (stream, flags) in
+            [(1, END_HEADERS | END_STREAM), (3, END_HEADERS), (5, END_HEADERS | END_STREAM), (7, END_HEADERS)]
+        {
+            let call = raw::call("/QueryEngineService/getSchemaNames", &[]);
+            client.write(HEADERS, flags, stream, &call).await;
+            let frames = client.stream(stream).await;
+            let seen: Vec<_> = frames.iter().map(|frame| (frame.kind, frame.flags)).collect();
+            assert_eq!(seen, [(HEADERS, END_HEADERS | END_STREAM)], "nothing but one HEADERS frame");
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use h2::server::Builder;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
@@ -18,7 +19,8 @@ use tokio::{
 
 use super::{
     peers::{
-        Answer, Call, before, client, echo, engine, framed, nobody, open, request, send, unary, until, within,
+        Answer, Call, before, client, echo, engine, engine_with, framed, nobody, open, request, send, unary,
+        until, within,
     },
     raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Raw},
 };
@@ -224,6 +226,27 @@ async fn point_36_an_engine_that_says_nothing_is_unavailable_after_the_connect_t
 }
 
 #[tokio::test]
+async fn point_36_an_engine_that_answers_no_packet_is_unavailable_after_the_connect_timeout() {
+    // A listener with a full queue: who would connect to it hears nothing.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+        queue.push(stream);
+        assert!(queue.len() < 100, "there is an end to the queue");
+    }
+    let server = teal()
+        .switch_every("0")
+        .with("--connect-timeout", "300ms")
+        .with("--upstream", &format!("http://{address}"))
+        .run();
+    let client = client(server.address).await;
+    is_unavailable(&unary(&client, "/a/b", b"").await, address);
+}
+
+#[tokio::test]
 async fn point_36_a_failing_engine_meets_no_storm_of_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -401,15 +424,15 @@ async fn point_39_calls_under_load_are_answered_at_the_end() {
     assert_eq!(engine.open(), 0);
 }
 
-// The engine of green is asked meanwhile.
-#[tokio::test(flavor = "multi_thread")]
-async fn point_41_one_engines_trouble_is_not_the_others() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// Calls to green's engine are answered while 100 to blue's wait, for an hour if need be.
+async fn pass_beside(blue: SocketAddr) {
     let green = engine(echo).await;
     let server = teal()
         .switch_every("1ms")
         .with("--announce-timeout", "0")
-        .with("--blue", &format!("http://{}", silent.local_addr().unwrap()))
+        .with("--threads", "1")
+        .with("--connect-timeout", "1h")
+        .with("--blue", &format!("http://{blue}"))
         .with("--green", &format!("http://{}", green.address))
         .run();
     server.wait_for("Strategy change pending", 1, Duration::from_secs(60));
@@ -419,7 +442,7 @@ async fn point_41_one_engines_trouble_is_not_the_others() {
         let (response, mut upload) = open(&client, request("/QueryEngineService/status"), false).await;
         // More than is read of any request before its engine is there.
         upload.send_data(framed(&[0x3a; 10_000]).into(), true).unwrap();
-        held.push(response);
+        held.push(tokio::spawn(Answer::of(response)));
     }
     for number in 0..200 {
         let mut sent = request("/QueryEngineService/healthCheck");
@@ -428,10 +451,29 @@ async fn point_41_one_engines_trouble_is_not_the_others() {
         upload.send_data(framed(b"x").into(), true).unwrap();
         assert_eq!(Answer::of(response).await.body, framed(b"x"), "call {number}");
     }
-    // By then blue's calls were all told, or still wait for their engine.
-    for response in held {
-        assert_eq!(Answer::of(response).await.status(), Some("14"));
+    for call in held {
+        assert!(!call.is_finished(), "{:?}", call.await);
+        call.abort();
     }
+}
+
+// The engine of green is asked meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn point_41_an_engine_that_says_nothing_is_no_matter_to_the_other() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pass_beside(silent.local_addr().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn point_41_an_engine_that_never_answers_is_no_matter_to_the_other() {
+    // Not even what it has taken is read, and it takes little.
+    let stuck = engine_with(Builder::new().max_concurrent_streams(1), async |call: Call| {
+        std::future::pending::<()>().await;
+        drop(call);
+    })
+    .await;
+    pass_beside(stuck.address).await;
+    assert!(stuck.calls() > 0);
 }
 
 // The engine of green is asked meanwhile.

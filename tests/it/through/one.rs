@@ -43,6 +43,11 @@ fn every_method_answers_v3_0_2() {
 }
 
 #[test]
+fn v2_2_6_reads_right_rows() {
+    reads(Connector::V2_2_6, "sync");
+}
+
+#[test]
 fn v2_3_15_reads_right_rows() {
     reads(Connector::V2_3_15, "sync");
 }
@@ -55,6 +60,11 @@ fn v3_0_2_reads_right_rows() {
 #[test]
 fn v3_0_2_reads_right_rows_in_envelopes() {
     reads(Connector::V3_0_2, "sync-v2");
+}
+
+#[test]
+fn v2_2_6_loses_nothing() {
+    loads(Connector::V2_2_6, "drain");
 }
 
 #[test]

@@ -78,6 +78,11 @@ fn every_method_answers_v3_0_2() {
 }
 
 #[test]
+fn v2_2_6_reads_right_rows_through_switches() {
+    reads_through_switches(Connector::V2_2_6);
+}
+
+#[test]
 fn v2_3_15_reads_right_rows_through_switches() {
     reads_through_switches(Connector::V2_3_15);
 }
@@ -85,6 +90,11 @@ fn v2_3_15_reads_right_rows_through_switches() {
 #[test]
 fn v3_0_2_reads_right_rows_through_switches() {
     reads_through_switches(Connector::V3_0_2);
+}
+
+#[test]
+fn v2_2_6_loses_nothing_under_fast_switches() {
+    loads(Connector::V2_2_6, "drain", fast);
 }
 
 #[test]
