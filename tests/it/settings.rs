@@ -104,6 +104,7 @@ fn engines_that_do_not_go_together_are_refused_before_a_port_is_bound() {
         (&["--upstream", "e:80"], "--upstream", "e:80", "http://"),
         (&["--upstream", "e"], "--upstream", "'e'", "http://"),
         (&["--upstream", "ftp://e"], "--upstream", "ftp://e", "http://"),
+        (&["--upstream", "http://e:99999"], "--upstream", "http://e:99999", "http://"),
         (&["--upstream", "http://e/path"], "--upstream", "http://e/path", "http://"),
         (&[&blue[..], &["--green", "g"]].concat(), "--green", "'g'", "http://"),
         (&[&upstream[..], &["--data", "."]].concat(), "--data", "'.'", "built-in"),

@@ -12,16 +12,18 @@ from e6data_python_connector.server import e6x_engine_pb2 as pb
 from calls import OPTIONS, one, outcome
 from facts import limit_time, same
 
-TEAL, ENGINE = (grpc.insecure_channel(target, options=OPTIONS) for target in sys.argv[1:3])
+TEAL, ENGINE = sys.argv[1:3]
 FIELD = bytes.fromhex(sys.argv[3])
 METHOD = "/QueryEngineService/getSchemaNames"
 
 
-def seen(channel, number, strategy="blue"):
+def seen(target, number, strategy="blue"):
     """All that is seen of a call, and what it was told of a switch."""
-    metadata = [("case", number), ("strategy", strategy)]
-    call = channel.unary_unary(METHOD).future(b"", metadata=metadata, timeout=100)
-    found = outcome(call, one(call))
+    # After a coding that it does not know, grpcio reads no other on the same connection.
+    with grpc.insecure_channel(target, options=[*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]) as channel:
+        metadata = [("case", number), ("strategy", strategy)]
+        call = channel.unary_unary(METHOD).future(b"", metadata=metadata, timeout=100)
+        found = outcome(call, one(call))
     told = []
     for metadata in "initial", "trailing":
         told += [value for key, value in found[metadata] if key == "new-strategy"]

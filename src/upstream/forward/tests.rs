@@ -327,9 +327,17 @@ fn a_target_is_a_url_with_a_scheme_and_nothing_behind_the_port() {
         let target: Target = text.parse().unwrap();
         assert_eq!((target.address.as_str(), target.is_tls()), (address, is_tls));
     }
-    for text in
-        ["engine:80", "ftp://engine", "http://", "http://engine/path", "http://me@engine", "https://a_b..c"]
-    {
+    for text in [
+        "engine:80",
+        "ftp://engine",
+        "http://",
+        "http://engine/path",
+        "http://me@engine",
+        "https://a_b..c",
+        "http://engine:99999",
+        "http://engine:",
+        "http://[::1]:x",
+    ] {
         assert!(text.parse::<Target>().is_err(), "{text}");
     }
 }
