@@ -22,7 +22,7 @@ use super::{
         Answer, Call, before, client, echo, engine, engine_with, framed, nobody, open, request, send, unary,
         until, within,
     },
-    raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Raw},
+    raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Raw, WINDOW_UPDATE},
 };
 use crate::support::{Server, teal};
 
@@ -152,10 +152,14 @@ async fn point_35_a_started_body_that_is_not_kept_is_not_sent_again() {
             let mut engine = Raw::accept(&listener, &[]).await;
             let counted = counted.clone();
             tokio::spawn(async move {
-                engine.request().await;
+                let stream = engine.request().await;
                 counted.fetch_add(1, Ordering::SeqCst);
+                // More than is kept.
+                for window in [0, stream] {
+                    engine.write(WINDOW_UPDATE, 0, window, &(1_u32 << 20).to_be_bytes()).await;
+                }
                 let mut read = 0;
-                while read < 65_535 {
+                while read < 100_000 {
                     let Some(frame) = engine.next().await else { return };
                     read += frame.payload.len();
                 }

@@ -65,7 +65,10 @@ where
     F: Fn(Call) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    engine_with(Builder::new().initial_connection_window_size(1 << 24), serve).await
+    let mut settings = Builder::new();
+    // This engine takes what it is sent, and a call that it does not read holds up no other.
+    settings.initial_connection_window_size(1 << 24).data_frame_budget(usize::MAX >> 1);
+    engine_with(&settings, serve).await
 }
 
 /// The same, with settings of its own.
