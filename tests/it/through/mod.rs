@@ -20,16 +20,14 @@ const SOON: Duration = Duration::from_secs(60);
 /// Of each generation one.
 const VERSIONS: [Connector; 3] = [Connector::V2_2_6, Connector::V2_3_15, Connector::V3_0_2];
 /// The ways in that the connectors have.
-const WAYS: [(Connector, &str); 9] = [
+const WAYS: [(Connector, &str); 7] = [
     (Connector::V2_2_6, "sync"),
     (Connector::V2_3_15, "sync"),
     (Connector::V2_3_15, "alchemy"),
     (Connector::V3_0_2, "sync"),
     (Connector::V3_0_2, "sync-v2"),
     (Connector::V3_0_2, "async"),
-    (Connector::V3_0_2, "async-v2"),
     (Connector::V3_0_2, "alchemy-v2"),
-    (Connector::V3_0_2, "async-alchemy"),
 ];
 
 /// Switches without pause.
