@@ -7,6 +7,7 @@
 
 mod appending;
 mod clients;
+mod engines;
 mod flow;
 mod framing;
 mod headers;
@@ -15,4 +16,5 @@ mod life;
 mod memory;
 mod peers;
 mod raw;
+mod resets;
 mod table;
