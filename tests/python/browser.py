@@ -8,6 +8,7 @@ import urllib.request
 from contextlib import contextmanager
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -39,7 +40,10 @@ class Page:
     def until(self, condition, what):
         """Waits for a condition, however slow the machine is."""
         try:
-            WebDriverWait(self.driver, WITHIN, poll_frequency=0.05).until(lambda _: condition())
+            # What the page draws anew between finding and reading is looked at once more.
+            wait = WebDriverWait(self.driver, WITHIN, poll_frequency=0.05,
+                                 ignored_exceptions=[StaleElementReferenceException])
+            wait.until(lambda _: condition())
         except Exception as error:
             seen = self.script("return document.body.innerText")
             raise AssertionError(f"{what}: not within {WITHIN} s; the page:\n{seen}") from error

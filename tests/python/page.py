@@ -63,8 +63,7 @@ def follows_what_others_do(address):
         page.until_phase("ANNOUNCED", "blue")
         page.until(lambda: "green is announced" in page.script("return document.getElementById('announcer').textContent"), "words")
         page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#events .announced"), "the event")
-        item = page.driver.find_element(By.CSS_SELECTOR, "#events li")
-        assert item.get_attribute("value") == str(done["event"]), item.text
+        assert page.script("return document.querySelector('#events li').value") == done["event"]
         live = "return document.querySelector('[aria-current] .due').closest('[aria-live],[role=status],[role=alert]')"
         assert page.script(live) is None, "a countdown is read out"
         due = "return document.querySelector('[aria-current] .due').textContent"
@@ -187,12 +186,12 @@ def sorts_clients(address):
         # The gravest first, what has no verdict yet last.
         assert order("verdict") == ("adbc", "ascending")
         assert "grpc-<b>python</b>/1" in page.text("clients"), "text that is taken for markup"
-        lost, late = [row.text for row in page.driver.find_elements(By.CSS_SELECTOR, "#clients tbody tr")][:2]
+        lost, late = page.script("return [...document.querySelectorAll('#clients tbody tr')].slice(0, 2).map(r => r.innerText)")
         assert "lost work" in lost and "not back yet" not in lost and "not back yet" in late, (lost, late)
         assert "2 abandoned" in lost and "UNKNOWN 2" in lost, lost
         told = page.text("clients-count")
         assert told == "4 clients: ✗ 1 lost work ◷ 1 late ✓ 1 followed · 1 none yet", told
-        earlier = page.driver.find_element(By.CSS_SELECTOR, "#clients .earlier").get_attribute("aria-label")
+        earlier = page.script("return document.querySelector('#clients .earlier').ariaLabel")
         assert earlier == "before, the latest first: followed, recovered", earlier
 
 
@@ -201,7 +200,7 @@ def reads_the_chart_by_keys(address):
         page.cdp("Page.addScriptToEvaluateOnNewDocument", source=CLIENTS)
         page.open()
         page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#chart svg"), "a chart")
-        label = page.driver.find_element(By.CSS_SELECTOR, "#chart svg").get_attribute("aria-label")
+        label = page.script("return document.querySelector('#chart svg').getAttribute('aria-label')")
         assert "green 2 requests per second now, 2 at most; 3 456s" in label, label
         cursors = lambda: len(page.driver.find_elements(By.CSS_SELECTOR, "#chart .cursor"))
         assert "green 2/s" in page.text("readout") and cursors() == 0, page.text("readout")
