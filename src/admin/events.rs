@@ -49,7 +49,7 @@ pub struct Event {
     /// The epoch of the switch, after a transition.
     pub epoch: u64,
     /// `announced`, `cut_over`, `aborted`, `drained`, `drain_timed_out`, `refused`, `timer_paused`,
-    /// `timer_resumed`, and others.
+    /// `timer_resumed`, `fault`, and others.
     #[schema(example = "cut_over")]
     pub kind: String,
     /// The strategy that was left.

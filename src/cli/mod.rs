@@ -2,6 +2,7 @@
 
 pub mod check;
 mod effective;
+mod fault;
 mod file;
 mod operate;
 mod rehearse;
@@ -21,6 +22,7 @@ use self::file::Entry;
 pub use self::{
     check::Check,
     effective::{Effective, Origin, Setting},
+    fault::{FaultCommand, RuleFlags, TokenCommand, Tokens},
     file::Place,
     operate::{ClusterAction, Operate, Running, TimerAction},
     rehearse::Rehearse,

@@ -20,6 +20,7 @@ mod readme;
 mod rehearsal;
 mod rejected;
 mod reload;
+mod rules;
 mod scenarios;
 mod settings;
 mod support;

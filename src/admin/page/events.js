@@ -15,6 +15,7 @@ const KINDS = {
   drain_timed_out: ['drain timed out', '⊗', 'drain timed out'],
   timer_paused: ['timer paused'],
   timer_resumed: ['timer resumed'],
+  fault: ['fault'],
 };
 
 export const MARKS = Object.values(KINDS).filter(([, mark]) => mark);

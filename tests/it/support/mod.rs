@@ -11,6 +11,7 @@ mod python;
 mod recorder;
 mod rehearsal;
 mod server;
+mod tonic;
 
 use std::{
     io::Write,
@@ -27,6 +28,7 @@ pub(crate) use python::{Connector, packages, python};
 pub(crate) use recorder::Recorder;
 pub(crate) use rehearsal::{Rehearsed, rehearsal, rehearse, rehearse_at};
 pub(crate) use server::{Builder, Server, engine, teal};
+pub(crate) use tonic::{Bare, call};
 
 static HEAVY: Mutex<()> = Mutex::new(());
 
