@@ -138,6 +138,11 @@ fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Sto
         }
         _ => None,
     };
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let help = error.render().to_string();
+        let usage = help.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or_default();
+        return Stop::Refuse(format!("expected a command: {usage} (see teal --help)"));
+    }
     Stop::Refuse(match (flag, expected) {
         (Some(flag), Some(expected)) => {
             let of_flag = |entry: &&Entry| flag.strip_prefix("--") == Some(entry.flag);

@@ -157,6 +157,7 @@ fn bad_usage_ends_with_64() {
             "ID: 'a/b': expected 1 to 64 letters, digits, dots, dashes or underscores, no dot first",
         ),
         (&["fault", "add", "--first"], "--first: '': expected a value"),
+        (&["fault"], "expected a command: teal fault <COMMAND> (see teal --help)"),
         (&["token", "revoke"], "the following required arguments were not provided: (see teal --help)"),
         (
             &["token", "revoke", "one", "--all"],

@@ -1,7 +1,10 @@
 //! Rules of a running teal: the commands that add and remove them, what they do to calls, and what is
 //! told of it.
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use prost::Message;
 use serde_json::{Value, json};
@@ -217,6 +220,30 @@ fn what_becomes_of_a_rule_is_an_event() {
         "{}",
         server.output()
     );
+}
+
+#[test]
+fn a_call_that_hangs_ends_with_its_client() {
+    let server = still();
+    add(&server, &["--method", "getSchemaNames", "--hang"]);
+    let in_progress = || {
+        let state: Value = serde_json::from_str(&server.get("/api/v1/state")).expect("JSON");
+        state["requests"]["blue"].as_u64().expect("a number")
+    };
+    let address = server.address;
+    let client = thread::spawn(move || {
+        let metadata = [("authorization", "Bearer someone")];
+        call(address, "getSchemaNames", &metadata, Vec::new(), Duration::from_secs(3))
+    });
+    server.wait_for("Fault f1 hit getSchemaNames: ", 1, SOON);
+    assert_eq!(in_progress(), 1);
+    let ended = client.join().expect("it ends").expect_err("nothing comes");
+    assert_eq!(ended.code(), Code::DeadlineExceeded);
+    let begun = Instant::now();
+    while in_progress() > 0 {
+        assert!(begun.elapsed() < SOON, "it holds every drain from here on");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
