@@ -87,6 +87,9 @@ pub(crate) struct Pump<B> {
     stream: SendStream<Bytes>,
     /// Waits for the peer's window.
     pending: Bytes,
+    /// Nothing has been sent yet. The first piece goes without waiting for a window: a stream has none
+    /// until its head has left, and one write can carry both.
+    is_first: bool,
     /// The body broke off: the stream is reset with this code once all before that has left.
     broken: Option<Reason>,
 }
@@ -96,7 +99,7 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     pub(crate) fn new(body: B, stream: SendStream<Bytes>) -> Self {
-        Self { body, stream, pending: Bytes::new(), broken: None }
+        Self { body, stream, pending: Bytes::new(), is_first: true, broken: None }
     }
 
     pub(crate) fn body(&mut self) -> &mut B {
@@ -106,6 +109,11 @@ where
     /// Gives up sending.
     pub(crate) fn into_body(self) -> B {
         self.body
+    }
+
+    /// The stream, with all sent.
+    pub(crate) fn into_stream(self) -> SendStream<Bytes> {
+        self.stream
     }
 
     /// Tells the peer that no more comes, with this code. Nothing happens where the stream has ended.
@@ -137,6 +145,12 @@ where
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) if std::mem::take(&mut self.is_first) => {
+                        let is_last = self.body.is_end_stream();
+                        if self.stream.send_data(chunk, is_last).is_err() || is_last {
+                            return Poll::Ready(None);
+                        }
+                    }
                     Ok(chunk) => {
                         self.stream.reserve_capacity(chunk.len());
                         self.pending = chunk;

@@ -10,10 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{
-    Ping, PingPong, Reason,
-    server::{Builder, SendResponse},
-};
+use h2::{Ping, PingPong, server::Builder};
 use http::{Request, Response};
 use http_body::Body;
 use tokio::{
@@ -25,13 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use tracing::debug;
 
-use super::{
-    BoxError, Incoming, Trouble,
-    body::{Pump, reason},
-    door,
-    given_up::GivenUp,
-    http1,
-};
+use super::{BoxError, Incoming, Trouble, call::Call, door, http1};
 use crate::tls::{HTTP_1_1, Identity};
 
 /// How long calls in progress may take to finish once the server is told to end.
@@ -110,7 +101,7 @@ pub(super) async fn serve<S, B>(
                 match connection.poll_accept(cx).map_err(io::Error::other)? {
                     Poll::Ready(Some((request, respond))) => {
                         let answered = service.clone().oneshot(request.map(Incoming::new));
-                        tokio::spawn(answer(answered, respond, trouble.clone()));
+                        tokio::spawn(Call::new(answered, respond, trouble.clone()));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -129,54 +120,6 @@ pub(super) async fn serve<S, B>(
     };
     if let Err(error) = served.await {
         debug!("connection of {peer}: {error}");
-    }
-}
-
-/// Answers one call, unless the client gives it up.
-async fn answer<F, B, E>(
-    answered: F,
-    mut respond: SendResponse<Bytes>,
-    trouble: mpsc::UnboundedSender<Trouble>,
-) where
-    F: Future<Output = Result<Response<B>, E>>,
-    E: Into<BoxError>,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
-    let given_up = GivenUp::default();
-    let mut answered = pin!(answered);
-    let answered = poll_fn(|cx| match respond.poll_reset(cx) {
-        Poll::Ready(code) => Poll::Ready(Err(code.unwrap_or(Reason::CANCEL))),
-        Poll::Pending => answered.as_mut().poll(cx).map(Ok),
-    });
-    let response = match answered.await {
-        Err(code) => return given_up.with(code),
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => {
-            let error = error.into();
-            // Nobody hears of it where the connection is gone: then it is no matter.
-            return match Trouble::of(&*error) {
-                Some(sent @ (Trouble::GoAway(_) | Trouble::Disconnect)) => _ = trouble.send(sent),
-                _ => respond.send_reset(reason(&*error)),
-            };
-        }
-    };
-    let (head, body) = response.into_parts();
-    if let Some(sent) = head.extensions.get::<Trouble>() {
-        _ = trouble.send(*sent);
-    }
-    let is_end = body.is_end_stream();
-    match respond.send_response(Response::from_parts(head, ()), is_end) {
-        Ok(stream) if !is_end => {
-            let mut pump = Pump::new(body, stream);
-            if let Some(code) = poll_fn(|cx| pump.poll(cx)).await {
-                given_up.with(code);
-            }
-        }
-        Ok(_) => {}
-        Err(error) => {
-            debug!("an answer could not be sent: {error}");
-            respond.send_reset(Reason::INTERNAL_ERROR);
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! TLS or not (there HTTP/1.1 too), and ends without cutting calls. Knows nothing of what is served.
 
 mod body;
+mod call;
 mod connection;
 mod door;
 pub(crate) mod given_up;

@@ -11,57 +11,34 @@ use h2::Reason;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{
-    pool::Place,
-    upload::{Beside, Upload},
-};
+use super::{pool::Place, upload::Rest};
 use crate::{
     gate::header::{GRPC_MESSAGE, GRPC_STATUS},
-    server::{BoxError, Incoming},
+    server::Incoming,
 };
 
 /// gRPC's UNAVAILABLE.
 const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 
 /// What comes from an engine, as it comes.
-pub struct ForwardBody<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
+pub struct ForwardBody {
     /// `None` once all has come.
-    live: Option<Live<B>>,
+    live: Option<Live>,
 }
 
 /// An answer that still comes.
-pub(super) struct Live<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
+pub(super) struct Live {
     pub(super) incoming: Incoming,
-    pub(super) request: Sending<B>,
+    pub(super) request: Rest,
     pub(super) place: Place,
     /// Whether the loss of the engine can be told in trailers.
     pub(super) is_grpc: bool,
 }
 
-/// The request of an answer that still comes: its end is told to the engine.
-pub(super) enum Sending<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
-    /// All of it is sent.
-    Sent(Upload<B>),
-    /// The rest is sent beside the answer.
-    Beside(Beside),
-}
-
-impl<B> ForwardBody<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
-    pub(super) fn new(live: Live<B>) -> Self {
+impl ForwardBody {
+    pub(super) fn new(live: Live) -> Self {
         if live.incoming.is_end_stream() {
-            live.end();
+            live.request.end();
             return Self { live: None };
         }
         Self { live: Some(live) }
@@ -69,27 +46,12 @@ where
 
     fn end(&mut self) {
         if let Some(live) = self.live.take() {
-            live.end();
+            live.request.end();
         }
     }
 }
 
-impl<B> Live<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
-    fn end(self) {
-        match self.request {
-            Sending::Sent(upload) => upload.end(),
-            Sending::Beside(beside) => beside.end(),
-        }
-    }
-}
-
-impl<B> Body for ForwardBody<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
+impl Body for ForwardBody {
     type Data = Bytes;
     type Error = h2::Error;
 
@@ -132,10 +94,7 @@ where
     }
 }
 
-impl<B> fmt::Debug for ForwardBody<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
+impl fmt::Debug for ForwardBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ForwardBody").field("is_live", &self.live.is_some()).finish_non_exhaustive()
     }
@@ -143,10 +102,7 @@ where
 
 /// What a client is told whose call no engine has answered, in one HEADERS frame: UNAVAILABLE, and what
 /// HTTP has for that where the call was no gRPC.
-pub(super) fn unavailable<B>(why: &str, is_grpc: bool) -> Response<ForwardBody<B>>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
-{
+pub(super) fn unavailable(why: &str, is_grpc: bool) -> Response<ForwardBody> {
     let mut response = Response::new(ForwardBody { live: None });
     if is_grpc {
         *response.headers_mut() = status(why);

@@ -8,13 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, client};
-use http::{Request, Response, Uri, header::HOST, uri::Scheme};
+use http::{Request, Response, Uri, header::HOST, request::Parts, uri::Scheme};
 use http_body::Body;
 use tower::Service;
 
 use super::{
     Health, Target, Targets,
-    body::{ForwardBody, Live, Sending, unavailable},
+    body::{ForwardBody, Live, unavailable},
     engine::{Engine, Pace},
     pool::Lease,
     replay::Replay,
@@ -60,7 +60,7 @@ impl<B> Service<Request<RequestBody<B>>> for Upstream
 where
     B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
 {
-    type Response = Response<ForwardBody<RequestBody<B>>>;
+    type Response = Response<ForwardBody>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -71,64 +71,70 @@ where
     fn call(&mut self, request: Request<RequestBody<B>>) -> Self::Future {
         let strategy = request.body().strategy();
         let engine = self.engines[strategy.map_or(0, |strategy| strategy.index())].clone();
-        Box::pin(forward(engine, request))
+        let (head, body) = request.into_parts();
+        Box::pin(forward(engine, head, Replay::new(body)))
     }
 }
 
-async fn forward<B>(engine: Engine, request: Request<B>) -> Result<Response<ForwardBody<B>>, BoxError>
+/// Sends a call, and once more where it is known not to have been served.
+#[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
+fn forward<B>(
+    engine: Engine,
+    mut head: Parts,
+    mut body: Replay<B>,
+) -> impl Future<Output = Result<Response<ForwardBody>, BoxError>> + Send
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    let (mut head, body) = request.into_parts();
-    let is_grpc = is_grpc(&head.headers);
-    if head.uri.authority().is_none() {
-        head.uri = absolute(&head, &engine)?;
-    }
-    let mut body = Replay::new(body);
-    for attempt in 1.. {
-        let Lease { mut send, place } = match engine.lease().await {
-            Ok(lease) => lease,
-            Err(unreachable) => {
-                engine.metrics().unreachable.increment(1);
-                return Ok(unavailable(&unreachable.to_string(), is_grpc));
-            }
-        };
-        let is_end = body.is_end_stream();
-        let (response, stream) = match send.send_request(again(&head), is_end) {
-            Ok(sent) => sent,
-            // Never sent: the connection took nothing more.
-            Err(error) if is_lost(&error) && attempt < ATTEMPTS => continue,
-            Err(error) if is_lost(&error) => return Ok(unavailable(&place.lost(&error), is_grpc)),
-            // The request's own fault: other connections would not take it either.
-            Err(error) => return Err(error.into()),
-        };
-        drop(send);
-        let mut upload = Upload::new(body, stream, place.load().clone());
-        let error = match answered(response, &mut upload, is_end).await {
-            Ok((response, is_sent)) => {
-                return Ok(response.map(|stream| {
-                    let incoming = Incoming::new(stream);
-                    let request =
-                        if is_sent { Sending::Sent(upload) } else { Sending::Beside(upload.send_beside()) };
-                    ForwardBody::new(Live { incoming, request, place, is_grpc })
-                }));
-            }
-            Err(error) => error,
-        };
-        let is_unserved =
-            error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-        let unserved = upload.into_body().filter(|_| is_unserved && attempt < ATTEMPTS);
-        match unserved.and_then(Replay::rewound) {
-            Some(unserved) => body = unserved,
-            // The engine's own word on this call.
-            _ if !is_lost(&error) => {
-                place.was_reset(&error);
-                return Err(error.into());
-            }
-            _ => return Ok(unavailable(&place.lost(&error), is_grpc)),
+    async move {
+        let is_grpc = is_grpc(&head.headers);
+        if head.uri.authority().is_none() {
+            head.uri = absolute(&head, &engine)?;
         }
+        for attempt in 1.. {
+            let Lease { mut send, place } = match engine.lease().await {
+                Ok(lease) => lease,
+                Err(unreachable) => {
+                    engine.metrics().unreachable.increment(1);
+                    return Ok(unavailable(&unreachable.to_string(), is_grpc));
+                }
+            };
+            let is_end = body.is_end_stream();
+            let (response, stream) = match send.send_request(again(&head), is_end) {
+                Ok(sent) => sent,
+                // Never sent: the connection took nothing more.
+                Err(error) if is_lost(&error) && attempt < ATTEMPTS => continue,
+                Err(error) if is_lost(&error) => return Ok(unavailable(&place.lost(&error), is_grpc)),
+                // The request's own fault: other connections would not take it either.
+                Err(error) => return Err(error.into()),
+            };
+            drop(send);
+            let mut upload = Upload::new(body, stream, place.load().clone());
+            let error = match answered(response, &mut upload, is_end).await {
+                Ok((response, is_sent)) => {
+                    return Ok(response.map(|stream| {
+                        let incoming = Incoming::new(stream);
+                        let request = if is_sent { upload.into_sent() } else { upload.send_beside() };
+                        ForwardBody::new(Live { incoming, request, place, is_grpc })
+                    }));
+                }
+                Err(error) => error,
+            };
+            let is_unserved =
+                error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
+            let unserved = upload.into_body().filter(|_| is_unserved && attempt < ATTEMPTS);
+            match unserved.and_then(Replay::rewound) {
+                Some(unserved) => body = unserved,
+                // The engine's own word on this call.
+                _ if !is_lost(&error) => {
+                    place.was_reset(&error);
+                    return Err(error.into());
+                }
+                _ => return Ok(unavailable(&place.lost(&error), is_grpc)),
+            }
+        }
+        unreachable!("the last attempt returns")
     }
-    unreachable!("the last attempt returns")
 }
 
 /// Whether it is the connection that failed, not one call.
@@ -137,7 +143,7 @@ fn is_lost(error: &h2::Error) -> bool {
 }
 
 /// The URI of a request that came without an authority: `Host` or the engine says it.
-fn absolute(head: &http::request::Parts, engine: &Engine) -> Result<Uri, BoxError> {
+fn absolute(head: &Parts, engine: &Engine) -> Result<Uri, BoxError> {
     let mut uri = head.uri.clone().into_parts();
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(engine.address());
     uri.scheme = Some(Scheme::HTTP);
@@ -146,7 +152,7 @@ fn absolute(head: &http::request::Parts, engine: &Engine) -> Result<Uri, BoxErro
 }
 
 /// The head of a request, to be sent now and perhaps once more.
-fn again(head: &http::request::Parts) -> Request<()> {
+fn again(head: &Parts) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();
@@ -156,19 +162,18 @@ fn again(head: &http::request::Parts) -> Request<()> {
 }
 
 /// The head of the answer, and whether the whole request is sent by then.
-async fn answered<B>(
+fn answered<B>(
     mut response: client::ResponseFuture,
     upload: &mut Upload<B>,
     mut is_sent: bool,
-) -> Result<(Response<h2::RecvStream>, bool), h2::Error>
+) -> impl Future<Output = Result<(Response<h2::RecvStream>, bool), h2::Error>>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    poll_fn(|cx| {
+    poll_fn(move |cx| {
         is_sent = is_sent || upload.poll(cx).is_ready();
         Pin::new(&mut response).poll(cx).map_ok(|response| (response, is_sent))
     })
-    .await
 }
 
 #[cfg(test)]

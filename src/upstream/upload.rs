@@ -54,8 +54,13 @@ where
     }
 
     /// The call is over: what is left of the request is wanted by nobody.
-    pub(super) fn end(mut self) {
+    fn end(mut self) {
         self.pump = None;
+    }
+
+    /// All of it is sent.
+    pub(super) fn into_sent(mut self) -> Rest {
+        Rest(self.pump.take().map(|pump| Remains::Sent(pump.into_stream())))
     }
 }
 
@@ -64,7 +69,7 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     /// Sends what is left beside the answer.
-    pub(super) fn send_beside(mut self) -> Beside {
+    pub(super) fn send_beside(mut self) -> Rest {
         if let Some(pump) = &mut self.pump {
             pump.body().forget();
         }
@@ -80,7 +85,7 @@ where
                 _ => self.end(),
             }
         });
-        Beside(Some(end))
+        Rest(Some(Remains::Beside(end)))
     }
 }
 
@@ -98,22 +103,32 @@ where
     }
 }
 
-/// A request that is sent beside its answer. Dropped before the call is over, it resets the engine's stream
-/// with the code that the client gave.
+/// What is left of a request whose answer comes. Dropped before the call is over, it resets the engine's
+/// stream with the code that the client gave.
 #[derive(Debug)]
-pub(super) struct Beside(Option<oneshot::Sender<Reason>>);
+pub(super) struct Rest(Option<Remains>);
 
-impl Beside {
+#[derive(Debug)]
+enum Remains {
+    /// Nothing but its stream.
+    Sent(SendStream<Bytes>),
+    /// It is sent beside the answer, and to be told of a reset.
+    Beside(oneshot::Sender<Reason>),
+}
+
+impl Rest {
     /// The call is over.
     pub(super) fn end(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Beside {
+impl Drop for Rest {
     fn drop(&mut self) {
-        if let Some(end) = self.0.take() {
-            _ = end.send(given_up::code());
+        match self.0.take() {
+            Some(Remains::Sent(mut stream)) => stream.send_reset(given_up::code()),
+            Some(Remains::Beside(end)) => _ = end.send(given_up::code()),
+            None => {}
         }
     }
 }

@@ -1,0 +1,116 @@
+//! One call on a connection: its answer is awaited and sent, unless the client gives it up.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{Reason, server::SendResponse};
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::debug;
+
+use super::{
+    BoxError, Trouble,
+    body::{Pump, reason},
+    given_up::GivenUp,
+};
+
+pin_project! {
+    /// A task of its own, so it is written by hand: it stays as small as the larger of its phases.
+    pub(super) struct Call<F, B> {
+        respond: SendResponse<Bytes>,
+        trouble: UnboundedSender<Trouble>,
+        #[pin]
+        phase: Phase<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = PhaseProj]
+    enum Phase<F, B> {
+        /// The answer is awaited.
+        Waiting { #[pin] answered: F },
+        /// The head has left.
+        Sending { pump: Pump<B> },
+        /// Nothing is left of it.
+        Over,
+    }
+}
+
+impl<F, B> Call<F, B> {
+    pub(super) fn new(answered: F, respond: SendResponse<Bytes>, trouble: UnboundedSender<Trouble>) -> Self {
+        Self { respond, trouble, phase: Phase::Waiting { answered } }
+    }
+}
+
+impl<F, B, E> Future for Call<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<BoxError>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            let given_up = match this.phase.as_mut().project() {
+                PhaseProj::Waiting { answered } => match this.respond.poll_reset(cx) {
+                    Poll::Ready(code) => Some(code.unwrap_or(Reason::CANCEL)),
+                    Poll::Pending => {
+                        let answered = ready!(answered.poll(cx)).map_err(Into::into);
+                        let next = answer(answered, this.respond, this.trouble);
+                        this.phase.set(next.map_or(Phase::Over, |pump| Phase::Sending { pump }));
+                        continue;
+                    }
+                },
+                PhaseProj::Sending { pump } => ready!(pump.poll(cx)),
+                PhaseProj::Over => return Poll::Ready(()),
+            };
+            // What stands behind the call learns by being dropped that it was given up.
+            let code = GivenUp::default();
+            if let Some(reset) = given_up {
+                code.with(reset);
+            }
+            this.phase.set(Phase::Over);
+        }
+    }
+}
+
+/// Sends the head of an answer, or what is sent in place of one. What is to follow, if anything is.
+fn answer<B>(
+    answered: Result<Response<B>, BoxError>,
+    respond: &mut SendResponse<Bytes>,
+    trouble: &UnboundedSender<Trouble>,
+) -> Option<Pump<B>>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    let (head, body) = match answered {
+        Ok(response) => response.into_parts(),
+        Err(error) => {
+            // Nobody hears of it where the connection is gone: then it is no matter.
+            match Trouble::of(&*error) {
+                Some(sent @ (Trouble::GoAway(_) | Trouble::Disconnect)) => _ = trouble.send(sent),
+                _ => respond.send_reset(reason(&*error)),
+            }
+            return None;
+        }
+    };
+    if let Some(sent) = head.extensions.get::<Trouble>() {
+        _ = trouble.send(*sent);
+    }
+    let is_end = body.is_end_stream();
+    match respond.send_response(Response::from_parts(head, ()), is_end) {
+        Ok(stream) => (!is_end).then(|| Pump::new(body, stream)),
+        Err(error) => {
+            debug!("an answer could not be sent: {error}");
+            respond.send_reset(Reason::INTERNAL_ERROR);
+            None
+        }
+    }
+}
