@@ -36,7 +36,7 @@ fn leaves_a_compressed_message_alone() {
 }
 
 #[test]
-fn leaves_a_message_alone_that_would_grow_too_long() {
+fn point_27_a_message_that_would_grow_too_long_is_left_alone() {
     let mut appender = Appender::new(string_field(4, "green"));
     let bytes = [0, 0xff, 0xff, 0xff, 0xfe, 1, 2, 3];
     assert_eq!(push(&mut appender, &bytes, &[]), bytes);
@@ -56,7 +56,7 @@ fn the_last_value_of_a_field_counts() {
 
 proptest! {
     #[test]
-    fn chunk_boundaries_do_not_matter(
+    fn point_11_chunk_boundaries_do_not_matter(
         message in prop::collection::vec(any::<u8>(), 0..40),
         behind in prop::collection::vec(any::<u8>(), 0..20),
         cuts in prop::collection::vec(any::<usize>(), 0..8),
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_cut_short_gets_no_field(
+    fn point_05_a_message_cut_short_gets_no_field(
         message in prop::collection::vec(any::<u8>(), 1..40),
         cut in any::<usize>(),
         cuts in prop::collection::vec(any::<usize>(), 0..8),

@@ -18,7 +18,7 @@ use tower::Service;
 use super::{
     Shared,
     connection::Connection,
-    header::{self, NEW_STRATEGY},
+    header::{self, GRPC_STATUS, NEW_STRATEGY},
     inflate::Coding,
     order::Order,
     reject,
@@ -263,7 +263,10 @@ impl Call {
             }
             return Response::from_parts(head, ResponseBody::foreign(body));
         }
-        let is_message = head.status == StatusCode::OK && header::is_protobuf(&head.headers);
+        // An engine that tells the outcome before a message is out of order: its client is to see that.
+        let is_message = head.status == StatusCode::OK
+            && header::is_protobuf(&head.headers)
+            && !head.headers.contains_key(GRPC_STATUS);
         let notice = notice.filter(|_| is_message).and_then(|notice| method.notice(notice.strategy));
         let notice = notice.map(|field| Order::repeat(order, field));
         let query_id = match method.role {

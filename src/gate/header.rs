@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_value_counts() {
+    fn point_22_the_first_value_counts() {
         for (values, expected) in [
             (vec![], Header::Absent),
             (vec![""], Header::Absent),

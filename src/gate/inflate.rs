@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use http::{HeaderMap, HeaderValue};
 
 use super::header::GRPC_ENCODING;
@@ -25,15 +25,22 @@ impl Coding {
         }
     }
 
-    /// The message, if it can be read and isn't longer than `limit` bytes.
+    /// The message, if it can be read and isn't longer than `limit` bytes. Of what has more behind it (a second
+    /// member of gzip, for one) some clients read one part and some all: that is for each to judge.
     pub(super) fn inflate(self, message: &[u8], limit: usize) -> Option<Vec<u8>> {
         let mut inflated = Vec::new();
         // One more, to tell a message at the limit from a longer one.
         let limit_plus = limit as u64 + 1;
-        let read = match self {
-            Self::Gzip => GzDecoder::new(message).take(limit_plus).read_to_end(&mut inflated),
-            Self::Deflate => ZlibDecoder::new(message).take(limit_plus).read_to_end(&mut inflated),
+        let (read, behind) = match self {
+            Self::Gzip => {
+                let mut decoder = GzDecoder::new(message);
+                ((&mut decoder).take(limit_plus).read_to_end(&mut inflated), decoder.into_inner())
+            }
+            Self::Deflate => {
+                let mut decoder = ZlibDecoder::new(message);
+                ((&mut decoder).take(limit_plus).read_to_end(&mut inflated), decoder.into_inner())
+            }
         };
-        (read.is_ok() && inflated.len() <= limit).then_some(inflated)
+        (read.is_ok() && inflated.len() <= limit && behind.is_empty()).then_some(inflated)
     }
 }

@@ -152,6 +152,9 @@ impl Answer {
             (Some(inflated), _) => appender.push(inflated),
             (None, Some(Prefix { flag: 1, .. })) => {
                 hold.counters.count_untouched();
+                if let Some(watched) = &self.watched {
+                    watched.untouched();
+                }
                 bytes
             }
             (None, _) => appender.push(bytes),

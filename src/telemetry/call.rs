@@ -134,6 +134,11 @@ impl Call {
         self.client.facts().tell(&self.visit, notice, Instant::now());
     }
 
+    /// Its answer's message could not be given the notice that was due.
+    pub(crate) fn untouched(&self) {
+        self.shard.tally().untouched += 1;
+    }
+
     /// Its login was answered with a session, which stands for the user from now on.
     pub fn logged_in(&self, session: &str) {
         if self.visit.role == Role::LogIn {

@@ -53,6 +53,10 @@ impl Metrics {
             );
             describe_counter!("teal_rejected_total", "Calls that got a 456.");
             describe_counter!("teal_notices_total", "Answers that told of another strategy.");
+            describe_counter!(
+                "teal_notices_untouched_total",
+                "Answers that told it in metadata alone, for their message could not be read."
+            );
             describe_gauge!("teal_queries_in_flight", "Queries on record, or begun and not yet answered.");
             describe_gauge!("teal_phase", "1 for the phase that the switch is in.");
             describe_gauge!("teal_active_strategy", "1 for the strategy that new work belongs to.");
@@ -128,6 +132,7 @@ pub(super) struct Exported {
     durations: Vec<Option<Histogram>>,
     rejected: Counter,
     notices: Counter,
+    untouched: Counter,
     queries: [Gauge; 2],
     active: [Gauge; 2],
     phases: [Gauge; 3],
@@ -144,6 +149,7 @@ impl Exported {
             durations: vec![None; rows],
             rejected: counter!("teal_rejected_total"),
             notices: counter!("teal_notices_total"),
+            untouched: counter!("teal_notices_untouched_total"),
             queries: Strategy::ALL.map(|it| gauge!("teal_queries_in_flight", "strategy" => it.as_str())),
             active: Strategy::ALL.map(|it| gauge!("teal_active_strategy", "strategy" => it.as_str())),
             phases: PHASES.map(|phase| gauge!("teal_phase", "phase" => phase)),
@@ -159,6 +165,7 @@ impl Exported {
     pub(super) fn collect(&mut self, tally: &mut Tally) {
         self.rejected.increment(std::mem::take(&mut tally.rejected));
         self.notices.increment(std::mem::take(&mut tally.notices));
+        self.untouched.increment(std::mem::take(&mut tally.untouched));
         for (at, row) in tally.rows.iter_mut().enumerate() {
             for (outcome, status, count) in row.outcomes.iter_mut().filter(|(.., count)| *count > 0) {
                 self.requests(at, *outcome, *status).increment(std::mem::take(count));

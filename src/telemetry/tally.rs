@@ -22,6 +22,7 @@ pub(super) struct Tally {
     pub(super) rows: Vec<Row>,
     pub(super) rejected: u64,
     pub(super) notices: u64,
+    pub(super) untouched: u64,
     pub(super) ring: Ring,
 }
 
@@ -44,7 +45,7 @@ pub(super) struct Bucket {
 impl Tally {
     pub(super) fn new(labels: usize, start: Instant) -> Self {
         let rows = vec![Row::default(); labels * STRATEGIES];
-        Self { rows, rejected: 0, notices: 0, ring: Ring::new(start) }
+        Self { rows, rejected: 0, notices: 0, untouched: 0, ring: Ring::new(start) }
     }
 
     /// A call is over.

@@ -177,19 +177,18 @@ impl Engine {
                 pool.connecting -= 1;
                 match result {
                     Ok((send, load)) => {
-                        if pool.links() == 0 {
+                        let (counted, is_first) = engine.shared.vitals.connected();
+                        if is_first {
                             info!("Connected to engine {}", engine.url());
                         }
-                        pool.add(send, load, engine.shared.vitals.connected());
+                        pool.add(send, load, counted);
                         None
                     }
                     Err(error) => {
-                        engine.shared.vitals.failed(&error);
-                        let error = error.to_string();
-                        if pool.failure != error {
+                        if engine.shared.vitals.failed(&error) {
                             warn!("Engine {} cannot be reached: {error}", engine.url());
                         }
-                        Some(pool.fail(error, PAUSE))
+                        Some(pool.fail(error.to_string(), PAUSE))
                     }
                 }
             };

@@ -26,8 +26,10 @@ use crate::{
     strategy::Strategy,
 };
 
-/// How often a call is sent, if it is known not to have been served.
+/// How often a call is sent that an engine refuses.
 const ATTEMPTS: u32 = 3;
+/// How often, where it is connections that end before it is served: that says nothing of the call.
+const CONNECTIONS: u32 = 10;
 
 /// Forwards each call to the engine of its strategy.
 #[derive(Clone, Debug)]
@@ -76,7 +78,7 @@ where
     }
 }
 
-/// Sends a call, and once more where it is known not to have been served.
+/// Sends a call, and again where it is known not to have been served.
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
 fn forward<B>(
     engine: Engine,
@@ -103,7 +105,7 @@ where
             let (response, stream) = match send.send_request(again(&head), is_end) {
                 Ok(sent) => sent,
                 // Never sent: the connection took nothing more.
-                Err(error) if is_lost(&error) && attempt < ATTEMPTS => continue,
+                Err(error) if is_lost(&error) && attempt < CONNECTIONS => continue,
                 Err(error) if is_lost(&error) => return Ok(unavailable(&place.lost(&error), is_grpc)),
                 // The request's own fault: other connections would not take it either.
                 Err(error) => return Err(error.into()),
@@ -122,7 +124,8 @@ where
             };
             let is_unserved =
                 error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-            let unserved = upload.into_body().filter(|_| is_unserved && attempt < ATTEMPTS);
+            let most = if is_lost(&error) { CONNECTIONS } else { ATTEMPTS };
+            let unserved = upload.into_body().filter(|_| is_unserved && attempt < most);
             match unserved.and_then(Replay::rewound) {
                 Some(unserved) => body = unserved,
                 // The engine's own word on this call.

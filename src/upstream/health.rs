@@ -41,6 +41,8 @@ const HEALTH_CHECK: &str = "/QueryEngineService/healthCheck";
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
 /// How long what an engine answered is held against it: the timer asks again before.
 const ANSWER_HOLDS: Duration = Duration::from_secs(10);
+/// Reasons that are told of one outage at most.
+const TOLD: usize = 8;
 /// No answer is longer.
 const LONGEST_ANSWER: usize = 64 << 10;
 
@@ -71,6 +73,8 @@ pub(super) struct Vitals {
 struct Problems {
     /// Why the last connection could not be had.
     connecting: Option<String>,
+    /// All such reasons since there was one: two that take turns are no news.
+    told: Vec<String>,
     /// What was wrong with its answer when it was asked, and when that was.
     answer: Option<(Instant, String)>,
 }
@@ -221,18 +225,27 @@ impl Vitals {
         &self.metrics
     }
 
-    /// A connection was opened: it counts for as long as what this returns.
-    pub(super) fn connected(self: &Arc<Self>) -> Counted {
-        self.connections.fetch_add(1, Ordering::Relaxed);
+    /// A connection was opened: it counts for as long as what this returns. And whether there was none.
+    pub(super) fn connected(self: &Arc<Self>) -> (Counted, bool) {
+        let others = self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1.0);
-        self.problems().connecting = None;
-        Counted { vitals: self.clone() }
+        let mut problems = self.problems();
+        problems.connecting = None;
+        problems.told.clear();
+        (Counted { vitals: self.clone() }, others == 0)
     }
 
-    /// A connection could not be opened.
-    pub(super) fn failed(&self, why: &impl fmt::Display) {
+    /// A connection could not be opened. Whether that is news.
+    pub(super) fn failed(&self, why: &impl fmt::Display) -> bool {
         self.metrics.connect.increment(1);
-        self.problems().connecting = Some(format!("cannot be reached: {why}"));
+        let problem = format!("cannot be reached: {why}");
+        let mut problems = self.problems();
+        let is_news = problems.told.len() < TOLD && !problems.told.contains(&problem);
+        if is_news {
+            problems.told.push(problem.clone());
+        }
+        problems.connecting = Some(problem);
+        is_news
     }
 
     fn problems(&self) -> MutexGuard<'_, Problems> {

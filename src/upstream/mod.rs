@@ -65,7 +65,8 @@ impl FromStr for Target {
         let uri: Uri = url.trim().parse().map_err(|_| BadTarget)?;
         let is_bare = uri.path_and_query().is_none_or(|path| path == "/");
         let authority = uri.authority().filter(|authority| is_bare && !authority.as_str().contains('@'));
-        let host = authority.ok_or(BadTarget)?.host();
+        let authority = authority.ok_or(BadTarget)?;
+        let host = authority.host();
         let (name, port) = match uri.scheme_str() {
             Some("http") => (None, 80),
             Some("https") => {
@@ -74,7 +75,12 @@ impl FromStr for Target {
             }
             _ => return Err(BadTarget),
         };
-        let address = format!("{host}:{}", uri.port_u16().unwrap_or(port));
+        let port = match authority.as_str().strip_prefix(host) {
+            Some("") => port,
+            // What stands there may be no port: 99999, for one.
+            _ => authority.port_u16().ok_or(BadTarget)?,
+        };
+        let address = format!("{host}:{port}");
         Ok(Self { url: url.trim().to_owned(), address, name })
     }
 }

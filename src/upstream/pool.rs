@@ -15,6 +15,9 @@ use tokio::time::Instant;
 
 use super::{connect::STREAMS, engine::Engine, health::Counted};
 
+/// So many streams on one connection are as good as none.
+const SHARING: usize = 32;
+
 /// What is open, and what became of the attempts.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
@@ -66,7 +69,7 @@ impl Pool {
         self.links.len()
     }
 
-    /// Room on the connection with fewest streams. Where the engine does not read, calls would wait for
+    /// Room on a connection with few streams. Where the engine does not read, calls would wait for
     /// those before them: such a connection is taken only where `any` will do.
     pub(super) fn lease(&mut self, engine: &Engine, any: bool) -> Option<Lease> {
         loop {
@@ -146,8 +149,9 @@ impl Link {
         self.load.streams.load(Ordering::Relaxed)
     }
 
+    /// Few calls share a connection: what they send leaves in one write.
     fn order(&self) -> (bool, usize) {
-        (self.load.is_stalled(), self.streams())
+        (self.load.is_stalled(), self.streams() / SHARING)
     }
 
     /// Whether it takes no more streams.

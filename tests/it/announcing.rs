@@ -35,6 +35,23 @@ fn a_switch_begins_once_the_other_engine_is_there() {
 }
 
 #[test]
+fn an_operator_gets_the_refusal_and_the_state_keeps_it() {
+    let (blue, green) = (engine(), engine());
+    let server = teal().between(blue.address, green.address).admin().switch_every("0").run();
+    let url = format!("http://{}", green.address);
+    drop(green);
+    let refused = server.operate(&["switch"]).ended(1);
+    let why = format!("cannot announce in phase STABLE: engine {url} cannot be reached: ");
+    assert!(refused.err.contains(&why), "{refused:?}");
+    let state: serde_json::Value =
+        serde_json::from_str(&server.get("/api/v1/state")).expect("the state is JSON");
+    let kept = state["last_refusal"]["reason"].as_str().expect("there was a refusal");
+    assert!(kept.starts_with(&why) && refused.err.contains(kept), "{kept}");
+    assert_eq!(state["phase"], "STABLE");
+    server.wait_for(&format!("Strategy change does not begin: engine {url} cannot be reached: "), 1, SOON);
+}
+
+#[test]
 fn an_engine_that_was_lost_is_not_announced() {
     let (blue, green) = (engine(), engine());
     let server = between(&blue.address.to_string(), &green.address.to_string());

@@ -88,6 +88,55 @@ fn a_switch_without_a_gate_is_refused() {
 }
 
 #[test]
+fn engines_that_do_not_go_together_are_refused_before_a_port_is_bound() {
+    // A port in use would end it with 1.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let taken = other.local_addr().expect("it is bound").to_string();
+    let (certificate, key) = (file("no-certificate"), file("no-key"));
+    let (blue, green) = (["--blue", "http://b:80"], ["--green", "http://g:80"]);
+    let upstream = ["--upstream", "http://e:80"];
+    let secure = ["--upstream", "https://e"];
+    for (args, blamed, value, expected) in [
+        (&[&upstream[..], &blue, &green].concat()[..], "--upstream", "http://e:80", "--blue and --green"),
+        (&[&upstream[..], &blue].concat(), "--upstream", "http://e:80", "--blue and --green"),
+        (&blue, "--blue", "http://b:80", "--green"),
+        (&green, "--green", "http://g:80", "--blue"),
+        (&["--upstream", "e:80"], "--upstream", "e:80", "http://"),
+        (&["--upstream", "e"], "--upstream", "'e'", "http://"),
+        (&["--upstream", "ftp://e"], "--upstream", "ftp://e", "http://"),
+        (&["--upstream", "http://e:99999"], "--upstream", "http://e:99999", "http://"),
+        (&["--upstream", "http://e/path"], "--upstream", "http://e/path", "http://"),
+        (&[&blue[..], &["--green", "g"]].concat(), "--green", "'g'", "http://"),
+        (&[&upstream[..], &["--data", "."]].concat(), "--data", "'.'", "built-in"),
+        (&[&upstream[..], &["--sessions", "any"]].concat(), "--sessions", "any", "built-in"),
+        (&[&upstream[..], &["--memory-limit", "1GiB"]].concat(), "--memory-limit", "1GiB", "built-in"),
+        (
+            &[&upstream[..], &["--upstream-ca", &certificate]].concat(),
+            "--upstream-ca",
+            &certificate,
+            "https://",
+        ),
+        (&[&secure[..], &["--upstream-ca", &certificate]].concat(), "--upstream-ca", &certificate, "PEM"),
+        (
+            &[&secure[..], &["--upstream-cert", &certificate]].concat(),
+            "--upstream-cert",
+            &certificate,
+            "--upstream-key",
+        ),
+        (&["--tls-cert", &certificate], "--tls-cert", &certificate, "--tls-key"),
+        (&["--tls-cert", &certificate, "--tls-key", &key], "--tls-cert", &certificate, "PEM"),
+        (&["--tls-cert", &certificate, "--tls-key", "/no/such"], "--tls-", "no", "expected"),
+        (&["--client-ca", &certificate], "--client-ca", &certificate, "--tls-cert"),
+        (&[&upstream[..], &["--connect-timeout", "0"]].concat(), "--connect-timeout", "'0'", "duration"),
+    ] {
+        let server = args.iter().fold(teal().listen(&taken), |server, arg| server.arg(arg));
+        let (status, said) = server.refused();
+        assert_eq!(status.code(), Some(64), "{args:?}: {said}");
+        names(&said, blamed, value, &[expected]);
+    }
+}
+
+#[test]
 fn an_unknown_flag_is_refused() {
     let (status, said) = teal().arg("--no-such-flag").refused();
     assert_eq!(status.code(), Some(64), "{said}");

@@ -14,10 +14,13 @@ fn threads(connector: Connector) -> &'static str {
     if connector == Connector::V2_2_6 { "1" } else { "4" }
 }
 
-/// Loads the server until it has switched so many times, and fails unless the clients find all well.
-pub(crate) fn load(connector: Connector, server: &Server, cutover: &str, switches: usize, within: Duration) {
-    let args = [threads(connector), cutover];
-    let mut clients = [0, 1].map(|_| python(connector).start(server, "switching.py", &args));
+/// Loads the server by a process of each of these connectors until it has switched so many times, and fails unless the
+/// clients find all well.
+pub(crate) fn load(clients: &[Connector], server: &Server, cutover: &str, switches: usize, within: Duration) {
+    let start = |connector: &Connector| {
+        python(*connector).start(server, "switching.py", &[threads(*connector), cutover])
+    };
+    let mut clients: Vec<_> = clients.iter().map(start).collect();
     server.wait_for(SWITCHED, switches, within);
     for client in &mut clients {
         client.close_stdin();
@@ -30,19 +33,19 @@ pub(crate) fn load(connector: Connector, server: &Server, cutover: &str, switche
 fn loses_nothing_under_fast_switches(connector: Connector) {
     let _alone = alone();
     let server = teal().switch_every("2s").notice("0s").grace("1s").with("--batch-rows", "512").run();
-    load(connector, &server, "drain", FAST_SWITCHES, Duration::from_secs(60));
+    load(&[connector; 2], &server, "drain", FAST_SWITCHES, Duration::from_secs(60));
 }
 
 fn loses_nothing_under_default_notice_and_grace(connector: Connector) {
     let _alone = alone();
     let server = teal().switch_every("8s").with("--batch-rows", "512").run();
-    load(connector, &server, "drain", SLOW_SWITCHES, Duration::from_secs(120));
+    load(&[connector; 2], &server, "drain", SLOW_SWITCHES, Duration::from_secs(120));
 }
 
 fn recovers_from_strict_switches(connector: Connector) {
     let _alone = alone();
     let server = teal().switch_every("2s").notice("0s").grace("1s").cutover("strict").run();
-    load(connector, &server, "strict", FAST_SWITCHES, Duration::from_secs(60));
+    load(&[connector; 2], &server, "strict", FAST_SWITCHES, Duration::from_secs(60));
 }
 
 #[test]

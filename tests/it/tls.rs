@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::support::{Authority, Builder, Connector, Pair, Server, python, teal};
+use crate::support::{Authority, Builder, Connector, Pair, Running, Server, python, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -64,23 +64,46 @@ fn a_connector_reads_through_tls_on_both_sides() {
     python(Connector::V3_0_2).run(&server, "secure.py", &[text(&authority.file())]);
 }
 
-#[test]
-fn an_engine_of_another_implementation_is_reached_by_tls() {
-    let authority = Authority::new();
-    let (shown, own) = (authority.issue("teal"), authority.issue("engine.example"));
+/// An engine for `engine.example` that asks for certificates, by grpcio; and its URL.
+fn grpcio(authority: &Authority) -> (Running, String) {
+    let own = authority.issue("engine.example");
     let args = [authority.file(), own.certificate, own.key];
     let args: Vec<&str> = args.iter().map(|path| text(path)).collect();
     let engine = python(Connector::V3_0_2).start_offline("secure_engine.py", &args);
     let line = engine.wait_for("listens on ", 1, SOON).remove(0);
-    let url = format!("https://127.0.0.1:{}", line.trim_start_matches("listens on "));
-    let call = |server: &Server, expected: &str| {
-        let authority = authority.file();
-        python(Connector::V3_0_2).run(server, "secure_call.py", &[text(&authority), expected]);
-    };
+    (engine, format!("https://127.0.0.1:{}", line.trim_start_matches("listens on ")))
+}
+
+/// What a call through `server` gets has these words in it.
+fn says(server: &Server, authority: &Authority, expected: &str) {
+    python(Connector::V3_0_2).run(server, "secure_call.py", &[text(&authority.file()), expected]);
+}
+
+#[test]
+fn an_engine_of_another_implementation_is_reached_by_tls() {
+    let authority = Authority::new();
+    let (shown, (_engine, url)) = (authority.issue("teal"), grpcio(&authority));
+    let call = |server: &Server, expected: &str| says(server, &authority, expected);
     call(&before(&url, "engine.example", &authority, &shown).run(), "engine of a test");
     call(&before(&url, "other.example", &authority, &shown).run(), "not valid for name \"other.example\"");
     // An authority that the engine doesn't know.
     let strangers = Authority::new();
     let stranger = strangers.issue("teal");
     call(&before(&url, "engine.example", &authority, &stranger).run(), &format!("engine {url} "));
+}
+
+#[test]
+fn the_systems_authorities_are_trusted_where_none_are_named() {
+    let (authority, strangers) = (Authority::new(), Authority::new());
+    let (shown, (_engine, url)) = (authority.issue("teal"), grpcio(&authority));
+    for (system, expected) in [(&authority, "engine of a test"), (&strangers, "UnknownIssuer")] {
+        let server = secure(&authority)
+            .env("SSL_CERT_FILE", text(&system.file()))
+            .without_env("SSL_CERT_DIR")
+            .with("--upstream", &url)
+            .with("--upstream-name", "engine.example")
+            .with("--upstream-cert", text(&shown.certificate))
+            .with("--upstream-key", text(&shown.key));
+        says(&server.run(), &authority, expected);
+    }
 }

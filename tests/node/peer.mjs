@@ -8,7 +8,7 @@ const kinds = {
   ClientStream: [true, false],
   Bidi: [true, true],
 };
-const path = (method) => `/teal.test.TestService/${method}`;
+const path = (method) => (method.startsWith("/") ? method : `/teal.test.TestService/${method}`);
 
 export const definition = Object.fromEntries(
   Object.entries(kinds).map(([method, [requestStream, responseStream]]) => [
@@ -32,11 +32,11 @@ export function connect(address) {
   });
 }
 
-/** All that a client can see of a call. */
+/** All that a client can see of a call: of one of the service's methods, or of a unary one by its path. */
 export function make(client, method, requests, pairs = [], options = {}) {
   const metadata = new grpc.Metadata();
   for (const [key, value] of pairs) metadata.add(key, value);
-  const [requestStream, responseStream] = kinds[method];
+  const [requestStream, responseStream] = kinds[method] ?? kinds.Unary;
   const deadline = Date.now() + (options.timeout ?? 60_000);
   const seen = { messages: [] };
   return new Promise((resolve) => {
@@ -45,8 +45,8 @@ export function make(client, method, requests, pairs = [], options = {}) {
     if (!requestStream) args.push(requests[0]);
     args.push(metadata, { deadline });
     if (!responseStream) args.push((error, value) => !error && seen.messages.push(value));
-    const name = { Unary: "makeUnaryRequest", ServerStream: "makeServerStreamRequest" }[method]
-      ?? { ClientStream: "makeClientStreamRequest", Bidi: "makeBidiStreamRequest" }[method];
+    const name = { ServerStream: "makeServerStreamRequest", ClientStream: "makeClientStreamRequest",
+      Bidi: "makeBidiStreamRequest" }[method] ?? "makeUnaryRequest";
     const call = client[name](...args);
     call.on("metadata", (initial) => (seen.initial = sorted(initial)));
     if (responseStream) {

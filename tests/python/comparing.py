@@ -12,36 +12,12 @@ from concurrent import futures
 
 import grpc
 
+from calls import OPTIONS, one, outcome
 from facts import check_facts, fact, same
 
-OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
-           ("grpc.max_metadata_size", 1 << 20), ("grpc.absolute_max_metadata_size", 1 << 20)]
 CHANNELS = [grpc.insecure_channel(target, options=OPTIONS) for target in (sys.argv[2], sys.argv[1])]
 SEED = int(os.environ.get("TEAL_TEST_SEED", "20"))
 WITHIN = 60
-
-
-def outcome(call, answers):
-    """All that a client can see of a call."""
-    got, error = [], None
-    try:
-        for answer in answers:
-            got.append(answer)
-    except grpc.RpcError as raised:
-        error = raised
-    del error
-    return {
-        "messages": got,
-        "code": call.code(),
-        "details": call.details(),
-        "initial": sorted((pair.key, pair.value) for pair in call.initial_metadata() or []),
-        "trailing": sorted((pair.key, pair.value) for pair in call.trailing_metadata() or []),
-    }
-
-
-def one(call):
-    """The answer of a call with one, as a sequence."""
-    yield call.result()
 
 
 def make(channel, method, requests, metadata=(), compression=None, timeout=WITHIN):

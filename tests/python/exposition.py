@@ -20,6 +20,7 @@ LABELS = {
     "teal_request_duration_seconds": {"method", "strategy"},
     "teal_rejected": set(),
     "teal_notices": set(),
+    "teal_notices_untouched": set(),
     "teal_queries_in_flight": {"strategy"},
     "teal_phase": {"phase"},
     "teal_active_strategy": {"strategy"},

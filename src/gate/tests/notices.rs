@@ -50,7 +50,7 @@ async fn a_begin_is_read_and_told() {
 }
 
 #[tokio::test]
-async fn a_compressed_message_is_inflated_and_appended_to() {
+async fn point_28_a_compressed_message_is_inflated_and_appended_to() {
     for (coding, compressed) in [("gzip", gzip(b"\x0a\x01s")), ("deflate", zlib(b"\x0a\x01s"))] {
         for chunk in [1, 7, 1_000] {
             let chunks = framed(1, &compressed).chunks(chunk).map(<[u8]>::to_vec).collect::<Vec<_>>();
@@ -65,7 +65,7 @@ async fn a_compressed_message_is_inflated_and_appended_to() {
 }
 
 #[tokio::test]
-async fn the_flag_decides_what_is_compressed() {
+async fn point_28_the_flag_decides_what_is_compressed() {
     let mut response = grpc(Frames::data([framed(0, b"")]).status("0"));
     response.headers_mut().insert("grpc-encoding", HeaderValue::from_static("gzip"));
     let (_, body, _) = announced(response).await.fetch(call()).await;
@@ -73,13 +73,15 @@ async fn the_flag_decides_what_is_compressed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_inflated_passes_untouched_and_is_counted() {
+async fn point_28_what_cannot_be_inflated_passes_untouched_and_is_counted() {
     let bomb = gzip(&vec![0; 17 << 20]);
+    let two = [gzip(b"\x0a\x01s"), gzip(b"\x0a\x01t")].concat();
     for (coding, message) in [
         (Some("snappy"), &b"abc"[..]),
         (None, b"abc"),
         (Some("gzip"), b"no gzip"),
         (Some("gzip"), b""),
+        (Some("gzip"), &two),
         (Some("gzip"), &bomb),
     ] {
         let mut response = grpc(Frames::data([framed(1, message)]).status("0"));
@@ -94,7 +96,7 @@ async fn what_cannot_be_inflated_passes_untouched_and_is_counted() {
 }
 
 #[tokio::test]
-async fn a_message_too_long_to_inflate_is_not_held() {
+async fn point_28_a_message_too_long_to_inflate_is_not_held() {
     let long = vec![7; (16 << 20) + 1];
     let mut response = grpc(Frames::data(framed(1, &long).chunks(1 << 20).map(<[u8]>::to_vec)).status("0"));
     response.headers_mut().insert("grpc-encoding", HeaderValue::from_static("gzip"));
@@ -112,6 +114,22 @@ async fn a_cut_message_gets_no_field() {
         let (_, body, _) = bench.fetch(call()).await;
         assert_eq!(body, bytes[..cut]);
     }
+}
+
+#[tokio::test]
+async fn point_05_no_message_is_made_up() {
+    let bench = announced(grpc(Frames::default().status("0"))).await;
+    let (head, body, trailers) = bench.fetch(call()).await;
+    assert_eq!(head.headers.get("new-strategy").unwrap(), "green");
+    assert_eq!((body, trailers.unwrap().len()), (vec![], 1));
+}
+
+#[tokio::test]
+async fn point_28_a_message_behind_its_status_keeps_its_bytes() {
+    let mut response = grpc(Frames::data([framed(0, b"\x0a\x01s")]).status("0"));
+    response.headers_mut().insert("grpc-status", HeaderValue::from_static("0"));
+    let (_, body, _) = announced(response).await.fetch(call()).await;
+    assert_eq!(body, framed(0, b"\x0a\x01s"));
 }
 
 #[tokio::test]
@@ -147,7 +165,7 @@ async fn a_response_without_the_field_gets_the_metadata_alone() {
 }
 
 #[tokio::test]
-async fn a_content_length_goes_when_the_length_changes() {
+async fn point_18_a_content_length_goes_when_the_length_changes() {
     let mut response = grpc(Frames::data([framed(0, b"")]).status("0"));
     response.headers_mut().insert("content-length", HeaderValue::from_static("5"));
     let bench = announced(response).await;

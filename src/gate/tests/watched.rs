@@ -183,3 +183,16 @@ async fn queries_and_notices_are_told() {
     );
     assert_eq!(watched.counted("teal_notices_total"), ["teal_notices_total 2"]);
 }
+
+#[tokio::test]
+async fn point_28_a_notice_that_no_message_could_be_given_is_counted() {
+    for (coding, counted) in [("gzip", &[][..]), ("zstd", &["teal_notices_untouched_total 1"])] {
+        let mut response = grpc(Frames::data([framed(1, &gzip(b"\x0a\x01s"))]).status("0"));
+        response.headers_mut().insert("grpc-encoding", HeaderValue::from_static(coding));
+        let watched = watched(response);
+        watched.bench.switch.announce().unwrap();
+        watched.connection()(schemas("session-of-ann")).await;
+        assert_eq!(watched.counted("teal_notices_total"), ["teal_notices_total 1"]);
+        assert_eq!(watched.counted("teal_notices_untouched_total"), counted);
+    }
+}

@@ -262,6 +262,12 @@ async fn point_38_an_engine_that_answers_no_ping_is_given_up() {
     assert!(message.starts_with(&format!("engine {target} was lost")), "{message}");
 }
 
+#[test]
+fn point_38_no_engine_is_asked_more_often_than_grpc_servers_allow() {
+    // Their least, unless they are told otherwise: `grpc.http2.min_ping_interval_without_data_ms`.
+    assert!(Pace::default().every >= Duration::from_secs(300));
+}
+
 #[tokio::test]
 async fn point_38_an_engine_that_answers_pings_may_take_its_time() {
     let target = engine(|request, respond, number| async move {
@@ -321,9 +327,17 @@ fn a_target_is_a_url_with_a_scheme_and_nothing_behind_the_port() {
         let target: Target = text.parse().unwrap();
         assert_eq!((target.address.as_str(), target.is_tls()), (address, is_tls));
     }
-    for text in
-        ["engine:80", "ftp://engine", "http://", "http://engine/path", "http://me@engine", "https://a_b..c"]
-    {
+    for text in [
+        "engine:80",
+        "ftp://engine",
+        "http://",
+        "http://engine/path",
+        "http://me@engine",
+        "https://a_b..c",
+        "http://engine:99999",
+        "http://engine:",
+        "http://[::1]:x",
+    ] {
         assert!(text.parse::<Target>().is_err(), "{text}");
     }
 }

@@ -227,3 +227,17 @@ async fn connections_tell_how_an_engine_is() {
     assert_eq!(green.problem.unwrap(), "answers healthCheck with Unavailable: tired");
     drop(upstream);
 }
+
+#[test]
+fn a_reason_is_news_once_in_an_outage() {
+    let vitals = Arc::new(Vitals::new(Metrics::default().upstream("http://e")));
+    assert_eq!(
+        ["refused", "reset", "refused", "reset"].map(|why| vitals.failed(&why)),
+        [true, true, false, false]
+    );
+    let (held, is_first) = vitals.connected();
+    assert!(is_first && !vitals.connected().1);
+    drop(held);
+    assert!(vitals.connected().1, "all were gone");
+    assert!(vitals.failed(&"refused"), "another outage");
+}

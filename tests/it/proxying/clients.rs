@@ -4,16 +4,20 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
+use http::{HeaderValue, uri::PathAndQuery};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
+    codec::CompressionEncoding,
     metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
-use super::peers::{before, nobody};
-use crate::support::{Bare, Connector, Running, Server, node, python};
+use super::{
+    peers::{Answer, before, client, framed, nobody, open, request, within},
+    raw::{GOAWAY, PING, Raw},
+};
+use crate::support::{Bare, Connector, Running, Server, node, python, teal};
 
 const LONG: Duration = Duration::from_secs(240);
 
@@ -90,6 +94,36 @@ async fn point_36_and_37_an_engine_that_is_killed_and_restarted_is_found_again()
     });
 }
 
+#[tokio::test]
+async fn point_38_a_strict_engine_sends_nobody_away_for_asking_too_often() {
+    let (_service, address) = service(&["grpc.http2.max_ping_strikes=1"]);
+    // It is strict: who asks again and again is told to calm down.
+    let mut eager = Raw::connect(address).await;
+    let told = loop {
+        eager.write(PING, 0, 0, b"anybody?").await;
+        let frame = within(eager.next()).await.expect("it is said before the end");
+        if frame.kind == GOAWAY {
+            break frame.payload;
+        }
+    };
+    assert_eq!(told[4..], *b"\0\0\0\x0btoo_many_pings");
+
+    let server =
+        teal().upstream(address).switch_every("0").with("--threads", "1").with("--log-level", "debug").run();
+    let client = client(server.address).await;
+    // Calls of which nothing is heard for long, one after the other; the second connection has none at all.
+    for _ in 0..3 {
+        let mut sent = request("/teal.test.TestService/Unary");
+        sent.headers_mut().insert("pause", HeaderValue::from_static("5000"));
+        let (response, mut upload) = open(&client, sent, false).await;
+        upload.send_data(framed(b"x").into(), true).unwrap();
+        let answer = Answer::of(response).await;
+        assert_eq!((answer.status(), answer.body.as_slice()), (Some("0"), &framed(b"x")[..]));
+    }
+    let lost = server.lines_with(&format!("connection to engine http://{address}"));
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
 /// Metadata in an order of their own.
 fn sorted(metadata: &MetadataMap) -> Vec<String> {
     let mut pairs: Vec<_> = metadata.clone().into_headers().iter().map(|pair| format!("{pair:?}")).collect();
@@ -97,24 +131,26 @@ fn sorted(metadata: &MetadataMap) -> Vec<String> {
     pairs
 }
 
-/// All that tonic sees of a call of any kind.
-async fn seen(
+/// All that tonic sees of a call: of one of the service's methods, or of a unary one by its path.
+pub(super) async fn seen(
     channel: &Channel,
     method: &str,
     sent: &[Bytes],
     metadata: &MetadataMap,
 ) -> (Vec<Bytes>, Vec<Vec<String>>, Code, String) {
-    let mut client = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    let client = Grpc::new(channel.clone()).accept_compressed(CompressionEncoding::Gzip);
+    let mut client = client.max_decoding_message_size(usize::MAX);
     client.ready().await.unwrap();
-    let path = PathAndQuery::try_from(format!("/teal.test.TestService/{method}")).unwrap();
+    let whole =
+        if method.starts_with('/') { method.to_owned() } else { format!("/teal.test.TestService/{method}") };
+    let path = PathAndQuery::try_from(whole).unwrap();
     let one = Request::from_parts(metadata.clone(), Default::default(), sent[0].clone());
     let all = Request::from_parts(metadata.clone(), Default::default(), tokio_stream(sent));
     let (mut messages, mut told) = (Vec::new(), Vec::new());
     let called: Result<(), Status> = async {
         let single = match method {
-            "Unary" => client.unary(one, path, Bare).await?,
             "ClientStream" => client.client_streaming(all, path, Bare).await?,
-            _ => {
+            "ServerStream" | "Bidi" => {
                 let response = match method {
                     "ServerStream" => client.server_streaming(one, path, Bare).await?,
                     _ => client.streaming(all, path, Bare).await?,
@@ -127,6 +163,7 @@ async fn seen(
                 told.extend(stream.trailers().await?.map(|trailers| sorted(&trailers)));
                 return Ok(());
             }
+            _ => client.unary(one, path, Bare).await?,
         };
         told.push(sorted(single.metadata()));
         messages.push(single.into_inner());

@@ -78,21 +78,20 @@ async fn point_30_a_reader_that_stalls_costs_little_memory() {
     )
     .await;
     let server = before(engine.address);
-    // The window of one client's connection is its own affair: others go on.
-    let (stalled, client) = (client(server.address).await, client(server.address).await);
+    let client = client(server.address).await;
     unary(&client, "/sibling/call", b"").await;
     let before = server.resident();
-    let (response, _) = open(&stalled, request("/down/call"), true).await;
+    let (response, _) = open(&client, request("/down/call"), true).await;
     let mut body = within(response).await.unwrap().into_body();
     within(body.data()).await.unwrap().unwrap();
-    let (_response, mut upload) = open(&stalled, request("/down/call"), false).await;
+    let (_response, mut upload) = open(&client, request("/down/call"), false).await;
     let uploading = tokio::spawn(async move {
         // An engine that reads nothing of this.
         while send(&mut upload, Bytes::from(vec![7; CHUNK])).await {}
     });
     for _ in 0..30 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(unary(&client, "/sibling/call", b"x").await.body, framed(b"x"), "others go on");
+        assert_eq!(unary(&client, "/sibling/call", b"x").await.body, framed(b"x"), "on the same connections");
         let grown = server.resident().saturating_sub(before);
         assert!(grown < MOST, "{grown} bytes more");
     }

@@ -65,7 +65,10 @@ where
     F: Fn(Call) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    engine_with(Builder::new().initial_connection_window_size(1 << 24), serve).await
+    let mut settings = Builder::new();
+    // This engine takes what it is sent, and a call that it does not read holds up no other.
+    settings.initial_connection_window_size(1 << 24).data_frame_budget(usize::MAX >> 1);
+    engine_with(&settings, serve).await
 }
 
 /// The same, with settings of its own.
@@ -81,6 +84,7 @@ where
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             known.connections.fetch_add(1, Ordering::SeqCst);
+            stream.set_nodelay(true).unwrap();
             let (known, settings, serve) = (known.clone(), settings.clone(), serve.clone());
             tokio::spawn(async move {
                 let Ok(mut connection) = settings.handshake(stream).await else { return };
@@ -212,8 +216,9 @@ pub(super) async fn client(address: SocketAddr) -> SendRequest<Bytes> {
     let stream = within(TcpStream::connect(address)).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut settings = h2::client::Builder::new();
-    // This client takes what it is sent.
+    // This client takes what it is sent, and a stream that it does not read holds up no other.
     settings.max_concurrent_reset_streams(10_000).data_frame_budget(usize::MAX >> 1);
+    settings.initial_connection_window_size(1 << 24);
     let (send, connection) = within(settings.handshake(stream)).await.unwrap();
     tokio::spawn(connection);
     within(send.ready()).await.unwrap()

@@ -52,7 +52,7 @@ fn loses_nothing(connector: Connector, args: &[&str]) {
     let _alone = alone();
     let [blue, green] = engines(args);
     let server = fast(teal().between(blue.address, green.address)).run();
-    load(connector, &server, "drain", SWITCHES, SWITCHES_WITHIN);
+    load(&[connector; 2], &server, "drain", SWITCHES, SWITCHES_WITHIN);
 }
 
 #[test]

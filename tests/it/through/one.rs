@@ -1,8 +1,8 @@
 //! In front of one engine, which serves both strategies.
 
-use super::{SWITCHES, SWITCHES_WITHIN, fast};
+use super::{SWITCHES, SWITCHES_WITHIN, VERSIONS, WAYS, fast, read, slow};
 use crate::{
-    support::{Connector, alone, engine, python, teal},
+    support::{Builder, Connector, alone, engine, python, teal},
     switching::load,
 };
 
@@ -12,19 +12,12 @@ fn every_method_answers(connector: Connector) {
     python(connector).run(&server, "methods.py", &[]);
 }
 
-fn reads(connector: Connector, api: &str) {
-    let _alone = alone();
-    let engine = engine().run();
-    let server = teal().upstream(engine.address).switch_every("0").run();
-    python(connector).run(&server, "parameters.py", &[api]);
-    python(connector).run(&server, "reading.py", &[api]);
-}
-
-fn loads(connector: Connector, cutover: &str) {
+/// The three connectors side by side.
+fn loads(cutover: &str, settings: fn(Builder) -> Builder) {
     let _alone = alone();
     let engine = engine().with("--batch-rows", "512").run();
-    let server = fast(teal().upstream(engine.address)).cutover(cutover).run();
-    load(connector, &server, cutover, SWITCHES, SWITCHES_WITHIN);
+    let server = settings(teal().upstream(engine.address)).cutover(cutover).run();
+    load(&VERSIONS, &server, cutover, SWITCHES, SWITCHES_WITHIN);
 }
 
 #[test]
@@ -43,31 +36,25 @@ fn every_method_answers_v3_0_2() {
 }
 
 #[test]
-fn v2_3_15_reads_right_rows() {
-    reads(Connector::V2_3_15, "sync");
+fn every_connector_reads_right_rows() {
+    let _alone = alone();
+    let engine = engine().run();
+    let server = teal().upstream(engine.address).switch_every("0").run();
+    read(&server, "parameters.py", &WAYS);
+    read(&server, "reading.py", &WAYS);
 }
 
 #[test]
-fn v3_0_2_reads_right_rows() {
-    reads(Connector::V3_0_2, "sync");
+fn no_connector_loses_anything_under_fast_switches() {
+    loads("drain", fast);
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_in_envelopes() {
-    reads(Connector::V3_0_2, "sync-v2");
+fn no_connector_loses_anything_under_default_notice_and_grace() {
+    loads("drain", slow);
 }
 
 #[test]
-fn v2_3_15_loses_nothing() {
-    loads(Connector::V2_3_15, "drain");
-}
-
-#[test]
-fn v3_0_2_loses_nothing() {
-    loads(Connector::V3_0_2, "drain");
-}
-
-#[test]
-fn v3_0_2_recovers_from_strict_switches() {
-    loads(Connector::V3_0_2, "strict");
+fn every_connector_recovers_from_strict_switches() {
+    loads("strict", fast);
 }

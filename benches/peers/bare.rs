@@ -1,0 +1,42 @@
+//! What `benches/peers/run` calls "teal, unwatched": the gate and the forwarding alone, without what
+//! watches calls and without the layer of faults. Takes the engine's URL, prints its own address and
+//! serves until its standard input ends.
+
+use std::{
+    env,
+    io::{self, Write as _},
+    time::Duration,
+};
+
+use teal::{
+    gate::{GateLayer, Mismatch},
+    protocol::Protocol,
+    server,
+    switch::{Rules, Switch},
+    telemetry::Metrics,
+    upstream::{Health, Target, Targets, Upstream},
+};
+use tokio::net::TcpListener;
+use tower::Layer as _;
+
+const THREADS: usize = 2;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    let engine: Target = env::args().nth(1).and_then(|url| url.parse().ok()).expect("the URL of an engine");
+    let connect_timeout = Duration::from_secs(5);
+    let targets = Targets { blue: engine.clone(), green: engine, connect_timeout, trust: None };
+    let health = Health::new(&targets, &Metrics::default());
+    let (switch, _timer) = Switch::new(Rules::default());
+    let layer = GateLayer::new(switch, Protocol::default(), Mismatch::Both);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    writeln!(io::stdout(), "{}", listener.local_addr()?)?;
+    let start = move || {
+        let (layer, upstream) = (layer.clone(), Upstream::connect(&targets, &health));
+        move |_| layer.layer(upstream.clone())
+    };
+    server::serve(listener, None, THREADS, start, async {
+        _ = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
+    })
+    .await
+}

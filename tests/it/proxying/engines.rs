@@ -1,0 +1,83 @@
+//! Point 41: two engines, of which one is no matter to the other.
+
+use std::{net::SocketAddr, time::Duration};
+
+use h2::server::Builder;
+use tokio::net::TcpListener;
+
+use super::peers::{Answer, Call, client, echo, engine, engine_with, framed, open, request};
+use crate::support::teal;
+
+/// Calls to green's engine are answered while 100 to blue's wait, for an hour if need be.
+async fn pass_beside(blue: SocketAddr) {
+    let green = engine(echo).await;
+    let server = teal()
+        .switch_every("1ms")
+        .with("--announce-timeout", "0")
+        .with("--threads", "1")
+        .with("--connect-timeout", "1h")
+        .with("--blue", &format!("http://{blue}"))
+        .with("--green", &format!("http://{}", green.address))
+        .run();
+    server.wait_for("Strategy change pending", 1, Duration::from_secs(60));
+    let client = client(server.address).await;
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        let (response, mut upload) = open(&client, request("/QueryEngineService/status"), false).await;
+        // More than is read of any request before its engine is there.
+        upload.send_data(framed(&[0x3a; 10_000]).into(), true).unwrap();
+        held.push(tokio::spawn(Answer::of(response)));
+    }
+    for number in 0..200 {
+        let mut sent = request("/QueryEngineService/healthCheck");
+        sent.headers_mut().insert("strategy", http::HeaderValue::from_static("green"));
+        let (response, mut upload) = open(&client, sent, false).await;
+        upload.send_data(framed(b"x").into(), true).unwrap();
+        assert_eq!(Answer::of(response).await.body, framed(b"x"), "call {number}");
+    }
+    for call in held {
+        assert!(!call.is_finished(), "{:?}", call.await);
+        call.abort();
+    }
+}
+
+// The engine of green is asked meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn point_41_an_engine_that_says_nothing_is_no_matter_to_the_other() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pass_beside(silent.local_addr().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn point_41_an_engine_that_never_answers_is_no_matter_to_the_other() {
+    // Not even what it has taken is read, and it takes little.
+    let stuck = engine_with(Builder::new().max_concurrent_streams(1), async |call: Call| {
+        std::future::pending::<()>().await;
+        drop(call);
+    })
+    .await;
+    pass_beside(stuck.address).await;
+    assert!(stuck.calls() > 0);
+}
+
+// The engine of green is asked meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn point_41_the_engine_of_each_colour_sees_its_own_calls_alone() {
+    let (blue, green) = (engine(echo).await, engine(echo).await);
+    let server = teal()
+        .switch_every("1ms")
+        .with("--announce-timeout", "0")
+        .with("--blue", &format!("http://{}", blue.address))
+        .with("--green", &format!("http://{}", green.address))
+        .run();
+    server.wait_for("Strategy change pending", 1, Duration::from_secs(60));
+    let asked = green.calls();
+    let client = client(server.address).await;
+    for (strategy, expected) in [("blue", [1, 0]), ("green", [1, 1]), ("", [2, 1])] {
+        let mut sent = request("/QueryEngineService/healthCheck");
+        sent.headers_mut().insert("strategy", http::HeaderValue::from_static(strategy));
+        let (response, _) = open(&client, sent, true).await;
+        assert_eq!(Answer::of(response).await.status(), Some("0"));
+        assert_eq!([blue.calls(), green.calls() - asked], expected, "{strategy:?}");
+    }
+}
