@@ -164,8 +164,10 @@ impl Front {
             faults,
             effective,
         } = self;
-        let traces = otlp_endpoint.as_deref().map(Traces::to).transpose()?;
         let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
+        // Without a gate there is nothing to tell of a call.
+        let traces = otlp_endpoint.as_deref().zip(gate.as_ref());
+        let traces = traces.map(|(endpoint, (_, gate))| Traces::to(endpoint, &gate.protocol)).transpose()?;
         let (gate, watch) = match gate {
             None => (None, Watch::new(&Protocol::default(), None, metrics, None)),
             Some(((switch, timer), gate)) => {

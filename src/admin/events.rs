@@ -48,8 +48,9 @@ pub struct Event {
     pub time: String,
     /// The epoch of the switch, after a transition.
     pub epoch: u64,
-    /// `announced`, `cut_over`, `aborted`, `drained`, `drain_timed_out`, `refused`, `timer_paused`,
-    /// `timer_resumed`, `fault`, and others.
+    /// `announced`, `cut_over`, `aborted`, `drained` and `drain_timed_out` are transitions: they also say
+    /// `by` whom, and the `phase` that they led to. `refused`, `timer_paused`, `timer_resumed`, `reloaded`,
+    /// `reload_refused`, `fault`, and others.
     #[schema(example = "cut_over")]
     pub kind: String,
     /// The strategy that was left.

@@ -12,7 +12,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeOwned, IgnoredAny},
 };
-use serde_json::Number;
+use serde_json::{Number, Value};
 use tokio::time::timeout;
 
 use super::Problem;
@@ -76,7 +76,15 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Pr
     if !body.starts_with(b"{") {
         return Err(unfit("expected an object".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|error| unfit(error.to_string()))
+    serde_json::from_slice(body).map_err(|error| unfit(at_fault::<T>(body).unwrap_or(error.to_string())))
+}
+
+/// Which field is no good, and why; nothing where one is there twice.
+fn at_fault<T: DeserializeOwned>(body: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
+    let field = error.path().to_string();
+    Some(if field == "." { error.inner().to_string() } else { format!("{field}: {}", error.inner()) })
 }
 
 /// A whole number, also one that is written with a fraction of zero, as JSON's other readers take it.

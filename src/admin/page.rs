@@ -16,7 +16,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Path, kind and text of each file.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/page.css", CSS, include_str!("page/page.css")),
     ("/parts.css", CSS, include_str!("page/parts.css")),
@@ -26,6 +26,8 @@ const FILES: [(&str, &str, &str); 12] = [
     ("/clients.js", SCRIPT, include_str!("page/clients.js")),
     ("/dom.js", SCRIPT, include_str!("page/dom.js")),
     ("/events.js", SCRIPT, include_str!("page/events.js")),
+    ("/faults.js", SCRIPT, include_str!("page/faults.js")),
+    ("/lanes.js", SCRIPT, include_str!("page/lanes.js")),
     ("/state.js", SCRIPT, include_str!("page/state.js")),
     ("/stream.js", SCRIPT, include_str!("page/stream.js")),
     ("/verbs.js", SCRIPT, include_str!("page/verbs.js")),

@@ -40,7 +40,10 @@ pub(crate) struct Facts {
     pub(crate) strategy: Option<(Instant, Strategy)>,
     pub(crate) requests: u64,
     pub(crate) rejected: u64,
-    pub(crate) last_rejected: Option<Instant>,
+    /// The last 456, and where the work was headed then.
+    last_rejected: Option<(Instant, Strategy)>,
+    /// When it last chose each strategy and was let in.
+    chosen: [Option<Instant>; 2],
     pub(crate) begun: u64,
     pub(crate) completed: u64,
     pub(crate) abandoned: u64,
@@ -104,11 +107,15 @@ impl Facts {
         let is_rejected = outcome == Outcome::Rejected;
         if is_rejected {
             self.rejected += 1;
-            self.last_rejected = self.last_rejected.max(Some(visit.arrived));
+            self.last_rejected = self.last_rejected.max_by_time((visit.arrived, visit.heading.strategy));
         } else if outcome == Outcome::Error {
             self.errors[status.index()] += 1;
         }
         if let Some(strategy) = visit.strategy {
+            if visit.chooses() {
+                let chosen = &mut self.chosen[strategy.index()];
+                *chosen = (*chosen).max(Some(visit.arrived));
+            }
             if visit.chooses() || self.strategy.is_none() {
                 self.strategy = self.strategy.max_by_time((visit.arrived, strategy));
             }
@@ -159,6 +166,12 @@ impl Facts {
         self.open[strategy.index()] = 0;
     }
 
+    /// Whether it used the strategy that its last 456 expected, after that. Nothing where it got none.
+    pub(crate) fn came_back(&self) -> Option<bool> {
+        let (rejected, expected) = self.last_rejected?;
+        Some(self.chosen[expected.index()].is_some_and(|chosen| chosen >= rejected))
+    }
+
     /// What it did in a turn.
     pub(crate) fn in_turn(&self, turn: u64) -> Part {
         let known = self.parts.iter().find(|part| part.turn == turn).copied();
@@ -189,12 +202,15 @@ impl Facts {
         }
         self.requests += other.requests;
         self.rejected += other.rejected;
-        self.last_rejected = self.last_rejected.max(other.last_rejected);
+        if let Some(rejected) = other.last_rejected {
+            self.last_rejected = self.last_rejected.max_by_time(rejected);
+        }
         self.begun += other.begun;
         self.completed += other.completed;
         self.abandoned += other.abandoned;
         for colour in [0, 1] {
             self.open[colour] += other.open[colour];
+            self.chosen[colour] = self.chosen[colour].max(other.chosen[colour]);
         }
         for (sum, errors) in self.errors.iter_mut().zip(other.errors) {
             *sum += errors;

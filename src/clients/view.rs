@@ -37,7 +37,8 @@ pub struct Client {
     pub requests: u64,
     /// 456s.
     pub rejected: u64,
-    /// Whether it had a call let in after the last 456. Nothing where it got none.
+    /// Whether it used the strategy that the work was headed for at its last 456, after that. Nothing where
+    /// it got none.
     pub came_back: Option<bool>,
     /// When it was first told of the last announcement.
     pub told: Option<Told>,
@@ -148,7 +149,7 @@ pub(crate) fn view(
         last_heard: time(last_heard),
         requests: facts.requests,
         rejected: facts.rejected,
-        came_back: facts.last_rejected.map(|rejected| facts.strategy.is_some_and(|(at, _)| at >= rejected)),
+        came_back: facts.came_back(),
         told: present.and_then(|(turn, part)| {
             let (at, label) = part.told?;
             Some(Told { time: time(at), method: name(label), strategy: turn.to })

@@ -84,7 +84,7 @@ pub(super) fn state(state: &State, paint: Paint) -> String {
     rows.push(("queries", each(state.queries)));
     rows.push(("requests", each(state.requests)));
     if state.abandoned > 0 {
-        rows.push(("abandoned", format!("{} queries, by drains that timed out", state.abandoned)));
+        rows.push(("abandoned", format!("{}, by drains that timed out", queries_in_words(state.abandoned))));
     }
     rows.push(("cutover", state.cutover.clone()));
     rows.push(("timer", timer(state)));
@@ -101,23 +101,25 @@ pub(super) fn state(state: &State, paint: Paint) -> String {
 
 /// Where a switch stands, in one line.
 pub(super) fn progress(state: &State) -> String {
-    let (active, queries) = (state.active, state.queries);
+    let (active, old, queries) = (state.active, state.active.other(), state.queries);
     match state.phase {
         PhaseName::Stable => format!("STABLE {active}"),
         PhaseName::Announced => format!(
-            "ANNOUNCED {active} -> {}, {} queries on {active}, {}",
+            "ANNOUNCED {active} -> {}, {} on {active}, {}",
             active.other(),
-            queries.of(active),
+            queries_in_words(queries.of(active)),
             due("cutover", state.deadlines.cutover_seconds)
         ),
         PhaseName::Draining => format!(
-            "DRAINING {} -> {active}, {} queries left on {}, {}",
-            active.other(),
-            queries.of(active.other()),
-            active.other(),
+            "DRAINING {old} -> {active}, {} left on {old}, {}",
+            queries_in_words(queries.of(old)),
             due("drained", state.deadlines.drain_seconds)
         ),
     }
+}
+
+fn queries_in_words(number: u64) -> String {
+    if number == 1 { "1 query".to_owned() } else { format!("{number} queries") }
 }
 
 fn due(what: &str, left: Option<f64>) -> String {
@@ -149,10 +151,11 @@ fn engine(engine: &EngineStatus, paint: Paint) -> String {
         (None, _) => "not asked yet".to_owned(),
     };
     format!(
-        "{} of {}, {health}, {} connections",
+        "{} of {}, {health}, {} connection{}",
         plain(&engine.url),
         serves.join(" and "),
-        engine.connections
+        engine.connections,
+        if engine.connections == 1 { "" } else { "s" }
     )
 }
 

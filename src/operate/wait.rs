@@ -32,7 +32,7 @@ pub(super) async fn until_complete(client: &Client, announced: &Answer) -> Resul
         let news: Events = client.get(&format!("/api/v1/events?after={last}")).await?.read()?;
         for event in &news.events {
             last = event.id;
-            if is_complete(event, &state)? {
+            if is_complete(event)? {
                 line.clear();
                 return client.get("/api/v1/state").await;
             }
@@ -42,10 +42,10 @@ pub(super) async fn until_complete(client: &Client, announced: &Answer) -> Resul
 }
 
 /// Whether an event ends the switch well; if it ends otherwise, how.
-fn is_complete(event: &Event, state: &State) -> Result<bool, Failure> {
+fn is_complete(event: &Event) -> Result<bool, Failure> {
     match event.kind.as_str() {
         "drained" => Ok(true),
-        "cut_over" => Ok(state.cutover == "strict"),
+        "cut_over" => Ok(event.details.get("phase").is_some_and(|phase| phase == "STABLE")),
         "aborted" => Err(Failure::refused(format!("the switch was aborted: {}", event.message))),
         "announced" => Err(Failure::refused(format!("the switch is being rolled back: {}", event.message))),
         "drain_timed_out" => Err(Failure::refused(event.message.clone())),

@@ -127,17 +127,28 @@ impl Switch {
         ordered
     }
 
-    /// An announcement does not begin, because an engine is not well.
+    /// An announcement that an operator has ordered does not begin, because an engine is not well.
     pub fn refuse_engine(&self, why: impl Into<String>) -> Refusal {
+        self.refuse(why.into(), true)
+    }
+
+    /// The same for the timer. It tries again and again: a reason that stays the same is noted once.
+    pub(super) fn refuse_timer(&self, why: String) {
+        self.refuse(why, false);
+    }
+
+    fn refuse(&self, problem: String, is_ordered: bool) -> Refusal {
         self.change(|state, _| {
-            let problem = why.into();
             let why = format!("cannot announce in phase {}: {problem}", state.machine.phase().name());
             let refusal = state.refusal(RefusalCode::Engine, why);
-            state.note_refusal("switch", &refusal);
             let last = LastRefusal { time: Utc::now(), why: refusal.why.clone() };
             let before = state.last_refusal.replace(last);
-            if before.is_none_or(|before| before.why != refusal.why) {
+            let is_news = before.is_none_or(|before| before.why != refusal.why);
+            if is_news {
                 warn!("Strategy change does not begin: {problem}");
+            }
+            if is_news || is_ordered {
+                state.note_refusal("switch", &refusal);
             }
             refusal
         })

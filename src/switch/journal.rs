@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::phase::Transition;
+use super::{phase::Transition, rules::Cutover};
 use crate::strategy::Strategy;
 
 /// How many events are kept.
@@ -106,9 +106,16 @@ impl Journal {
 
 impl Note {
     /// A step of the switch into `epoch`, with the queries that were left behind at it.
-    pub(super) fn transition(transition: Transition, epoch: u64, left: usize, is_ordered: bool) -> Self {
+    pub(super) fn transition(
+        transition: Transition,
+        epoch: u64,
+        left: usize,
+        cutover: Cutover,
+        is_ordered: bool,
+    ) -> Self {
         let by = if is_ordered { "operator" } else { "teal" };
-        let mut details = Map::from_iter([("by".to_owned(), by.into())]);
+        let phase = transition.phase(cutover);
+        let mut details = Map::from_iter([("by".to_owned(), by.into()), ("phase".to_owned(), phase.into())]);
         let (kind, from, to) = match transition {
             Transition::Announced { from, to } => ("announced", Some(from), Some(to)),
             Transition::CutOver { from, to } => ("cut_over", Some(from), Some(to)),

@@ -424,7 +424,8 @@ impl State {
             let abandoned = left as u64;
             self.forgotten += abandoned;
             self.enter(transition, now);
-            let note = Note::transition(transition, epoch, left, self.is_ordered);
+            let cutover = self.machine.rules().cutover;
+            let note = Note::transition(transition, epoch, left, cutover, self.is_ordered);
             self.noted = Some(self.journal.note(note));
             let (phase, announcement) = (self.machine.phase(), heading.get().1);
             let step = Step { transition, phase, announcement, at: now, abandoned };

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::rules::Cutover;
 use crate::strategy::Strategy;
 
 /// Who is served, and where the work is headed.
@@ -136,6 +137,15 @@ pub enum Transition {
 }
 
 impl Transition {
+    /// The name of the phase that it leads to.
+    pub(super) fn phase(self, cutover: Cutover) -> &'static str {
+        match (self, cutover) {
+            (Self::Announced { .. }, _) => "ANNOUNCED",
+            (Self::CutOver { .. } | Self::Aborted { .. }, Cutover::Drain) => "DRAINING",
+            _ => "STABLE",
+        }
+    }
+
     /// In the words that users grep the log for. `left`: the queries that a timeout takes off the record.
     pub(super) fn told(self, left: usize) -> String {
         match self {

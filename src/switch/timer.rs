@@ -139,7 +139,7 @@ impl Timer {
         let asking = match is_well {
             Ok(()) => Asking::Nobody,
             Err(why) => {
-                self.switch.refuse_engine(why);
+                self.switch.refuse_timer(why);
                 Asking::From((asked + AGAIN).into_std())
             }
         };

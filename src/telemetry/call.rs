@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use http::HeaderMap;
 
-use super::{
-    shard::Shard,
-    traces::{self, Span},
-};
+use super::{shard::Shard, traces::Span};
 use crate::{
     clients::{Known, Visit},
     protocol::Role,
@@ -123,7 +120,7 @@ impl Call {
     /// It was let in under `strategy`. What its request carries to the engine is written to `head`.
     pub fn let_in(&mut self, strategy: Strategy, head: &mut HeaderMap) {
         self.visit.strategy = Some(strategy);
-        if let Some(span) = &mut self.span {
+        if let Some(span) = &self.span {
             span.forward(head);
         }
     }
@@ -164,8 +161,8 @@ impl Call {
         let took = now.saturating_duration_since(visit.arrived);
         self.shard.tally().count(visit.label, strategy, outcome, status, took, now);
         self.client.facts().end(visit, outcome, status, effect, now);
-        if let Some(span) = self.span.take() {
-            traces::end(*span, visit, outcome, status);
+        if let (Some(span), Some(spans)) = (self.span.take(), self.shard.spans()) {
+            spans.end(*span, visit, outcome, status, now);
         }
     }
 }

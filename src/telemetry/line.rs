@@ -14,7 +14,7 @@ use http::{
 use super::{
     call::Call,
     shard::{Shard, lock},
-    traces,
+    traces::Span,
 };
 use crate::{
     clients::{Key, Known, Visit, Who},
@@ -78,7 +78,7 @@ impl Line {
         said: Option<Said<'_>>,
         heading: Notice,
     ) -> Call {
-        let span = self.shard.tracer().map(|tracer| Box::new(traces::begin(tracer, method, head)));
+        let span = self.shard.spans().map(|spans| Box::new(Span::begin(spans.sampling, head)));
         let visit = Visit { arrived, label: method.label, role: method.role, strategy: None, heading };
         Call { shard: self.shard.clone(), client: self.client(head, said), visit, span, is_over: false }
     }

@@ -11,7 +11,7 @@ use super::{
     call::{Outcome, Status},
     line::Line,
     tally::Tally,
-    traces::Tracer,
+    traces::{Spans, Tracer},
 };
 use crate::{
     clients::{Clients, Directory},
@@ -25,7 +25,7 @@ pub struct Shard {
     clients: Mutex<Clients>,
     /// Shared by all threads: who is behind a session. Taken where a caller is first heard on a line.
     directory: Arc<Mutex<Directory>>,
-    tracer: Option<Tracer>,
+    spans: Option<Spans>,
 }
 
 impl Shard {
@@ -33,10 +33,10 @@ impl Shard {
         labels: usize,
         start: Instant,
         directory: Arc<Mutex<Directory>>,
-        tracer: Option<Tracer>,
+        tracer: Option<&Tracer>,
     ) -> Self {
         let tally = Mutex::new(Tally::new(labels, start));
-        Self { tally, clients: Mutex::default(), directory, tracer }
+        Self { tally, clients: Mutex::default(), directory, spans: tracer.map(Tracer::spans) }
     }
 
     /// A client's connection that this thread serves.
@@ -51,8 +51,8 @@ impl Shard {
         self.tally().count(Protocol::OTHER, None, Outcome::Foreign, Status::NONE, took, now);
     }
 
-    pub(super) fn tracer(&self) -> Option<&Tracer> {
-        self.tracer.as_ref()
+    pub(super) fn spans(&self) -> Option<&Spans> {
+        self.spans.as_ref()
     }
 
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {

@@ -1,47 +1,54 @@
 //! Traces by OTLP, where an endpoint is given: one span a call, within the trace that the client
-//! began. Without an endpoint no call's metadata is looked at or changed.
+//! began. The thread of a call only notes what its span is made of; it is made and sent elsewhere.
+//! Without an endpoint no call's metadata is looked at or changed.
+
+mod span;
 
 use std::{
-    fmt, io,
+    env, io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
-    Context, KeyValue,
-    propagation::{Extractor, TextMapPropagator},
-    trace::{Span as _, SpanBuilder, SpanKind, Status as SpanStatus, Tracer as _, TracerProvider as _},
+    InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
+    trace::{SpanContext, SpanKind, Status as SpanStatus, TraceState},
 };
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    propagation::TraceContextPropagator,
-    trace::{SdkTracer, SdkTracerProvider, SpanData, SpanExporter},
+    trace::{BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
 };
 use tracing::{info, warn};
 
-use super::call::{Outcome, Status};
-use crate::{clients::Visit, protocol::Method};
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) use self::span::{Sampling, Span};
+use super::{
+    call::{Outcome, Status},
+    shard::lock,
+};
+use crate::{clients::Visit, protocol::Protocol, strategy::Strategy};
 
 /// How long the last spans may take to be sent when teal ends.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How often spans are made of what threads have noted: the processor's queue takes as much.
+const EVERY: Duration = Duration::from_millis(20);
+/// Spans that a thread notes meanwhile at most.
+const NOTED: usize = 4096;
 
 /// The way to a collector.
 #[derive(Debug)]
 pub struct Traces {
-    provider: SdkTracerProvider,
+    tracer: Tracer,
 }
 
 impl Traces {
-    /// Sends spans to the collector at `endpoint`, which need not be there. Within a runtime.
-    pub fn to(endpoint: &str) -> io::Result<Self> {
+    /// Sends spans of these methods to the collector at `endpoint`, which need not be there. Within a
+    /// runtime.
+    pub fn to(endpoint: &str, protocol: &Protocol) -> io::Result<Self> {
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
@@ -53,22 +60,37 @@ impl Traces {
             .with_service_name("teal")
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
-        Ok(Self { provider })
+        let mut processor = BatchSpanProcessor::builder(exporter).build();
+        processor.set_resource(&resource);
+        let [sampler, argument] =
+            ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"].map(|name| env::var(name).ok());
+        let sampling = Sampling::read(sampler.as_deref(), argument.as_deref()).or_else(|why| {
+            warn!("{why}; traces are sampled as if it were not set");
+            Sampling::read(None, None)
+        });
+        let shared = Shared {
+            sampling: sampling.map_err(io::Error::other)?,
+            labels: protocol.labels().into(),
+            scope: InstrumentationScope::builder("teal").build(),
+            processor,
+            threads: Mutex::default(),
+        };
+        Ok(Self { tracer: Tracer { shared: Arc::new(shared) } })
     }
 
     /// What begins spans.
-    pub fn tracer(&self) -> SdkTracer {
-        self.provider.tracer("teal")
+    pub fn tracer(&self) -> Tracer {
+        self.tracer.clone()
     }
 
     /// Sends what is left, for a few seconds at most.
     pub async fn end(self) {
+        let end = move || {
+            self.tracer.send();
+            self.tracer.shared.processor.shutdown_with_timeout(LAST_WORDS)
+        };
         // The sending thread needs this one's reactor meanwhile.
-        let ended =
-            tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(LAST_WORDS)).await;
-        if !matches!(ended, Ok(Ok(()))) {
+        if !matches!(tokio::task::spawn_blocking(end).await, Ok(Ok(()))) {
             tracing::debug!("the last spans were not sent");
         }
     }
@@ -105,82 +127,120 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
     }
 }
 
-/// Begins spans, and knows what methods are called.
+/// Makes and sends the spans of all threads. A clone is the same.
 #[derive(Clone, Debug)]
-pub(super) struct Tracer {
-    tracer: SdkTracer,
+pub struct Tracer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sampling: Sampling,
     labels: Arc<[String]>,
+    scope: InstrumentationScope,
+    processor: BatchSpanProcessor,
+    threads: Mutex<Vec<Arc<Noted>>>,
+}
+
+/// What one thread has noted.
+type Noted = Mutex<Vec<Ended>>;
+
+/// A span that is over.
+#[derive(Debug)]
+struct Ended {
+    span: Span,
+    label: usize,
+    strategy: Option<Strategy>,
+    outcome: Outcome,
+    status: Status,
+    began: Instant,
+    ended: Instant,
+}
+
+/// The spans of one thread.
+#[derive(Debug)]
+pub(super) struct Spans {
+    pub(super) sampling: Sampling,
+    noted: Arc<Noted>,
+}
+
+impl Spans {
+    /// A call is over.
+    pub(super) fn end(&self, span: Span, visit: &Visit, outcome: Outcome, status: Status, now: Instant) {
+        let mut noted = lock(&self.noted);
+        if span.is_sampled && noted.len() < NOTED {
+            let &Visit { label, strategy, arrived: began, .. } = visit;
+            noted.push(Ended { span, label, strategy, outcome, status, began, ended: now });
+        }
+    }
 }
 
 impl Tracer {
-    pub(super) fn new(tracer: SdkTracer, labels: Arc<[String]>) -> Self {
-        Self { tracer, labels }
-    }
-}
-
-/// The span of one call.
-pub(super) struct Span(opentelemetry_sdk::trace::Span);
-
-/// Metadata to read the client's trace from.
-struct Carrier<'a>(&'a HeaderMap);
-
-impl Extractor for Carrier<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+    /// For one more thread.
+    pub(super) fn spans(&self) -> Spans {
+        let noted = Arc::<Noted>::default();
+        lock(&self.shared.threads).push(noted.clone());
+        Spans { sampling: self.shared.sampling, noted }
     }
 
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-/// A call came.
-pub(super) fn begin(tracer: &Tracer, method: &Method, head: &HeaderMap) -> Span {
-    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(head));
-    let label = &tracer.labels[method.label];
-    let (service, name) = label.rsplit_once('/').unwrap_or(("", label));
-    let attributes = vec![
-        KeyValue::new("rpc.system", "grpc"),
-        KeyValue::new("rpc.service", service.to_owned()),
-        KeyValue::new("rpc.method", name.to_owned()),
-    ];
-    let builder =
-        SpanBuilder::from_name(label.clone()).with_kind(SpanKind::Server).with_attributes(attributes);
-    Span(tracer.tracer.build_with_context(builder, &parent))
-}
-
-impl Span {
-    /// Has the engine continue the trace: its span is a child of this one.
-    pub(super) fn forward(&self, head: &mut HeaderMap) {
-        let context = self.0.span_context();
-        let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
-        if context.is_valid()
-            && let Ok(value) = HeaderValue::try_from(format!("00-{trace}-{span}-{flags:02x}"))
-        {
-            head.insert(TRACEPARENT, value);
+    /// Sends what the threads note, for as long as it is polled.
+    pub(super) async fn run(self) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            self.send();
         }
     }
-}
 
-/// A call is over.
-pub(super) fn end(Span(mut span): Span, visit: &Visit, outcome: Outcome, status: Status) {
-    if span.is_recording() {
-        span.set_attribute(KeyValue::new("teal.outcome", outcome.as_str()));
-        if let Some(strategy) = visit.strategy {
-            span.set_attribute(KeyValue::new("teal.strategy", strategy.as_str()));
-        }
-        if let Some(code) = status.code() {
-            span.set_attribute(KeyValue::new("rpc.grpc.status_code", code));
-        }
-        if outcome != Outcome::Ok {
-            span.set_status(SpanStatus::error(format!("{} {}", outcome.as_str(), status.as_str())));
+    fn send(&self) {
+        let threads = lock(&self.shared.threads).clone();
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let time = |at: Instant| wall - now.saturating_duration_since(at);
+        for thread in threads {
+            let ended = {
+                let mut noted = lock(&thread);
+                let room = Vec::with_capacity(noted.len());
+                std::mem::replace(&mut *noted, room)
+            };
+            for ended in ended {
+                let times = [ended.began, ended.ended].map(time);
+                self.shared.processor.on_end(self.data(ended, times));
+            }
         }
     }
-    span.end();
-}
 
-impl fmt::Debug for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Span").field(self.0.span_context()).finish()
+    fn data(&self, ended: Ended, [start_time, end_time]: [SystemTime; 2]) -> SpanData {
+        let Ended { span, label, strategy, outcome, status, .. } = ended;
+        let Shared { labels, scope, .. } = &*self.shared;
+        let state = span.state.as_ref().and_then(|state| state.to_str().ok()?.parse::<TraceState>().ok());
+        let (trace, id) = (TraceId::from(span.trace), SpanId::from(span.id));
+        let label = &labels[label];
+        let (service, name) = label.rsplit_once('/').unwrap_or(("", label));
+        let mut attributes = vec![
+            KeyValue::new("rpc.system", "grpc"),
+            KeyValue::new("rpc.service", service.to_owned()),
+            KeyValue::new("rpc.method", name.to_owned()),
+            KeyValue::new("teal.outcome", outcome.as_str()),
+        ];
+        attributes.extend(strategy.map(|strategy| KeyValue::new("teal.strategy", strategy.as_str())));
+        attributes.extend(status.code().map(|code| KeyValue::new("rpc.grpc.status_code", code)));
+        let status = match outcome {
+            Outcome::Ok => SpanStatus::Unset,
+            _ => SpanStatus::error(format!("{} {}", outcome.as_str(), status.as_str())),
+        };
+        SpanData {
+            span_context: SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state.unwrap_or_default()),
+            parent_span_id: span.parent.map_or(SpanId::INVALID, SpanId::from),
+            parent_span_is_remote: span.parent.is_some(),
+            span_kind: SpanKind::Server,
+            name: label.clone().into(),
+            start_time,
+            end_time,
+            attributes,
+            dropped_attributes_count: 0,
+            events: Default::default(),
+            links: Default::default(),
+            status,
+            instrumentation_scope: scope.clone(),
+        }
     }
 }

@@ -71,13 +71,13 @@ impl Watch {
         protocol: &Protocol,
         switch: Option<Switch>,
         metrics: Metrics,
-        tracer: Option<opentelemetry_sdk::trace::SdkTracer>,
+        tracer: Option<Tracer>,
     ) -> Self {
         let labels: Arc<[String]> = protocol.labels().into();
         let clock = Clock::new();
         let shared = Shared {
             switch,
-            tracer: tracer.map(|tracer| Tracer::new(tracer, labels.clone())),
+            tracer,
             exported: Mutex::new(Exported::new(metrics.clone(), labels.clone())),
             metrics,
             labels,
@@ -93,7 +93,7 @@ impl Watch {
     /// The part of one more network thread.
     pub fn shard(&self) -> Arc<Shard> {
         let Shared { labels, clock, directory, tracer, shards, .. } = &*self.shared;
-        let shard = Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.clone()));
+        let shard = Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref()));
         lock(shards).push(shard.clone());
         shard
     }
@@ -170,8 +170,15 @@ impl Watch {
         self.shared.metrics.render()
     }
 
-    /// Collects what the threads count, for as long as it is polled.
+    /// Collects what the threads count, and sends their spans, for as long as it is polled.
     pub async fn run(self) {
+        match self.shared.tracer.clone() {
+            None => self.count().await,
+            Some(tracer) => _ = tokio::join!(self.count(), tracer.run()),
+        }
+    }
+
+    async fn count(&self) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

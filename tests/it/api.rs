@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Connector, Running, answer, packages, python, send, teal};
+use crate::support::{Connector, Running, answer, engine, packages, python, send, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -70,6 +70,18 @@ fn a_reader_does_not_hold_the_end() {
     assert_eq!(server.end("TERM", SOON).code(), Some(0), "{}", server.output());
     let rest = answer(stream);
     assert!(rest.ends_with("0\r\n\r\n"), "the stream was cut: {rest:?}");
+}
+
+#[test]
+fn it_is_ready_while_the_active_engine_answers() {
+    let [mut blue, green] = [0, 1].map(|_| engine().run());
+    let server = teal().admin().switch_every("0").between(blue.address, green.address).run();
+    let ask = |path: &str| answer(send(server.admin(), &format!("GET {path}"), ""));
+    assert!(ask("/readyz").starts_with("HTTP/1.1 200 "), "{}", ask("/readyz"));
+    blue.end("TERM", SOON);
+    let answer = ask("/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains(&blue.address.to_string()), "{answer}");
+    assert!(ask("/livez").starts_with("HTTP/1.1 200 "));
 }
 
 /// A generic client finds no answer that the document doesn't have, and no fault of the server's.

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, time::Duration};
 
-use crate::support::{Builder, has, packages, teal};
+use crate::support::{Builder, Connector, has, packages, python, teal};
 
 const SOON: Duration = Duration::from_secs(120);
 
@@ -48,6 +48,26 @@ fn it_follows_what_others_do() {
 #[test]
 fn its_clients_are_sorted_by_any_column() {
     holds("sorts_clients", patient());
+}
+
+#[test]
+fn its_chart_is_read_by_keys() {
+    holds("reads_the_chart_by_keys", patient());
+}
+
+#[test]
+fn faults_are_put_in_force_counted_and_removed_there() {
+    if !has_browser() {
+        return;
+    }
+    let server = patient().admin().run();
+    let page =
+        packages("selenium").start_offline("page.py", &["puts_faults_in_force", &server.admin().to_string()]);
+    page.wait_for("in force", 1, SOON);
+    let mut client = python(Connector::V3_0_2).start(&server, "open.py", &[]);
+    client.close_stdin();
+    client.succeed(SOON);
+    page.succeed(SOON);
 }
 
 #[test]

@@ -93,9 +93,8 @@ fn every_client_gets_its_verdict() {
     assert_eq!(client["queries"]["abandoned"], 1, "{client:#}");
     assert_eq!((&client["told"], &client["strategy"]), (&Value::Null, &"blue".into()), "{client:#}");
 
-    // While blue drains, what it closes after a 456 is let in: no longer, once that is over.
-    let client =
-        proxy.seen("freeze", |client| client["verdict"] == "lost_work" && client["came_back"] == false);
+    let client = proxy.verdict("freeze", "lost_work");
+    assert_eq!(client["came_back"], false, "{client:#}");
     let reason = client["reason"].as_str().unwrap();
     assert!(reason.contains("456 to prepareStatementV2") && reason.ends_with("has not used green after it"));
     assert!(client["rejected"].as_u64() > Some(0), "{client:#}");
@@ -121,6 +120,12 @@ fn every_client_gets_its_verdict() {
     // What stands for a client's rights is nobody's business.
     let all = proxy.get("/api/v1/clients");
     assert!(!all.contains("S3cret"), "{all}");
+
+    let counted = serde_json::json!({"followed": 1, "lost_work": 2, "not_heard_from": 1});
+    let lost = proxy.json("/api/v1/clients?verdict=lost_work&limit=1");
+    assert_eq!((&lost["total"], &lost["by_verdict"]), (&4.into(), &counted), "{lost:#}");
+    let listed = lost["clients"].as_array().unwrap();
+    assert!(listed.len() == 1 && listed[0]["verdict"] == "lost_work", "{lost:#}");
 
     let table = proxy.operate(&["clients"]).done();
     let columns = ["USER AGENT", "USER", "PEER", "STRATEGY", "VERDICT", "REASON"];
@@ -243,5 +248,5 @@ fn without_a_gate_there_are_metrics_still() {
         metrics.contains(&format!("teal_upstream_connections{{upstream=\"http://{nobody}\"}} 0\n")),
         "{metrics}"
     );
-    assert_eq!(server.get("/api/v1/clients"), r#"{"clients":[],"total":0}"#);
+    assert_eq!(server.get("/api/v1/clients"), r#"{"clients":[],"total":0,"by_verdict":{}}"#);
 }

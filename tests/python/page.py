@@ -69,11 +69,53 @@ def follows_what_others_do(address):
         assert page.script(live) is None, "a countdown is read out"
         due = "return document.querySelector('[aria-current] .due').textContent"
         before = page.script(due)
-        assert before.startswith("in "), before
+        assert before.startswith("within "), before
         page.until(lambda: page.script(due) != before, "a countdown that goes on")
         api(address, "cutover", {})
         page.until_phase("DRAINING", "green")
         page.until(lambda: "green" in page.driver.title, "a title with the colour")
+        drawn = lambda what: page.driver.find_elements(By.CSS_SELECTOR, f"#chart {what}")
+        for what in ["rect.blue", "rect.green", ".band.DRAINING", ".mark.announced", ".mark.cut_over"]:
+            page.until(lambda: drawn(what), what)
+        # What is no transition has words too.
+        for path, body, words in [("timer", {"action": "pause"}, "timer paused"), ("timer", {"action": "resume"}, "timer resumed"),
+                                  ("reload", {}, "reloaded")]:
+            api(address, path, body)
+            page.until(lambda: page.driver.find_element(By.CSS_SELECTOR, "#events li b").text == words, words)
+
+
+def puts_faults_in_force(address):
+    with open_page(address) as page:
+        page.until(lambda: page["no-rules"].is_displayed(), "no rules")
+        assert not page["faulty"].is_displayed() and not page["clear-rules"].is_displayed()
+        page["rule"].send_keys("delay=soon", Keys.ENTER)
+        page.until(lambda: page.text("rule-outcome").startswith("Refused: delay: 'soon': expected"), "a refusal")
+        assert page["rule"].get_attribute("aria-invalid") == "true"
+        assert page["rule"].get_attribute("value") == "delay=soon", "what is to be mended is gone"
+        page["rule"].clear()
+        page["rule"].send_keys("id=slow,method=authenticate,delay=1ms", Keys.ENTER)
+        page.until(lambda: page.text("rule-outcome") == "Done: slow is in force", "a rule")
+        assert page["rule"].get_attribute("aria-invalid") == "false"
+        # Another operator's comes too.
+        api(address, "faults", {"rule": "user=<b>nobody</b>,hang"})
+        rows = lambda: page.driver.find_elements(By.CSS_SELECTOR, "#rules tbody tr")
+        page.until(lambda: len(rows()) == 2, "both rules")
+        assert "user=<b>nobody</b>,hang" in rows()[1].text, rows()[1].text
+        print("in force", flush=True)
+        hits = lambda row: int(row.find_element(By.CSS_SELECTOR, ".number").text)
+        page.until(lambda: hits(rows()[0]) > 0, "hits")
+        page.until(lambda: page.text("faulty-text").startswith("Trouble on purpose: 2 faults in force"), "a warning at the top")
+        assert hits(rows()[1]) == 0
+        remove = rows()[0].find_element(By.TAG_NAME, "button")
+        assert remove.get_attribute("aria-label") == "Remove slow"
+        remove.send_keys(Keys.ENTER)
+        page.until(lambda: len(rows()) == 1, "one rule less")
+        assert page.focused().get_attribute("aria-label") == "Remove f1", "the focus is lost"
+        assert [fault["id"] for fault in api(address, "faults")["faults"]] == ["f1"]
+        page["clear-rules"].click()
+        page.until(lambda: page["no-rules"].is_displayed() and not page["faulty"].is_displayed(), "no rules")
+        assert page.focused().get_attribute("id") == "rule", "the focus is lost"
+        assert api(address, "faults") == {"faults": []}
 
 
 def comes_back(address):
@@ -102,12 +144,14 @@ def comes_back(address):
 CLIENTS = """
 const client = (user, verdict, requests) => ({id: user, user_agent: 'grpc-<b>python</b>/1', peer: '127.0.0.1', user,
     session: null, token: null, strategy: 'blue', first_heard: '2026-01-01T00:00:00Z', last_heard: '2026-01-01T00:00:0' +
-    requests % 7 + 'Z', requests, rejected: 0, queries: {open: 0, completed: 1, abandoned: 0}, errors: {UNKNOWN: 2}, verdict, reason: 'why'});
-const answers = {clients: {total: 4, clients: [client('b', 'followed', 9), client('a', 'lost_work', 100), client('c', null, 20), client('d', 'late', 3)]},
+    requests % 7 + 'Z', requests, rejected: requests % 2, came_back: requests % 2 ? false : null,
+    queries: {begun: 3, open: 0, completed: 1, abandoned: 2}, errors: {UNKNOWN: 2}, verdict, reason: 'why',
+    verdicts: [{verdict}, {verdict: 'followed'}, {verdict: 'recovered'}]});
+const answers = {clients: {total: 4, by_verdict: {followed: 1, lost_work: 1, late: 1, none: 1}, clients: [client('b', 'followed', 9), client('a', 'lost_work', 100), client('c', null, 20), client('d', 'late', 3)]},
     series: {step_seconds: 1, points: [0, 1, 2].map((n) => ({time: `2026-01-01T00:00:0${n}Z`, requests: {blue: 7, green: n}, rejected: n, queries: {blue: 1, green: 0}}))}};
 const real = window.fetch;
 window.fetch = async (path, options) => {
-    for (const [name, answer] of Object.entries(answers)) if (path === `/api/v1/${name}`) return Response.json(answer);
+    for (const [name, answer] of Object.entries(answers)) if (path.split('?')[0] === `/api/v1/${name}`) return Response.json(answer);
     const response = await real(path, options);
     if (!path.endsWith('openapi.json')) return response;
     const document = await response.json();
@@ -130,21 +174,45 @@ def sorts_clients(address):
         def order(name):
             head = heads[names.index(name)]
             head.find_element(By.TAG_NAME, "button").click()
-            users = page.script("return [...document.querySelectorAll('#clients tbody tr')].map(r => r.children[arguments[0]].textContent)", names.index("user"))
+            users = page.script("return [...document.querySelectorAll('#clients tbody .identity b')].map(b => b.textContent)")
             marked = page.driver.find_elements(By.CSS_SELECTOR, "#clients [aria-sort]")
             assert marked == [head], names
             return "".join(users), head.get_attribute("aria-sort")
 
-        assert order("user") == ("abcd", "ascending")
-        assert order("user") == ("dcba", "descending")
+        assert order("client") == ("abcd", "ascending")
+        assert order("client") == ("dcba", "descending")
         # By number, not by letter; the largest first.
         assert order("requests") == ("acbd", "descending")
         assert order("requests") == ("dbca", "ascending")
         # The gravest first, what has no verdict yet last.
         assert order("verdict") == ("adbc", "ascending")
         assert "grpc-<b>python</b>/1" in page.text("clients"), "text that is taken for markup"
+        lost, late = [row.text for row in page.driver.find_elements(By.CSS_SELECTOR, "#clients tbody tr")][:2]
+        assert "lost work" in lost and "not back yet" not in lost and "not back yet" in late, (lost, late)
+        assert "2 abandoned" in lost and "UNKNOWN 2" in lost, lost
+        told = page.text("clients-count")
+        assert told == "4 clients: ✗ 1 lost work ◷ 1 late ✓ 1 followed · 1 none yet", told
+        earlier = page.driver.find_element(By.CSS_SELECTOR, "#clients .earlier").get_attribute("aria-label")
+        assert earlier == "before, the latest first: followed, recovered", earlier
+
+
+def reads_the_chart_by_keys(address):
+    with open_page(address, is_open=False) as page:
+        page.cdp("Page.addScriptToEvaluateOnNewDocument", source=CLIENTS)
+        page.open()
+        page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#chart svg"), "a chart")
         label = page.driver.find_element(By.CSS_SELECTOR, "#chart svg").get_attribute("aria-label")
         assert "green 2 requests per second now, 2 at most; 3 456s" in label, label
+        cursors = lambda: len(page.driver.find_elements(By.CSS_SELECTOR, "#chart .cursor"))
+        assert "green 2/s" in page.text("readout") and cursors() == 0, page.text("readout")
+        page["chart"].send_keys(Keys.ARROW_LEFT)
+        assert "green 1/s" in page.text("readout") and cursors() == 1, page.text("readout")
+        assert page["readout"].get_attribute("aria-live") == "polite", "what was asked for is not read out"
+        page["chart"].send_keys(Keys.HOME)
+        assert "green 0/s" in page.text("readout") and "0 456s" in page.text("readout"), page.text("readout")
+        page["chart"].send_keys(Keys.ESCAPE)
+        assert "green 2/s" in page.text("readout") and cursors() == 0, page.text("readout")
+        assert page["readout"].get_attribute("aria-live") is None, "every second is read out"
 
 
 def is_operated_by_keys(address):
@@ -197,6 +265,8 @@ def is_readable_everywhere(address):
         page.cdp("Page.addScriptToEvaluateOnNewDocument", source=CLIENTS)
         page.open()
         page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#chart svg"), "a chart")
+        api(address, "faults", {"rule": f"metadata.{'x' * 80}={'y' * 200},delay=1ms"})
+        page.until(lambda: page["rules"].is_displayed(), "a rule")
         grounds = set()
         for phase, active, verb in [("STABLE", "blue", "switch"), ("ANNOUNCED", "blue", "cutover"), ("DRAINING", "green", None)]:
             page.until_phase(phase, active)

@@ -46,6 +46,9 @@ export async function post(path, body) {
   return answer(await send(path, { method: 'POST', headers, body: JSON.stringify(body) }));
 }
 
+/** Removes what is at a path. */
+export const remove = async (path) => answer(await send(path, { method: 'DELETE' }));
+
 async function answer(response) {
   try {
     return await response.json();

@@ -1,31 +1,31 @@
-// The last minutes as a drawing: requests per second and queries in flight by colour, 456s, and marks.
+// The last minutes as a drawing: who was active, requests, 456s and queries in flight by second, and marks.
 
-import { STRATEGIES, byId, clock, count, el, moment, say, shape, svg } from './dom.js';
+import { STRATEGIES, byId, count, el, moment, say, shape, svg } from './dom.js';
 import { MARKS } from './events.js';
+import { HEIGHT, LEFT, QUERIES, REJECTED, REQUESTS, RIGHT, bars, cursor, lines, signs, strip, times } from './lanes.js';
 
-const LEFT = 40;
-const RIGHT = 10;
-/** From top to bottom: marks, requests per second with 456s, queries in flight, times. */
-const REQUESTS = { top: 40, height: 110, title: 'requests/s' };
-const QUERIES = { top: 178, height: 56, title: 'queries in flight' };
-const HEIGHT = 258;
+/** On a narrow screen fewer seconds are enough. */
+const NARROW = 500;
+const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
 
 export class Chart {
   #events;
   #points = [];
   #drawn = [];
+  /** The moment that is being read, by mouse or keys. */
+  #pinned = null;
 
   constructor(events) {
     this.#events = events;
-    byId('span').addEventListener('change', () => this.#draw());
-    new ResizeObserver(() => this.#draw()).observe(byId('chart'));
-    byId('chart').addEventListener('pointermove', (event) => this.#point(event.offsetX));
-    byId('chart').addEventListener('pointerleave', () => this.#read(this.#points.at(-1)));
-    const swatch = (name) => svg('svg', { viewBox: '0 0 28 10', class: 'swatch' }, svg('path', { d: 'M0 5H28', class: `line ${name}` }));
-    byId('legend').append(
-      ...STRATEGIES.map((name) => el('li', {}, swatch(name), ` ${shape(name)} ${name}`)),
-      el('li', {}, svg('svg', { viewBox: '0 0 8 10', class: 'swatch bar' }, svg('rect', { class: 'rejected', x: 2, width: 4, height: 10 })), ' 456s'),
-      ...MARKS.map(([, mark, words]) => el('li', {}, el('b', {}, mark), ` ${words}`)));
+    const [box, span] = [byId('chart'), byId('span')];
+    if (innerWidth < NARROW) span.value = '60';
+    span.addEventListener('change', () => this.#draw());
+    new ResizeObserver(() => this.#draw()).observe(box);
+    box.addEventListener('pointermove', (event) => this.#pin(this.#nearest(event.clientX - box.getBoundingClientRect().left)));
+    box.addEventListener('pointerleave', () => this.#pin(null));
+    box.addEventListener('keydown', (event) => this.#step(event));
+    box.addEventListener('blur', () => this.#pin(null));
+    legend();
   }
 
   shown(isShown) {
@@ -49,77 +49,64 @@ export class Chart {
     this.#drawn = points.map((point) => [x(point.at), point]);
 
     const drawing = svg('svg', { width, height: HEIGHT, role: 'img', 'aria-label': summary(points, marks, seconds) });
-    drawing.append(...times(x, from, until, seconds, width));
-    const highest = lane(drawing, REQUESTS, this.#drawn, width, (point) => point.requests, (point) => point.rejected);
-    const bar = Math.min(6, Math.max(2, (width / seconds) * 0.8));
-    for (const [at, { rejected }] of this.#drawn.filter(([, point]) => point.rejected > 0)) {
-      const height = Math.max(4, (rejected / highest) * REQUESTS.height);
-      drawing.append(svg('rect', { class: 'rejected', x: at - bar / 2, width: bar, y: REQUESTS.top + REQUESTS.height - height, height }));
-    }
-    lane(drawing, QUERIES, this.#drawn, width, (point) => point.queries, () => 0);
-    for (const { at, mark, event } of marks) {
-      // What has just happened is not over the edge.
-      const place = Math.min(x(at), width - RIGHT);
-      const line = svg('path', { class: `mark ${event.kind}`, d: `M${place} 20V${QUERIES.top + QUERIES.height}` });
-      const sign = svg('text', { class: 'sign', x: place, y: 14, 'text-anchor': 'middle' }, mark);
-      drawing.append(svg('g', {}, svg('title', {}, `${moment(event.time)} ${event.message}`), line, sign));
-    }
+    strip(drawing, this.#events.spans(points[0].at, until), x, width);
+    times(drawing, x, from, until, seconds, width);
+    lines(drawing, REQUESTS, this.#drawn, width, (point) => point.requests);
+    bars(drawing, REJECTED, this.#drawn, width, seconds, (point) => point.rejected);
+    lines(drawing, QUERIES, this.#drawn, width, (point) => point.queries);
+    signs(drawing, marks, x, width);
     box.replaceChildren(drawing);
-    this.#read(this.#points.at(-1));
+    this.#read();
   }
 
-  #point(place) {
-    const [first, ...rest] = this.#drawn;
-    if (!first) return;
+  #nearest(place) {
     const nearer = (a, b) => (Math.abs(b[0] - place) < Math.abs(a[0] - place) ? b : a);
-    this.#read(rest.reduce(nearer, first)[1]);
+    return this.#drawn.length > 0 ? this.#drawn.reduce(nearer)[1].at : null;
   }
 
-  /** A second in words. */
-  #read(point) {
+  #step(event) {
+    const step = KEYS[event.key];
+    if (event.key === 'Escape') this.#pin(null);
+    if (step === undefined || this.#drawn.length === 0) return;
+    event.preventDefault();
+    const last = this.#drawn.length - 1;
+    const now = this.#drawn.findIndex(([, { at }]) => at === this.#pinned);
+    const next = Math.min(last, Math.max(0, (now < 0 ? last : now) + step));
+    // Only what was asked for is read out.
+    byId('readout').setAttribute('aria-live', 'polite');
+    this.#pin(this.#drawn[next][1].at);
+  }
+
+  #pin(at) {
+    this.#pinned = at;
+    if (at === null) byId('readout').removeAttribute('aria-live');
+    this.#read();
+  }
+
+  /** A second in words: the one that is pinned, else the last. */
+  #read() {
+    const pinned = this.#drawn.find(([, { at }]) => at === this.#pinned);
+    const [place, point] = pinned ?? this.#drawn.at(-1) ?? [];
+    const drawing = byId('chart').querySelector('svg');
+    drawing?.querySelector('.cursor')?.remove();
+    if (pinned) drawing.append(cursor(place));
     if (!point) return;
     const { time, requests, queries, rejected } = point;
     const each = STRATEGIES.map((name) => `${name} ${requests[name]}/s, ${queries[name]} in flight`);
-    say(byId('readout'), `${moment(time)}  ${each.join('; ')}; ${rejected} 456s`);
+    say(byId('readout'), `${moment(time)}  ${each.join('; ')}; ${count(rejected, '456')}`);
   }
 }
 
-/** Lines of both strategies over a scale from 0; what its top stands for. */
-function lane(drawing, { top, height, title }, drawn, width, of, more) {
-  const most = Math.max(...drawn.map(([, point]) => Math.max(of(point).blue, of(point).green, more(point))));
-  const highest = round(most);
-  const bottom = top + height;
-  const y = (value) => bottom - (value / highest) * height;
-  for (const value of [0, highest / 2, highest]) {
-    drawing.append(svg('path', { class: 'grid', d: `M${LEFT} ${y(value)}H${width - RIGHT}` }));
-    if (Number.isInteger(value)) drawing.append(svg('text', { x: LEFT - 6, y: y(value) + 4, 'text-anchor': 'end' }, short(value)));
-  }
-  drawing.append(svg('text', { x: LEFT, y: top - 8 }, title));
-  for (const name of STRATEGIES) {
-    const path = drawn.map(([x, point], index) => `${index ? 'L' : 'M'}${x.toFixed(1)} ${y(of(point)[name]).toFixed(1)}`);
-    drawing.append(svg('path', { class: `line ${name}`, d: path.join('') }));
-  }
-  return highest;
+function legend() {
+  const swatch = (name) => svg('svg', { viewBox: '0 0 28 10', class: 'swatch' }, svg('path', { d: 'M0 5H28', class: `line ${name}` }));
+  const box = (name) => svg('svg', { viewBox: '0 0 10 10', class: 'swatch box' }, svg('rect', { class: name, width: 10, height: 10 }));
+  byId('legend').append(
+    ...STRATEGIES.map((name) => el('li', {}, swatch(name), ` ${shape(name)} ${name}`)),
+    el('li', {}, box('rejected'), ' 456s'),
+    el('li', {}, box('band ANNOUNCED'), ' ANNOUNCED'),
+    el('li', {}, box('band DRAINING'), ' DRAINING'),
+    ...MARKS.map(([, mark, words]) => el('li', {}, el('b', {}, mark), ` ${words}`)));
 }
-
-function times(x, from, until, seconds, width) {
-  const step = seconds * (width < 500 ? 500 : 250);
-  const labels = [];
-  for (let at = until; at > from; at -= step) {
-    const back = (until - at) / 1000;
-    const anchor = back === 0 ? 'end' : 'middle';
-    labels.push(svg('text', { x: x(at), y: HEIGHT - 6, 'text-anchor': anchor }, back === 0 ? 'now' : `−${clock(back)}`));
-  }
-  return labels;
-}
-
-/** The next round number: 2, 4, 10, 20, 40, 100 … */
-function round(most) {
-  const ten = 10 ** Math.floor(Math.log10(Math.max(1, most)));
-  return [2, 4, 10].map((step) => step * ten).find((value) => value >= most);
-}
-
-const short = (value) => (value >= 10000 ? `${value / 1000}k` : String(value));
 
 /** What the drawing shows, for those who can't see it. */
 function summary(points, marks, seconds) {
@@ -130,5 +117,5 @@ function summary(points, marks, seconds) {
   });
   const rejected = points.reduce((sum, point) => sum + point.rejected, 0);
   const happened = marks.map(({ words, at }) => `${words} at ${moment(at)}`).join(', ') || 'no switch';
-  return `The last ${count(seconds / 60, 'minute')}: ${each.join('; ')}; ${rejected} 456s; ${happened}`;
+  return `The last ${count(seconds / 60, 'minute')}: ${each.join('; ')}; ${count(rejected, '456')}; ${happened}`;
 }

@@ -18,7 +18,7 @@ function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...children);
+  element.append(...children.filter((child) => child !== '' && child !== null && child !== undefined));
   return element;
 }
 

@@ -6,23 +6,31 @@ import { byId, el, moment } from './dom.js';
 const KEPT = 2000;
 const SHOWN = 60;
 
-/** What kinds are called, and what marks them in the chart. */
-const KINDS = {
+/** Transitions: what they are called, their mark, and what it stands for in the chart. */
+const TRANSITIONS = {
   announced: ['announced', '▽', 'announcement'],
   cut_over: ['cutover', '▼', 'cutover'],
   aborted: ['aborted', '✕', 'abort'],
   drained: ['drained', '○', 'end of drain'],
   drain_timed_out: ['drain timed out', '⊗', 'drain timed out'],
-  timer_paused: ['timer paused'],
-  timer_resumed: ['timer resumed'],
-  fault: ['fault'],
+};
+/** What else is called otherwise than its kind, or has a mark in the list. */
+const KINDS = {
+  ...TRANSITIONS,
+  refused: ['refused', '!'],
+  reload_refused: ['reload refused', '!'],
+  reloaded: ['reloaded', '⟳'],
+  timer_paused: ['timer paused', '‖'],
+  timer_resumed: ['timer resumed', '▸'],
+  fault: ['fault', '⚡'],
 };
 
-export const MARKS = Object.values(KINDS).filter(([, mark]) => mark);
+export const MARKS = Object.values(TRANSITIONS);
 
 export class Events {
   #events = [];
   #run = null;
+  #active = null;
   #isDue = false;
 
   constructor() {
@@ -39,8 +47,9 @@ export class Events {
     this.#draw();
   }
 
-  /** What is older than this run of teal is not its own. */
-  startedAt(started) {
+  /** The state that the events have led to. What is older than this run of teal is not its own. */
+  know({ started, active }) {
+    this.#active = active;
     const own = this.#events.filter(({ time }) => time >= started);
     if (own.length === this.#events.length) return;
     this.#events = own;
@@ -49,9 +58,26 @@ export class Events {
 
   /** Events with a mark, from a moment (ms) on: `{at, mark, words, event}`. */
   marks(from) {
-    return this.#events
-      .map((event) => ({ at: Date.parse(event.time), mark: KINDS[event.kind]?.[1], words: KINDS[event.kind]?.[2], event }))
-      .filter(({ at, mark }) => mark && at >= from);
+    return this.#transitions()
+      .map((event) => ({ at: Date.parse(event.time), mark: KINDS[event.kind][1], words: KINDS[event.kind][2], event }))
+      .filter(({ at }) => at >= from);
+  }
+
+  /** Who was active in which phase between two moments (ms), oldest first. */
+  spans(from, until) {
+    const turns = this.#transitions();
+    const isActive = ({ kind, from: left, to }) => (kind === 'announced' ? left : to);
+    const [first] = turns;
+    const before = first ? (first.kind === 'cut_over' ? first.from : isActive(first)) : this.#active;
+    const spans = [{ at: -Infinity, phase: 'STABLE', active: before }];
+    spans.push(...turns.map((event) => ({ at: Date.parse(event.time), phase: event.phase, active: isActive(event) })));
+    return spans
+      .map(({ at, phase, active }, index) => ({ from: Math.max(from, at), until: Math.min(until, spans[index + 1]?.at ?? until), phase, active }))
+      .filter((span) => span.until > span.from);
+  }
+
+  #transitions() {
+    return this.#events.filter(({ kind }) => Object.hasOwn(TRANSITIONS, kind));
   }
 
   /** Many at once are drawn once. */
@@ -67,9 +93,9 @@ export class Events {
 }
 
 function item({ id, time, kind, message, epoch }) {
-  const [word, mark] = KINDS[kind] ?? [kind.replaceAll('_', ' ')];
-  const sign = el('span', { class: 'sign', 'aria-hidden': 'true' }, mark ?? (kind === 'refused' ? '!' : '·'));
+  const [word, mark] = KINDS[kind] ?? ['', '·'];
+  const sign = el('span', { class: 'sign', 'aria-hidden': 'true' }, mark);
   return el('li', { value: id, class: kind },
-    el('time', { datetime: time }, moment(time)), sign, el('b', {}, word), el('span', { class: 'message' }, message),
+    el('time', { datetime: time }, moment(time)), sign, el('b', {}, word || kind.replaceAll('_', ' ')), el('span', { class: 'message' }, message),
     el('span', { class: 'quiet' }, `epoch ${epoch}`));
 }

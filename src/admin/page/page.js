@@ -2,9 +2,10 @@
 
 import { get } from './api.js';
 import { Chart } from './chart.js';
-import { Clients } from './clients.js';
-import { byId, el, moment, say } from './dom.js';
+import { Clients, LISTED } from './clients.js';
+import { byId, moment, say } from './dom.js';
 import { Events } from './events.js';
+import { Faults } from './faults.js';
 import { State } from './state.js';
 import { Stream } from './stream.js';
 import { Verbs } from './verbs.js';
@@ -12,6 +13,7 @@ import { Verbs } from './verbs.js';
 const events = new Events();
 const chart = new Chart(events);
 const clients = new Clients();
+const faults = new Faults(() => polls.faults.now());
 const state = new State();
 const verbs = new Verbs((seen) => take(seen));
 const stream = new Stream({ open: opened, event: happened, lost });
@@ -34,7 +36,7 @@ async function opened() {
   verbs.hasCluster = now !== null && now.engines.length === 0 && has('/api/v1/cluster');
   chart.shown(has('/api/v1/series'));
   clients.shown(has('/api/v1/clients'));
-  byId('faults').hidden = !has('/api/v1/faults');
+  faults.shown(has('/api/v1/faults'));
   gone = null;
   document.body.classList.remove('gone');
   byId('retry').hidden = true;
@@ -42,16 +44,17 @@ async function opened() {
   byId('link').className = 'link live';
   verbs.connected(true);
   if (now) take(now);
-  polls.forEach((poll) => poll.now());
+  Object.values(polls).forEach((poll) => poll.now());
 }
 
 function happened(kind, id, data) {
   if (kind === 'state') take(data);
   else events.add(id, data);
+  if (kind.startsWith('fault')) polls.faults.now();
 }
 
 function take(now) {
-  events.startedAt(now.started);
+  events.know(now);
   state.show(now);
   verbs.show(now);
 }
@@ -69,31 +72,30 @@ function lost(why) {
 
 /** Asks again and again while the page is seen, the more seldom the longer answers take. */
 function poll(seconds, isShown, ask) {
-  let timer;
-  const again = async () => {
+  let [timer, isAsking, isDue] = [0, false, false];
+  const now = async () => {
     clearTimeout(timer);
+    // What is asked for meanwhile may be news that this answer misses.
+    isDue = isAsking;
+    if (isAsking) return;
+    isAsking = true;
     const begun = performance.now();
     if (gone === null && isShown() && !document.hidden) await ask().catch(() => {});
-    clearTimeout(timer);
-    timer = setTimeout(again, Math.max(seconds * 1000, 10 * (performance.now() - begun)));
+    isAsking = false;
+    timer = setTimeout(now, isDue ? 0 : Math.max(seconds * 1000, 10 * (performance.now() - begun)));
   };
-  document.addEventListener('visibilitychange', again);
-  return { now: again };
+  document.addEventListener('visibilitychange', now);
+  return { now };
 }
 
 const isOpen = (id) => () => !byId(id).hidden;
 
-const polls = [
-  poll(2, isOpen('series'), async () => chart.show(await get('/api/v1/series'))),
-  poll(4, isOpen('clients'), async () => clients.show(await get('/api/v1/clients'))),
-  poll(4, isOpen('faults'), async () => showFaults(await get('/api/v1/faults'))),
-  poll(3, () => verbs.hasCluster, async () => verbs.showCluster(await get('/api/v1/cluster'))),
-];
-
-function showFaults({ faults }) {
-  const rules = faults.map(({ id, rule, hits }) => el('li', {}, el('code', {}, rule), ` (${id}): ${hits} hits`));
-  byId('rules').replaceChildren(...(rules.length > 0 ? rules : [el('li', { class: 'quiet' }, 'none')]));
-}
+const polls = {
+  series: poll(2, isOpen('series'), async () => chart.show(await get('/api/v1/series'))),
+  clients: poll(4, isOpen('clients'), async () => clients.show(await get(`/api/v1/clients?limit=${LISTED}`))),
+  faults: poll(2, isOpen('faults'), async () => faults.show(await get('/api/v1/faults'))),
+  cluster: poll(3, () => verbs.hasCluster, async () => verbs.showCluster(await get('/api/v1/cluster'))),
+};
 
 byId('retry').addEventListener('click', () => stream.retry());
 stream.run();

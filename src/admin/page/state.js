@@ -56,7 +56,7 @@ export class State {
     PHASES.forEach((name, index) => {
       const seconds = deadlines[DUE[index]];
       const due = byId(`step-${name}`).querySelector('.due');
-      say(due, seconds === null ? undue(name, phase, timer) : inTime(seconds - passed));
+      say(due, seconds === null ? undue(name, phase, timer) : inTime(name, seconds - passed));
     });
     say(byId('age'), clock(phase_seconds + passed));
     say(byId('timer'), timerWords(timer, phase));
@@ -104,8 +104,8 @@ function headline({ phase, active, pending, old }) {
   return `${active} is served; ${other(active)} is refused`;
 }
 
-/** An engine that is not well holds what is due. */
-const inTime = (seconds) => (seconds > 0 ? `in ${clock(seconds)}` : 'due now');
+/** A phase that clients end may end sooner; an engine that is not well holds what is due. */
+const inTime = (name, seconds) => (seconds > 0 ? `${name === 'STABLE' ? 'in' : 'within'} ${clock(seconds)}` : 'due now');
 
 /** What stands where no time is due. */
 function undue(name, phase, timer) {

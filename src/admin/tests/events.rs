@@ -3,7 +3,7 @@
 use futures::StreamExt;
 
 use super::*;
-use crate::switch::Note;
+use crate::switch::{Cutover, Note};
 
 /// What a reader of the stream gets.
 struct Reader {
@@ -101,15 +101,37 @@ async fn steps_that_are_taken_at_once_have_an_epoch_each() {
     );
     let (_, answer) = bench.get("/api/v1/events").await;
     let told = answer["events"].as_array().unwrap().iter();
-    let told: Vec<_> = told.map(|event| (&event["kind"], &event["epoch"], &event["by"])).collect();
+    let told: Vec<_> =
+        told.map(|event| [&event["kind"], &event["epoch"], &event["by"], &event["phase"]]).collect();
     assert_eq!(
         told,
         [
-            (&json!("announced"), &json!(1), &json!("operator")),
-            (&json!("cut_over"), &json!(2), &json!("teal")),
-            (&json!("drained"), &json!(3), &json!("teal")),
+            [&json!("announced"), &json!(1), &json!("operator"), &json!("ANNOUNCED")],
+            [&json!("cut_over"), &json!(2), &json!("teal"), &json!("DRAINING")],
+            [&json!("drained"), &json!(3), &json!("teal"), &json!("STABLE")],
         ]
     );
+}
+
+#[tokio::test]
+async fn a_transition_names_the_phase_that_it_led_to() {
+    for cutover in [Cutover::Drain, Cutover::Strict] {
+        for verbs in [&["switch", "cutover"][..], &["switch", "abort"], &["switch", "cutover", "rollback"]] {
+            let bench = Bench::new(Rules { cutover, ..still() });
+            for verb in verbs {
+                bench.post(&format!("/api/v1/{verb}"), "{}").await;
+                let (_, answer) = bench.get("/api/v1/events").await;
+                let events = answer["events"].as_array().unwrap();
+                // A strict switch can't be rolled back.
+                let last = events.iter().rfind(|event| event["kind"] != "refused").unwrap();
+                assert_eq!(
+                    last["phase"],
+                    bench.get("/api/v1/state").await.1["phase"],
+                    "{cutover:?} {verbs:?}"
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

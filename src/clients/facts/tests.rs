@@ -68,6 +68,32 @@ fn a_456_to_a_login_is_none_to_the_work() {
 }
 
 #[test]
+fn who_comes_back_does_so_under_the_strategy_that_was_expected() {
+    let start = Instant::now();
+    let mut facts = Facts::default();
+    let let_in = |facts: &mut Facts, second: u32, role, strategy| {
+        end(facts, &visit(start + AT * second, role, Some(strategy), 1), Outcome::Ok, Effect::Nothing);
+    };
+    let_in(&mut facts, 1, Role::Neutral, Green);
+    assert_eq!(facts.came_back(), None);
+    // The work is headed for green.
+    end(&mut facts, &visit(start + AT * 2, Role::Begin(None), None, 1), Outcome::Rejected, Effect::Nothing);
+    assert_eq!(facts.came_back(), Some(false));
+    // To go on with a query of before is no choice.
+    let_in(&mut facts, 3, Role::Continue(3), Green);
+    // Once blue is served again, who never left it is let in as it was.
+    let_in(&mut facts, 4, Role::Begin(None), Blue);
+    assert_eq!(facts.came_back(), Some(false));
+    let mut other = Facts::default();
+    let_in(&mut other, 5, Role::LogIn, Green);
+    let_in(&mut facts, 6, Role::LogIn, Blue);
+    for (mut sum, more) in [(facts.clone(), other.clone()), (other, facts)] {
+        sum.merge(more);
+        assert_eq!((sum.came_back(), sum.strategy), (Some(true), Some((start + AT * 6, Blue))));
+    }
+}
+
+#[test]
 fn what_two_threads_know_adds_up_whichever_comes_first() {
     let start = Instant::now();
     let (mut one, mut other) = (Facts::default(), Facts::default());

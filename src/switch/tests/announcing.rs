@@ -48,6 +48,10 @@ async fn an_announcement_that_does_not_begin_is_tried_every_5_s() {
                 pass(secs(5 - takes)).await;
                 assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
             }
+            // It is noted once: what else has happened is not to leave the journal for it.
+            assert_eq!(switch.journal().next(), 2);
+            switch.refuse_engine("it is down");
+            assert_eq!(switch.journal().next(), 3);
             take(&asked).unwrap().2.send(true).unwrap();
             pass(secs(0)).await;
             assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
