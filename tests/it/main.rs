@@ -3,6 +3,7 @@
 
 mod announcing;
 mod api;
+mod behaving;
 mod chaos;
 mod config;
 mod connectors;

@@ -25,8 +25,8 @@ pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};
-pub(crate) use recorder::Recorder;
-pub(crate) use rehearsal::{Rehearsed, rehearsal, rehearse, rehearse_at};
+pub(crate) use recorder::{Call, Recorder};
+pub(crate) use rehearsal::{Rehearsal, Rehearsed, rehearsal, rehearse, rehearse_at};
 pub(crate) use server::{Builder, Server, engine, teal};
 pub(crate) use tonic::{Bare, call};
 
