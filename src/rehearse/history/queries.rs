@@ -64,7 +64,10 @@ impl Queries {
     pub(super) fn with_right(&self, call: &Call, spans: Option<&Spans>) -> Option<Option<Strategy>> {
         let life = self.lives.get(&call.query?)?;
         let is_about = matches!(call.does, Does::Continue | Does::End);
-        let is_open = call.sent >= life.begun && life.ended.is_none_or(|ended| call.sent <= ended);
+        // Of two that end it at one moment either may be the first.
+        let is_open = call.sent >= life.begun
+            && life.ended.is_none_or(|ended| call.sent <= ended)
+            && life.over.is_none_or(|over| call.sent < over);
         if !is_about || !is_open {
             return None;
         }
@@ -77,7 +80,7 @@ impl Queries {
     pub(super) fn may_be_left(&self, call: &Call) -> Option<Option<Strategy>> {
         let life = self.lives.get(&call.query?)?;
         let is_about = matches!(call.does, Does::Continue | Does::End);
-        let is_over = life.over.is_some_and(|over| over <= call.sent);
+        let is_over = life.over.is_some_and(|over| over < call.sent);
         (is_about && !is_over).then_some(life.strategy)
     }
 
