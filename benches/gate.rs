@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt::Debug,
     future::{Ready, ready},
     hint::black_box,
     thread,
@@ -13,6 +14,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use teal::{
+    fault::{Around, FaultLayer, Faults, Rule, Source},
     frame::{Appender, read_string, string_field},
     gate::{GateLayer, Mismatch},
     protocol::Protocol,
@@ -112,12 +114,11 @@ fn answer<B>(_: Request<B>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> 
 
 async fn call<S, B>(mut service: S, request: Request<Full<Bytes>>)
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
-    B: http_body::Body<Data = Bytes, Error = Infallible>,
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Debug>,
+    B: http_body::Body<Data = Bytes, Error: Debug>,
 {
-    let Ok(response) = service.call(request).await;
-    let Ok(body) = response.into_body().collect().await;
-    black_box(body);
+    let response = service.call(request).await.expect("it is answered");
+    black_box(response.into_body().collect().await.expect("it has a body"));
 }
 
 fn gate(c: &mut Criterion) {
@@ -142,5 +143,30 @@ fn gate(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, frame, arrive, gate);
+/// Behind the gate: no layer for faults, one without rules, and one with rules about other calls.
+fn fault(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let gate = GateLayer::new(switch(), Protocol::default(), Mismatch::Both);
+    let neutral = request("getSchemaNames", Bytes::new());
+    let mut group = c.benchmark_group("fault");
+    // A connection has one of these; each call goes to a clone.
+    let service = gate.layer(service_fn(answer));
+    group.bench_function("no layer", |b| {
+        b.to_async(&runtime).iter(|| call(service.clone(), neutral.clone()));
+    });
+    let faults = Faults::new(false, Around::default());
+    let service = gate.layer(FaultLayer::new(faults.clone()).layer(service_fn(answer)));
+    for rules in ["no rule", "1 rule about other calls", "100 rules about other calls"] {
+        group.bench_function(rules, |b| {
+            b.to_async(&runtime).iter(|| call(service.clone(), neutral.clone()));
+        });
+        for _ in 0..if faults.list().is_empty() { 1 } else { 99 } {
+            let rule: Rule = "method=clear,hang".parse().expect("it is a rule");
+            faults.add(rule, Source::Start).expect("it fits");
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, frame, arrive, gate, fault);
 criterion_main!(benches);

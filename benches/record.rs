@@ -1,19 +1,21 @@
-//! What a million queries on record cost: memory, and the time of the transitions that meet them.
+//! What a million queries on record cost: memory, the time of the transitions that meet them, and
+//! whether requests that are judged meanwhile wait for those.
 
 use std::{
     fs, io,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
-use teal::{
-    strategy::Strategy,
-    switch::{Action, Arrival, Header, Phase, Rules, Snapshot, Switch},
-};
+use teal::switch::{Action, Arrival, Header, Phase, Rules, Switch};
 use uuid::Uuid;
 
 const QUERIES: u32 = 1_000_000;
 const TRANSITIONS: u32 = 100;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+/// From one transition to the next, while requests come.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Bytes of memory.
 fn resident() -> io::Result<u64> {
@@ -23,8 +25,8 @@ fn resident() -> io::Result<u64> {
 }
 
 fn begin(switch: &Switch) {
-    let arrival = Arrival { action: Action::Begin, header: Header::Names(Strategy::Blue) };
-    let mut pass = switch.arrive(arrival).expect("blue is active");
+    let arrival = Arrival { action: Action::Begin, header: Header::Absent };
+    let mut pass = switch.arrive(arrival).expect("what names no strategy is let in");
     pass.begun(&Uuid::new_v4().to_string());
     pass.answered(true);
 }
@@ -41,6 +43,46 @@ fn time(times: u32, mut act: impl FnMut()) -> (Duration, Duration) {
     })
 }
 
+/// Has requests judged while something happens, and prints how long that took them.
+fn judge_while(switch: &Switch, what: &str, happens: impl FnOnce()) {
+    let is_over = AtomicBool::new(false);
+    let mut times = thread::scope(|scope| {
+        let judging = scope.spawn(|| {
+            let mut times = Vec::with_capacity(1 << 24);
+            while !is_over.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                let arrival = Arrival { action: Action::Neutral, header: Header::Absent };
+                drop(switch.arrive(arrival).expect("what names no strategy is let in"));
+                times.push(start.elapsed());
+            }
+            times
+        });
+        happens();
+        is_over.store(true, Ordering::Relaxed);
+        judging.join().expect("nobody panics")
+    });
+    times.sort_unstable();
+    let at = |share: f64| times[(times.len() as f64 * share) as usize];
+    eprintln!(
+        "{what}: {} requests judged, half within {:?}, 99.9 % within {:?}, 99.999 % within {:?}, the longest {:?}",
+        times.len(),
+        at(0.5),
+        at(0.999),
+        at(0.99999),
+        times[times.len() - 1],
+    );
+}
+
+/// Cuts over, and has the drain time out. Returns how long that took whoever met it, if this did.
+fn give_up(switch: &Switch) -> Duration {
+    let _ = switch.rollback();
+    switch.cutover().expect("it is ANNOUNCED");
+    thread::sleep(DRAIN_TIMEOUT);
+    let (took, _) = time(1, || _ = switch.snapshot());
+    assert!(matches!(switch.snapshot().phase, Phase::Stable { .. }));
+    took
+}
+
 fn main() -> io::Result<()> {
     let rules = Rules { switch_every: None, drain_timeout: Some(DRAIN_TIMEOUT), ..Rules::default() };
     // It holds what is taken off the record, until that is dropped where nobody waits.
@@ -51,6 +93,7 @@ fn main() -> io::Result<()> {
     eprintln!("{QUERIES} queries on record: {each} bytes each");
     eprintln!("a begin: {mean:?}, the longest {longest:?}");
 
+    judge_while(&switch, "nothing happens", || thread::sleep(PAUSE * 2 * TRANSITIONS));
     switch.announce().expect("it is STABLE");
     switch.abort().expect("it is ANNOUNCED");
     let (longest, mean) = time(TRANSITIONS, || {
@@ -58,13 +101,20 @@ fn main() -> io::Result<()> {
         switch.abort().expect("it is ANNOUNCED");
     });
     eprintln!("two transitions: {mean:?}, the longest {longest:?}");
+    judge_while(&switch, "200 transitions, and a drain that gives up", || {
+        for _ in 0..TRANSITIONS {
+            thread::sleep(PAUSE);
+            switch.rollback().expect("it is DRAINING");
+            thread::sleep(PAUSE);
+            switch.abort().expect("it is ANNOUNCED");
+        }
+        give_up(&switch);
+    });
 
-    switch.rollback().expect("it is DRAINING");
-    switch.cutover().expect("it is ANNOUNCED");
-    std::thread::sleep(DRAIN_TIMEOUT);
-    let (took, _) = time(1, || _ = switch.snapshot());
-    let Snapshot { phase, forgotten, .. } = switch.snapshot();
+    time(QUERIES, || begin(&switch));
+    switch.announce().expect("it is STABLE");
+    let took = give_up(&switch);
+    let forgotten = switch.snapshot().forgotten - u64::from(QUERIES);
     eprintln!("a drain that times out and forgets {forgotten} queries: {took:?}");
-    assert!(matches!(phase, Phase::Stable { .. }));
     Ok(())
 }

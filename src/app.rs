@@ -15,7 +15,7 @@ use crate::{
     cli::{Addresses, Effective, environment},
     config::{AdminConfig, Backend, Config, FaultConfig, GateConfig},
     fault::{
-        self, FaultLayer, Faults, Source,
+        self, Around, FaultLayer, Faults, Source,
         scenario::{Hands, Script},
     },
     gate::{GateLayer, RequestBody},
@@ -66,26 +66,14 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } = config;
     let token = admin.and_then(|admin| admin.token);
-    let (metrics, rooms, hands) = (Metrics::default(), Rooms::default(), Hands::default());
+    let (metrics, rooms) = (Metrics::default(), Rooms::default());
     let trust = match &backend {
         Backend::Upstream(engines) => engines.trust.clone(),
         #[cfg(feature = "mock")]
         Backend::Mock(_) => None,
     };
-    let mut front = Front {
-        doors,
-        tls,
-        trust,
-        threads,
-        gate,
-        token,
-        otlp_endpoint,
-        metrics,
-        rooms,
-        faults,
-        hands,
-        effective,
-    };
+    let mut front =
+        Front { doors, tls, trust, threads, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -107,13 +95,8 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
                 .enable_all()
                 .build()?;
             let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
-            let (cluster, tokens) = (mock.cluster(), mock.tokens().clone());
-            front.rooms.cluster = Some(cluster.clone());
-            front.hands.suspend = Some(Box::new(move |is_suspended| {
-                _ = if is_suspended { cluster.suspend() } else { cluster.resume() };
-            }));
-            front.rooms.more.push(crate::mock::api::router(tokens.clone()));
-            front.hands.revoke = Some(Box::new(move || _ = tokens.revoke(crate::mock::Revoke::All)));
+            front.rooms.cluster = Some(mock.cluster());
+            front.rooms.tokens = Some(Arc::new(mock.tokens().clone()));
             let health = mock.health();
             let shutdown = async {
                 shutdown.await;
@@ -138,21 +121,20 @@ struct Front {
     metrics: Metrics,
     rooms: Rooms,
     faults: FaultConfig,
-    hands: Hands,
     effective: Effective,
 }
 
 /// The faults from the settings, and the scenario that is being played.
-fn trouble(
-    config: FaultConfig,
-    switch: Option<&Switch>,
-    mut hands: Hands,
-) -> io::Result<(Faults, Option<Arc<Script>>)> {
-    let faults = Faults::new(config.by_header, switch);
+fn trouble(config: FaultConfig, rooms: &Rooms, watch: Watch) -> io::Result<(Faults, Option<Arc<Script>>)> {
+    let switch = rooms.switch.clone();
+    // Without a gate nothing is watched.
+    let watch = switch.is_some().then_some(watch);
+    let around = Around { switch: switch.clone(), watch, journal: rooms.journal.clone() };
+    let faults = Faults::new(config.by_header, around);
     for rule in config.rules {
         faults.add(rule, Source::Start).map_err(io::Error::other)?;
     }
-    hands.switch = switch.cloned();
+    let hands = Hands { switch, cluster: rooms.cluster.clone(), tokens: rooms.tokens.clone() };
     let script = config.scenario.map(|scenario| Script::start(scenario, &faults, hands));
     Ok((faults, script))
 }
@@ -180,16 +162,12 @@ impl Front {
             metrics,
             mut rooms,
             faults,
-            hands,
             effective,
         } = self;
         let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
         // Without a gate there is nothing to tell of a call.
         let traces = otlp_endpoint.as_deref().zip(gate.as_ref());
         let traces = traces.map(|(endpoint, (_, gate))| Traces::to(endpoint, &gate.protocol)).transpose()?;
-        let (faults, script) = trouble(faults, gate.as_ref().map(|((switch, _), _)| switch), hands)?;
-        rooms.more.push(fault::api::router(faults.clone()));
-        let faults = FaultLayer::new(faults);
         let (gate, watch) = match gate {
             None => (None, Watch::new(&Protocol::default(), None, metrics, None)),
             Some(((switch, timer), gate)) => {
@@ -202,6 +180,9 @@ impl Front {
                 (Some((GateLayer::new(switch, gate.protocol, gate.mismatch), timer)), watch)
             }
         };
+        let (faults, script) = trouble(faults, &rooms, watch.clone())?;
+        rooms.more.push(fault::api::router(faults.clone()));
+        let faults = FaultLayer::new(faults);
         rooms.more.push(telemetry::routes(watch.clone()));
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
         let (switch, journal) = (rooms.switch.clone(), rooms.journal.clone());

@@ -50,7 +50,7 @@ pub struct Event {
     pub epoch: u64,
     /// `announced`, `cut_over`, `aborted`, `drained` and `drain_timed_out` are transitions: they also say
     /// `by` whom, and the `phase` that they led to. `refused`, `timer_paused`, `timer_resumed`, `reloaded`,
-    /// `reload_refused`, and others.
+    /// `reload_refused`, `fault`, and others.
     #[schema(example = "cut_over")]
     pub kind: String,
     /// The strategy that was left.

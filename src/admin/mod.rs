@@ -15,6 +15,7 @@ mod router;
 mod serve;
 mod state;
 mod token;
+mod tokens;
 mod verbs;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use self::{
     queries::{Queries, Query},
     state::{Deadlines, Each, LastRefusal, PhaseName, State, TimerState},
     token::{BadToken, Token},
+    tokens::{Revoke, Revoked, TokenControl},
     verbs::Answer,
 };
 use crate::switch::{Journal, Switch};
@@ -50,6 +52,8 @@ pub struct Rooms {
     pub engines: Option<Arc<dyn Engines>>,
     /// The cluster of the built-in engine.
     pub cluster: Option<Arc<dyn ClusterControl>>,
+    /// The tokens of the built-in engine.
+    pub tokens: Option<Arc<dyn TokenControl>>,
     /// What other rooms serve, by full paths. The same guards stand before it.
     pub more: Vec<OpenApiRouter>,
     /// Cancelled once the server is told to end: it is ready no more.
@@ -58,11 +62,12 @@ pub struct Rooms {
 
 impl fmt::Debug for Rooms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { switch, engines, cluster, more, .. } = self;
+        let Self { switch, engines, cluster, tokens, more, .. } = self;
         f.debug_struct("Rooms")
             .field("switch", switch)
             .field("engines", engines)
             .field("cluster", cluster)
+            .field("tokens", tokens)
             .field("more", &more.len())
             .finish_non_exhaustive()
     }

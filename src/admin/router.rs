@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Problem, Shared, cluster, document, events, guard, health, page, queries, state, verbs};
+use super::{Problem, Shared, cluster, document, events, guard, health, page, queries, state, tokens, verbs};
 
 /// Everything that is served.
 pub(super) fn router(shared: Arc<Shared>, more: Vec<OpenApiRouter>) -> Router {
@@ -26,6 +26,7 @@ pub(super) fn router(shared: Arc<Shared>, more: Vec<OpenApiRouter>) -> Router {
         .routes(routes!(events::events))
         .routes(routes!(events::stream))
         .routes(routes!(cluster::status, cluster::order))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .with_state(shared.clone());

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod effective;
+mod fault;
 mod file;
 mod operate;
 mod rehearse;
@@ -21,6 +22,7 @@ use self::file::Entry;
 pub use self::{
     check::Check,
     effective::{Effective, Origin, Setting},
+    fault::{FaultCommand, RuleFlags, TokenCommand, Tokens},
     file::Place,
     operate::{ClusterAction, Operate, Running, TimerAction},
     rehearse::Rehearse,
@@ -136,6 +138,11 @@ fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Sto
         }
         _ => None,
     };
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let help = error.render().to_string();
+        let usage = help.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or_default();
+        return Stop::Refuse(format!("expected a command: {usage} (see teal --help)"));
+    }
     Stop::Refuse(match (flag, expected) {
         (Some(flag), Some(expected)) => {
             let of_flag = |entry: &&Entry| flag.strip_prefix("--") == Some(entry.flag);

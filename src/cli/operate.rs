@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::values::{ADMIN, Addresses, Colour, count, operators};
+use super::{
+    FaultCommand, TokenCommand,
+    values::{ADMIN, Addresses, Colour, count, operators},
+};
 
 /// What a running teal is asked or told.
 #[derive(Debug, Subcommand)]
@@ -82,6 +85,12 @@ pub enum Operate {
         #[command(flatten)]
         server: Running,
     },
+    /// Trouble for chosen calls: add a rule, list those in force, remove them
+    #[command(subcommand)]
+    Fault(FaultCommand),
+    /// The tokens that the built-in engine issued
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Read the settings again, and take over what can change while teal runs
     Reload {
         /// Whom to tell.

@@ -37,8 +37,7 @@ pub(super) fn failure<B>(failure: &Failure) -> Response<FaultBody<B>> {
             .map(|()| FaultBody::empty()),
         None => {
             let text = format!("{http}\n");
-            let mut response =
-                Response::new(FaultBody::new(VecDeque::from([Frame::data(text.into())]), None));
+            let mut response = Response::new(FaultBody::of(VecDeque::from([Frame::data(text.into())])));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             response
         }
@@ -72,7 +71,7 @@ pub(super) fn batch<B>(path: &str, session: &str, is_end: bool) -> Response<Faul
     };
     let trailers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]);
     let frames = VecDeque::from([Frame::data(framed(&message)), Frame::trailers(trailers)]);
-    let mut response = Response::new(FaultBody::new(frames, None));
+    let mut response = Response::new(FaultBody::of(frames));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }
@@ -179,7 +178,7 @@ where
         let front = data.into_iter().chain(self.trailers);
         match self.rest {
             Some(rest) => rest.behind(front),
-            None => FaultBody::new(front.collect(), None),
+            None => FaultBody::of(front.collect()),
         }
     }
 }

@@ -90,7 +90,7 @@ mod tests {
     use serde_json::{Value, json};
     use tower::ServiceExt;
 
-    use super::*;
+    use super::{super::Around, *};
 
     async fn ask(faults: &Faults, method: &str, path: &str, body: &str) -> (u16, Value) {
         let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn rules_are_added_listed_and_removed() {
-        let faults = Faults::new(false, None);
+        let faults = Faults::new(false, Around::default());
         let (status, added) =
             ask(&faults, "POST", "/api/v1/faults", r#"{"rule": "method=clear,hang"}"#).await;
         let expected =
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_refused_is_told_why() {
-        let faults = Faults::new(false, None);
+        let faults = Faults::new(false, Around::default());
         ask(&faults, "POST", "/api/v1/faults", r#"{"rule": "id=x,hang"}"#).await;
         for (method, path, body, status, words) in [
             ("POST", "", r#"{"rule": "delay=soon"}"#, 422, "delay: 'soon': expected a duration"),

@@ -24,37 +24,51 @@ const BEATS: u64 = 20;
 /// What the client gets: what was made or read before, then the rest of the backend's answer.
 #[derive(Debug)]
 pub struct FaultBody<B> {
-    front: VecDeque<Frame<Bytes>>,
     rest: Option<B>,
-    shaped: Option<Box<Shaped>>,
+    /// Kept elsewhere, for most answers have none of it, and all are moved about.
+    more: Option<Box<More>>,
+}
+
+/// What there is of a body that does not pass as it comes.
+#[derive(Debug, Default)]
+struct More {
+    front: VecDeque<Frame<Bytes>>,
+    shaped: Option<Shaped>,
 }
 
 impl<B> FaultBody<B> {
     /// The backend's answer, as it comes.
     pub(super) fn passing(inner: B) -> Self {
-        Self::new(VecDeque::new(), Some(inner))
+        Self { rest: Some(inner), more: None }
     }
 
     /// No body at all.
     pub(super) fn empty() -> Self {
-        Self::new(VecDeque::new(), None)
+        Self { rest: None, more: None }
     }
 
-    /// These frames, and then the rest, if any.
-    pub(super) fn new(front: VecDeque<Frame<Bytes>>, rest: Option<B>) -> Self {
-        Self { front, rest, shaped: None }
+    /// These frames, and nothing else.
+    pub(super) fn of(front: VecDeque<Frame<Bytes>>) -> Self {
+        Self { rest: None, more: Some(Box::new(More { front, shaped: None })) }
     }
 
     /// The same body, behind what was read of it.
-    pub(super) fn behind(self, front: impl Iterator<Item = Frame<Bytes>>) -> Self {
-        Self { front: front.chain(self.front).collect(), ..self }
+    pub(super) fn behind(mut self, front: impl Iterator<Item = Frame<Bytes>>) -> Self {
+        let more = self.more.get_or_insert_default();
+        more.front = front.chain(more.front.drain(..)).collect();
+        self
     }
 
     /// The same body, slower or shorter.
-    pub(super) fn shaped(self, shaping: Shaping) -> Self {
-        let shaped =
-            Shaped { shaping, messages: Messages::default(), chunk: Bytes::new(), next: None, sleep: None };
-        Self { shaped: Some(Box::new(shaped)), ..self }
+    pub(super) fn shaped(mut self, shaping: Shaping) -> Self {
+        self.more.get_or_insert_default().shaped = Some(Shaped {
+            shaping,
+            messages: Messages::default(),
+            chunk: Bytes::new(),
+            next: None,
+            sleep: None,
+        });
+        self
     }
 }
 
@@ -172,7 +186,13 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { front, rest, shaped } = &mut *self;
+        let Self { rest, more } = &mut *self;
+        let Some(More { front, shaped }) = more.as_deref_mut() else {
+            return match rest {
+                Some(rest) => Pin::new(rest).poll_frame(cx).map_err(Into::into),
+                None => Poll::Ready(None),
+            };
+        };
         loop {
             if let Some(shaped) = shaped {
                 if shaped.is_over() {
@@ -203,14 +223,15 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.shaped.is_none() && self.front.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        let is_empty = |more: &More| more.shaped.is_none() && more.front.is_empty();
+        self.more.as_deref().is_none_or(is_empty) && self.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.rest {
-            _ if self.shaped.is_some() || !self.front.is_empty() => SizeHint::default(),
-            Some(rest) => rest.size_hint(),
-            None => SizeHint::with_exact(0),
+        match (&self.more, &self.rest) {
+            (None, Some(rest)) => rest.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+            (Some(_), _) => SizeHint::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use hashlink::LruCache;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -19,7 +20,10 @@ use super::{
     rule::{BadRule, Delay, Rule, Setting},
     scenario::Script,
 };
-use crate::switch::{Cutover, Switch};
+use crate::{
+    switch::{Cutover, Journal, Note, Switch},
+    telemetry::Watch,
+};
 
 /// Sessions whose user is remembered, and queries whose batches are counted, at most.
 const REMEMBERED: usize = 100_000;
@@ -36,6 +40,17 @@ pub enum Source {
     Scenario,
     /// The metadata of one call.
     Call,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Operator => "operator",
+            Self::Scenario => "scenario",
+            Self::Call => "call",
+        })
+    }
 }
 
 /// A rule that was not added.
@@ -64,6 +79,17 @@ pub struct Listed {
     pub hits: u64,
 }
 
+/// What there is around the rules.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// The switch, if there is a gate.
+    pub switch: Option<Switch>,
+    /// Who knows whose sessions they are, if there is a gate.
+    pub watch: Option<Watch>,
+    /// Where it is noted what becomes of rules.
+    pub journal: Journal,
+}
+
 /// The rules in force. A clone is the same book.
 #[derive(Clone, Debug)]
 pub struct Faults {
@@ -77,21 +103,22 @@ struct Shared {
     rules: ArcSwap<Vec<Arc<Armed>>>,
     /// Whether calls may bring a rule of their own.
     by_header: bool,
-    switch: Option<Switch>,
+    around: Around,
     /// How many rules were given a name here. Held while the rules are changed.
     named: Mutex<u64>,
+    /// Whose sessions they are, where there is no watch to know it.
     users: Mutex<LruCache<String, String>>,
     script: ArcSwapOption<Script>,
 }
 
 impl Faults {
-    /// No rules, before the gate of that switch, if there is one. With `by_header` a call may bring its own.
-    pub fn new(by_header: bool, switch: Option<&Switch>) -> Self {
+    /// No rules yet. With `by_header` a call may bring its own.
+    pub fn new(by_header: bool, around: Around) -> Self {
         let shared = Shared {
             is_armed: AtomicBool::new(by_header),
             rules: ArcSwap::default(),
             by_header,
-            switch: switch.cloned(),
+            around,
             named: Mutex::new(0),
             users: Mutex::new(LruCache::new(REMEMBERED)),
             script: ArcSwapOption::empty(),
@@ -101,7 +128,7 @@ impl Faults {
 
     /// What rules have to fit.
     fn setting(&self) -> Setting {
-        let switch = self.shared.switch.as_ref();
+        let switch = self.shared.around.switch.as_ref();
         let has_drain = switch.is_some_and(|switch| switch.rules().cutover == Cutover::Drain);
         Setting { has_gate: switch.is_some(), has_drain }
     }
@@ -126,6 +153,7 @@ impl Faults {
         let armed = Arc::new(Armed::new(id, rule, source));
         let listed = armed.listed();
         info!("Fault {} added: {}", armed.id, armed.rule);
+        self.note("added", Some(&listed), format!("Fault {} added: {}", listed.id, listed.rule));
         self.set(rules.iter().cloned().chain([armed]).collect());
         Ok(listed)
     }
@@ -134,13 +162,12 @@ impl Faults {
     pub fn remove(&self, id: &str) -> bool {
         let _named = lock(&self.shared.named);
         let rules = self.shared.rules.load();
-        let left: Vec<_> = rules.iter().filter(|armed| armed.id != id).cloned().collect();
-        let is_found = left.len() < rules.len();
-        if is_found {
-            info!("Fault {id} removed");
-            self.set(left);
-        }
-        is_found
+        let Some(found) = rules.iter().find(|armed| armed.id == id) else { return false };
+        info!("Fault {id} removed");
+        let listed = found.listed();
+        self.note("removed", Some(&listed), format!("Fault {id} removed, after {} hits", listed.hits));
+        self.set(rules.iter().filter(|armed| armed.id != id).cloned().collect());
+        true
     }
 
     /// Removes all rules, and says how many there were.
@@ -149,6 +176,9 @@ impl Faults {
         let count = self.shared.rules.load().len();
         self.set(Vec::new());
         info!("Faults cleared: {count}");
+        if count > 0 {
+            self.note("cleared", None, format!("Faults cleared: {count}"));
+        }
         count
     }
 
@@ -195,6 +225,7 @@ impl Faults {
     pub(super) fn armed_by_call(&self, text: &str) -> Result<Arc<Armed>, BadRule> {
         let rule: Rule = text.parse()?;
         rule.fits(self.setting())?;
+        rule.fits_one_call()?;
         let id = rule.id.clone().unwrap_or_else(|| "call".to_owned());
         Ok(Arc::new(Armed::new(id, rule, Source::Call)))
     }
@@ -204,7 +235,13 @@ impl Faults {
     }
 
     pub(super) fn phase(&self) -> Option<&'static str> {
-        self.shared.switch.as_ref().map(|switch| switch.snapshot().phase.name())
+        self.shared.around.switch.as_ref().map(|switch| switch.snapshot().phase.name())
+    }
+
+    /// Whether it has to be learned from logins whose sessions they are.
+    pub(super) fn is_learning(&self, rules: &[Arc<Armed>]) -> bool {
+        let is_asked = || self.by_header() || rules.iter().any(|armed| armed.rule.when.user.is_some());
+        self.shared.around.watch.is_none() && is_asked()
     }
 
     /// Remembers whose session it is.
@@ -213,7 +250,40 @@ impl Faults {
     }
 
     pub(super) fn user(&self, session: &str) -> Option<String> {
-        lock(&self.shared.users).get(session).cloned()
+        match &self.shared.around.watch {
+            Some(watch) => watch.user(session),
+            None => lock(&self.shared.users).get(session).cloned(),
+        }
+    }
+
+    /// Tells of a hit: each in the log; in the journal, which has to last, the first, tenth, hundredth and
+    /// so on of a rule that is in force.
+    pub(super) fn tell(&self, armed: &Armed, path: &str, hit: u64) {
+        let method = path.rsplit('/').next().unwrap_or_default();
+        info!("Fault {} hit {method}: {}", armed.id, armed.rule);
+        if armed.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
+            return;
+        }
+        let listed = armed.listed();
+        let told = match hit {
+            1 => format!("Fault {} hit {method}: {}", listed.id, listed.rule),
+            _ => format!("Fault {} hit {method}, its hit number {hit}: {}", listed.id, listed.rule),
+        };
+        self.note("hit", Some(&listed), told);
+    }
+
+    /// Keeps an event of kind `fault`.
+    fn note(&self, action: &str, about: Option<&Listed>, message: String) {
+        let Around { switch, journal, .. } = &self.shared.around;
+        let epoch = switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
+        let mut details = Map::from_iter([("action".to_owned(), action.into())]);
+        if let Some(Listed { id, rule, source, hits, .. }) = about {
+            details.insert("fault".to_owned(), id.as_str().into());
+            details.insert("rule".to_owned(), rule.as_str().into());
+            details.insert("source".to_owned(), source.to_string().into());
+            details.insert("hits".to_owned(), (*hits).into());
+        }
+        journal.note(Note { kind: "fault", epoch, message, details, ..Note::default() });
     }
 }
 
@@ -252,16 +322,12 @@ impl Armed {
         }
     }
 
-    /// Counts a match, and says whether it is a hit.
-    pub(super) fn strike(&self, path: &str) -> bool {
+    /// Counts a match, and says which hit it is, if it is one.
+    pub(super) fn strike(&self) -> Option<u64> {
         let number = self.matches.fetch_add(1, Ordering::Relaxed) + 1;
         let is_hit = self.rule.when.is_turn(number)
             && self.rule.when.probability.is_none_or(|share| self.draw(|random| random.random_bool(share)));
-        if is_hit {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            info!("Fault {} hit {}: {}", self.id, path.rsplit('/').next().unwrap_or_default(), self.rule);
-        }
-        is_hit
+        is_hit.then(|| self.hits.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Counts a fetch of a query, this one included.

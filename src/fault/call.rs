@@ -121,17 +121,18 @@ impl Plan {
             about.extend(Some(faults.armed_by_call(&text)?).filter(|armed| is_head(armed)));
             request.headers_mut().remove(TEAL_FAULT);
         }
-        let is_login_of_interest =
-            fields.user.is_some() && rules.iter().any(|armed| armed.rule.when.user.is_some());
+        let is_login_of_interest = fields.is_login && faults.is_learning(&rules);
         let mut plan = Self::default();
         if is_login_of_interest || about.iter().any(|armed| armed.looks_inside()) {
             let (head, body) = (request.headers().clone(), request.body_mut());
             plan.message = poll_fn(|cx| Pin::new(&mut *body).poll_message(cx, LOOKED_AT, &head)).await;
         }
         for armed in about {
-            if !plan.is_match(faults, &armed, fields) || !armed.strike(path) {
+            if !plan.is_match(faults, &armed, fields) {
                 continue;
             }
+            let Some(hit) = armed.strike() else { continue };
+            faults.tell(&armed, path, hit);
             plan.hits.push(armed.clone());
             // A call has one outcome: the first rule's that has one.
             if armed.rule.effect.outcome.is_some() {
@@ -167,8 +168,9 @@ impl Plan {
 
     /// The user who logs in, where a rule will ask for that.
     fn login(&self, faults: &Faults, path: &str) -> Option<String> {
-        let is_asked = faults.rules().iter().any(|armed| armed.rule.when.user.is_some());
-        self.text(known::method(path).user).filter(|_| is_asked).map(str::to_owned)
+        let fields = known::method(path);
+        let is_wanted = fields.is_login && faults.is_learning(&faults.rules());
+        self.text(fields.user).filter(|_| is_wanted).map(str::to_owned)
     }
 
     fn session(&self, path: &str) -> Option<&str> {

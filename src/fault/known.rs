@@ -16,8 +16,10 @@ pub(super) struct Fields {
     pub(super) session: Option<u32>,
     /// The query that it is about.
     pub(super) query: Option<u32>,
-    /// Who logs in.
+    /// Who logs in, or asks with a password.
     pub(super) user: Option<u32>,
+    /// Whether its answer names the session of that user.
+    pub(super) is_login: bool,
     /// Whether its answer is a batch of a result.
     pub(super) is_fetch: bool,
 }
@@ -43,7 +45,8 @@ static KNOWN: LazyLock<HashMap<String, Fields>> = LazyLock::new(|| {
                 sql: number(&["queryString", "query"]),
                 session: number(&["sessionId"]),
                 query: number(&["queryId"]),
-                user: number(&["user"]).filter(|_| method.name() == "authenticate"),
+                user: number(&["user"]),
+                is_login: method.name() == "authenticate",
                 is_fetch: method.name().starts_with("getNextResultBatch"),
             };
             known.insert(format!("/{}/{}", service.name(), method.name()), fields);

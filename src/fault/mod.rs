@@ -27,7 +27,7 @@ use tower::{Layer, Service};
 
 pub use self::{
     body::FaultBody,
-    book::{Faults, Listed, Refused, Source},
+    book::{Around, Faults, Listed, Refused, Source},
     rule::{BadRule, Rule},
 };
 use crate::{gate::RequestBody, server::BoxError};

@@ -81,7 +81,8 @@ fn bench(rules: &[&str]) -> Bench {
 fn bench_with(rules: &[&str], by_header: bool) -> Bench {
     let settings = Rules { switch_every: None, ..Rules::default() };
     let (switch, _timer) = Switch::new(settings);
-    let faults = Faults::new(by_header, Some(&switch));
+    let (switch_too, journal) = (Some(switch.clone()), switch.journal().clone());
+    let faults = Faults::new(by_header, Around { switch: switch_too, watch: None, journal });
     for rule in rules {
         faults.add(rule.parse().unwrap(), Source::Start).unwrap();
     }

@@ -3,7 +3,6 @@
 //! It knows nothing of strategies and switches: those are the gate's, before it. Cheap calls are answered
 //! on the thread that reads them; SQL, the encoding of results and file work run on the engine's runtime.
 
-pub mod api;
 mod calls;
 mod catalogs;
 mod cluster;
@@ -50,7 +49,7 @@ use calls::{Calls, bearer_token};
 use cluster::Cluster;
 use introspection::Introspection;
 use status::Fault;
-pub use tokens::{OauthClient, Revoke, TokenOptions, Tokens};
+pub use tokens::{OauthClient, TokenOptions, Tokens};
 
 /// The largest request message, in bytes.
 const LARGEST_REQUEST: usize = 64 << 20;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::status::Refusal;
+use crate::admin::{Revoke, TokenControl};
 
 /// What every token begins with that was issued here.
 const OURS: &[u8] = b"teal.";
@@ -50,17 +51,6 @@ impl fmt::Debug for OauthClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OauthClient").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// Which tokens to revoke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoke<'a> {
-    /// This one.
-    Token(&'a str),
-    /// Those of this client.
-    Client(&'a str),
-    /// All.
-    All,
 }
 
 /// The tokens that were issued. A clone is the same issuer.
@@ -139,8 +129,18 @@ impl Tokens {
         }
     }
 
-    /// Revokes tokens, and says how many were good until then.
-    pub fn revoke(&self, which: Revoke<'_>) -> usize {
+    fn digest(&self, token: &[u8]) -> Digest {
+        let [first, second] = &self.shared.hashers;
+        (first.hash_one(token), second.hash_one(token))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LinkedHashMap<Digest, Token>> {
+        self.shared.issued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TokenControl for Tokens {
+    fn revoke(&self, which: Revoke<'_>) -> usize {
         let now = Instant::now();
         let mut issued = self.lock();
         let digest = match which {
@@ -160,15 +160,6 @@ impl Tokens {
         }
         tracing::info!("Tokens revoked: {revoked}");
         revoked
-    }
-
-    fn digest(&self, token: &[u8]) -> Digest {
-        let [first, second] = &self.shared.hashers;
-        (first.hash_one(token), second.hash_one(token))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LinkedHashMap<Digest, Token>> {
-        self.shared.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -63,6 +63,11 @@ impl Client {
         self.call(Method::POST, path, Some(body)).await
     }
 
+    /// `DELETE`s a path.
+    pub(super) async fn delete(&self, path: &str) -> Result<Reply, Failure> {
+        self.call(Method::DELETE, path, None).await
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Reply, Failure> {
         let (stream, at) = self.connect().await?;
         let lost =

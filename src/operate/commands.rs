@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     client::{Client, Reply},
-    print,
+    fault, print,
     text::{self, Paint},
     wait, watch,
 };
 use crate::{
     admin::{Answer, ClusterStatus, Queries, State},
-    cli::{ClusterAction, Colour, Operate, Running, TimerAction},
+    cli::{ClusterAction, Colour, Operate, Running, TimerAction, TokenCommand},
     reload::Reloaded,
     strategy::Strategy,
 };
@@ -56,6 +56,8 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
             };
             show(&server, &reply, |cluster: ClusterStatus, _| format!("the cluster is {}\n", cluster.status))
         }
+        Operate::Fault(command) => fault::carry_out(command).await,
+        Operate::Token(TokenCommand::Revoke { which, server }) => fault::revoke(which, &server).await,
         Operate::Reload { server } => {
             let reply = Client::new(&server)?.post("/api/v1/reload", json!({})).await?;
             show(&server, &reply, |reloaded: Reloaded, _| format!("{}\n", reloaded.done))
@@ -95,7 +97,7 @@ fn done(server: &Running, reply: &Reply) -> Result<(), Failure> {
 }
 
 /// Prints an answer: as it is, or for people.
-fn show<T: serde::de::DeserializeOwned>(
+pub(super) fn show<T: serde::de::DeserializeOwned>(
     server: &Running,
     reply: &Reply,
     tell: impl FnOnce(T, Paint) -> String,

@@ -3,6 +3,7 @@
 
 mod client;
 mod commands;
+mod fault;
 mod text;
 mod wait;
 mod watch;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     admin::{PhaseName, Queries, State},
+    fault::api::FaultList,
     strategy::Strategy,
     upstream::EngineStatus,
 };
@@ -172,6 +173,19 @@ pub(super) fn queries(queries: &Queries, paint: Paint) -> String {
     });
     let listed = table(&["QUERY", "STRATEGY", "AGE", "IDLE", "REQUESTS"], rows.collect(), paint);
     counted(listed, queries.queries.len() as u64, queries.total, "queries")
+}
+
+/// The faults in force.
+pub(super) fn faults(list: &FaultList, paint: Paint) -> String {
+    let rows = list.faults.iter().map(|fault| {
+        let (source, matches, hits) = (fault.source, fault.matches, fault.hits);
+        let counts = [source.to_string(), matches.to_string(), hits.to_string()];
+        let [source, matches, hits] = &counts;
+        [fault.id.as_str(), source, matches, hits, &fault.rule].map(Cell::from).into()
+    });
+    let listed = table(&["FAULT", "FROM", "MATCHES", "HITS", "RULE"], rows.collect(), paint);
+    let count = list.faults.len() as u64;
+    counted(listed, count, count, "faults")
 }
 
 /// The clients, by what is told of them.

@@ -29,6 +29,8 @@ pub enum Behaviour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Adopts {
     BetweenQueries,
+    /// When its last open query ends, and at no other time.
+    AfterQueries,
     AtOnce,
     Never,
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
 };
 
@@ -19,9 +19,7 @@ const BAD_SETTINGS: u8 = 64;
 
 /// Rehearses and reports: 0 is nothing was lost, 1 something was, 64 not understood.
 pub fn command(flags: Rehearse) -> ExitCode {
-    // On a terminal a bar says what goes on.
-    let quiet = if io::stderr().is_terminal() { LogLevel::Error } else { LogLevel::Info };
-    let log = (flags.log_format, flags.log_level.unwrap_or(quiet));
+    let (format, level) = (flags.log_format, flags.log_level);
     let plan = match Plan::try_from(flags) {
         Ok(plan) => plan,
         Err(bad) => {
@@ -29,7 +27,8 @@ pub fn command(flags: Rehearse) -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    telemetry::init(log.0, log.1);
+    let quiet = if plan.has_bar { LogLevel::Error } else { LogLevel::Info };
+    telemetry::init(format, level.unwrap_or(quiet));
     rehearse(plan).unwrap_or_else(|error| {
         _ = writeln!(io::stderr(), "teal: {error}");
         ExitCode::FAILURE

@@ -60,9 +60,18 @@ impl Trouble {
         self.code == Some(Code::Internal) && self.message.contains("Access denied")
     }
 
-    /// The cluster sleeps.
-    pub(super) fn is_suspended(&self) -> bool {
-        self.code == Some(Code::Unavailable) && self.message.contains("status: 503")
+    /// A 456 in the one dialect that clients with a token know.
+    pub(super) fn is_refused_to_a_token(&self) -> bool {
+        self.code == Some(Code::Unknown) && self.message == "status: 456"
+    }
+
+    /// The cluster sleeps, in words that its client knows.
+    pub(super) fn is_suspended(&self, has_token: bool) -> bool {
+        let is_known = match has_token {
+            true => self.message == "status: 503, cluster is suspended",
+            false => self.message.contains("status: 503"),
+        };
+        self.code == Some(Code::Unavailable) && is_known
     }
 }
 

@@ -30,6 +30,7 @@ use tracing::{info, warn};
 
 use self::{
     admin::Admin,
+    behaviour::Adopts,
     client::{Client, Common},
     process::Process,
     progress::Progress,
@@ -73,10 +74,10 @@ pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, N
     let (slots, is_over) = (AtomicU64::new(0), CancellationToken::new());
     let common = Arc::new(Common { plan, recorder, slots, is_over });
     let plan = &common.plan;
-    info!("Rehearsing {} with {} clients for {:?}", plan.to, plan.clients * plan.threads, plan.duration);
+    info!("Rehearsing {} with {} clients for {:?}", plan.to, plan.clients, plan.duration);
 
-    let (clients, mut tasks) = start(&common);
-    let progress = Progress::new(plan.duration);
+    let Started { clients, processes, mut tasks } = start(&common);
+    let progress = Progress::new(plan, processes);
     let begun = tokio::time::Instant::now();
     let over = begun + plan.duration;
     let watching = async {
@@ -107,7 +108,7 @@ pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, N
         unfinished = ending => unfinished,
         () = watching => unreachable!("it watches until it is dropped"),
         () = operating => unreachable!("it operates until it is dropped"),
-        () = progress.draw(&common.recorder, watch.as_ref()) => unreachable!("it draws until it is dropped"),
+        () = progress.tell(&common.recorder, watch.as_ref()) => unreachable!("it tells until it is dropped"),
     };
     progress.finish();
     let took = micros(begun.elapsed());
@@ -122,18 +123,31 @@ pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, N
     Ok(Report::new(plan, clients, common.recorder.take(), story, Times { started, took, unfinished }))
 }
 
+/// The clients, on their way.
+#[derive(Default)]
+struct Started {
+    clients: Vec<Who>,
+    processes: Vec<Arc<Process>>,
+    tasks: JoinSet<()>,
+}
+
 /// Starts all clients.
-fn start(common: &Arc<Common>) -> (Vec<Who>, JoinSet<()>) {
-    let (mut clients, mut tasks) = (Vec::new(), JoinSet::new());
-    for process in 0..common.plan.clients {
-        let behaviours = &common.plan.behaviours;
-        let behaviour = behaviours[process as usize % behaviours.len()];
-        let shared = Arc::new(Process::new(behaviour.adopts()));
-        for thread in 0..common.plan.threads {
-            let number = process * common.plan.threads + thread;
-            clients.push(Who { client: number, behaviour });
-            tasks.spawn(Client::new(number, behaviour, common.clone(), shared.clone()).run());
+fn start(common: &Arc<Common>) -> Started {
+    let plan = &common.plan;
+    let mut started = Started::default();
+    for process in 0..plan.clients {
+        let behaviour = plan.behaviours[process as usize % plan.behaviours.len()];
+        let adopts = match behaviour.adopts() {
+            Adopts::BetweenQueries if plan.login.is_token() => Adopts::AfterQueries,
+            adopts => adopts,
+        };
+        let shared = Arc::new(Process::new(adopts));
+        for thread in 0..plan.threads {
+            let client = process * plan.threads + thread;
+            started.clients.push(Who { client, process, behaviour });
+            started.tasks.spawn(Client::new(client, behaviour, common.clone(), shared.clone()).run());
         }
+        started.processes.push(shared);
     }
-    (clients, tasks)
+    started
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::{Rng, SeedableRng, rngs::SmallRng, seq::IndexedRandom};
+use rand::{Rng, SeedableRng, rngs::SmallRng};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use tracing::{info, warn};
 
@@ -33,14 +33,20 @@ async fn disturb(admin: &Admin, plan: &Plan) {
     if !plan.chaos {
         return;
     }
-    let mut random = SmallRng::seed_from_u64(plan.seed);
     let mean = plan.switch_every.unwrap_or(Duration::from_secs(2)) / 2;
-    loop {
-        sleep(mean.mul_f64(random.random_range(0.1..2.0))).await;
-        if let Some(verb) = ORDERS.choose(&mut random) {
-            order(admin, verb).await;
-        }
+    for (pause, verb) in orders(plan.seed, mean) {
+        sleep(pause).await;
+        order(admin, verb).await;
     }
+}
+
+/// What chaos orders, and how long after its last order: without end, and the same for the same seed.
+fn orders(seed: u64, mean: Duration) -> impl Iterator<Item = (Duration, &'static str)> {
+    let mut random = SmallRng::seed_from_u64(seed);
+    std::iter::repeat_with(move || {
+        let pause = mean.mul_f64(random.random_range(0.1..2.0));
+        (pause, ORDERS[random.random_range(0..ORDERS.len())])
+    })
 }
 
 async fn order(admin: &Admin, verb: &str) {
@@ -48,5 +54,22 @@ async fn order(admin: &Admin, verb: &str) {
         Ok(done) => info!("Ordered {verb}: {done}"),
         Err(AdminError::Refused { message, .. }) => info!("Ordered {verb}, refused: {message}"),
         Err(error) => warn!("Ordered {verb}, not done: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_says_what_is_ordered() {
+        let mean = Duration::from_secs(1);
+        let first = |seed| orders(seed, mean).take(100).collect::<Vec<_>>();
+        assert_eq!(first(1), first(1));
+        assert_ne!(first(1), first(2));
+        for verb in ORDERS {
+            assert!(first(1).iter().any(|(_, ordered)| *ordered == verb), "{verb}");
+        }
+        assert!(first(1).iter().all(|(pause, _)| (mean / 10..=mean * 2).contains(pause)));
     }
 }

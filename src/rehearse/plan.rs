@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -59,6 +60,8 @@ pub struct Plan {
     pub json: Option<PathBuf>,
     /// Where it goes as a page.
     pub html: Option<PathBuf>,
+    /// A bar shows how it goes; else the log says it.
+    pub has_bar: bool,
 }
 
 /// When queries come.
@@ -91,6 +94,12 @@ pub enum Login {
     },
     /// A bearer token in each call, and no login.
     Token(String),
+}
+
+impl Login {
+    pub(super) fn is_token(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
 }
 
 impl std::fmt::Debug for Login {
@@ -163,6 +172,7 @@ impl TryFrom<Rehearse> for Plan {
             seed: flags.seed,
             json: flags.json,
             html: flags.html,
+            has_bar: flags.log_level.is_none() && io::stderr().is_terminal(),
             to: flags.to,
         })
     }

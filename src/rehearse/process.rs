@@ -44,9 +44,11 @@ impl Process {
         self.lock().active
     }
 
-    /// Logged in under a strategy.
+    /// A strategy is known to be served.
     pub(crate) fn settle(&self, strategy: Strategy) {
-        self.lock().active = Some(strategy);
+        let mut state = self.lock();
+        state.active = Some(strategy);
+        state.pending = state.pending.filter(|pending| *pending != strategy);
     }
 
     /// A 456: which strategy is served has to be found out anew.
@@ -81,7 +83,7 @@ impl Process {
     /// Before a request: with no query open, what is pending is adopted.
     pub(crate) fn before_request(&self) -> Option<Adoption> {
         let mut state = self.lock();
-        if state.open == 0 { state.adopt() } else { None }
+        if state.open == 0 && self.adopts != Adopts::AfterQueries { state.adopt() } else { None }
     }
 
     /// Whether this connection has to log in again. Only the first that asks after an adoption does.
@@ -159,6 +161,23 @@ mod tests {
         let process = blue(Adopts::BetweenQueries);
         process.told(Green, 1);
         assert_eq!(process.before_request(), Some(ADOPTION));
+        assert_eq!(process.before_request(), None);
+    }
+
+    #[test]
+    fn some_adopt_at_the_end_of_a_query_only() {
+        let process = blue(Adopts::AfterQueries);
+        process.told(Green, 1);
+        assert_eq!(process.before_request(), None);
+        process.opened();
+        assert_eq!(process.closed(), Some(ADOPTION));
+    }
+
+    #[test]
+    fn what_is_served_is_not_adopted_once_more() {
+        let process = blue(Adopts::BetweenQueries);
+        process.told(Green, 1);
+        process.settle(Green);
         assert_eq!(process.before_request(), None);
     }
 

@@ -129,11 +129,11 @@ pub struct Failure {
     pub message: String,
 }
 
-/// A client moved to another strategy.
+/// A client process moved to another strategy.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Adopted {
-    /// Which client.
-    pub client: u32,
+    /// Which process.
+    pub process: u32,
     /// From which strategy.
     pub from: Option<Strategy>,
     /// To which.
@@ -144,11 +144,13 @@ pub struct Adopted {
     pub at: u64,
 }
 
-/// A client of the rehearsal.
+/// A client of the rehearsal: one thread of a process, with a connection.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Who {
     /// Its number.
     pub client: u32,
+    /// That of its process.
+    pub process: u32,
     /// How it behaves.
     pub behaviour: Behaviour,
 }

@@ -45,6 +45,20 @@ pub enum Kind {
     DrainTimedOut,
 }
 
+impl Kind {
+    /// By its name among the server's events, if it is a transition.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "announced" => Self::Announced,
+            "cut_over" => Self::CutOver,
+            "aborted" => Self::Aborted,
+            "drained" => Self::Drained,
+            "drain_timed_out" => Self::DrainTimedOut,
+            _ => return None,
+        })
+    }
+}
+
 /// One transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Happened {
@@ -174,14 +188,7 @@ impl Clock {
     }
 
     fn happened(&self, event: &Event, recorder: &Recorder) -> Option<Happened> {
-        let kind = match event.kind.as_str() {
-            "announced" => Kind::Announced,
-            "cut_over" => Kind::CutOver,
-            "aborted" => Kind::Aborted,
-            "drained" => Kind::Drained,
-            "drain_timed_out" => Kind::DrainTimedOut,
-            _ => return None,
-        };
+        let kind = Kind::named(&event.kind)?;
         let start = DateTime::<Utc>::from(recorder.started()).timestamp_micros();
         let at = u64::try_from(event.time.timestamp_micros() - self.ahead - start).unwrap_or(0);
         Some(Happened { at, epoch: event.epoch, kind, from: event.from, to: event.to })

@@ -4,6 +4,7 @@ mod announcing;
 mod clauses;
 mod drains;
 mod edges;
+mod large;
 mod lock_free;
 mod properties;
 mod rules;

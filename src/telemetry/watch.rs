@@ -16,7 +16,7 @@ use super::{
     traces::Tracer,
 };
 use crate::{
-    clients::{self, Client, Directory, Key, Known, Turns},
+    clients::{self, Client, Directory, Key, Known, Turns, Who},
     protocol::Protocol,
     strategy::Strategy,
     switch::{Step, Switch, Transition},
@@ -96,6 +96,14 @@ impl Watch {
         let shard = Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref()));
         lock(shards).push(shard.clone());
         shard
+    }
+
+    /// Who logged in to a session, if it is known.
+    pub(crate) fn user(&self, session: &str) -> Option<String> {
+        match lock(&self.shared.directory).whose(session) {
+            Who::User(user) => Some(user.into()),
+            Who::Nobody | Who::Session(_) | Who::Token(_) => None,
+        }
     }
 
     /// The switch took a step.

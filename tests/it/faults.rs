@@ -1,65 +1,97 @@
 //! What each gRPC library sees of each fault: the table of the README's chapter, and nothing else.
 
-use std::{fs, path::Path, time::Duration};
-
-use serde::Deserialize;
-use teal::pb;
-use tonic::{
-    Code, Request, client::Grpc, codegen::http::uri::PathAndQuery, metadata::AsciiMetadataValue,
-    transport::Endpoint,
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
 };
 
-use crate::support::{Connector, Running, Server, node, python, teal};
+use prost::Message;
+use serde::Deserialize;
+use teal::{fault::rule::KEYS, frame::string_field, pb};
+use tonic::{Code, metadata::MetadataMap};
 
-/// How long a call may take. Only the faults that never end reach it.
-const DEADLINE: Duration = Duration::from_secs(4);
+use crate::support::{Connector, Running, Server, call, engine, node, python, teal};
 
-/// What is done to a call, and the method that is called.
-const EFFECTS: [(&str, &str); 25] = [
-    ("delay=200ms", "getSchemaNames"),
-    ("delay=100ms..300ms,at=answer", "getSchemaNames"),
-    ("delay=200ms+-50ms,at=message", "getSchemaNames"),
-    ("slow-batches=100ms", "getNextResultBatch"),
-    ("status=NOT_FOUND,message=no such thing,details=why", "getSchemaNames"),
-    ("status=UNAVAILABLE,message=busy,http-status=503", "getSchemaNames"),
-    ("http-status=502", "getSchemaNames"),
-    ("access-denied", "getSchemaNames"),
-    ("suspended", "getSchemaNames"),
-    ("mismatch", "getSchemaNames"),
-    ("notice=green", "getSchemaNames"),
-    ("duplicate-notice", "getSchemaNames"),
-    ("reset=CANCEL", "getSchemaNames"),
-    ("reset=REFUSED_STREAM", "getSchemaNames"),
-    ("reset=ENHANCE_YOUR_CALM", "getSchemaNames"),
-    ("goaway=NO_ERROR", "getSchemaNames"),
-    ("goaway=ENHANCE_YOUR_CALM", "getSchemaNames"),
-    ("disconnect", "getSchemaNames"),
-    ("hang", "getSchemaNames"),
-    ("truncate=3B", "getSchemaNames"),
-    ("truncate=20B", "getSchemaNames"),
-    ("truncate=0batches", "getNextResultBatch"),
-    ("throttle=1KiB/s", "getSchemaNames"),
-    ("corrupt=4,seed=1", "getNextResultBatch"),
-    ("empty-batch", "getNextResultBatch"),
+/// How long a call may take that is never answered.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// How long any other may take.
+const SOON: Duration = Duration::from_secs(60);
+
+const SCHEMAS: &str = "getSchemaNames";
+const BATCH: &str = "getNextResultBatch";
+
+/// Where the notice is in the answer to [`SCHEMAS`].
+const NOTICE: u32 = 3;
+
+/// What is done to a call, the method that is called, and how many milliseconds that takes at least.
+const EFFECTS: [(&str, &str, u64); 25] = [
+    ("delay=200ms", SCHEMAS, 200),
+    ("delay=100ms..300ms,at=answer", SCHEMAS, 100),
+    ("delay=200ms+-50ms,at=message,seed=1", SCHEMAS, 50),
+    ("slow-batches=100ms", BATCH, 100),
+    ("status=NOT_FOUND,message=no such thing,details=why", SCHEMAS, 0),
+    ("status=UNAVAILABLE,message=busy,http-status=503", SCHEMAS, 0),
+    ("http-status=502", SCHEMAS, 0),
+    ("access-denied", SCHEMAS, 0),
+    ("suspended", SCHEMAS, 0),
+    ("mismatch", SCHEMAS, 0),
+    ("notice=green", SCHEMAS, 0),
+    (DUE, SCHEMAS, 0),
+    ("reset=CANCEL", SCHEMAS, 0),
+    ("reset=REFUSED_STREAM", SCHEMAS, 0),
+    ("reset=ENHANCE_YOUR_CALM", SCHEMAS, 0),
+    ("goaway=NO_ERROR", SCHEMAS, 0),
+    ("goaway=ENHANCE_YOUR_CALM", SCHEMAS, 0),
+    ("disconnect", SCHEMAS, 0),
+    ("hang", SCHEMAS, 0),
+    ("truncate=3B", SCHEMAS, 0),
+    ("truncate=20B", SCHEMAS, 0),
+    ("truncate=0batches", BATCH, 0),
+    ("throttle=100B/s", SCHEMAS, 200),
+    ("corrupt=4,seed=1", BATCH, 0),
+    ("empty-batch", BATCH, 0),
 ];
+
+/// It needs a notice that is due.
+const DUE: &str = "duplicate-notice";
+
+/// Rules after which a library may see nothing of the answer's metadata.
+const MUTE: [&str; 6] =
+    ["http-status", "reset", "goaway=ENHANCE_YOUR_CALM", "disconnect", "hang", "truncate=3B"];
 
 /// What came of a call.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 struct Seen {
     code: String,
     text: String,
-    bytes: usize,
+    /// In hexadecimal digits.
+    message: String,
+    /// What the metadata `teal-fault` names.
+    fault: Option<String>,
+    millis: u64,
 }
 
 impl Seen {
     /// As it stands in the table, where `plain` is the answer without a fault.
-    fn cell(&self, plain: &Self) -> String {
-        match self.code.as_str() {
-            "OK" if self.bytes == plain.bytes => "OK".to_owned(),
-            "OK" if self.bytes == 0 => "OK, an empty message".to_owned(),
-            "OK" if self.bytes < plain.bytes => "OK, without the rows".to_owned(),
-            "OK" => "OK, and the notice".to_owned(),
-            code => {
+    fn cell(&self, plain: &Self, least: u64) -> String {
+        let notices =
+            |count: usize| plain.message.clone() + &hex(&string_field(NOTICE, "green")).repeat(count);
+        let differ = |(one, other): (&[u8], &[u8])| one != other;
+        match (self.code.as_str(), self.message.as_str()) {
+            ("OK", message) if message == plain.message => {
+                if least > 0 { "OK, later" } else { "OK" }.to_owned()
+            }
+            ("OK", "") => "OK, an empty message".to_owned(),
+            ("OK", message) if message == notices(1) => "OK, and the notice".to_owned(),
+            ("OK", message) if message == notices(2) => "OK, and the notice twice".to_owned(),
+            ("OK", message) if message.len() == plain.message.len() => {
+                let pairs = message.as_bytes().chunks(2).zip(plain.message.as_bytes().chunks(2));
+                format!("OK, {} bytes are others", pairs.filter(|pair| differ(*pair)).count())
+            }
+            ("OK", message) => format!("OK, another message: {message}"),
+            (code, _) => {
                 // Ports and times differ from run to run.
                 let mut text = self.text.split(['\n', '|']).next().unwrap_or_default().to_owned();
                 for cut in ["ipv4:", " Last error", "after ", "{", " (", ": h2 protocol"] {
@@ -72,93 +104,107 @@ impl Seen {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A call with a rule, or without one.
 struct Call<'a> {
+    at: SocketAddr,
     rule: &'a str,
     method: &'a str,
     request: Vec<u8>,
 }
 
-fn calls(query: &str) -> Vec<Call<'_>> {
-    use prost::Message as _;
-    let schemas = pb::GetSchemaNamesRequest::default().encode_to_vec();
-    let batch =
-        pb::GetNextResultBatchRequest { query_id: query.to_owned(), ..Default::default() }.encode_to_vec();
-    let with = |(rule, method): (&'static str, &'static str)| {
-        let request = if method == "getSchemaNames" { schemas.clone() } else { batch.clone() };
-        Call { rule, method, request }
-    };
-    [("", "getSchemaNames"), ("", "getNextResultBatch")].into_iter().chain(EFFECTS).map(with).collect()
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be had")
-}
-
-async fn connect(server: &Server) -> Grpc<tonic::transport::Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).expect("it is a URL");
-    let mut client = Grpc::new(endpoint.connect().await.expect("it listens"));
-    client.ready().await.expect("it is connected");
-    client
-}
-
-async fn unary<T, R>(server: &Server, rule: &str, method: &str, request: T) -> Result<R, tonic::Status>
-where
-    T: prost::Message + Send + Sync + 'static,
-    R: prost::Message + Default + Send + Sync + 'static,
-{
-    let mut request = Request::new(request);
-    let metadata = request.metadata_mut();
-    metadata.insert("authorization", AsciiMetadataValue::from_static("Bearer someone"));
-    metadata.insert("strategy", AsciiMetadataValue::from_static("blue"));
-    if !rule.is_empty() {
-        metadata.insert("teal-fault", rule.parse().expect("it is ASCII"));
+impl Call<'_> {
+    fn deadline(&self) -> Duration {
+        if self.rule == "hang" { DEADLINE } else { SOON }
     }
-    let path = PathAndQuery::try_from(format!("/QueryEngineService/{method}")).expect("it is a path");
-    let mut client = connect(server).await;
-    let called = client.unary(request, path, tonic_prost::ProstCodec::<T, R>::default());
-    match tokio::time::timeout(DEADLINE, called).await {
-        Ok(answer) => answer.map(tonic::Response::into_inner),
-        Err(_) => Err(tonic::Status::deadline_exceeded("")),
-    }
-}
 
-/// A query whose result is one small batch, which a fetch gives again and again nowhere: one for each call.
-fn query(server: &Server) -> String {
-    runtime().block_on(async {
-        let sql = "SELECT value FROM generate_series(1, 1000)".to_owned();
-        let prepare =
-            pb::PrepareStatementRequest { query_string: sql, schema: "sales".into(), ..Default::default() };
-        let prepared: pb::PrepareStatementResponse =
-            unary(server, "", "prepareStatement", prepare).await.expect("it is prepared");
-        let execute =
-            pb::ExecuteStatementRequest { query_id: prepared.query_id.clone(), ..Default::default() };
-        let _: pb::ExecuteStatementResponse =
-            unary(server, "", "executeStatement", execute).await.expect("it is executed");
-        prepared.query_id
-    })
-}
-
-fn seen_by_tonic(server: &Server) -> Vec<Seen> {
-    use prost::Message as _;
-    let one = async |call: Call<'_>| {
-        let answer = if call.method == "getSchemaNames" {
-            let request = pb::GetSchemaNamesRequest::decode(&*call.request).expect("it is one");
-            unary::<_, pb::GetSchemaNamesResponse>(server, call.rule, call.method, request)
-                .await
-                .map(|answer| answer.encoded_len())
-        } else {
-            let request = pb::GetNextResultBatchRequest::decode(&*call.request).expect("it is one");
-            unary::<_, pb::GetNextResultBatchResponse>(server, call.rule, call.method, request)
-                .await
-                .map(|answer| answer.encoded_len())
-        };
-        match answer {
-            Ok(bytes) => Seen { code: "OK".into(), text: String::new(), bytes },
-            Err(status) => Seen { code: name(status.code()), text: status.message().to_owned(), bytes: 0 },
+    /// Sends it by tonic.
+    fn send(&self) -> Result<tonic::Response<bytes::Bytes>, tonic::Status> {
+        let mut metadata = vec![("authorization", "Bearer someone"), ("strategy", "blue")];
+        if !self.rule.is_empty() {
+            metadata.push(("teal-fault", self.rule));
         }
+        call(self.at, self.method, &metadata, self.request.clone(), self.deadline())
+    }
+}
+
+/// Teal, where nothing happens but by rules that calls bring, and one that has announced green.
+struct Servers {
+    still: Server,
+    announced: Server,
+}
+
+impl Servers {
+    /// With what stands behind both.
+    fn run(backend: Option<SocketAddr>) -> Self {
+        let run = || {
+            let server = teal().admin().switch_every("0").with("--announce-timeout", "0").notice("1h");
+            let server = server.with("--fault-header", "on");
+            backend.into_iter().fold(server, |server, engine| server.upstream(engine)).run()
+        };
+        let (still, announced) = (run(), run());
+        announced.operate(&["switch"]).done();
+        Self { still, announced }
+    }
+
+    /// Each method without a rule, and then each effect.
+    fn each(&self, mut see: impl FnMut(Call<'_>) -> Seen) -> Vec<Seen> {
+        let plain = [("", SCHEMAS, 0), ("", BATCH, 0)].into_iter();
+        plain
+            .chain(EFFECTS)
+            .map(|(rule, method, _)| {
+                let server = if rule == DUE { &self.announced } else { &self.still };
+                let request = if method == BATCH { batch(server.address) } else { Vec::new() };
+                see(Call { at: server.address, rule, method, request })
+            })
+            .collect()
+    }
+}
+
+/// A fetch of the one batch of a new query.
+fn batch(at: SocketAddr) -> Vec<u8> {
+    let plain = |method, request| {
+        let answered = Call { at, rule: "", method, request }.send();
+        answered.expect("it is answered").into_inner()
     };
-    each(server, |call| runtime().block_on(one(call)))
+    let prepare = pb::PrepareStatementRequest {
+        query_string: "SELECT value FROM generate_series(1, 1000)".to_owned(),
+        schema: "sales".to_owned(),
+        ..Default::default()
+    };
+    let prepared = plain("prepareStatement", prepare.encode_to_vec());
+    let query_id = pb::PrepareStatementResponse::decode(prepared).expect("it is one").query_id;
+    let execute = pb::ExecuteStatementRequest { query_id: query_id.clone(), ..Default::default() };
+    plain("executeStatement", execute.encode_to_vec());
+    pb::GetNextResultBatchRequest { query_id, ..Default::default() }.encode_to_vec()
+}
+
+fn seen_by_tonic(servers: &Servers) -> Vec<Seen> {
+    servers.each(|call| {
+        let fault = |metadata: &MetadataMap| Some(metadata.get("teal-fault")?.to_str().ok()?.to_owned());
+        let begun = Instant::now();
+        let answered = call.send();
+        let millis = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        match answered {
+            Ok(answer) => Seen {
+                code: "OK".to_owned(),
+                text: String::new(),
+                fault: fault(answer.metadata()),
+                message: hex(answer.get_ref()),
+                millis,
+            },
+            Err(status) => Seen {
+                code: name(status.code()),
+                text: status.message().to_owned(),
+                message: String::new(),
+                fault: fault(status.metadata()),
+                millis,
+            },
+        }
+    })
 }
 
 /// `NOT_FOUND`, as everybody else writes it.
@@ -173,48 +219,80 @@ fn name(code: Code) -> String {
     name
 }
 
-/// Each call, with a query of its own where it fetches.
-fn each(server: &Server, mut see: impl FnMut(Call<'_>) -> Seen) -> Vec<Seen> {
-    let count = calls("").len();
-    (0..count)
-        .map(|at| {
-            let query = if calls("")[at].method == "getSchemaNames" { String::new() } else { query(server) };
-            see(calls(&query).swap_remove(at))
+fn seen_by_script(servers: &Servers, mut script: Running) -> Vec<Seen> {
+    let mut lines = 0;
+    let seen = servers.each(|call| {
+        let (deadline, request) = (call.deadline().as_millis(), hex(&call.request));
+        let Call { at, rule, method, .. } = call;
+        script.write_line(&format!("{at}\t{rule}\t{method}\t{deadline}\t{request}"));
+        lines += 1;
+        let answers = script.wait_for("{\"code\"", lines, SOON * 2);
+        serde_json::from_str(&answers[lines - 1]).expect("a line is an answer")
+    });
+    script.close_stdin();
+    script.succeed(SOON);
+    seen
+}
+
+/// One library's column of the table.
+fn column(seen: &[Seen]) -> Vec<String> {
+    let (plain, seen) = seen.split_at(2);
+    EFFECTS
+        .iter()
+        .zip(seen)
+        .map(|((rule, method, least), seen)| {
+            assert!(seen.millis >= *least, "{rule}: {seen:?}");
+            if !MUTE.iter().any(|mute| rule.starts_with(mute)) {
+                assert_eq!(seen.fault.as_deref(), Some("call"), "{rule}: {seen:?}");
+            }
+            seen.cell(&plain[usize::from(*method == BATCH)], *least)
         })
         .collect()
 }
 
-fn seen_by_script(server: &Server, mut script: Running) -> Vec<Seen> {
-    let mut lines = 0;
-    let seen = each(server, |call| {
-        let hex: String = call.request.iter().map(|byte| format!("{byte:02x}")).collect();
-        script.write_line(&format!("{}\t{}\t{hex}", call.rule, call.method));
-        lines += 1;
-        let answers = script.wait_for("{\"code\"", lines, Duration::from_secs(60));
-        serde_json::from_str(&answers[lines - 1]).expect("a line is an answer")
-    });
-    script.close_stdin();
-    script.succeed(Duration::from_secs(30));
-    seen
-}
-
 #[test]
 fn the_table_of_effects_is_what_each_library_sees() {
-    let server = teal().switch_every("0").with("--fault-header", "on").run();
-    let deadline = DEADLINE.as_millis().to_string();
-    let Some(script) = node("effects.mjs", &[&server.address.to_string(), &deadline]) else { return };
-    let by_js = seen_by_script(&server, script);
-    let by_python =
-        python(Connector::V3_0_2).env("TEAL_TEST_DEADLINE", &deadline).start(&server, "effects.py", &[]);
-    let by_python = seen_by_script(&server, by_python);
-    let by_tonic = seen_by_tonic(&server);
+    let servers = Servers::run(None);
+    let Some(script) = node("effects.mjs", &[]) else { return };
+    let by_js = column(&seen_by_script(&servers, script));
+    let script = python(Connector::V3_0_2).start_offline("effects.py", &[]);
+    let by_python = column(&seen_by_script(&servers, script));
+    let by_tonic = column(&seen_by_tonic(&servers));
     let mut table = "| effect | grpcio | grpc-js | tonic |\n| --- | --- | --- | --- |\n".to_owned();
-    for (at, (rule, method)) in EFFECTS.iter().enumerate() {
-        let plain = usize::from(*method != "getSchemaNames");
-        let cells = [&by_python, &by_js, &by_tonic].map(|seen| seen[at + 2].cell(&seen[plain]));
-        table += &format!("| `{rule}` | {} |\n", cells.join(" | "));
+    for (at, (rule, ..)) in EFFECTS.iter().enumerate() {
+        table += &format!("| `{rule}` | {} | {} | {} |\n", by_python[at], by_js[at], by_tonic[at]);
     }
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
         .expect("there is a README");
     assert!(readme.contains(&table), "the README's table of effects is another than\n{table}");
+}
+
+#[test]
+fn effects_are_the_same_before_a_real_engine() {
+    let engine = engine().run();
+    let (own, real) = (Servers::run(None), Servers::run(Some(engine.address)));
+    let [own, real] = [&own, &real].map(|servers| column(&seen_by_tonic(servers)));
+    assert_eq!(own, real);
+}
+
+#[test]
+fn every_effect_is_in_the_table() {
+    const OF_MATCHES: [&str; 12] = [
+        "id",
+        "method",
+        "strategy",
+        "user",
+        "cluster-name",
+        "user-agent",
+        "sql",
+        "phase",
+        "nth",
+        "first",
+        "every",
+        "probability",
+    ];
+    for key in KEYS.map(|key| key.name).iter().filter(|key| !OF_MATCHES.contains(key)) {
+        let is_there = |rule: &str| rule.split(',').any(|part| part.split('=').next() == Some(key));
+        assert!(EFFECTS.iter().any(|(rule, ..)| is_there(rule)), "{key} is in no row");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod announcing;
 mod api;
+mod behaving;
 mod chaos;
 mod config;
 mod connectors;
@@ -20,6 +21,7 @@ mod readme;
 mod rehearsal;
 mod rejected;
 mod reload;
+mod rules;
 mod scenarios;
 mod settings;
 mod support;

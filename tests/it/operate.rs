@@ -102,6 +102,11 @@ fn nobody_there_ends_with_2() {
         &["queries"],
         &["clients"],
         &["cluster", "status"],
+        &["fault", "add", "--hang"],
+        &["fault", "list"],
+        &["fault", "remove", "f1"],
+        &["fault", "clear"],
+        &["token", "revoke", "--all"],
     ];
     for args in commands {
         let said = command().args(args).to(&address).run().ended(2);
@@ -147,6 +152,17 @@ fn bad_usage_ends_with_64() {
         (&["cluster", "stop"], "ACTION: 'stop': expected one of status, suspend, resume"),
         (&["queries", "--limit", "0"], "--limit: '0': expected a whole number above 0"),
         (&["completions", "tcsh"], "SHELL: 'tcsh': expected one of bash, elvish, fish, powershell, zsh"),
+        (
+            &["fault", "remove", "a/b"],
+            "ID: 'a/b': expected 1 to 64 letters, digits, dots, dashes or underscores, no dot first",
+        ),
+        (&["fault", "add", "--first"], "--first: '': expected a value"),
+        (&["fault"], "expected a command: teal fault <COMMAND> (see teal --help)"),
+        (&["token", "revoke"], "the following required arguments were not provided: (see teal --help)"),
+        (
+            &["token", "revoke", "one", "--all"],
+            "the argument '[TOKEN]' cannot be used with '--all' (see teal --help)",
+        ),
         (&["status", "--colour"], "unexpected argument '--colour' found (see teal --help)"),
         (
             &["status", "--admin-token-file", "/no/such"],

@@ -1,8 +1,8 @@
 //! The client in the binary: against a server that switches, one that is wrong, and bad settings.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
-use crate::support::{Rehearsed, alone, rehearsal, rehearse, rehearse_at, teal};
+use crate::support::{Rehearsed, Running, alone, rehearsal, rehearse, rehearse_at, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -30,6 +30,7 @@ fn a_switch_that_is_followed_loses_nothing() {
         "Pending deployment strategy set to: green",
         "Strategy transition completed: blue -> green",
         "Successfully authenticated with strategy: green",
+        "/s, 0 failed, ",
     ] {
         process.wait_for(words, 1, SOON);
     }
@@ -44,6 +45,30 @@ fn a_switch_that_is_followed_loses_nothing() {
     }
     let page = fs::read_to_string(page).expect("the page is there");
     assert!(page.contains("<svg") && page.contains("class=\"cutover\" x1"), "the cutover is drawn");
+}
+
+#[test]
+fn on_a_terminal_a_bar_shows_how_it_goes() {
+    let server = teal().admin().switch_every("1s").notice("0s").grace("300ms").run();
+    let on_a_terminal = |more: &[&str]| {
+        let mut command = Command::new("python3");
+        command.args([
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/terminal.py"),
+            env!("CARGO_BIN_EXE_teal"),
+        ]);
+        command.args(["rehearse", "--clients", "2", "--duration", "3s"]);
+        command.args(["--to", &format!("http://{}", server.address)]);
+        command.args(["--admin", &format!("http://{}", server.admin())]).args(more);
+        Running::start("teal rehearse", &mut command).succeed(SOON)
+    };
+    let bar = on_a_terminal(&[]);
+    for words in ["█", " queries, ", "/s, 0 failed, STABLE(", ", 2 on ", "Verdict: nothing was lost."] {
+        assert!(bar.contains(words), "{words}: {bar}");
+    }
+    assert!(!bar.contains(" - INFO - "), "{bar}");
+    // Whoever wants the log gets no bar among its lines.
+    let log = on_a_terminal(&["--log-level", "info"]);
+    assert!(log.contains(" - INFO - Successfully authenticated") && !log.contains("█"), "{log}");
 }
 
 #[test]

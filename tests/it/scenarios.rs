@@ -3,8 +3,9 @@
 use std::{fs, path::Path, time::Duration};
 
 use teal::fault::scenario::BUILT_IN;
+use tempfile::TempDir;
 
-use crate::support::{Connector, python, teal};
+use crate::support::{Connector, command, python, teal};
 
 const CONNECTORS: [(&str, Connector, &str); 4] = [
     ("2.2.6", Connector::V2_2_6, "password"),
@@ -62,6 +63,57 @@ scenarios! {
     flaky_network_is_told: "flaky-network";
     late_green_is_told: "late-green";
     token_expired_is_told: "token-expired";
+}
+
+#[test]
+fn the_readme_has_what_was_found() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = CONNECTORS.map(|(name, ..)| name).join(" | ");
+    let mut table = format!("| scenario | {names} |\n| --- | --- | --- | --- | --- |\n");
+    for (scenario, _) in BUILT_IN {
+        let file = folder.join(format!("tests/expected/{scenario}.txt"));
+        let told = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let cells = told.lines().filter_map(|line| line.split_once(": ")).map(|(_, story)| story);
+        let cells: Vec<_> = cells.map(|story| story.replace("_InactiveRpcError ", "")).collect();
+        table += &format!("| `{scenario}` | {} |\n", cells.join(" | "));
+    }
+    let readme = fs::read_to_string(folder.join("README.md")).expect("there is a README");
+    assert!(readme.contains(&table), "the README's table of scenarios is another than\n{table}");
+}
+
+#[test]
+fn scenarios_are_listed_and_shown() {
+    let listed = command().args(&["scenario", "list"]).run().done();
+    assert_eq!(listed.lines().count(), BUILT_IN.len(), "{listed}");
+    let folder = TempDir::new().expect("there is room for files");
+    for ((name, text), line) in BUILT_IN.iter().zip(listed.lines()) {
+        let (first, teaches) = line.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+        assert_eq!(first, *name);
+        assert!(text.contains(&format!("teaches = \"{}\"", teaches.trim_start())), "{line}");
+        let shown = command().args(&["scenario", "show", name]).run().done();
+        assert_eq!(shown, *text);
+        // What is shown is a start for one's own.
+        let file = folder.path().join(format!("{name}.toml"));
+        fs::write(&file, shown).expect("files can be written");
+        let file = file.to_string_lossy();
+        command().args(&["check", "--scenario", &file]).run().done();
+        assert_eq!(command().args(&["scenario", "show", &file]).run().done(), *text);
+    }
+}
+
+#[test]
+fn what_cannot_be_shown_is_refused() {
+    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/scenarios/bad-fault.toml");
+    let bad = bad.to_string_lossy();
+    let names = BUILT_IN.map(|(name, _)| name).join(", ");
+    let missing =
+        format!("expected a readable file (No such file or directory (os error 2)), or one of {names}");
+    for (name, why) in [("gracefull", missing.as_str()), (&bad, "line 8, column 3: delay: 'soon': expected")]
+    {
+        let said = command().args(&["scenario", "show", name]).run().ended(64);
+        assert!(said.err.starts_with(&format!("teal: scenario '{name}': {why}")), "{}", said.err);
+        assert_eq!((said.err.lines().count(), said.out.as_str()), (1, ""), "{said:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! Tokens that are issued, expire and are revoked, with the connector that fetches them, over TLS.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use crate::support::{Authority, Builder, Connector, Server, python, teal};
+use http::Request;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::support::{Authority, Builder, Connector, Server, answer, call, python, send, teal};
+
+const SOON: Duration = Duration::from_secs(60);
 
 /// A server that is good for tokens, with a certificate of `authority`.
 fn issuer(authority: &Authority) -> Builder {
@@ -56,4 +62,84 @@ fn v3_0_2_goes_on_when_its_token_is_revoked_in_mid_query() {
         assert_eq!(server.lines_with("Tokens revoked: 1").len(), 1, "{}", server.output());
         assert_eq!(server.lines_with("Issued a token").len(), 2, "{}", server.output());
     }
+}
+
+/// A new token, asked for over HTTP/2.
+fn issued(server: &Server, client: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(async {
+        let stream = TcpStream::connect(server.address).await.expect("it listens");
+        let (send, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
+        tokio::spawn(connection);
+        let request = Request::post(format!("http://{}/oauth2/token", server.address))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(())
+            .expect("it is well-formed");
+        let mut send = send.ready().await.expect("the connection stands");
+        let (response, mut body) = send.send_request(request, false).expect("it is sent");
+        let form = format!("grant_type=client_credentials&client_id={client}&client_secret=x");
+        body.send_data(form.into(), true).expect("it is sent");
+        let (head, mut body) = response.await.expect("it is answered").into_parts();
+        let json = body.data().await.expect("there is a body").expect("it arrives");
+        assert_eq!(head.status, 200, "{json:?}");
+        let json: Value = serde_json::from_slice(&json).expect("it is JSON");
+        json["access_token"].as_str().expect("there is a token").to_owned()
+    })
+}
+
+/// What a call with each token is told; nothing, if it is let in.
+fn told<const N: usize>(server: &Server, tokens: [&str; N]) -> [String; N] {
+    tokens.map(|token| {
+        let metadata = [("authorization", &*format!("Bearer {token}"))];
+        let answered = call(server.address, "getSchemaNames", &metadata, Vec::new(), SOON);
+        answered.map_or_else(|status| format!("{:?}: {}", status.code(), status.message()), |_| String::new())
+    })
+}
+
+const REVOKED: &str = "Unauthenticated: the token is revoked";
+
+#[test]
+fn tokens_are_revoked_by_command_while_teal_runs() {
+    let server = teal().admin().switch_every("0").run();
+    let tokens = ["one", "one", "two", "three"].map(|client| issued(&server, client));
+    let tokens = tokens.each_ref().map(String::as_str);
+    assert_eq!(told(&server, tokens), [""; 4]);
+    for (args, said, expected) in [
+        (["token", "revoke", tokens[0]].as_slice(), "tokens revoked: 1\n", [REVOKED, "", "", ""]),
+        (&["token", "revoke", tokens[0]], "tokens revoked: 0\n", [REVOKED, "", "", ""]),
+        (&["token", "revoke", "nobody's"], "tokens revoked: 0\n", [REVOKED, "", "", ""]),
+        (&["token", "revoke", "--client", "one"], "tokens revoked: 1\n", [REVOKED, REVOKED, "", ""]),
+        (&["token", "revoke", "--all", "--json"], "{\"revoked\":2}\n", [REVOKED; 4]),
+    ] {
+        assert_eq!(server.operate(args).done(), said, "{args:?}");
+        assert_eq!(told(&server, tokens), expected, "{args:?}");
+    }
+    assert_eq!(told(&server, ["somebody's"]), [""], "tokens of others are good");
+    for token in tokens {
+        assert!(server.lines_with(token).is_empty(), "{}", server.output());
+    }
+}
+
+#[test]
+fn tokens_are_revoked_over_http_where_they_are_issued() {
+    let server = teal().admin().switch_every("0").run();
+    let token = issued(&server, "one");
+    let revoke = |server: &Server, body: &Value| {
+        answer(send(server.admin(), "POST /api/v1/tokens/revoke", &body.to_string()))
+    };
+    for (body, start, words) in [
+        (json!({}), "HTTP/1.1 422 ", "expected one of token, client or all"),
+        (json!({"token": token, "all": true}), "HTTP/1.1 422 ", "expected one of token, client or all"),
+        (json!({"tokens": token}), "HTTP/1.1 422 ", "unknown field `tokens`"),
+    ] {
+        let answered = revoke(&server, &body);
+        assert!(answered.starts_with(start) && answered.contains(words), "{answered}");
+    }
+    assert_eq!(told(&server, [&token]), [""]);
+    assert!(revoke(&server, &json!({"token": token})).ends_with("{\"revoked\":1}"));
+    assert_eq!(told(&server, [&token]), [REVOKED]);
+
+    let before = teal().admin().with("--upstream", "http://127.0.0.1:1").run();
+    let said = before.operate(&["token", "revoke", "--all"]).ended(1);
+    assert!(said.err.starts_with("teal: no tokens are issued here: calls are forwarded"), "{}", said.err);
 }

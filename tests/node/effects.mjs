@@ -1,11 +1,10 @@
-// What grpc-js sees of each fault: `node effects.mjs ADDRESS DEADLINE`, with `RULE\tMETHOD\tREQUEST` (hex) in each line of the input.
+// What grpc-js sees of each fault: `ADDRESS\tRULE\tMETHOD\tDEADLINE\tREQUEST` (ms, hex) in each line of the input.
 import { createInterface } from "node:readline";
 import grpc from "@grpc/grpc-js";
 
-const [address, milliseconds] = process.argv.slice(2);
 const bytes = (message) => message;
 
-function call(rule, method, message) {
+function call(address, rule, method, milliseconds, message) {
   // A channel of its own: a connection that one rule ends is no matter to the next.
   const options = { "grpc.use_local_subchannel_pool": 1, "grpc.enable_retries": 0 };
   const client = new grpc.Client(address, grpc.credentials.createInsecure(), options);
@@ -14,14 +13,23 @@ function call(rule, method, message) {
   metadata.set("strategy", "blue");
   if (rule) metadata.set("teal-fault", rule);
   const path = `/QueryEngineService/${method}`;
+  const begun = performance.now();
   const deadline = Date.now() + Number(milliseconds);
   return new Promise((resolve) => {
+    let fault = null;
     const done = (error, answer) => {
       client.close();
-      const code = error ? grpc.status[error.code] : "OK";
-      resolve({ code, text: error ? error.details : "", bytes: answer ? answer.length : 0 });
+      resolve({
+        code: error ? grpc.status[error.code] : "OK",
+        text: error ? error.details : "",
+        message: answer ? answer.toString("hex") : "",
+        fault: fault ?? error?.metadata.get("teal-fault")[0] ?? null,
+        millis: Math.floor(performance.now() - begun),
+      });
     };
-    client.makeUnaryRequest(path, bytes, bytes, Buffer.from(message, "hex"), metadata, { deadline }, done);
+    const request = Buffer.from(message, "hex");
+    const made = client.makeUnaryRequest(path, bytes, bytes, request, metadata, { deadline }, done);
+    made.on("metadata", (initial) => (fault = initial.get("teal-fault")[0] ?? null));
   });
 }
 

@@ -1,11 +1,12 @@
 """Suspending and resuming, which changes the whole server: `cluster.py ADDRESS`."""
 
+import importlib.util
 import time
 
 import grpc
 from grpc import StatusCode
 
-from clients import connect
+from clients import Async, connect
 from facts import PASSWORD, USER, check_facts, fact, same, within
 from stubs import CLUSTER, Engine, cluster_pb2, has
 
@@ -71,6 +72,19 @@ def the_connector_wakes_the_cluster_by_itself():
     same(cursor.fetchall(), [["awake"]])
     same(ask("status"), "active")
 
+
+def an_open_connection_of_asyncio_wakes_the_cluster():
+    client = Async(auto_resume=True)
+    same(client.read("SELECT 1").rows, [[1]])
+    ask("suspend")
+    within(10, lambda: ask("status") == "suspended")
+    same(client.read("SELECT 'awake' AS state").rows, [["awake"]])
+    same(ask("status"), "active")
+    client.close()
+
+
+if importlib.util.find_spec("e6data_python_connector.aio"):
+    fact(an_open_connection_of_asyncio_wakes_the_cluster)
 
 if __name__ == "__main__":
     check_facts()

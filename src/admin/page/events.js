@@ -22,9 +22,8 @@ const KINDS = {
   reloaded: ['reloaded', '⟳'],
   timer_paused: ['timer paused', '‖'],
   timer_resumed: ['timer resumed', '▸'],
+  fault: ['fault', '⚡'],
 };
-/** Kinds that begin so are about faults. */
-const FAULT = ['', '⚡'];
 
 export const MARKS = Object.values(TRANSITIONS);
 
@@ -94,7 +93,7 @@ export class Events {
 }
 
 function item({ id, time, kind, message, epoch }) {
-  const [word, mark] = KINDS[kind] ?? (kind.startsWith('fault') ? FAULT : ['', '·']);
+  const [word, mark] = KINDS[kind] ?? ['', '·'];
   const sign = el('span', { class: 'sign', 'aria-hidden': 'true' }, mark);
   return el('li', { value: id, class: kind },
     el('time', { datetime: time }, moment(time)), sign, el('b', {}, word || kind.replaceAll('_', ' ')), el('span', { class: 'message' }, message),

@@ -32,6 +32,12 @@ async fn a_body_is_an_object_of_known_fields() {
         ("timer", r#"{"action": "stop"}"#, 422, "`pause` or `resume`"),
         ("timer", r#"{"action": {"pause": 1}}"#, 422, "action"),
         ("cluster", r#"{"action": "resume", "now": 1}"#, 422, "`now`"),
+        ("tokens/revoke", "{}", 422, "expected one of token, client or all"),
+        ("tokens/revoke", r#"{"all": false}"#, 422, "expected one of token, client or all"),
+        ("tokens/revoke", r#"{"token": "a", "client": "b"}"#, 422, "expected one of token, client or all"),
+        ("tokens/revoke", r#"{"token": "a", "all": true}"#, 422, "expected one of token, client or all"),
+        ("tokens/revoke", r#"{"token": 1}"#, 422, "string"),
+        ("tokens/revoke", r#"{"tokens": "a"}"#, 422, "`token`, `client`, `all`"),
     ] {
         let (status, answer) = bench.post(&format!("/api/v1/{path}"), body).await;
         assert_eq!(status.as_u16(), expected, "{path} {body}: {answer}");

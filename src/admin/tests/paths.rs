@@ -76,6 +76,34 @@ async fn the_cluster_is_suspended_and_woken() {
     assert_eq!((status, code(&answer)), (StatusCode::NOT_FOUND, "not_here"));
 }
 
+#[derive(Debug, Default)]
+struct Issuer {
+    asked: Mutex<Vec<String>>,
+}
+
+impl TokenControl for Issuer {
+    fn revoke(&self, which: Revoke<'_>) -> usize {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push(format!("{which:?}"));
+        asked.len()
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_revoked_as_asked() {
+    let issuer = Arc::new(Issuer::default());
+    let tokens: Arc<dyn TokenControl> = issuer.clone();
+    let bench = Bench::with(still(), |rooms| rooms.tokens = Some(tokens), None);
+    let bodies = [json!({"token": "a"}), json!({"client": "b", "all": false}), json!({"all": true})];
+    for (at, body) in bodies.into_iter().enumerate() {
+        let answer = bench.post("/api/v1/tokens/revoke", body).await;
+        assert_eq!(answer, (StatusCode::OK, json!({"revoked": at + 1})));
+    }
+    assert_eq!(*issuer.asked.lock().unwrap(), ["Token(\"a\")", "Client(\"b\")", "All"]);
+    let (status, answer) = Bench::new(still()).post("/api/v1/tokens/revoke", json!({"all": true})).await;
+    assert_eq!((status, code(&answer)), (StatusCode::NOT_FOUND, "not_here"));
+}
+
 #[tokio::test]
 async fn the_server_is_ready_while_the_active_engine_is_well() {
     let patients = Arc::new(Patients::default());

@@ -4,6 +4,7 @@ use super::{
     Rule,
     effect::{At, Outcome},
     grammar::BadRule,
+    when::When,
 };
 use crate::fault::known;
 
@@ -99,6 +100,19 @@ fn methods<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> Result<()
 }
 
 impl Rule {
+    /// Whether it can be of use to the one call that brings it along.
+    pub fn fits_one_call(&self) -> Result<(), BadRule> {
+        let (When { nth, every, .. }, outcome) = (&self.when, &self.effect.outcome);
+        let late =
+            [("nth", *nth), ("every", *every)].into_iter().find(|(_, number)| number.is_some_and(|n| n > 1));
+        let late = match outcome {
+            Some(Outcome::EndAfter(batches)) if *batches > 0 => Some("truncate"),
+            _ => late.map(|(key, _)| key),
+        };
+        let never = "never matches: a rule that a call brings along sees that call alone";
+        late.map_or(Ok(()), |key| Err(BadRule::new(key, &self.text, never)))
+    }
+
     /// Whether it can be of use in this setting.
     pub fn fits(&self, setting: Setting) -> Result<(), BadRule> {
         let gated = match self.effect.outcome {

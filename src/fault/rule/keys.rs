@@ -24,7 +24,7 @@ pub const KEYS: [Key; 33] = [
         "Calls of these methods: a name, or a path if it has a slash; * and ? stand for anything",
     ),
     key("strategy", "blue|green", "Calls that were let in under this strategy"),
-    key("user", "GLOB", "Calls of users who logged in with this name since the first such rule"),
+    key("user", "GLOB", "Calls of users who logged in with this name"),
     key("cluster-name", "GLOB", "Calls with this metadata"),
     key("user-agent", "GLOB", "Calls of these clients"),
     key("sql", "REGEX", "Calls that carry SQL which matches"),

@@ -61,12 +61,15 @@ impl Rule {
     }
 }
 
-fn id(text: &str) -> Result<String, BadRule> {
+/// The name of a rule.
+pub(crate) fn id(text: &str) -> Result<String, BadRule> {
     let is_id = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
-    if (1..=LONGEST_ID).contains(&text.len()) && text.chars().all(is_id) {
+    // One that begins with a dot would be another place in a path.
+    if (1..=LONGEST_ID).contains(&text.len()) && text.chars().all(is_id) && !text.starts_with('.') {
         return Ok(text.to_owned());
     }
-    Err(BadRule::new("id", text, "expected 1 to 64 letters, digits, dots, dashes or underscores"))
+    let expected = "expected 1 to 64 letters, digits, dots, dashes or underscores, no dot first";
+    Err(BadRule::new("id", text, expected))
 }
 
 impl FromStr for Rule {

@@ -1,7 +1,6 @@
 //! A scenario that is being played.
 
 use std::{
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,6 +16,7 @@ use super::{
     step::{Act, Event},
 };
 use crate::{
+    admin::{ClusterControl, Revoke, TokenControl},
     fault::{Faults, Source},
     protocol::Protocol,
     switch::Switch,
@@ -26,14 +26,14 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the steps act on.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hands {
     /// The switch, if there is one.
     pub switch: Option<Switch>,
-    /// Suspends the cluster, or wakes it up.
-    pub suspend: Option<Box<dyn Fn(bool) + Send + Sync>>,
-    /// Revokes all tokens.
-    pub revoke: Option<Box<dyn Fn() + Send + Sync>>,
+    /// The cluster of the built-in engine.
+    pub cluster: Option<Arc<dyn ClusterControl>>,
+    /// The tokens of the built-in engine.
+    pub tokens: Option<Arc<dyn TokenControl>>,
 }
 
 /// A scenario on its way through its steps.
@@ -151,12 +151,12 @@ impl Script {
             Act::Abort => told(switch()?.abort()),
             Act::Rollback => told(switch()?.rollback()),
             Act::Suspend | Act::Resume => {
-                let suspend = self.hands.suspend.as_ref().ok_or("there is no cluster here")?;
-                suspend(matches!(act, Act::Suspend));
+                let cluster = self.hands.cluster.as_ref().ok_or("there is no cluster here")?;
+                _ = if matches!(act, Act::Suspend) { cluster.suspend() } else { cluster.resume() };
                 Ok(())
             }
             Act::RevokeTokens => {
-                self.hands.revoke.as_ref().ok_or("no tokens are issued here")?();
+                self.hands.tokens.as_ref().ok_or("no tokens are issued here")?.revoke(Revoke::All);
                 Ok(())
             }
             Act::Fault(rule) => {
@@ -179,11 +179,5 @@ impl Script {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Hands {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hands").field("switch", &self.switch).finish_non_exhaustive()
     }
 }

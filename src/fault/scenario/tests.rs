@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::{
-    fault::{Faults, rule::Setting},
+    fault::{Around, Faults, rule::Setting},
     switch::{Phase, Rules, Switch},
 };
 
@@ -55,7 +55,7 @@ fn what_the_setting_lacks_is_refused() {
 fn play(steps: &str) -> (Switch, Faults, std::sync::Arc<Script>) {
     let rules = Rules { switch_every: None, ..Rules::default() };
     let (switch, _timer) = Switch::new(rules);
-    let faults = Faults::new(false, Some(&switch));
+    let faults = Faults::new(false, Around { switch: Some(switch.clone()), ..Around::default() });
     let scenario = Scenario::read("test", &format!("teaches = \"it.\"\n{steps}")).unwrap();
     let hands = Hands { switch: Some(switch.clone()), ..Hands::default() };
     let script = Script::start(scenario, &faults, hands);

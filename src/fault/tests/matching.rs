@@ -92,6 +92,7 @@ async fn sql_is_read_where_the_call_carries_it() {
 
 #[tokio::test]
 async fn users_are_known_by_their_login() {
+    let cluster = bench(&["user=*@example.com,method=resume,access-denied"]);
     let mut bench = bench(&["user=*@example.com,method=status,access-denied"]);
     bench.answer = framed(&string_field(1, "session-1"));
     let login = |user: &str| request("authenticate", &[string_field(1, user), string_field(2, "x")].concat());
@@ -100,6 +101,9 @@ async fn users_are_known_by_their_login() {
     assert_eq!(answer.data, bench.answer, "the answer passes as it is");
     assert_eq!(bench.send(status("session-1")).await.unwrap().status().1, "13");
     assert_eq!(bench.send(status("session-2")).await.unwrap().status().1, "");
+    let mut resume = request("resume", &string_field(1, "me@example.com"));
+    *resume.uri_mut() = "/ClusterService/resume".parse().unwrap();
+    assert_eq!(cluster.send(resume).await.unwrap().status().1, "13", "it says so itself");
     bench.send(login("you@example.org")).await.unwrap();
     assert_eq!(bench.send(status("session-1")).await.unwrap().status().1, "", "it is somebody else's now");
 }
@@ -163,6 +167,10 @@ async fn a_call_brings_a_rule_along_where_that_is_allowed() {
     assert_eq!((http, code), (200, "3"));
     assert!(message.starts_with("teal-fault:%20delay:%20'soon':%20expected"), "{message}");
     assert_eq!(allowed.faults.list(), []);
+    for rule in ["nth=2,hang", "every=2,hang", "truncate=1batch"] {
+        let message = allowed.send(with(rule)).await.unwrap().status().2;
+        assert!(message.contains("never%20matches:%20a%20rule%20that%20a%20call%20brings"), "{message}");
+    }
     let forbidden = bench(&[]);
     assert_eq!(forbidden.send(with("hang")).await.unwrap().faults().len(), 0);
 }

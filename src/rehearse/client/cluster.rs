@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use prost::Message;
 use tokio::time::sleep;
 use tonic::Status;
 
-use super::{Client, session::Method};
+use super::{Client, answer::Answer, session::Method};
 use crate::{
     pb::{ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse},
     rehearse::{line::Trouble, plan::Login, record::Does},
+    strategy::Strategy,
 };
 
 const STATUS: Method = Method::new("/ClusterService/status", Does::Neutral);
@@ -28,14 +30,14 @@ impl Client {
         let mut is_resumed = false;
         for _ in 0..MOST_LOOKS {
             let request = ClusterStatusRequest { user: user.clone(), password: password.clone() };
-            let answer: ClusterStatusResponse = self.call(STATUS, None, request).await?;
+            let answer: ClusterStatusResponse = self.ask_cluster(STATUS, request).await?;
             match answer.status.as_str() {
                 "active" => return Ok(()),
                 "failed" => break,
                 "suspended" if !is_resumed => {
                     is_resumed = true;
                     let request = ResumeRequest { user: user.clone(), password: password.clone() };
-                    let _: ResumeResponse = self.call(RESUME, None, request).await?;
+                    let _: ResumeResponse = self.ask_cluster(RESUME, request).await?;
                 }
                 _ => sleep(PAUSE).await,
             }
@@ -44,5 +46,20 @@ impl Client {
             STATUS.name(),
             &Status::unavailable("status: 503, the cluster does not become active"),
         ))
+    }
+
+    /// Asks under the strategy that is known, or blue; and after a 456 under the other one.
+    async fn ask_cluster<Q, A>(&mut self, method: Method, request: Q) -> Result<A, Trouble>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Answer + Default + 'static,
+    {
+        let mut strategy = self.process.active().unwrap_or(Strategy::Blue);
+        let mut answer = self.hear(method, Some(strategy), None, request.clone()).await;
+        if answer.as_ref().is_err_and(|trouble: &Trouble| trouble.is_refused() && self.behaviour.recovers()) {
+            strategy = strategy.other();
+            answer = self.hear(method, Some(strategy), None, request).await;
+        }
+        answer.inspect(|_| self.process.settle(strategy))
     }
 }

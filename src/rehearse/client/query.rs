@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tonic::Status;
 
-use super::{Client, Open, Tally, session::Method};
+use super::{BEGINNINGS, Client, Open, Tally, session::Method};
 use crate::{
     pb::{
         ClearOrCancelQueryRequest, ClearOrCancelQueryResponse, ExecuteStatementRequest,
@@ -18,11 +18,11 @@ use crate::{
     },
     rehearse::{
         line::Trouble,
-        plan::Login,
         query::{Query, differs},
         record::Does,
         results::{Cell, Metadata, Unreadable, read_chunk, read_metadata},
     },
+    strategy::Strategy,
 };
 
 macro_rules! method {
@@ -96,13 +96,19 @@ impl Client {
                 }
                 Err(trouble) => trouble,
             };
-            if trouble.is_suspended() {
+            let has_token = self.common.plan.login.is_token();
+            if trouble.is_suspended(has_token) {
                 self.wake_cluster().await?;
             } else if trouble.is_refused() && self.behaviour.recovers() {
+                if has_token && (tally.retries > 0 || !self.turns(&trouble)) {
+                    return Err(trouble);
+                }
                 tally.retries += 1;
-                self.process.forget();
-                self.start_anew();
-            } else if trouble.is_access_denied() && matches!(self.common.plan.login, Login::Password { .. }) {
+                if !has_token {
+                    self.process.forget();
+                    self.start_anew();
+                }
+            } else if trouble.is_access_denied() && !has_token {
                 sleep(DENIED).await;
                 self.session = None;
             } else {
@@ -112,6 +118,15 @@ impl Client {
                 return Err(trouble);
             }
         }
+    }
+
+    /// With a token, what a query was to be prepared under and was refused gives way to the other colour.
+    fn turns(&self, trouble: &Trouble) -> bool {
+        let turns = trouble.is_refused_to_a_token() && BEGINNINGS.contains(&trouble.call);
+        if turns {
+            self.process.settle(trouble.strategy.map_or(Strategy::Blue, Strategy::other));
+        }
+        turns
     }
 
     async fn try_execute(&mut self, sql: &str) -> Result<(Open, Metadata), Trouble> {

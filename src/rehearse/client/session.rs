@@ -71,9 +71,15 @@ impl Client {
         if self.process.take_invalidated() {
             self.start_anew();
         }
-        match self.session {
-            Some(_) => Ok(()),
-            None => self.log_in().await,
+        if self.session.is_some() {
+            return Ok(());
+        }
+        match self.log_in().await {
+            Err(trouble) if trouble.is_suspended(self.common.plan.login.is_token()) => {
+                self.wake_cluster().await?;
+                self.log_in().await
+            }
+            done => done,
         }
     }
 
@@ -178,7 +184,8 @@ impl Client {
         self.hear(method, strategy, Some(open.number), request).await
     }
 
-    async fn hear<Q, A>(
+    /// Makes a call, and takes note of what its answer announces.
+    pub(super) async fn hear<Q, A>(
         &mut self,
         method: Method,
         strategy: Option<Strategy>,
@@ -287,7 +294,8 @@ impl Client {
         let Adoption { from, to, told } = adoption;
         info!("Strategy transition completed: {} -> {to}", from.map_or("none", Strategy::as_str));
         let at = self.common.recorder.now();
-        self.common.recorder.adopted(Adopted { client: self.number, from, to, told, at });
+        let process = self.number / self.common.plan.threads;
+        self.common.recorder.adopted(Adopted { process, from, to, told, at });
     }
 }
 

@@ -137,19 +137,26 @@ impl Checker {
             }
         }
         match query {
-            None => self.judged_by_one(call, call.strategy, is_let_in),
-            // Whose strategy is not known can't be judged.
-            Some(Some(strategy)) if self.is_strict => self.judged_by_one(call, Some(strategy), is_let_in),
+            None => match self.queries.may_be_left(call) {
+                Some(Some(owner)) => self.judged_by_one(call, &[call.strategy, Some(owner)], is_let_in),
+                // Whose strategy is not known can't be judged.
+                Some(None) => {}
+                None => self.judged_by_one(call, &[call.strategy], is_let_in),
+            },
+            Some(Some(strategy)) if self.is_strict => self.judged_by_one(call, &[Some(strategy)], is_let_in),
             Some(_) => {}
         }
     }
 
-    /// Some state of the switch, while the call was on its way, judges it as it was judged.
-    fn judged_by_one(&mut self, call: &Call, strategy: Option<Strategy>, is_let_in: bool) {
+    /// Some state of the switch, while the call was on its way, judges it as it was judged, by one of
+    /// the strategies that it may have been of.
+    fn judged_by_one(&mut self, call: &Call, strategies: &[Option<Strategy>], is_let_in: bool) {
         let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
-        let judges = |span: &spans::Span| match strategy {
-            Some(strategy) => span.lets_in(call.does, strategy, self.is_strict) == is_let_in,
-            None => is_let_in,
+        let judges = |span: &spans::Span| {
+            strategies.iter().any(|strategy| match strategy {
+                Some(strategy) => span.lets_in(call.does, *strategy, self.is_strict) == is_let_in,
+                None => is_let_in,
+            })
         };
         let is_judged = spans.during(call).iter().any(judges);
         let is_stable = spans.during(call).iter().any(spans::Span::is_stable);

@@ -16,6 +16,8 @@ struct Life {
     begun: u64,
     /// When what ended it, or may have ended it, was sent.
     ended: Option<u64>,
+    /// When it was known to be ended.
+    over: Option<u64>,
 }
 
 /// All queries whose begin was answered.
@@ -35,7 +37,7 @@ impl Queries {
             }
             if let (Some(number), Does::Begin, Outcome::Answered) = (call.query, call.does, &call.outcome) {
                 let Call { strategy, sent, answered: begun, .. } = *call;
-                queries.lives.insert(number, Life { strategy, sent, begun, ended: None });
+                queries.lives.insert(number, Life { strategy, sent, begun, ended: None, over: None });
             }
         }
         queries.breaks.sort_unstable();
@@ -47,7 +49,11 @@ impl Queries {
             if let (Some(number), Does::End, true) = (call.query, call.does, may_end)
                 && let Some(life) = queries.lives.get_mut(&number)
             {
-                life.ended = Some(life.ended.map_or(call.sent, |ended| ended.min(call.sent)));
+                let earlier = |known: Option<u64>, at: u64| Some(known.map_or(at, |known| known.min(at)));
+                life.ended = earlier(life.ended, call.sent);
+                if call.outcome == Outcome::Answered {
+                    life.over = earlier(life.over, call.answered);
+                }
             }
         }
         queries
@@ -58,12 +64,24 @@ impl Queries {
     pub(super) fn with_right(&self, call: &Call, spans: Option<&Spans>) -> Option<Option<Strategy>> {
         let life = self.lives.get(&call.query?)?;
         let is_about = matches!(call.does, Does::Continue | Does::End);
-        let is_open = call.sent >= life.begun && life.ended.is_none_or(|ended| call.sent <= ended);
+        // Of two that end it at one moment either may be the first.
+        let is_open = call.sent >= life.begun
+            && life.ended.is_none_or(|ended| call.sent <= ended)
+            && life.over.is_none_or(|over| call.sent < over);
         if !is_about || !is_open {
             return None;
         }
         let is_given_up = spans.is_some_and(|spans| spans.gave_up(life.strategy, life.sent, call.answered));
         (!is_given_up).then_some(life.strategy)
+    }
+
+    /// The strategy (as far as it is known) of the query that a call is about, if nobody knows whether
+    /// that is on record still.
+    pub(super) fn may_be_left(&self, call: &Call) -> Option<Option<Strategy>> {
+        let life = self.lives.get(&call.query?)?;
+        let is_about = matches!(call.does, Does::Continue | Does::End);
+        let is_over = life.over.is_some_and(|over| over < call.sent);
+        (is_about && !is_over).then_some(life.strategy)
     }
 
     /// Whether a connection or an engine was gone since the query of this call was begun.

@@ -152,6 +152,29 @@ fn what_was_ended_may_be_refused() {
 }
 
 #[test]
+fn what_nobody_knows_to_be_ended_is_judged_by_its_header_or_its_owner() {
+    let mut strict = Story { is_strict: true, ..switch() };
+    strict.happened.pop();
+    let begun = begin(5, Blue, 8 * S);
+    let later = fetch(5, Green, 13 * S).refused();
+    let [known, lost] = [clear(5, Blue, 9 * S), clear(5, Blue, 9 * S).failed(14, true)];
+    assert_eq!(broken(&[begun.clone(), lost, later.clone()], Some(&strict)), []);
+    assert_eq!(broken(&[begun, known, later], Some(&strict)), [Promise::InOrder]);
+}
+
+#[test]
+fn what_is_ended_at_once_is_over_from_then_on() {
+    let first = Call { answered: 14 * S, ..clear(3, Blue, 14 * S) };
+    let again = clear(3, Blue, 14 * S);
+    let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().told(Green)]);
+    assert_eq!(broken(&calls, Some(&switch())), []);
+    let mut strict = Story { is_strict: true, ..switch() };
+    strict.happened.pop();
+    let calls = [begin(3, Green, 11 * S), first, again.refused()];
+    assert_eq!(broken(&calls, Some(&strict)), []);
+}
+
+#[test]
 fn announced_and_refused_breaks_the_second_promise() {
     let refused = [log_in(Green, 11 * S + 5_000).refused(), begin(9, Green, 13 * S).refused()];
     for refused in refused {

@@ -11,6 +11,8 @@ use crate::rehearse::history::seconds;
 const STYLE: &str = include_str!("page.css");
 /// Failures that are listed one by one.
 const MOST_LISTED: usize = 200;
+/// Switches whose adoptions are listed one by one; the rest is in the JSON.
+const MOST_SWITCHES: usize = 100;
 
 impl Report {
     /// A page of HTML.
@@ -38,10 +40,10 @@ impl Report {
         self.write_tiles(page)?;
         writeln!(page, "<h2>Timeline</h2>")?;
         timeline::write(self, page)?;
-        self.list_switches(page)?;
-        self.write_latency(page)?;
         self.write_promises(page)?;
         self.write_failures(page)?;
+        self.write_latency(page)?;
+        self.list_switches(page)?;
         page.push_str("</body>\n</html>\n");
         Ok(())
     }
@@ -88,13 +90,37 @@ impl Report {
                 switch.cut_over.map_or_else(|| "–".to_owned(), later),
                 switch.over.map_or_else(|| "–".to_owned(), |(at, how)| format!("{how} {}", later(at))),
                 switch.adoptions.len(),
-                self.clients.len(),
+                self.processes(),
                 text::short(switch.adopted_after.p50),
                 text::short(switch.adopted_after.max),
                 text::short(switch.longest_gap),
             )?;
         }
         page.push_str("</table></div>\n");
+        self.list_adoptions(page)
+    }
+
+    /// From each announcement until each client adopted it.
+    fn list_adoptions(&self, page: &mut String) -> fmt::Result {
+        page.push_str(
+            "<details><summary>From the announcement to the adoption, by client</summary>\n\
+             <div class=\"scroll\"><table>\n<tr><th>client</th>",
+        );
+        let switches = &self.switches[..self.switches.len().min(MOST_SWITCHES)];
+        for switch in switches {
+            write!(page, "<th>{} at {}</th>", switch.to, seconds(switch.announced))?;
+        }
+        page.push_str("</tr>\n");
+        for process in 0..self.processes() {
+            write!(page, "<tr><th>{process}</th>")?;
+            for switch in switches {
+                let adoption = switch.adoptions.iter().find(|adoption| adoption.process as usize == process);
+                let time = adoption.map_or_else(|| "–".to_owned(), |found| text::short(found.adopted_after));
+                write!(page, "<td>{time}</td>")?;
+            }
+            page.push_str("</tr>\n");
+        }
+        page.push_str("</table></div></details>\n");
         Ok(())
     }
 

@@ -38,11 +38,11 @@ pub struct SwitchReport {
     until: u64,
 }
 
-/// A client adopted a strategy.
+/// A client process adopted a strategy.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Adoption {
-    /// Which client.
-    pub client: u32,
+    /// Which process.
+    pub process: u32,
     /// From the announcement until it was told.
     pub told_after: u64,
     /// From the announcement until it adopted.
@@ -81,8 +81,8 @@ pub(super) fn reports(records: &Records, story: Option<&Story>, took: u64) -> Ve
         let mut adoptions: BTreeMap<u32, Adoption> = BTreeMap::new();
         for adopted in &records.adoptions {
             if adopted.to == switch.to && (switch.announced..next).contains(&adopted.at) {
-                adoptions.entry(adopted.client).or_insert(Adoption {
-                    client: adopted.client,
+                adoptions.entry(adopted.process).or_insert(Adoption {
+                    process: adopted.process,
                     told_after: adopted.told.saturating_sub(switch.announced),
                     adopted_after: adopted.at - switch.announced,
                 });
@@ -110,7 +110,11 @@ fn told(story: &Story) -> Vec<SwitchReport> {
                 }
                 switches.extend(happened.to.map(|to| SwitchReport::new(to, happened.at)));
             }
-            (Kind::CutOver, Some(last)) => last.cut_over = Some(happened.at),
+            (Kind::CutOver, Some(last)) => {
+                last.cut_over = Some(happened.at);
+                // There is no drain then.
+                last.over = story.is_strict.then_some((happened.at, "strict"));
+            }
             (Kind::Aborted, Some(last)) => last.over = Some((happened.at, "aborted")),
             (Kind::Drained, Some(last)) => _ = last.over.get_or_insert((happened.at, "drained")),
             (Kind::DrainTimedOut, Some(last)) => {

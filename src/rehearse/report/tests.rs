@@ -17,8 +17,8 @@ fn run(client: u32, begun: u64, ended: u64, strategy: Strategy) -> Run {
 }
 
 fn records() -> Records {
-    let adoptions = [(0, 2_200_000), (1, 2_600_000)].map(|(client, at)| Adopted {
-        client,
+    let adoptions = [(0, 2_200_000), (1, 2_600_000)].map(|(process, at)| Adopted {
+        process,
         from: Some(Blue),
         to: Green,
         told: 2_100_000,
@@ -52,7 +52,8 @@ fn report(records: Records, story: Option<Story>) -> Report {
     };
     let plan = Plan::try_from(*flags).unwrap();
     let plan = Plan { to: "http://a<b>:1".to_owned(), ..plan };
-    let clients = (0..2).map(|client| Who { client, behaviour: Behaviour::Follow }).collect();
+    let clients =
+        (0..4).map(|client| Who { client, process: client / 2, behaviour: Behaviour::Follow }).collect();
     let times = Times { started: std::time::UNIX_EPOCH, took: 10 * S, unfinished: 0 };
     Report::new(&plan, clients, records, story, times)
 }
@@ -69,6 +70,15 @@ fn a_switch_is_told_from_announcement_to_adoption() {
     let phases: Vec<_> = report.latency.iter().map(|(phase, spread)| (*phase, spread.count)).collect();
     assert_eq!(phases, [("ANNOUNCED", 1), ("DRAINING", 1), ("STABLE", 2)]);
     assert!(report.is_well);
+    let text = report.to_string();
+    assert!(text.contains("2 clients of 2 threads each (2 follow)") && text.contains("2 of 2"), "{text}");
+}
+
+#[test]
+fn a_strict_switch_is_over_at_its_cutover() {
+    let mut strict = Story { is_strict: true, ..story() };
+    strict.happened.pop();
+    assert_eq!(report(records(), Some(strict)).switches[0].over, Some((2_400_000, "strict")));
 }
 
 #[test]
@@ -153,7 +163,8 @@ fn a_page_needs_nothing_from_elsewhere() {
     for outside in ["<script", "<link", "src=", "url(", "@import"] {
         assert!(!page.contains(outside), "{outside}");
     }
-    for (mark, times) in [("class=\"lane\"", 2), ("<line class=\"cutover\"", 2), ("class=\"green\" x=", 2)] {
+    assert!(page.contains("<th>0</th><td>200.0 ms</td>"), "when each client adopted each switch: {page}");
+    for (mark, times) in [("class=\"lane\"", 4), ("<line class=\"cutover\"", 2), ("class=\"green\" x=", 2)] {
         assert_eq!(page.matches(mark).count(), times, "{mark}");
     }
 }

@@ -100,7 +100,7 @@ impl Report {
     /// The clients, in words.
     pub(super) fn who(&self) -> String {
         let mut kinds: Vec<(String, usize)> = Vec::new();
-        for who in &self.clients {
+        for who in self.clients.chunk_by(|one, next| one.process == next.process).filter_map(<[_]>::first) {
             let name = who.behaviour.name();
             match kinds.iter_mut().find(|(kind, _)| *kind == name) {
                 Some((_, count)) => *count += 1,
@@ -108,7 +108,17 @@ impl Report {
             }
         }
         let kinds: Vec<String> = kinds.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        format!("{} clients ({})", self.clients.len(), kinds.join(", "))
+        let processes = self.processes();
+        let threads = match self.clients.len() / processes.max(1) {
+            0 | 1 => String::new(),
+            threads => format!(" of {threads} threads each"),
+        };
+        format!("{processes} clients{threads} ({})", kinds.join(", "))
+    }
+
+    /// How many client processes there were.
+    pub(super) fn processes(&self) -> usize {
+        self.clients.last().map_or(0, |last| last.process as usize + 1)
     }
 
     fn write_switches(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,7 +150,7 @@ impl Report {
             cut_over,
             over,
             switch.adoptions.len(),
-            self.clients.len(),
+            self.processes(),
             short(switch.adopted_after.p50),
             short(switch.adopted_after.max),
             short(switch.longest_gap),

@@ -3,12 +3,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use http::{HeaderValue, uri::PathAndQuery};
 use tonic::{
     Code, Request, Status,
     client::Grpc,
-    codec::{BufferSettings, Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::CompressionEncoding,
     metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
     transport::{Channel, Endpoint},
 };
@@ -17,7 +17,7 @@ use super::{
     peers::{Answer, before, client, framed, nobody, open, request, within},
     raw::{GOAWAY, PING, Raw},
 };
-use crate::support::{Connector, Running, Server, node, python, teal};
+use crate::support::{Bare, Connector, Running, Server, node, python, teal};
 
 const LONG: Duration = Duration::from_secs(240);
 
@@ -122,48 +122,6 @@ async fn point_38_a_strict_engine_sends_nobody_away_for_asking_too_often() {
     }
     let lost = server.lines_with(&format!("connection to engine http://{address}"));
     assert!(lost.is_empty(), "{lost:?}");
-}
-
-/// Messages that are bare bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bare;
-
-impl Codec for Bare {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Bare {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put(item);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
-    }
-}
-
-impl Decoder for Bare {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining())))
-    }
 }
 
 /// Metadata in an order of their own.

@@ -11,6 +11,7 @@ mod python;
 mod recorder;
 mod rehearsal;
 mod server;
+mod tonic;
 
 use std::{
     io::Write,
@@ -24,9 +25,10 @@ pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};
-pub(crate) use recorder::Recorder;
-pub(crate) use rehearsal::{Rehearsed, rehearsal, rehearse, rehearse_at};
+pub(crate) use recorder::{Call, Recorder};
+pub(crate) use rehearsal::{Rehearsal, Rehearsed, rehearsal, rehearse, rehearse_at};
 pub(crate) use server::{Builder, Server, engine, teal};
+pub(crate) use tonic::{Bare, call};
 
 static HEAVY: Mutex<()> = Mutex::new(());
 

@@ -50,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) query: Option<String>,
     /// Whether the answer was compressed.
     pub(crate) is_compressed: bool,
+    /// The beginning of its message.
+    asked: Vec<u8>,
 }
 
 impl Call {
@@ -57,7 +59,13 @@ impl Call {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let strategy = request.headers.get("strategy").map(|value| text(value.as_bytes()));
         let method = request.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
-        Self { method, strategy, query: None, is_compressed: false }
+        Self { method, strategy, query: None, is_compressed: false, asked: Vec::new() }
+    }
+
+    /// What its message says in a field.
+    pub(crate) fn said(&self, field: u32) -> &str {
+        let message = self.asked.get(PREFIX_LEN..).unwrap_or_default();
+        read_string(message, field).ok().flatten().unwrap_or_default()
     }
 
     fn begins(&self) -> bool {
@@ -70,6 +78,7 @@ impl Call {
         let (message, field) = if self.begins() { (told, 2) } else { (asked, 3) };
         let message = message.get(PREFIX_LEN..).unwrap_or_default();
         self.query = read_string(message, field).ok().flatten().map(str::to_owned);
+        self.asked = asked.to_vec();
     }
 }
 

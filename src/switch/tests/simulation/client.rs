@@ -184,6 +184,13 @@ impl Client {
         self.call(method, strategy, Some((query.number, Some(query.id.as_str())))).await
     }
 
+    /// A call whose outcome nobody knows.
+    fn noted(&self, method: &Method, query: Option<u32>, strategy: Option<Strategy>, sent: u64) -> Call {
+        let (client, outcome, notice) = (self.number, Outcome::GivenUp, None);
+        let Method { name, does, .. } = *method;
+        Call { client, query, method: name, does, strategy, sent, answered: sent, outcome, notice }
+    }
+
     /// Sends a call, and writes down what comes of it.
     async fn call(
         &mut self,
@@ -194,7 +201,7 @@ impl Client {
         let world = self.world.clone();
         let header = strategy.filter(|_| self.behaviour != Behaviour::NoHeader);
         let sent = world.now();
-        let id = query.and_then(|(_, id)| id).map(str::to_owned);
+        let (number, id) = (query.map(|(number, _)| number), query.and_then(|(_, id)| id).map(str::to_owned));
         if !self.is_calm && self.random.random_ratio(1, 40) {
             // The network repeats it, sooner or later.
             let (twin, delay) = (world.clone(), self.random.random_range(0..3_000));
@@ -203,6 +210,10 @@ impl Client {
                 sleep(millis(delay)).await;
                 exchange(&twin, method, header, id.as_deref()).await;
             });
+            if method.does == Does::End {
+                // It may be the first that is heard, and end what the other is about.
+                world.call(self.noted(method, number, header, sent.saturating_sub(1)));
+            }
         }
         sleep(millis(self.random.random_range(0..20))).await;
         let is_lossy = !self.is_calm && self.random.random_ratio(1, 25);
@@ -221,17 +232,8 @@ impl Client {
             End::Failed => Outcome::Failed { code: 13, message: "".into(), is_broken: false },
             End::Lost => Outcome::Failed { code: 14, message: "".into(), is_broken: true },
         };
-        world.call(Call {
-            client: self.number,
-            query: query.map(|(number, _)| number),
-            method: method.name,
-            does: method.does,
-            strategy: header,
-            sent,
-            answered: world.now(),
-            outcome,
-            notice,
-        });
+        let call = self.noted(method, number, header, sent);
+        world.call(Call { answered: world.now(), outcome, notice, ..call });
         match (notice, strategy) {
             (Some(notice), Some(strategy)) if method.does == Does::LogIn => {
                 self.process.settle(strategy);

@@ -1,17 +1,34 @@
-//! `/api/v1/tokens/revoke`: the tokens that were issued, for operators.
+//! `/api/v1/tokens/revoke`: the tokens that the built-in engine issued.
 
-use axum::{Json, extract::State, http::StatusCode};
+use std::{fmt::Debug, sync::Arc};
+
+use axum::{Json, extract, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Revoke, Tokens};
-use crate::admin::{Body, ErrorAnswer, Problem};
+use super::{Body, ErrorAnswer, Problem, Shared};
+
+/// Who can revoke tokens.
+pub trait TokenControl: Debug + Send + Sync {
+    /// Revokes tokens, and says how many were good until then.
+    fn revoke(&self, which: Revoke<'_>) -> usize;
+}
+
+/// Which tokens to revoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoke<'a> {
+    /// This one.
+    Token(&'a str),
+    /// Those of this client.
+    Client(&'a str),
+    /// All.
+    All,
+}
 
 /// Which tokens to revoke: a token, a client's, or all.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Revocation {
+pub(super) struct Revocation {
     /// This one.
     token: Option<String>,
     /// Those of the client of this id.
@@ -28,16 +45,12 @@ pub struct Revoked {
     pub revoked: usize,
 }
 
-/// What is served, by full paths.
-pub fn router(tokens: Tokens) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(revoke)).with_state(tokens)
-}
-
 /// Revoke tokens.
 #[utoipa::path(post, path = "/api/v1/tokens/revoke", tag = "tokens", request_body = Revocation,
-    responses((status = 200, body = Revoked), (status = 422, body = ErrorAnswer)))]
-async fn revoke(
-    State(tokens): State<Tokens>,
+    responses((status = 200, body = Revoked),
+        (status = 404, description = "Calls are forwarded: no tokens are issued here", body = ErrorAnswer)))]
+pub(super) async fn revoke(
+    extract::State(shared): extract::State<Arc<Shared>>,
     Body(asked): Body<Revocation>,
 ) -> Result<Json<Revoked>, Problem> {
     let which = match (&asked.token, &asked.client, asked.all) {
@@ -49,5 +62,7 @@ async fn revoke(
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", expected));
         }
     };
+    let none = "no tokens are issued here: calls are forwarded, and the engine judges them";
+    let tokens = shared.rooms.tokens.as_deref().ok_or_else(|| Problem::not_here(none))?;
     Ok(Json(Revoked { revoked: tokens.revoke(which) }))
 }

@@ -1,0 +1,129 @@
+//! `teal fault` and `teal token`: trouble for a running teal, in the words of `--fault`.
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+
+use super::Running;
+use crate::fault::rule::{self, BadRule, KEYS, Rule};
+
+/// What to do about the faults of a running teal.
+#[derive(Debug, Subcommand)]
+pub enum FaultCommand {
+    /// Add a rule behind the others
+    Add {
+        /// What it says.
+        #[command(flatten)]
+        rule: RuleFlags,
+        /// Whom to tell.
+        #[command(flatten)]
+        server: Running,
+    },
+    /// List the rules, with the calls that they were about and those that they hit
+    List {
+        /// Whom to ask.
+        #[command(flatten)]
+        server: Running,
+    },
+    /// Remove a rule
+    Remove {
+        /// What it is called
+        #[arg(value_parser = id)]
+        id: String,
+        /// Whom to tell.
+        #[command(flatten)]
+        server: Running,
+    },
+    /// Remove all rules
+    Clear {
+        /// Whom to tell.
+        #[command(flatten)]
+        server: Running,
+    },
+}
+
+/// What to do about the tokens of a running teal.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Revoke tokens that the built-in engine issued: one, a client's, or all
+    Revoke {
+        /// Which.
+        #[command(flatten)]
+        which: Tokens,
+        /// Whom to tell.
+        #[command(flatten)]
+        server: Running,
+    },
+}
+
+/// Which tokens.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Tokens {
+    /// The token
+    pub token: Option<String>,
+    /// All that were issued to this client
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// The flag for what a rule says in one text.
+const MATCH: &str = "match";
+
+/// A rule in flags: a text, and one flag for each key.
+#[derive(Clone, Debug)]
+pub struct RuleFlags {
+    text: String,
+    flags: Vec<(String, String)>,
+}
+
+impl RuleFlags {
+    /// The rule that they make: the text first.
+    pub fn rule(&self) -> Result<Rule, BadRule> {
+        let mut pairs = rule::pairs(&self.text)?;
+        pairs.extend_from_slice(&self.flags);
+        Rule::from_pairs(&pairs)
+    }
+}
+
+impl Args for RuleFlags {
+    fn augment_args(command: Command) -> Command {
+        let text = Arg::new(MATCH).long(MATCH).value_name("KEY=VALUE,…");
+        let text = text.help("What --fault takes, or the part of it that says which calls are meant");
+        KEYS.iter().fold(command.arg(text), |command, key| {
+            let arg = Arg::new(key.name).long(key.name).help(key.help);
+            command.arg(match key.value {
+                "" => arg.action(ArgAction::SetTrue),
+                value => arg.value_name(value),
+            })
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for RuleFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let text = |name: &str| matches.get_one::<String>(name).cloned();
+        let flags = KEYS.iter().filter_map(|key| {
+            let value = match key.value {
+                "" => matches.get_flag(key.name).then(String::new),
+                _ => text(key.name),
+            };
+            Some((key.name.to_owned(), value?))
+        });
+        Ok(Self { text: text(MATCH).unwrap_or_default(), flags: flags.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn id(text: &str) -> Result<String, String> {
+    rule::id(text).map_err(|bad| bad.expected)
+}

@@ -1,0 +1,227 @@
+//! What the clients of a rehearsal do, as it is seen on the wire.
+
+use std::{collections::HashMap, fs, path::Path, time::Duration};
+
+use tempfile::TempDir;
+
+use crate::support::{
+    Authority, Call, Recorder, Rehearsal, Rehearsed, Server, alone, rehearsal, rehearse, rehearse_at, teal,
+};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary files have plain names")
+}
+
+/// The calls of clients that behave so, while the server switches.
+fn behaving(server: &Server, behaviours: &[&'static str]) -> HashMap<&'static str, (Vec<Call>, Rehearsed)> {
+    let recorders: Vec<_> = behaviours.iter().map(|_| Recorder::before(server.address)).collect();
+    let started: Vec<_> = behaviours
+        .iter()
+        .zip(&recorders)
+        .map(|(behaviour, recorder)| {
+            rehearse_at(recorder.address)
+                .with("--clients", "3")
+                .with("--duration", "1h")
+                .with("--behaviour", behaviour)
+                .start()
+        })
+        .collect();
+    for (process, _) in &started {
+        process.wait_for("Successfully authenticated", 3, SOON);
+    }
+    for _ in 0..4 {
+        let said = server.operate(&["switch", "--wait"]).err;
+        assert!(said.contains("DRAINING") && said.contains("STABLE"), "{said}");
+    }
+    for (process, _) in &started {
+        process.signal("TERM");
+    }
+    let ended: Vec<_> = started.into_iter().map(|(process, json)| Rehearsed::of(process, &json)).collect();
+    let calls = recorders.iter().map(Recorder::calls);
+    behaviours.iter().copied().zip(calls.zip(ended)).collect()
+}
+
+/// The strategies that calls name.
+fn named(calls: &[Call]) -> Vec<&str> {
+    let mut named: Vec<&str> = calls.iter().map(|call| call.strategy.as_deref().unwrap_or("none")).collect();
+    named.sort_unstable();
+    named.dedup();
+    named
+}
+
+/// Calls about a query that name another strategy than the one that it was prepared under.
+fn turncoats(calls: &[Call]) -> usize {
+    let begins = calls.iter().filter(|call| call.method.starts_with("prepare"));
+    let begun: HashMap<_, _> =
+        begins.filter_map(|call| Some((call.query.as_ref()?, &call.strategy))).collect();
+    let about = |call: &&Call| call.query.as_ref().and_then(|query| begun.get(query));
+    calls.iter().filter(|call| about(call).is_some_and(|strategy| **strategy != call.strategy)).count()
+}
+
+#[test]
+fn each_behaviour_shows_on_the_wire() {
+    let _alone = alone();
+    // Who vanishes leaves queries behind, which hold a drain to its timeout.
+    let server =
+        teal().admin().switch_every("0").notice("500ms").grace("300ms").with("--drain-timeout", "2s").run();
+    let seen =
+        behaving(&server, &["follow", "frozen", "no-header", "eager", "upper-case", "slow-reader", "vanish"]);
+    let calls = |behaviour| seen[behaviour].0.as_slice();
+    for (behaviour, names) in [
+        ("follow", &["blue", "green"][..]),
+        ("frozen", &["blue"]),
+        ("eager", &["blue", "green"]),
+        ("upper-case", &["BLUE", "GREEN"]),
+        ("slow-reader", &["blue", "green"]),
+        ("vanish", &["blue", "green"]),
+    ] {
+        assert_eq!(named(calls(behaviour)), names, "{behaviour}");
+    }
+    let logs_in = |call: &Call| call.method == "authenticate";
+    let (logins, others): (Vec<_>, Vec<_>) = calls("no-header").iter().cloned().partition(logs_in);
+    assert_eq!((named(&logins), named(&others)), (vec!["none"], vec!["none"]));
+    assert_eq!([turncoats(calls("follow")), turncoats(calls("upper-case"))], [0, 0]);
+    assert!(turncoats(calls("eager")) > 0, "it adopts in the middle of a query");
+    // With a window of 2 KiB and 20 ms between two looks, a thousand rows take their time.
+    let [slow, fast] =
+        ["slow-reader", "follow"].map(|behaviour| seen[behaviour].1.number("/latency/between switches/p50"));
+    assert!(slow > fast, "{slow} µs where others take {fast}");
+    assert!(seen["vanish"].1.number("/queries/vanished") > 0);
+}
+
+/// Clients that are idle most of the time, many a switch among it: they learn of some by a 456.
+fn idle(mismatch: &str, how: &[&str; 2]) -> Rehearsed {
+    let server = teal().switch_every("500ms").notice("0s").grace("2s").with("--mismatch", mismatch).run();
+    rehearse(&server)
+        .with("--clients", "8")
+        .with("--duration", "10s")
+        .with("--think", "300ms")
+        .with(how[0], how[1])
+        .run()
+}
+
+#[test]
+fn a_storm_of_retries_sends_what_was_refused_again_and_again() {
+    let _alone = alone();
+    for (behaviour, per_retry) in [("retry-storm", 21..50), ("follow", 1..4)] {
+        let rehearsed = idle("both", &["--behaviour", behaviour]);
+        assert!(rehearsed.status.success(), "{}", rehearsed.output);
+        let refusals = rehearsed.report["refusals"].as_array().map_or(0, Vec::len) as u64;
+        let retried = rehearsed.number("/queries/retried");
+        assert!(retried > 0, "{}", rehearsed.output);
+        assert!(per_retry.contains(&(refusals / retried)), "{behaviour}: {refusals} for {retried}");
+    }
+}
+
+#[test]
+fn with_a_token_a_query_is_begun_anew_after_a_456_in_the_dialect_that_is_known() {
+    let _alone = alone();
+    let folder = TempDir::new().expect("there is room for files");
+    let token = folder.path().join("token");
+    fs::write(&token, "a-token").expect("files can be written");
+    let known = idle("both", &["--token-file", text(&token)]);
+    assert!(known.status.success(), "{}", known.output);
+    assert!(known.number("/queries/retried") > 0, "{}", known.output);
+    let unknown = idle("http", &["--token-file", text(&token)]);
+    assert_eq!(unknown.status.code(), Some(1), "{}", unknown.output);
+    assert!(unknown.number("/queries/lost") > 0, "{}", unknown.output);
+}
+
+#[test]
+fn who_it_is_and_what_it_asks_for_is_what_was_given() {
+    let server = teal().switch_every("0").run();
+    let recorder = Recorder::before(server.address);
+    let folder = TempDir::new().expect("there is room for files");
+    let password = folder.path().join("password");
+    fs::write(&password, "s3cret\nmore\n").expect("files can be written");
+    let rehearsed = rehearse_at(recorder.address)
+        .with("--clients", "1")
+        .with("--duration", "1s")
+        .with("--user", "somebody@example.com")
+        .with("--password-file", text(&password))
+        .with("--catalog", "default")
+        .with("--schema", "sales")
+        .run();
+    assert!(rehearsed.status.success(), "{}", rehearsed.output);
+    assert!(!rehearsed.output.contains("s3cret"), "{}", rehearsed.output);
+    let calls = recorder.calls();
+    let said = |method: &str, field| {
+        let call = calls.iter().find(|call| call.method == method);
+        call.unwrap_or_else(|| panic!("no {method}: {calls:?}")).said(field)
+    };
+    assert_eq!([1, 2].map(|field| said("authenticate", field)), ["somebody@example.com", "s3cret"]);
+    assert_eq!([2, 3].map(|field| said("prepareStatementV2", field)), ["sales", "default"]);
+    for method in [
+        "executeStatementV2",
+        "getResultMetadata",
+        "getNextResultBatch",
+        "explainAnalyze",
+        "clearOrCancelQuery",
+    ] {
+        assert!(calls.iter().any(|call| call.method == method), "no {method}");
+    }
+}
+
+#[test]
+fn a_server_with_tls_is_trusted_if_the_given_authority_vouches_for_it() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let pair = authority.issue("127.0.0.1");
+    let server = teal()
+        .switch_every("1s")
+        .notice("0s")
+        .grace("300ms")
+        .with("--tls-cert", text(&pair.certificate))
+        .with("--tls-key", text(&pair.key))
+        .run();
+    let secure =
+        |address: String| rehearsal().with("--to", &address).with("--clients", "2").with("--duration", "3s");
+    let run = |to: Rehearsal, trusted: &Authority| to.with("--tls-ca", text(&trusted.file())).run();
+    let to = || secure(format!("https://{}", server.address));
+    let trusted = run(to(), &authority);
+    assert!(trusted.status.success(), "{}", trusted.output);
+    assert!(trusted.number("/switches/0/adopted_after/count") > 0, "{}", trusted.output);
+    for doubted in [run(to(), &stranger), to().run(), secure(format!("http://{}", server.address)).run()] {
+        assert_eq!(doubted.status.code(), Some(1), "{}", doubted.output);
+        assert!(doubted.output.contains("no query was completed"), "{}", doubted.output);
+    }
+    let why = run(to(), &stranger).output;
+    assert!(why.contains("UnknownIssuer"), "{why}");
+}
+
+#[test]
+fn a_suspended_cluster_is_woken() {
+    let folder = TempDir::new().expect("there is room for files");
+    let token = folder.path().join("token");
+    fs::write(&token, "a-token").expect("files can be written");
+    // Under green, so that the first to be asked under blue is refused.
+    let server = teal().admin().switch_every("0").with("--initial", "green").run();
+    for (flag, value) in [("--user", "somebody"), ("--token-file", text(&token))] {
+        server.operate(&["cluster", "suspend"]).done();
+        let rehearsed =
+            rehearse(&server).with("--clients", "2").with("--duration", "9s").with(flag, value).run();
+        assert!(rehearsed.status.success(), "{}", rehearsed.output);
+        assert!(rehearsed.number("/queries/completed") > 0, "{}", rehearsed.output);
+        assert!(rehearsed.number("/longest_query") >= 5_000_000, "it looks every 5 s: {}", rehearsed.output);
+        assert!(server.operate(&["cluster", "status"]).done().contains("active"));
+    }
+}
+
+#[test]
+fn a_cluster_that_is_suspended_between_two_queries_is_woken() {
+    let server = teal().switch_every("0").with("--scenario", "suspended-cluster").run();
+    let rehearsed = rehearse(&server).with("--clients", "2").with("--duration", "9s").run();
+    server.wait_for("Scenario suspended-cluster: done", 1, SOON);
+    assert!(rehearsed.status.success(), "{}", rehearsed.output);
+    assert!(rehearsed.number("/longest_query") >= 5_000_000, "{}", rehearsed.output);
+}
+
+#[test]
+fn a_pause_between_queries_is_kept_and_not_waited_out() {
+    let server = teal().switch_every("0").run();
+    let rehearsed =
+        rehearse(&server).with("--clients", "3").with("--duration", "2s").with("--think", "1h").run();
+    assert!(rehearsed.status.success(), "{}", rehearsed.output);
+    assert_eq!(rehearsed.number("/queries/completed"), 3, "{}", rehearsed.output);
+}
