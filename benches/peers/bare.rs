@@ -1,4 +1,4 @@
-//! What `benches/peers/run` calls "teal, unwatched": the gate and the forwarding alone, without what
+//! What `benches/peers/run` calls "teal (unwatched)": the gate and the forwarding alone, without what
 //! watches calls and without the layer of faults. Takes the engine's URL, prints its own address and
 //! serves until its standard input ends.
 
