@@ -71,6 +71,8 @@ pub(super) async fn serve(
     request: Request<RequestBody<Full<Bytes>>>,
 ) -> Result<Response<Reply>, Infallible> {
     let strategy = request.body().strategy().unwrap();
+    // A query that is begun while its drain is given up is never put on record.
+    let epoch = world.switch.snapshot().epoch;
     let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
     let body = request.into_body().collect().await?.to_bytes();
     let id = read_string(body.get(5..).unwrap_or_default(), 3).unwrap().map(str::to_owned);
@@ -100,7 +102,7 @@ pub(super) async fn serve(
             engines.named += 1;
             let id = format!("q{}", engines.named);
             let message = [string_field(1, "10.0.0.1"), string_field(2, &id)].concat();
-            engines.queries.insert(id, (strategy, world.switch.snapshot().epoch));
+            engines.queries.insert(id, (strategy, epoch));
             (message, "0")
         }
         "clearOrCancelQuery" | "cancelQuery" | "clear" => {
