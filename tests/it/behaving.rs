@@ -91,13 +91,14 @@ fn each_behaviour_shows_on_the_wire() {
     assert!(seen["vanish"].1.number("/queries/vanished") > 0);
 }
 
-/// Clients that are idle most of the time, many a switch among it: they learn of some by a 456.
+/// Clients that are idle most of the time, one after the other: of most switches they learn by a 456.
 fn idle(mismatch: &str, how: &[&str; 2]) -> Rehearsed {
     let server = teal().switch_every("500ms").notice("0s").grace("2s").with("--mismatch", mismatch).run();
     rehearse(&server)
         .with("--clients", "8")
-        .with("--duration", "10s")
-        .with("--think", "300ms")
+        .with("--duration", "14s")
+        .with("--rate", "4")
+        .with("--hold", "300ms")
         .with(how[0], how[1])
         .run()
 }
