@@ -33,6 +33,8 @@ struct Plan {
     last: Option<Arc<Armed>>,
     /// The request's message, where a rule wanted it.
     message: Option<Bytes>,
+    /// Who logs in, where it has to be learned from the answer which session that is.
+    learns: Option<String>,
 }
 
 pub(super) async fn call<S, B, R>(
@@ -49,11 +51,10 @@ where
     if let Some(script) = faults.script() {
         script.saw(&path);
     }
-    let plan = match Plan::make(&faults, &path, &mut request).await {
+    let mut plan = match Plan::make(&faults, &path, &mut request).await {
         Ok(plan) => plan,
         Err(bad) => return Ok(answer::refusal(&bad)),
     };
-    let learns = plan.login(&faults, &path);
     sleep_unless_zero(plan.wait(At::Call)).await;
     let outcome = plan.last.as_ref().and_then(|armed| armed.rule.effect.outcome.as_ref());
     let mut response = match outcome {
@@ -88,7 +89,7 @@ where
         }
         _ => {}
     }
-    if let Some(user) = learns {
+    if let Some(user) = plan.learns.take() {
         response = answer::learn(response, |session| faults.learn(session, &user)).await?;
     }
     Ok(plan.finish(response))
@@ -127,6 +128,7 @@ impl Plan {
             let (head, body) = (request.headers().clone(), request.body_mut());
             plan.message = poll_fn(|cx| Pin::new(&mut *body).poll_message(cx, LOOKED_AT, &head)).await;
         }
+        plan.learns = plan.text(fields.user).filter(|_| is_login_of_interest).map(str::to_owned);
         for armed in about {
             if !plan.is_match(faults, &armed, fields) {
                 continue;
@@ -164,13 +166,6 @@ impl Plan {
 
     fn text(&self, field: Option<u32>) -> Option<&str> {
         read_string(self.message.as_deref()?, field?).ok()?
-    }
-
-    /// The user who logs in, where a rule will ask for that.
-    fn login(&self, faults: &Faults, path: &str) -> Option<String> {
-        let fields = known::method(path);
-        let is_wanted = fields.is_login && faults.is_learning(&faults.rules());
-        self.text(fields.user).filter(|_| is_wanted).map(str::to_owned)
     }
 
     fn session(&self, path: &str) -> Option<&str> {

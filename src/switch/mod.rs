@@ -9,6 +9,7 @@ mod pass;
 mod phase;
 mod queries;
 mod rules;
+mod state;
 mod timer;
 mod turnstile;
 
@@ -36,17 +37,11 @@ use self::{
     heading::Heading,
     machine::Machine,
     phase::{Does, Ticket},
-    queries::{Forgotten, Queries, Query},
-    timer::{Asking, Event},
+    queries::{Queries, Query},
+    state::State,
     turnstile::Turnstile,
 };
 use crate::strategy::Strategy;
-
-/// More than one, so that the record shrinks while it is in use; few, so that no request waits.
-const EXPIRED_PER_CHANGE: usize = 4;
-
-/// Bytes of a query id. Engines give out UUIDs; what is longer is nobody's query.
-const LONGEST_ID: usize = 256;
 
 /// A deadline that there is not.
 const NEVER: u64 = u64::MAX;
@@ -133,29 +128,6 @@ struct Shared {
     journal: Journal,
 }
 
-#[derive(Debug)]
-struct State {
-    machine: Machine,
-    /// No query on record was last asked about before.
-    oldest_request: Option<std::time::Instant>,
-    forgotten: u64,
-    /// For the log, in order, written where nobody waits for it.
-    events: tokio::sync::mpsc::UnboundedSender<Event>,
-    /// What the timer waits for; it need not hear of anything later.
-    sleeps_until: Option<std::time::Instant>,
-    /// What has become of the announcement that the timer wants.
-    asking: Asking,
-    /// For operators, in order.
-    journal: Journal,
-    /// The last event that was noted there by this.
-    noted: Option<u64>,
-    /// What is done now was ordered by an operator.
-    is_ordered: bool,
-    /// When the present phase began.
-    entered: std::time::Instant,
-    last_refusal: Option<LastRefusal>,
-}
-
 impl Switch {
     /// A switch in `STABLE`, and the timer that [drives](Timer::run) it.
     pub fn new(rules: Rules) -> (Self, Timer) {
@@ -163,19 +135,7 @@ impl Switch {
         let (start, journal) = (Instant::now().into_std(), Journal::default());
         let heading = Heading::new(rules.initial, 0);
         let shared = Shared {
-            state: Mutex::new(State {
-                machine: Machine::new(rules, start),
-                oldest_request: None,
-                forgotten: 0,
-                events,
-                sleeps_until: None,
-                asking: Asking::Nobody,
-                journal: journal.clone(),
-                noted: None,
-                is_ordered: false,
-                entered: start,
-                last_refusal: None,
-            }),
+            state: Mutex::new(State::new(rules, start, events, journal.clone())),
             turnstiles: Default::default(),
             queries: Queries::default(),
             heading,
@@ -366,98 +326,6 @@ impl Shared {
         self.due.store(due, Ordering::Release);
         for strategy in Strategy::ALL.into_iter().filter(|strategy| machine.is_served(*strategy)) {
             self.turnstiles[strategy.index()].open(strategy == machine.phase().active());
-        }
-    }
-}
-
-impl State {
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            phase: self.machine.phase(),
-            epoch: self.machine.epoch(),
-            queries: Strategy::ALL.map(|strategy| self.machine.queries(strategy)),
-            requests: Strategy::ALL.map(|strategy| self.machine.requests(strategy)),
-            forgotten: self.forgotten,
-        }
-    }
-
-    /// Puts a query on record, if it may still be there. Returns whether it is.
-    fn record(&mut self, queries: &Queries, id: &str, query: Query, now: std::time::Instant) -> bool {
-        // A request whose message could not be read names none.
-        let is_id = (1..=LONGEST_ID).contains(&id.len());
-        let is_remembered = is_id && self.machine.remembers(query.strategy, query.birth);
-        if is_remembered {
-            self.oldest_request.get_or_insert(now);
-            if let Some(before) = queries.insert(id, query, now) {
-                self.machine.forget(before.strategy, before.birth, now);
-            }
-        }
-        is_remembered
-    }
-
-    /// Makes known what the machine did, and forgets a few of the queries whose time is over.
-    fn settle(&mut self, shared: &Shared, now: std::time::Instant) {
-        let Shared { queries, heading, .. } = shared;
-        let &Rules { query_ttl, max_queries, .. } = self.machine.rules();
-        for _ in 0..EXPIRED_PER_CHANGE {
-            let is_over = self.oldest_request.is_some_and(|at| at + query_ttl <= now);
-            if !is_over && queries.len() <= max_queries {
-                break;
-            }
-            let expired = queries.expire(max_queries, query_ttl, now);
-            self.oldest_request = queries.oldest_request();
-            let Some(query) = expired else { break };
-            self.machine.forget(query.strategy, query.birth, now);
-        }
-        let transitions = self.machine.take_transitions();
-        let before = self.machine.epoch() - transitions.len() as u64;
-        for (epoch, transition) in (before + 1..).zip(transitions) {
-            let headed_for = self.machine.phase().headed_for();
-            if headed_for != heading.get().0 {
-                heading.set(headed_for, self.machine.epoch());
-            }
-            let forgotten = match transition {
-                Transition::DrainTimedOut { old } => Some(queries.forget(old)),
-                _ => None,
-            };
-            let left = forgotten.as_ref().map_or(0, Forgotten::len);
-            let abandoned = left as u64;
-            self.forgotten += abandoned;
-            self.enter(transition, now);
-            let cutover = self.machine.rules().cutover;
-            let note = Note::transition(transition, epoch, left, cutover, self.is_ordered);
-            self.noted = Some(self.journal.note(note));
-            let (phase, announcement) = (self.machine.phase(), heading.get().1);
-            let step = Step { transition, phase, announcement, at: now, abandoned };
-            // The receiver is gone only where nobody runs the timer: then there is no log either.
-            let _ = self.events.send(Event { step, forgotten });
-        }
-    }
-
-    /// Notes when the phase began to which the machine has come.
-    fn enter(&mut self, transition: Transition, now: std::time::Instant) {
-        self.entered = match self.machine.phase() {
-            Phase::Stable { .. } => now,
-            Phase::Announced { since, .. } | Phase::Draining { since, .. } => since,
-        };
-        if matches!(transition, Transition::Announced { .. }) {
-            self.last_refusal = None;
-        }
-    }
-
-    /// When the timer has to look again, if nothing else happens.
-    fn wake(&self) -> Option<std::time::Instant> {
-        let expiry = self.oldest_request.map(|at| at + self.machine.rules().query_ttl);
-        [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
-    }
-
-    /// When the timer asks for an announcement.
-    fn announcement_due(&self) -> Option<std::time::Instant> {
-        let due = self.machine.timer_due()?;
-        match self.asking {
-            Asking::Nobody => Some(due),
-            Asking::Now => None,
-            Asking::From(again) => Some(due.max(again)),
         }
     }
 }

@@ -113,7 +113,7 @@ impl Engine {
         &self.shared.target.url
     }
 
-    /// Room for a stream on the connection that has most of it. Waits for a new one where all are full.
+    /// Room for a stream on a connection that has much of it. Waits for a new one where all are full.
     pub(super) async fn lease(&self) -> Result<Lease, Unreachable> {
         let leased = self.pool().lease(self, false);
         match leased {

@@ -50,7 +50,7 @@ async function opened() {
 function happened(kind, id, data) {
   if (kind === 'state') take(data);
   else events.add(id, data);
-  if (kind.startsWith('fault')) polls.faults.now();
+  if (kind === 'fault') polls.faults.now();
 }
 
 function take(now) {

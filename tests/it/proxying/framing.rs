@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
-use tokio::net::TcpListener;
 
 use super::{
     peers::{
@@ -37,21 +36,15 @@ async fn point_01_a_reject_is_one_headers_frame() {
 
 #[tokio::test]
 async fn point_02_trailers_only_stays_trailers_only() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            tokio::spawn(async move {
-                for status in ["0", "9"].iter().cycle() {
-                    let stream = engine.request().await;
-                    let head = [raw::answer(), raw::block(&[("grpc-status", status)])].concat();
-                    engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &head).await;
-                    engine.write(RESET, 0, stream, &[0; 4]).await;
-                }
-            });
+    let address = raw::engine(|mut engine| async move {
+        for status in ["0", "9"].iter().cycle() {
+            let stream = engine.request().await;
+            let head = [raw::answer(), raw::block(&[("grpc-status", status)])].concat();
+            engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &head).await;
+            engine.write(RESET, 0, stream, &[0; 4]).await;
         }
-    });
+    })
+    .await;
     // Without a notice, and with one due.
     for server in [before(address), announcing(address)] {
         let mut client = Raw::connect(server.address).await;
@@ -172,27 +165,22 @@ async fn point_10_an_early_answer_reaches_the_client_during_its_upload() {
 
 #[tokio::test]
 async fn point_11_padding_and_empty_frames_change_nothing() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = announcing(listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            tokio::spawn(async move {
-                while let Some(frame) = engine.next().await {
-                    if frame.kind != HEADERS {
-                        continue;
-                    }
-                    engine.write(HEADERS, END_HEADERS, frame.stream, &raw::answer()).await;
-                    for byte in framed(b"\x0a\x01s") {
-                        engine.write(DATA, 0, frame.stream, &[]).await;
-                        engine.write(DATA, PADDED, frame.stream, &[3, byte, 0, 0, 0]).await;
-                    }
-                    let trailers = raw::block(&[("grpc-status", "0")]);
-                    engine.write(HEADERS, END_HEADERS | END_STREAM, frame.stream, &trailers).await;
-                }
-            });
+    let address = raw::engine(|mut engine| async move {
+        while let Some(frame) = engine.next().await {
+            if frame.kind != HEADERS {
+                continue;
+            }
+            engine.write(HEADERS, END_HEADERS, frame.stream, &raw::answer()).await;
+            for byte in framed(b"\x0a\x01s") {
+                engine.write(DATA, 0, frame.stream, &[]).await;
+                engine.write(DATA, PADDED, frame.stream, &[3, byte, 0, 0, 0]).await;
+            }
+            let trailers = raw::block(&[("grpc-status", "0")]);
+            engine.write(HEADERS, END_HEADERS | END_STREAM, frame.stream, &trailers).await;
         }
-    });
+    })
+    .await;
+    let server = announcing(address);
     let client = client(server.address).await;
     let answer = unary(&client, "/QueryEngineService/getSchemaNames", b"").await;
     assert_eq!(answer.body, framed(b"\x0a\x01s\x1a\x05green"));
@@ -202,24 +190,19 @@ async fn point_11_padding_and_empty_frames_change_nothing() {
 
 #[tokio::test]
 async fn point_12_informational_responses_are_passed_over() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = before(listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            tokio::spawn(async move {
-                let stream = engine.request().await;
-                for status in ["100", "103"] {
-                    engine.write(HEADERS, END_HEADERS, stream, &raw::block(&[(":status", status)])).await;
-                }
-                engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
-                engine.write(DATA, 0, stream, &framed(b"x")).await;
-                let trailers = raw::block(&[("grpc-status", "0")]);
-                engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await;
-                while engine.next().await.is_some() {}
-            });
+    let address = raw::engine(|mut engine| async move {
+        let stream = engine.request().await;
+        for status in ["100", "103"] {
+            engine.write(HEADERS, END_HEADERS, stream, &raw::block(&[(":status", status)])).await;
         }
-    });
+        engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
+        engine.write(DATA, 0, stream, &framed(b"x")).await;
+        let trailers = raw::block(&[("grpc-status", "0")]);
+        engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await;
+        while engine.next().await.is_some() {}
+    })
+    .await;
+    let server = before(address);
     let answer = unary(&client(server.address).await, "/a/b", b"").await;
     assert_eq!((answer.body.as_slice(), answer.status()), (&framed(b"x")[..], Some("0")));
 }

@@ -35,52 +35,44 @@ enum Goodbye {
 
 /// An engine that ends each connection after some calls, and counts how often each call is executed.
 async fn leaving(goodbye: Goodbye) -> (SocketAddr, Arc<Mutex<HashMap<Vec<u8>, usize>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let executed: Arc<Mutex<HashMap<Vec<u8>, usize>>> = Arc::default();
     let known = executed.clone();
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            let executed = known.clone();
-            tokio::spawn(async move {
-                let mut last = u32::MAX;
-                let mut calls = 0;
-                let mut bodies: HashMap<u32, Vec<u8>> = HashMap::new();
-                while let Some(frame) = engine.next().await {
-                    if frame.stream > last {
-                        continue;
-                    }
-                    if frame.kind == DATA {
-                        bodies.entry(frame.stream).or_default().extend(&frame.payload);
-                    }
-                    if frame.ends_stream() {
-                        *executed
-                            .lock()
-                            .unwrap()
-                            .entry(bodies.remove(&frame.stream).unwrap())
-                            .or_default() += 1;
-                        calls += 1;
-                        engine.write(HEADERS, END_HEADERS, frame.stream, &raw::answer()).await;
-                        engine.write(DATA, 0, frame.stream, &framed(b"x")).await;
-                        let trailers = raw::block(&[("grpc-status", "0")]);
-                        engine.write(HEADERS, END_HEADERS | END_STREAM, frame.stream, &trailers).await;
-                    }
-                    match (goodbye, calls) {
-                        (Goodbye::Short, 20) if last == u32::MAX => {
-                            last = frame.stream;
-                            engine.write(GOAWAY, 0, 0, &[&last.to_be_bytes()[..], &[0; 4]].concat()).await;
-                        }
-                        (Goodbye::TwoSteps, 20) => {
-                            calls += 1;
-                            engine.write(GOAWAY, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]).await;
-                        }
-                        _ => {}
-                    }
+    let address = raw::engine(move |mut engine| {
+        let executed = known.clone();
+        async move {
+            let mut last = u32::MAX;
+            let mut calls = 0;
+            let mut bodies: HashMap<u32, Vec<u8>> = HashMap::new();
+            while let Some(frame) = engine.next().await {
+                if frame.stream > last {
+                    continue;
                 }
-            });
+                if frame.kind == DATA {
+                    bodies.entry(frame.stream).or_default().extend(&frame.payload);
+                }
+                if frame.ends_stream() {
+                    *executed.lock().unwrap().entry(bodies.remove(&frame.stream).unwrap()).or_default() += 1;
+                    calls += 1;
+                    engine.write(HEADERS, END_HEADERS, frame.stream, &raw::answer()).await;
+                    engine.write(DATA, 0, frame.stream, &framed(b"x")).await;
+                    let trailers = raw::block(&[("grpc-status", "0")]);
+                    engine.write(HEADERS, END_HEADERS | END_STREAM, frame.stream, &trailers).await;
+                }
+                match (goodbye, calls) {
+                    (Goodbye::Short, 20) if last == u32::MAX => {
+                        last = frame.stream;
+                        engine.write(GOAWAY, 0, 0, &[&last.to_be_bytes()[..], &[0; 4]].concat()).await;
+                    }
+                    (Goodbye::TwoSteps, 20) => {
+                        calls += 1;
+                        engine.write(GOAWAY, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]).await;
+                    }
+                    _ => {}
+                }
+            }
         }
-    });
+    })
+    .await;
     (address, executed)
 }
 
@@ -112,26 +104,23 @@ async fn point_35_a_goaway_fails_no_call_and_repeats_none() {
 
 #[tokio::test]
 async fn point_35_what_is_in_flight_finishes_after_a_goaway() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = before(listener.local_addr().unwrap());
     let connections = Arc::new(AtomicUsize::new(0));
     let accepted = connections.clone();
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            accepted.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(async move {
-                let stream = engine.request().await;
-                engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
-                engine.write(GOAWAY, 0, 0, &[&stream.to_be_bytes()[..], &[0; 4]].concat()).await;
-                engine.settled().await;
-                engine.write(DATA, 0, stream, &framed(b"late")).await;
-                let trailers = raw::block(&[("grpc-status", "0")]);
-                engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await;
-                while engine.next().await.is_some() {}
-            });
+    let address = raw::engine(move |mut engine| {
+        accepted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let stream = engine.request().await;
+            engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
+            engine.write(GOAWAY, 0, 0, &[&stream.to_be_bytes()[..], &[0; 4]].concat()).await;
+            engine.settled().await;
+            engine.write(DATA, 0, stream, &framed(b"late")).await;
+            let trailers = raw::block(&[("grpc-status", "0")]);
+            engine.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await;
+            while engine.next().await.is_some() {}
         }
-    });
+    })
+    .await;
+    let server = before(address);
     let client = client(server.address).await;
     for _ in 0..5 {
         assert_eq!(unary(&client, "/a/b", b"").await.body, framed(b"late"));
@@ -141,31 +130,28 @@ async fn point_35_what_is_in_flight_finishes_after_a_goaway() {
 
 #[tokio::test]
 async fn point_35_a_started_body_that_is_not_kept_is_not_sent_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = before(listener.local_addr().unwrap());
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = requests.clone();
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            let counted = counted.clone();
-            tokio::spawn(async move {
-                let stream = engine.request().await;
-                counted.fetch_add(1, Ordering::SeqCst);
-                // More than is kept.
-                for window in [0, stream] {
-                    engine.write(WINDOW_UPDATE, 0, window, &(1_u32 << 20).to_be_bytes()).await;
-                }
-                let mut read = 0;
-                while read < 100_000 {
-                    let Some(frame) = engine.next().await else { return };
-                    read += frame.payload.len();
-                }
-                engine.write(GOAWAY, 0, 0, &[0; 8]).await;
-                while engine.next().await.is_some() {}
-            });
+    let address = raw::engine(move |mut engine| {
+        let counted = counted.clone();
+        async move {
+            let stream = engine.request().await;
+            counted.fetch_add(1, Ordering::SeqCst);
+            // More than is kept.
+            for window in [0, stream] {
+                engine.write(WINDOW_UPDATE, 0, window, &(1_u32 << 20).to_be_bytes()).await;
+            }
+            let mut read = 0;
+            while read < 100_000 {
+                let Some(frame) = engine.next().await else { return };
+                read += frame.payload.len();
+            }
+            engine.write(GOAWAY, 0, 0, &[0; 8]).await;
+            while engine.next().await.is_some() {}
         }
-    });
+    })
+    .await;
+    let server = before(address);
     let client = client(server.address).await;
     let (response, mut upload) = open(&client, request("/a/b"), false).await;
     let uploading = tokio::spawn(async move { send(&mut upload, Bytes::from(vec![7; 1 << 20])).await });
@@ -216,10 +202,8 @@ async fn point_36_an_absent_engine_is_unavailable_and_recovers_by_itself() {
     assert!((1..=2).contains(&connected.len()), "it is said once, not by each thread: {connected:?}");
 }
 
-#[tokio::test]
-async fn point_36_an_engine_that_says_nothing_is_unavailable_after_the_connect_timeout() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+/// An engine whose connection is never established is given 300 ms.
+async fn is_given_up_soon(address: SocketAddr) {
     let server = teal()
         .switch_every("0")
         .with("--connect-timeout", "300ms")
@@ -227,6 +211,13 @@ async fn point_36_an_engine_that_says_nothing_is_unavailable_after_the_connect_t
         .run();
     let client = client(server.address).await;
     is_unavailable(&unary(&client, "/a/b", b"").await, address);
+}
+
+#[tokio::test]
+async fn point_36_an_engine_that_says_nothing_is_unavailable_after_the_connect_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    is_given_up_soon(address).await;
 }
 
 #[tokio::test]
@@ -241,13 +232,7 @@ async fn point_36_an_engine_that_answers_no_packet_is_unavailable_after_the_conn
         queue.push(stream);
         assert!(queue.len() < 100, "there is an end to the queue");
     }
-    let server = teal()
-        .switch_every("0")
-        .with("--connect-timeout", "300ms")
-        .with("--upstream", &format!("http://{address}"))
-        .run();
-    let client = client(server.address).await;
-    is_unavailable(&unary(&client, "/a/b", b"").await, address);
+    is_given_up_soon(address).await;
 }
 
 #[tokio::test]
@@ -290,20 +275,14 @@ async fn point_36_a_failing_engine_meets_no_storm_of_connections() {
 
 #[tokio::test]
 async fn point_37_an_engine_that_dies_in_mid_answer_is_no_clean_end() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let address = raw::engine(|mut engine| async move {
+        let stream = engine.request().await;
+        engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
+        engine.write(DATA, 0, stream, b"\0\0\0\0\x09half").await;
+        engine.close().await;
+    })
+    .await;
     let server = before(address);
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            tokio::spawn(async move {
-                let stream = engine.request().await;
-                engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
-                engine.write(DATA, 0, stream, b"\0\0\0\0\x09half").await;
-                engine.close().await;
-            });
-        }
-    });
     let answer = unary(&client(server.address).await, "/a/b", b"").await;
     assert_eq!(answer.body, b"\0\0\0\0\x09half");
     assert_eq!(answer.status(), Some("14"));

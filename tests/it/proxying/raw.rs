@@ -167,6 +167,22 @@ impl Raw {
     }
 }
 
+/// The address of an engine that treats each connection as `serve` says.
+pub(super) async fn engine<R>(serve: impl Fn(Raw) -> R + Send + 'static) -> SocketAddr
+where
+    R: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let connection = Raw::accept(&listener, &[]).await;
+            tokio::spawn(serve(connection));
+        }
+    });
+    address
+}
+
 /// A frame in bytes.
 pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use h2::Reason;
-use tokio::net::TcpListener;
 
 use super::{
     peers::{Call, Engine, announcing, before, client, engine, framed, open, request, unary, until, within},
@@ -13,22 +12,17 @@ use super::{
 
 /// What a client sees of a call whose engine sends `frames` and then resets the stream with `code`.
 async fn seen_of(frames: &'static [&'static [u8]], code: u8) -> Vec<raw::Frame> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = before(listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let mut engine = Raw::accept(&listener, &[]).await;
-            tokio::spawn(async move {
-                let stream = engine.request().await;
-                engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
-                for payload in frames {
-                    engine.write(DATA, 0, stream, payload).await;
-                }
-                engine.write(RESET, 0, stream, &[0, 0, 0, code]).await;
-                while engine.next().await.is_some() {}
-            });
+    let address = raw::engine(move |mut engine| async move {
+        let stream = engine.request().await;
+        engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
+        for payload in frames {
+            engine.write(DATA, 0, stream, payload).await;
         }
-    });
+        engine.write(RESET, 0, stream, &[0, 0, 0, code]).await;
+        while engine.next().await.is_some() {}
+    })
+    .await;
+    let server = before(address);
     let mut client = Raw::connect(server.address).await;
     client.write(HEADERS, END_HEADERS | END_STREAM, 1, &raw::call("/a/b", &[])).await;
     client.stream(1).await
@@ -68,38 +62,33 @@ async fn point_05_a_cut_message_passes_to_the_cut_and_no_further() {
         let message = framed(&vec![b'\x0a'; len]);
         for how in [Cut::Reset(0), Cut::Reset(2), Cut::Close, Cut::GoAway] {
             let cut = Arc::new(Mutex::new(0));
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let server = announcing(listener.local_addr().unwrap());
             let (bytes, at) = (message.clone(), cut.clone());
-            tokio::spawn(async move {
-                loop {
-                    let mut engine = Raw::accept(&listener, &[]).await;
-                    let (bytes, at) = (bytes.clone(), at.clone());
-                    tokio::spawn(async move {
-                        while let Some(frame) = engine.next().await {
-                            if frame.kind != HEADERS {
-                                continue;
-                            }
-                            let at: usize = *at.lock().unwrap();
-                            engine.write(HEADERS, END_HEADERS, frame.stream, &raw::answer()).await;
-                            for part in bytes[..at].chunks(16_000) {
-                                engine.write(DATA, 0, frame.stream, part).await;
-                            }
-                            match how {
-                                Cut::Reset(code) => {
-                                    engine.write(RESET, 0, frame.stream, &[0, 0, 0, code]).await
-                                }
-                                Cut::Close => return engine.close().await,
-                                Cut::GoAway => {
-                                    let last = [&frame.stream.to_be_bytes()[..], &[0, 0, 0, 2]].concat();
-                                    engine.write(GOAWAY, 0, 0, &last).await;
-                                    return engine.close().await;
-                                }
+            let address = raw::engine(move |mut engine| {
+                let (bytes, at) = (bytes.clone(), at.clone());
+                async move {
+                    while let Some(frame) = engine.next().await {
+                        if frame.kind != HEADERS {
+                            continue;
+                        }
+                        let at: usize = *at.lock().unwrap();
+                        engine.write(HEADERS, END_HEADERS, frame.stream, &raw::answer()).await;
+                        for part in bytes[..at].chunks(16_000) {
+                            engine.write(DATA, 0, frame.stream, part).await;
+                        }
+                        match how {
+                            Cut::Reset(code) => engine.write(RESET, 0, frame.stream, &[0, 0, 0, code]).await,
+                            Cut::Close => return engine.close().await,
+                            Cut::GoAway => {
+                                let last = [&frame.stream.to_be_bytes()[..], &[0, 0, 0, 2]].concat();
+                                engine.write(GOAWAY, 0, 0, &last).await;
+                                return engine.close().await;
                             }
                         }
-                    });
+                    }
                 }
-            });
+            })
+            .await;
+            let server = announcing(address);
             let client = client(server.address).await;
             for at in (0..8.min(message.len())).chain([message.len() - 1]) {
                 *cut.lock().unwrap() = at;

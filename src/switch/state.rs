@@ -1,0 +1,153 @@
+//! The one state behind the switch's lock: the machine, and what has to be told of what it does.
+
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    LastRefusal, Shared, Snapshot,
+    journal::{Journal, Note},
+    machine::Machine,
+    phase::{Phase, Transition},
+    queries::{Forgotten, Queries, Query},
+    rules::Rules,
+    timer::{Asking, Event, Step},
+};
+use crate::strategy::Strategy;
+
+/// More than one, so that the record shrinks while it is in use; few, so that no request waits.
+const EXPIRED_PER_CHANGE: usize = 4;
+
+/// Bytes of a query id. Engines give out UUIDs; what is longer is nobody's query.
+const LONGEST_ID: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) machine: Machine,
+    /// No query on record was last asked about before.
+    oldest_request: Option<Instant>,
+    forgotten: u64,
+    /// For the log, in order, written where nobody waits for it.
+    events: UnboundedSender<Event>,
+    /// What the timer waits for; it need not hear of anything later.
+    pub(super) sleeps_until: Option<Instant>,
+    /// What has become of the announcement that the timer wants.
+    pub(super) asking: Asking,
+    /// For operators, in order.
+    pub(super) journal: Journal,
+    /// The last event that was noted there by this.
+    pub(super) noted: Option<u64>,
+    /// What is done now was ordered by an operator.
+    pub(super) is_ordered: bool,
+    /// When the present phase began.
+    pub(super) entered: Instant,
+    pub(super) last_refusal: Option<LastRefusal>,
+}
+
+impl State {
+    pub(super) fn new(rules: Rules, now: Instant, events: UnboundedSender<Event>, journal: Journal) -> Self {
+        Self {
+            machine: Machine::new(rules, now),
+            oldest_request: None,
+            forgotten: 0,
+            events,
+            sleeps_until: None,
+            asking: Asking::Nobody,
+            journal,
+            noted: None,
+            is_ordered: false,
+            entered: now,
+            last_refusal: None,
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase: self.machine.phase(),
+            epoch: self.machine.epoch(),
+            queries: Strategy::ALL.map(|strategy| self.machine.queries(strategy)),
+            requests: Strategy::ALL.map(|strategy| self.machine.requests(strategy)),
+            forgotten: self.forgotten,
+        }
+    }
+
+    /// Puts a query on record, if it may still be there. Returns whether it is.
+    pub(super) fn record(&mut self, queries: &Queries, id: &str, query: Query, now: Instant) -> bool {
+        // A request whose message could not be read names none.
+        let is_id = (1..=LONGEST_ID).contains(&id.len());
+        let is_remembered = is_id && self.machine.remembers(query.strategy, query.birth);
+        if is_remembered {
+            self.oldest_request.get_or_insert(now);
+            if let Some(before) = queries.insert(id, query, now) {
+                self.machine.forget(before.strategy, before.birth, now);
+            }
+        }
+        is_remembered
+    }
+
+    /// Makes known what the machine did, and forgets a few of the queries whose time is over.
+    pub(super) fn settle(&mut self, shared: &Shared, now: Instant) {
+        let Shared { queries, heading, .. } = shared;
+        let &Rules { query_ttl, max_queries, .. } = self.machine.rules();
+        for _ in 0..EXPIRED_PER_CHANGE {
+            let is_over = self.oldest_request.is_some_and(|at| at + query_ttl <= now);
+            if !is_over && queries.len() <= max_queries {
+                break;
+            }
+            let expired = queries.expire(max_queries, query_ttl, now);
+            self.oldest_request = queries.oldest_request();
+            let Some(query) = expired else { break };
+            self.machine.forget(query.strategy, query.birth, now);
+        }
+        let transitions = self.machine.take_transitions();
+        let before = self.machine.epoch() - transitions.len() as u64;
+        for (epoch, transition) in (before + 1..).zip(transitions) {
+            let headed_for = self.machine.phase().headed_for();
+            if headed_for != heading.get().0 {
+                heading.set(headed_for, self.machine.epoch());
+            }
+            let forgotten = match transition {
+                Transition::DrainTimedOut { old } => Some(queries.forget(old)),
+                _ => None,
+            };
+            let left = forgotten.as_ref().map_or(0, Forgotten::len);
+            let abandoned = left as u64;
+            self.forgotten += abandoned;
+            self.enter(transition, now);
+            let cutover = self.machine.rules().cutover;
+            let note = Note::transition(transition, epoch, left, cutover, self.is_ordered);
+            self.noted = Some(self.journal.note(note));
+            let (phase, announcement) = (self.machine.phase(), heading.get().1);
+            let step = Step { transition, phase, announcement, at: now, abandoned };
+            // The receiver is gone only where nobody runs the timer: then there is no log either.
+            let _ = self.events.send(Event { step, forgotten });
+        }
+    }
+
+    /// Notes when the phase began to which the machine has come.
+    fn enter(&mut self, transition: Transition, now: Instant) {
+        self.entered = match self.machine.phase() {
+            Phase::Stable { .. } => now,
+            Phase::Announced { since, .. } | Phase::Draining { since, .. } => since,
+        };
+        if matches!(transition, Transition::Announced { .. }) {
+            self.last_refusal = None;
+        }
+    }
+
+    /// When the timer has to look again, if nothing else happens.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        let expiry = self.oldest_request.map(|at| at + self.machine.rules().query_ttl);
+        [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
+    }
+
+    /// When the timer asks for an announcement.
+    pub(super) fn announcement_due(&self) -> Option<Instant> {
+        let due = self.machine.timer_due()?;
+        match self.asking {
+            Asking::Nobody => Some(due),
+            Asking::Now => None,
+            Asking::From(again) => Some(due.max(again)),
+        }
+    }
+}
