@@ -177,49 +177,55 @@ impl Checker {
 
     /// Calls that begin something under a strategy that was announced are let in, until it isn't any more.
     fn accepted_first(&mut self, calls: &[Call]) {
+        let mut notices: Vec<(Strategy, &Call)> =
+            calls.iter().filter_map(|call| Some((call.notice?, call))).collect();
+        notices.sort_by_key(|(_, call)| call.answered);
+        for (notice, call) in &notices {
+            self.headed_there(call, *notice);
+        }
+        let mut begins: Vec<(Strategy, &Call)> = calls
+            .iter()
+            .filter(|call| matches!(call.does, Does::LogIn | Does::Begin))
+            .filter_map(|call| Some((call.strategy?, call)))
+            .collect();
+        begins.sort_by_key(|(_, call)| call.sent);
+        // Since when each strategy is announced, at the earliest, as far as clients have heard.
         let mut announced = [None::<u64>; 2];
-        let mut heard: Vec<&Call> = calls.iter().filter(|call| call.notice.is_some()).collect();
-        heard.sort_by_key(|call| call.answered);
-        let mut begins: Vec<&Call> =
-            calls.iter().filter(|call| matches!(call.does, Does::LogIn | Does::Begin)).collect();
-        begins.sort_by_key(|call| call.sent);
-        let mut heard = heard.into_iter().peekable();
-        for call in begins {
-            while let Some(earlier) = heard.next_if(|earlier| earlier.answered <= call.sent) {
-                self.headed_there(earlier);
-                if let Some(notice) = earlier.notice {
-                    announced[notice.index()] = Some(earlier.answered);
-                }
+        let mut heard = notices.iter().peekable();
+        for (strategy, call) in begins {
+            while let Some((notice, earlier)) = heard.next_if(|(_, earlier)| earlier.answered <= call.sent) {
+                let since = &mut announced[notice.index()];
+                *since = (*since).max(Some(earlier.sent));
             }
-            let Some(strategy) = call.strategy else { continue };
-            let is_known = self.spans.is_some() || announced[strategy.index()].is_some();
-            if !is_known || matches!(call.outcome, Outcome::GivenUp) {
+            let since = announced[strategy.index()];
+            if (self.spans.is_none() && since.is_none()) || matches!(call.outcome, Outcome::GivenUp) {
                 continue;
             }
             self.case(Promise::AcceptedFirst);
+            if call.outcome != Outcome::Refused {
+                continue;
+            }
             let is_explained = match &self.spans {
                 Some(spans) if !spans.know(call) => true,
                 Some(spans) => {
                     spans.during(call).iter().any(|span| !span.lets_in(call.does, strategy, self.is_strict))
                 }
-                // The other one was announced since.
-                None => announced[strategy.other().index()] > announced[strategy.index()],
+                // The other one may have been announced since.
+                None => notices.iter().any(|(notice, other)| {
+                    *notice != strategy && Some(other.answered) >= since && other.sent <= call.answered
+                }),
             };
-            if call.outcome == Outcome::Refused && !is_explained {
+            if !is_explained {
                 self.breach(Promise::AcceptedFirst, || {
                     format!("{}: refused, though announced or active", told(call))
                 });
             }
         }
-        for later in heard {
-            self.headed_there(later);
-        }
     }
 
     /// What an answer announces was, while it was on its way, where the work was headed.
-    fn headed_there(&mut self, call: &Call) {
-        let spans = self.spans.as_ref().filter(|spans| spans.know(call));
-        let (Some(spans), Some(notice)) = (spans, call.notice) else { return };
+    fn headed_there(&mut self, call: &Call, notice: Strategy) {
+        let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
         let is_headed = spans.during(call).iter().any(|span| span.headed_for() == notice);
         self.case(Promise::AcceptedFirst);
         if !is_headed {

@@ -186,6 +186,23 @@ fn announced_and_refused_breaks_the_second_promise() {
 }
 
 #[test]
+fn what_was_announced_before_the_other_may_be_refused() {
+    // Nobody had heard of the other when the refused call was sent, but the answer was on its way.
+    let heard = neutral(Green, 10 * S).told(Blue);
+    let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).told(Green) };
+    let refused = begin(9, Blue, 20 * S).refused();
+    assert_eq!(broken(&[heard.clone(), refused.clone(), telling.clone()], None), []);
+    // An answer that was heard last may have been given first.
+    let long = Call { sent: 19 * S, answered: 20 * S - 1, ..heard.clone() };
+    let short = neutral(Blue, 20 * S - 2_000).told(Green);
+    assert_eq!(broken(&[heard.clone(), short, long, refused.clone()], None), []);
+    // What the other is announced by was asked for too late, or heard too early.
+    let later = Call { sent: 21 * S, answered: 22 * S, ..telling.clone() };
+    let earlier = Call { sent: 8 * S, answered: 9 * S, ..telling };
+    assert_eq!(broken(&[earlier, heard, refused, later], None), [Promise::AcceptedFirst]);
+}
+
+#[test]
 fn an_announcement_of_what_is_not_pending_breaks_the_second_promise() {
     for told in [neutral(Blue, 5 * S).told(Green), fetch(2, Green, 21 * S + 5_000).told(Blue)] {
         assert!(broken(&with(&[told]), Some(&switch())).contains(&Promise::AcceptedFirst));
