@@ -1,0 +1,109 @@
+//! A client's side of a connection.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    Error, PingPong, RecvStream, SendStream, Settings, connection::Driver, core::Shared, share::handles,
+};
+
+/// Speaks HTTP/2 on `io`: what opens streams, and the connection, which has to be polled.
+pub fn new<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, settings: Settings) -> (SendRequest, Connection<IO>) {
+    let driver = Driver::new(io, false, settings);
+    let core = driver.core.clone();
+    core.lock().openers = 1;
+    (SendRequest { core }, Connection(Box::new(driver)))
+}
+
+/// A connection to a server. Nothing happens on it unless it is polled; it is ready when it is over: with
+/// an error, unless nobody wanted it any more.
+#[derive(Debug)]
+pub struct Connection<IO>(Box<Driver<IO>>);
+
+impl<IO> Connection<IO> {
+    /// For pings of this side.
+    pub fn ping_pong(&self) -> PingPong {
+        PingPong { core: self.0.core.clone() }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Connection<IO> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.poll(cx)
+    }
+}
+
+/// Opens streams. When the last one is gone, and the last stream is over, the connection ends.
+#[derive(Debug)]
+pub struct SendRequest {
+    core: Shared,
+}
+
+impl Clone for SendRequest {
+    fn clone(&self) -> Self {
+        self.core.lock().openers += 1;
+        Self { core: self.core.clone() }
+    }
+}
+
+impl Drop for SendRequest {
+    fn drop(&mut self) {
+        let mut core = self.core.lock();
+        core.openers -= 1;
+        if core.openers == 0 {
+            core.kick();
+        }
+    }
+}
+
+impl SendRequest {
+    /// Streams that the server allows at one time.
+    pub fn current_max_send_streams(&self) -> usize {
+        self.core.lock().allowed.streams
+    }
+
+    /// Whether no stream can be opened any more.
+    pub fn is_closed(&self) -> bool {
+        let core = self.core.lock();
+        core.error.is_some() || core.sent_away.is_some() || core.next_id().is_none()
+    }
+
+    /// Opens a stream with a request's head; with `end` that is all of the request.
+    ///
+    /// # Errors
+    /// The connection is over or has no room ([`Error::is_full`]), the URI is not absolute, or a header is
+    /// one that HTTP/2 forbids. Nothing was sent then.
+    pub fn send_request(
+        &mut self,
+        request: &Request<()>,
+        end: bool,
+    ) -> Result<(ResponseFuture, SendStream), Error> {
+        let key = self.core.lock().open(request, end)?;
+        let (recv, send) = handles(&self.core, key);
+        Ok((ResponseFuture { stream: Some(recv) }, send))
+    }
+}
+
+/// The head of the answer.
+#[derive(Debug)]
+pub struct ResponseFuture {
+    stream: Option<RecvStream>,
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<RecvStream>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let recv = self.stream.as_ref().expect("it is not polled after it was ready");
+        let head = ready!(recv.poll_response(cx))?;
+        let stream = self.stream.take().expect("it was there just now");
+        Poll::Ready(Ok(head.map(|()| stream)))
+    }
+}

@@ -1,0 +1,188 @@
+//! Blocks into fields (RFC 7541, 3 and 6).
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    DEFAULT_TABLE_SIZE, DecodeError, Field, huffman, integer,
+    name::Name,
+    paths::Paths,
+    table::{Entry, Table},
+};
+
+/// What a literal `:path` begins with that is not indexed.
+const PATH: u8 = 0x04;
+
+/// How big the buffer is that values of passing fields share, in bytes.
+const SHARED: usize = 512;
+
+/// How much of what strings are decoded into is kept for the next block, in bytes.
+const SCRATCH: usize = 4096;
+
+/// The decoder of one connection's blocks, which must all go through it, in their order.
+///
+/// Its table holds fields as they are handed out: an indexed field is a look-up, and nothing is parsed or copied.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    table: Table,
+    max_size: usize,
+    texts: Texts,
+    paths: Paths,
+}
+
+/// What strings are decoded into, and where values are kept.
+#[derive(Debug, Default)]
+struct Texts {
+    scratch: Vec<u8>,
+    shared: BytesMut,
+}
+
+/// What a literal field asks of the tables.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Indexing {
+    Incremental,
+    Without,
+    Never,
+}
+
+impl Decoder {
+    /// `max_size`: SETTINGS_HEADER_TABLE_SIZE as we announced it, in bytes.
+    ///
+    /// The table starts with no less than 4096 bytes, which the peer may use until it has read our settings, and
+    /// says when it uses less (RFC 7541, 4.2).
+    pub(crate) fn new(max_size: usize) -> Self {
+        Self {
+            table: Table::new(max_size.max(DEFAULT_TABLE_SIZE)),
+            max_size,
+            texts: Texts::default(),
+            paths: Paths::default(),
+        }
+    }
+
+    /// Decodes a whole block, and calls `take` with each field in order and what it counts in a header list: its
+    /// name, its value and 32 bytes (RFC 9113, 6.5.2). The table is kept right whatever `take` does with them.
+    ///
+    /// # Errors
+    ///
+    /// Any is a COMPRESSION_ERROR, after which no further block can be decoded.
+    pub(crate) fn decode(
+        &mut self,
+        mut block: &[u8],
+        mut take: impl FnMut(&Field, usize),
+    ) -> Result<(), DecodeError> {
+        let mut started = false;
+        while let Some((&first, rest)) = block.split_first() {
+            block = rest;
+            if first & 0x80 != 0 {
+                let entry = self.table.get(integer::decode(first, 7, &mut block)?)?;
+                take(&entry.field, entry.size);
+            } else if first & 0xe0 == 0x20 {
+                let size = integer::decode(first, 5, &mut block)?;
+                self.resize(size, started)?;
+                continue;
+            } else if first == PATH {
+                let literal = skip(&mut block)?;
+                let hash = Paths::hash(literal);
+                if let Some(entry) = self.paths.get(hash, literal) {
+                    take(&entry.field, entry.size);
+                } else {
+                    let entry = self.literal(first, Indexing::Without, &mut &*literal)?;
+                    take(&entry.field, entry.size);
+                    self.paths.seen(hash, literal, &entry);
+                }
+            } else {
+                let indexing = match first >> 4 {
+                    0 => Indexing::Without,
+                    1 => Indexing::Never,
+                    _ => Indexing::Incremental,
+                };
+                let entry = self.literal(first, indexing, &mut block)?;
+                take(&entry.field, entry.size);
+                if indexing == Indexing::Incremental {
+                    self.table.insert(entry);
+                }
+            }
+            started = true;
+        }
+        if self.texts.scratch.capacity() > SCRATCH {
+            self.texts.scratch = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// A literal whose name's index begins in `first` (RFC 7541, 6.2).
+    fn literal(&mut self, first: u8, indexing: Indexing, block: &mut &[u8]) -> Result<Entry, DecodeError> {
+        let prefix = if indexing == Indexing::Incremental { 6 } else { 4 };
+        let (name, name_len) = match integer::decode(first, prefix, block)? {
+            0 => {
+                let name = string(block, &mut self.texts.scratch)?;
+                (Name::parse(name), name.len())
+            }
+            index => {
+                let entry = self.table.get(index)?;
+                (entry.name(), entry.name_len)
+            }
+        };
+        let Texts { scratch, shared } = &mut self.texts;
+        let value = string(block, scratch)?;
+        let mut entry = Entry::new(name, name_len, value, |value| match indexing {
+            Indexing::Incremental => Bytes::copy_from_slice(value),
+            Indexing::Without | Indexing::Never => share(value, shared),
+        });
+        if indexing == Indexing::Never
+            && let Field::Header(_, value) = &mut entry.field
+        {
+            value.set_sensitive(true);
+        }
+        Ok(entry)
+    }
+
+    fn resize(&mut self, size: usize, started: bool) -> Result<(), DecodeError> {
+        if started {
+            return Err(DecodeError::LateSize);
+        }
+        if size > self.max_size {
+            return Err(DecodeError::Size { size, max: self.max_size });
+        }
+        self.table.resize(size);
+        Ok(())
+    }
+
+    /// The dynamic entries from the newest, and their size.
+    #[cfg(test)]
+    pub(super) fn dynamic(&self) -> (Vec<Field>, usize) {
+        self.table.dynamic()
+    }
+}
+
+/// Takes a string off `block` as it is.
+fn skip<'b>(block: &mut &'b [u8]) -> Result<&'b [u8], DecodeError> {
+    let (&first, mut rest) = block.split_first().ok_or(DecodeError::Truncated)?;
+    let len = integer::decode(first, 7, &mut rest)?;
+    let start = block.len() - rest.len();
+    let (string, rest) = block.split_at_checked(start + len).ok_or(DecodeError::Truncated)?;
+    *block = rest;
+    Ok(string)
+}
+
+/// Takes a string off `block`, decoded into `scratch` if it is Huffman-coded (RFC 7541, 5.2).
+fn string<'b: 's, 's>(block: &mut &'b [u8], scratch: &'s mut Vec<u8>) -> Result<&'s [u8], DecodeError> {
+    let (&first, rest) = block.split_first().ok_or(DecodeError::Truncated)?;
+    *block = rest;
+    let len = integer::decode(first, 7, block)?;
+    let (text, rest) = block.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+    *block = rest;
+    if first & 0x80 == 0 { Ok(text) } else { huffman::decode(text, scratch) }
+}
+
+/// A copy of `value`, which will live as long as its message. Those of one connection share a small buffer,
+/// which is used again once they are all gone: mostly no allocation, neither here nor when it is cloned.
+fn share(value: &[u8], shared: &mut BytesMut) -> Bytes {
+    if value.len() > SHARED / 2 {
+        return Bytes::copy_from_slice(value);
+    }
+    if shared.capacity() < value.len() {
+        shared.reserve(SHARED);
+    }
+    shared.extend_from_slice(value);
+    shared.split().freeze()
+}

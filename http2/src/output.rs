@@ -1,0 +1,125 @@
+//! Bytes on their way to the socket.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+
+use crate::spare;
+
+/// Longer data is not copied.
+const COPIED: usize = 1024;
+/// Slices of one write.
+const SLICES: usize = 64;
+
+/// Frames, one behind the other. Small ones stand in one buffer, large data between its parts.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    buffer: BytesMut,
+    /// How much went through the buffer before what is in it.
+    start: u64,
+    /// Data, and how much goes through the buffer before it.
+    data: VecDeque<(u64, Bytes)>,
+    data_len: usize,
+}
+
+impl Output {
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len() + self.data_len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// To append to.
+    pub(crate) fn buffer(&mut self) -> &mut BytesMut {
+        if self.buffer.capacity() == 0 {
+            self.buffer = spare::take();
+        }
+        &mut self.buffer
+    }
+
+    /// Appends data.
+    pub(crate) fn push(&mut self, data: Bytes) {
+        if data.len() <= COPIED {
+            self.buffer().extend_from_slice(&data);
+        } else {
+            self.data_len += data.len();
+            self.data.push_back((self.start + self.buffer.len() as u64, data));
+        }
+    }
+
+    /// Writes until nothing is left.
+    pub(crate) fn poll_write<IO: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut IO,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let written = if self.data.is_empty() {
+                ready!(Pin::new(&mut *io).poll_write(cx, &self.buffer))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let used = self.slices(&mut slices);
+                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..used]))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+        if self.buffer.capacity() > 0 {
+            spare::give(std::mem::take(&mut self.buffer));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What comes next, in order. How many slices that is.
+    fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let (mut used, mut from) = (0, 0);
+        for (at, data) in &self.data {
+            if used + 2 > SLICES {
+                return used;
+            }
+            let at = (at - self.start) as usize;
+            if at > from {
+                slices[used] = IoSlice::new(&self.buffer[from..at]);
+                (used, from) = (used + 1, at);
+            }
+            slices[used] = IoSlice::new(data);
+            used += 1;
+        }
+        if used < SLICES && from < self.buffer.len() {
+            slices[used] = IoSlice::new(&self.buffer[from..]);
+            used += 1;
+        }
+        used
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while written > 0 {
+            let before = self.data.front().map_or(usize::MAX, |(at, _)| (at - self.start) as usize);
+            if before > 0 {
+                let part = written.min(before);
+                self.buffer.advance(part);
+                self.start += part as u64;
+                written -= part;
+                continue;
+            }
+            let (_, data) = self.data.front_mut().expect("it stands before the buffer");
+            let part = written.min(data.len());
+            data.advance(part);
+            self.data_len -= part;
+            written -= part;
+            if data.is_empty() {
+                self.data.pop_front();
+            }
+        }
+    }
+}

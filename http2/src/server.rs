@@ -1,0 +1,127 @@
+//! A server's side of a connection.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    Error, PingPong, Reason, RecvStream, SendStream, Settings, connection::Driver, error::By, share::handles,
+    stream::Head,
+};
+
+/// A client's connection. Nothing happens on it unless it is polled.
+#[derive(Debug)]
+pub struct Connection<IO>(Box<Driver<IO>>);
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+    /// Speaks HTTP/2 on `io`, from the client's preface on.
+    pub fn new(io: IO, settings: Settings) -> Self {
+        Self(Box::new(Driver::new(io, true, settings)))
+    }
+
+    /// Waits until the client has said that it speaks HTTP/2.
+    ///
+    /// # Errors
+    /// It speaks something else, or is gone.
+    pub async fn handshake(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| {
+            let polled = self.0.poll(cx)?;
+            if self.0.has_begun() { Poll::Ready(Ok(())) } else { polled.map(|()| Err(Error::closed())) }
+        })
+        .await
+    }
+
+    /// The next request; `None` when the connection is over. Drives everything else too.
+    #[expect(clippy::type_complexity, reason = "it says what comes")]
+    pub fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(Request<RecvStream>, SendResponse), Error>>> {
+        loop {
+            {
+                let mut core = self.0.core.lock();
+                while let Some(key) = core.accept.pop_front() {
+                    if core.accept.is_empty() {
+                        core.early_resets = 0;
+                    }
+                    let stream = &mut core.streams[key];
+                    if let (Some(Head::Request(request)), None) = (stream.recv.head.take(), &stream.error) {
+                        let (recv, send) = handles(&self.0.core, key);
+                        let respond = SendResponse { stream: Some(send) };
+                        return Poll::Ready(Some(Ok((request.map(|()| recv), respond))));
+                    }
+                    // It was reset meanwhile.
+                    stream.handles = 1;
+                    core.release(key);
+                }
+            }
+            match ready!(self.0.poll(cx)) {
+                Ok(()) if self.0.core.lock().accept.is_empty() => return Poll::Ready(None),
+                Ok(()) => {}
+                Err(error) if error.is_io() => return Poll::Ready(None),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
+    /// For pings of this side.
+    pub fn ping_pong(&self) -> PingPong {
+        PingPong { core: self.0.core.clone() }
+    }
+
+    /// Takes no more streams, once the client knows. The connection ends when the last one has.
+    pub fn graceful_shutdown(&mut self) {
+        self.0.core.lock().end_gracefully();
+    }
+
+    /// Ends the connection and all its streams, with a code.
+    pub fn abrupt_shutdown(&mut self, reason: Reason) {
+        self.0.core.lock().break_off(reason, By::User);
+    }
+
+    /// Drives the connection to its end; requests that still come are dropped.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while let Some(request) = ready!(self.poll_accept(cx)) {
+            request?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// How a request is answered.
+#[derive(Debug)]
+pub struct SendResponse {
+    /// `None` once the head was sent.
+    stream: Option<SendStream>,
+}
+
+impl SendResponse {
+    /// Sends the head; with `end` that is all.
+    ///
+    /// # Errors
+    /// The stream is over, the head was sent before, or a header is one that HTTP/2 forbids.
+    pub fn send_response(&mut self, response: &Response<()>, end: bool) -> Result<SendStream, Error> {
+        let sent = || Error::misused("the head was sent before");
+        self.stream.as_ref().ok_or_else(sent)?.send_response(response, end)?;
+        self.stream.take().ok_or_else(sent)
+    }
+
+    /// Ready when the stream has ended before its time: with the code, if it was a RST_STREAM.
+    ///
+    /// # Errors
+    /// The connection ended under it.
+    pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, Error>> {
+        self.stream.as_mut().map_or(Poll::Pending, |stream| stream.poll_reset(cx))
+    }
+
+    /// Ends the stream without an answer. Nothing happens where it is over, or the head was sent.
+    pub fn send_reset(&mut self, reason: Reason) {
+        if let Some(stream) = &mut self.stream {
+            stream.send_reset(reason);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Sides polled by hand, whose socket does what it is told: each read, and whether it takes anything.
+
+use std::{
+    collections::VecDeque,
+    env, fs, io,
+    pin::Pin,
+    process::Command,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use proptest::{collection::vec, prelude::*};
+use teal_http2::{
+    RecvStream, SendStream, Settings, client,
+    server::{Connection, SendResponse},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{side::Limits, wire::*};
+
+/// The socket of a side.
+#[derive(Clone, Default)]
+struct Socket(Arc<Mutex<Wire>>);
+
+#[derive(Default)]
+struct Wire {
+    /// What it reads, each in a read of its own.
+    reads: VecDeque<Vec<u8>>,
+    wrote: Vec<u8>,
+    is_full: bool,
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut wire = self.0.lock().unwrap();
+        let Some(mut read) = wire.reads.pop_front() else { return Poll::Pending };
+        let rest = read.split_off(read.len().min(buf.remaining()));
+        buf.put_slice(&read);
+        if !rest.is_empty() {
+            wire.reads.push_front(rest);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut wire = self.0.lock().unwrap();
+        if wire.is_full {
+            return Poll::Pending;
+        }
+        wire.wrote.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct Server {
+    connection: Connection<Socket>,
+    socket: Socket,
+}
+
+impl Server {
+    /// A server that has read the client's preface and these SETTINGS.
+    fn new(settings: &[(u16, u32)]) -> Self {
+        let limits =
+            Limits { window: Some(16 << 20), connection_window: Some(16 << 20), ..Limits::default() };
+        let socket = Socket::default();
+        let mut server = Self { connection: Connection::new(socket.clone(), limits.into()), socket };
+        assert!(server.read(&[PREFACE, &self::settings(settings)].concat()).is_none());
+        server
+    }
+
+    /// Lets it read this. The request that it has then.
+    fn read(&mut self, bytes: &[u8]) -> Option<(Request<RecvStream>, SendResponse)> {
+        if !bytes.is_empty() {
+            self.socket.0.lock().unwrap().reads.push_back(bytes.to_vec());
+        }
+        match self.connection.poll_accept(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(accepted)) => Some(accepted.unwrap()),
+            Poll::Ready(None) => panic!("the connection is over"),
+            Poll::Pending => None,
+        }
+    }
+
+    fn is_full(&mut self, is_full: bool) {
+        self.socket.0.lock().unwrap().is_full = is_full;
+        assert!(self.read(&[]).is_none());
+    }
+
+    /// Answers the request of this stream.
+    fn answer(&mut self, stream: u32) -> (RecvStream, SendStream) {
+        let (request, mut respond) =
+            self.read(&frame(HEADERS, END_HEADERS, stream, &post("/call", &[]))).expect("a request");
+        (request.into_body(), respond.send_response(&Response::new(()), false).unwrap())
+    }
+}
+
+/// What has come and is unread.
+fn unread(body: &mut RecvStream) -> Option<Bytes> {
+    match body.poll_data(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(data)) => Some(data.unwrap()),
+        Poll::Ready(None) | Poll::Pending => None,
+    }
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+const ALONE: &str = "TEAL_HTTP2_TEST_ALONE";
+
+#[test]
+fn small_frames_that_nobody_reads_cost_little_more_than_their_bytes() {
+    // In a process of its own, where nothing else takes memory.
+    if env::var_os(ALONE).is_none() {
+        let name = "script::small_frames_that_nobody_reads_cost_little_more_than_their_bytes";
+        let mut alone = Command::new(env::current_exe().unwrap());
+        let output = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let data =
+        |at: usize| -> Vec<u8> { (0..1_024).map(|byte| (at * 31 + byte * 7 + at / 256) as u8).collect() };
+    let filler = frame(0x16, 0, 0, &[1; 15_000]).repeat(2);
+    let mut server = Server::new(&[]);
+    let (mut body, _sink) = server.answer(1);
+    let before = resident();
+    for at in 0..8_192 {
+        assert!(server.read(&[&filler[..], &frame(DATA, 0, 1, &data(at)), &filler].concat()).is_none());
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 40 << 20, "8 MiB unread take {grown} bytes");
+    let mut read = Vec::new();
+    while let Some(data) = unread(&mut body) {
+        read.extend(data);
+    }
+    assert!(read == (0..8_192).flat_map(data).collect::<Vec<_>>(), "what is read is not what came");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Each frame's length, and whether something is read after it.
+    #[test]
+    fn frames_of_all_sizes_are_read_as_they_came(
+        frames in vec((prop_oneof![0..40_usize, 900..1_200_usize, 4_000..16_384_usize], any::<bool>()), 1..80),
+        cut in prop_oneof![1..3_000_usize, 3_000..70_000_usize],
+        reads in any::<bool>(),
+    ) {
+        let mut server = Server::new(&[]);
+        let (mut body, _sink) = server.answer(1);
+        let (mut came, mut read) = (Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
+        for (at, (len, is_read)) in frames.iter().enumerate() {
+            let data: Vec<_> = (0..*len).map(|byte| (at * 31 + byte + byte / 251) as u8).collect();
+            waiting.extend(frame(DATA, 0, 1, &data));
+            came.extend(data);
+            while waiting.len() >= cut {
+                let rest = waiting.split_off(cut);
+                prop_assert!(server.read(&std::mem::replace(&mut waiting, rest)).is_none());
+            }
+            if reads && *is_read {
+                read.extend(unread(&mut body).unwrap_or_default());
+            }
+        }
+        prop_assert!(server.read(&[waiting, frame(DATA, END_STREAM, 1, &[])].concat()).is_none());
+        while let Some(data) = unread(&mut body) {
+            read.extend(data);
+        }
+        prop_assert!(read == came, "{} bytes of {}", read.len(), came.len());
+        prop_assert!(body.is_end_stream());
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Woken {
+    /// Whether it was woken since this was asked.
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn who_waits_is_told_that_another_stream_took_the_window() {
+    let mut server = Server::new(&[(INITIAL_WINDOW_SIZE, 1 << 20), (MAX_FRAME_SIZE, 1 << 20)]);
+    assert!(server.read(&window(0, 200_000 - 65_535)).is_none());
+    let (_, mut first) = server.answer(1);
+    let (_, mut second) = server.answer(3);
+    server.is_full(true);
+    // As much as a socket is ahead of, and the rest of the window.
+    first.send_data(vec![b'a'; 150_000].into(), false).unwrap();
+    first.send_data(vec![b'a'; 50_000].into(), false).unwrap();
+    let data = vec![b'b'; 10_000];
+    second.send_data(data.clone().into(), false).unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(second.poll_ready(&mut cx).is_pending());
+    assert!(!second.is_stalled(), "it waits for the socket");
+    woken.take();
+    server.is_full(false);
+    assert!(woken.take(), "the window is used up");
+    assert!(second.poll_ready(&mut cx).is_pending());
+    assert!(second.is_stalled());
+    assert!(!first.is_stalled());
+    assert!(server.read(&window(0, 4_000)).is_none());
+    assert!(woken.take(), "it is stalled again");
+    assert!(second.poll_ready(&mut cx).is_pending() && second.is_stalled());
+    assert!(server.read(&window(0, 10_000)).is_none());
+    assert!(woken.take(), "all has left");
+    assert!(matches!(second.poll_ready(&mut cx), Poll::Ready(Ok(()))));
+    assert!(!second.is_stalled());
+    let wrote = &server.socket.0.lock().unwrap().wrote;
+    assert!(wrote.ends_with(&frame(DATA, 0, 3, &data[4_000..])));
+}
+
+#[test]
+fn a_client_reads_answers_while_its_requests_wait_for_the_socket() {
+    let socket = Socket::default();
+    let (mut requests, mut connection) = client::new(socket.clone(), Settings::default());
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut read = |bytes: Vec<u8>| {
+        socket.0.lock().unwrap().reads.push_back(bytes);
+        assert!(Pin::new(&mut connection).poll(&mut cx).is_pending());
+    };
+    read(settings(&[]));
+    socket.0.lock().unwrap().is_full = true;
+    let request = Request::post("http://side.test/call").header("x-long", "v".repeat(10_000));
+    let request = request.body(()).unwrap();
+    // Some megabytes.
+    let mut calls: Vec<_> = (0..400).map(|_| requests.send_request(&request, true).unwrap()).collect();
+    read(frame(PING, 0, 0, &[0; 8]));
+    read(frame(HEADERS, WHOLE, 1, &[0x88]));
+    let answer = Pin::new(&mut calls[0].0).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(answer, Poll::Ready(Ok(_))), "{answer:?}");
+}
