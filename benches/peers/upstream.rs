@@ -49,7 +49,7 @@ fn message(len: usize) -> Bytes {
 }
 
 /// Waits for the whole request: some proxies fail if the answer comes before that.
-async fn answer(request: Request<server::Incoming>, body: Answer) -> Result<Response<Answer>, h2::Error> {
+async fn answer(request: Request<server::Incoming>, body: Answer) -> Result<Response<Answer>, http2::Error> {
     let mut request = request.into_body();
     while let Some(frame) = request.frame().await {
         frame?;

@@ -3,9 +3,9 @@
 use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use h2::Reason;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
+use http2::Reason;
 use tokio::time::sleep;
 use tower::Service;
 

@@ -6,10 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream};
 use http_body::{Body, Frame, SizeHint};
+use http2::{Reason, RecvStream, SendStream};
+use tracing::debug;
 
-use super::{BoxError, Trouble};
+use super::{BoxError, Trouble, given_up};
 
 /// The body of a request, as it comes off the connection.
 #[derive(Debug)]
@@ -37,12 +38,12 @@ impl Incoming {
 
 impl Body for Incoming {
     type Data = Bytes;
-    type Error = h2::Error;
+    type Error = http2::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, http2::Error>>> {
         let (stream, is_data_done) = match &mut self.source {
             Source::Stream { stream, is_data_done } => (stream, is_data_done),
             Source::Whole(body) if body.is_empty() => return Poll::Ready(None),
@@ -50,12 +51,7 @@ impl Body for Incoming {
         };
         if !*is_data_done {
             match ready!(stream.poll_data(cx)) {
-                Some(Ok(chunk)) => {
-                    // What is read is given back: the peer may send as much again.
-                    let released = stream.flow_control().release_capacity(chunk.len());
-                    return Poll::Ready(Some(released.map(|()| Frame::data(chunk))));
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(data) => return Poll::Ready(Some(data.map(Frame::data))),
                 None => *is_data_done = true,
             }
         }
@@ -84,22 +80,17 @@ impl Body for Incoming {
 #[derive(Debug)]
 pub(crate) struct Pump<B> {
     body: B,
-    stream: SendStream<Bytes>,
-    /// Waits for the peer's window.
-    pending: Bytes,
-    /// Nothing has been sent yet. The first piece goes without waiting for a window: a stream has none
-    /// until its head has left, and one write can carry both.
-    is_first: bool,
-    /// The body broke off: the stream is reset with this code once all before that has left.
-    broken: Option<Reason>,
+    stream: SendStream,
+    /// All was given to the stream.
+    is_whole: bool,
 }
 
 impl<B> Pump<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    pub(crate) fn new(body: B, stream: SendStream<Bytes>) -> Self {
-        Self { body, stream, pending: Bytes::new(), is_first: true, broken: None }
+    pub(crate) fn new(body: B, stream: SendStream) -> Self {
+        Self { body, stream, is_whole: false }
     }
 
     pub(crate) fn body(&mut self) -> &mut B {
@@ -112,7 +103,7 @@ where
     }
 
     /// The stream, with all sent.
-    pub(crate) fn into_stream(self) -> SendStream<Bytes> {
+    pub(crate) fn into_stream(self) -> SendStream {
         self.stream
     }
 
@@ -123,70 +114,44 @@ where
 
     /// Whether it is the peer's window that is waited for.
     pub(crate) fn is_stalled(&self) -> bool {
-        !self.pending.is_empty()
+        self.stream.is_stalled()
     }
 
     /// Ready when all is sent, or nothing more can be: with the code, where the peer reset the stream.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reason>> {
         loop {
-            if let Poll::Ready(reset) = self.stream.poll_reset(cx) {
-                return Poll::Ready(Some(reset.unwrap_or(Reason::CANCEL)));
+            if let Err(error) = ready!(self.stream.poll_ready(cx)) {
+                return Poll::Ready(Some(given_up::reason(&error)));
             }
-            if let Some(code) = self.broken {
-                self.stream.send_reset(code);
+            if self.is_whole {
                 return Poll::Ready(None);
             }
-            if !self.pending.is_empty() {
-                let sent = ready!(self.poll_send(cx));
-                if sent.is_none_or(|is_last| is_last) {
-                    return Poll::Ready(None);
-                }
-                continue;
-            }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let sent = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) if std::mem::take(&mut self.is_first) => {
-                        let is_last = self.body.is_end_stream();
-                        if self.stream.send_data(chunk, is_last).is_err() || is_last {
-                            return Poll::Ready(None);
-                        }
-                    }
                     Ok(chunk) => {
-                        self.stream.reserve_capacity(chunk.len());
-                        self.pending = chunk;
+                        self.is_whole = self.body.is_end_stream();
+                        self.stream.send_data(chunk, self.is_whole)
                     }
                     Err(frame) => {
-                        // An error means that the stream is closed already: there is nobody to tell.
-                        let trailers = frame.into_trailers().unwrap_or_default();
-                        _ = self.stream.send_trailers(trailers);
-                        return Poll::Ready(None);
+                        self.is_whole = true;
+                        self.stream.send_trailers(frame.into_trailers().unwrap_or_default())
                     }
                 },
                 Some(Err(error)) => {
-                    // A reset drops what is queued. The connection, woken before this, writes that first.
-                    self.broken = Some(reason(&*error.into()));
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                None => {
-                    _ = self.stream.send_data(Bytes::new(), true);
+                    self.stream.send_reset(reason(&*error.into()));
                     return Poll::Ready(None);
                 }
+                None => {
+                    self.is_whole = true;
+                    self.stream.send_data(Bytes::new(), true)
+                }
+            };
+            if let Err(error) = sent {
+                debug!("a body could not be sent to its end: {error}");
+                self.stream.send_reset(Reason::INTERNAL_ERROR);
+                return Poll::Ready(None);
             }
         }
-    }
-
-    /// Sends what the window allows of the pending bytes, and says whether that was the last.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
-        while self.stream.capacity() == 0 {
-            match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(None),
-            }
-        }
-        let part = self.pending.split_to(self.stream.capacity().min(self.pending.len()));
-        let is_last = self.pending.is_empty() && self.body.is_end_stream();
-        Poll::Ready(self.stream.send_data(part, is_last).ok().map(|()| is_last))
     }
 }
 
@@ -194,7 +159,7 @@ where
 pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Reason {
     let mut source = Some(error);
     while let Some(error) = source {
-        match error.downcast_ref::<h2::Error>() {
+        match error.downcast_ref::<http2::Error>() {
             // The whole connection is gone: for its streams that is what a cancellation is.
             Some(error) if error.is_io() || error.is_go_away() => return Reason::CANCEL,
             Some(error) => return error.reason().unwrap_or(Reason::INTERNAL_ERROR),

@@ -6,9 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, server::SendResponse};
 use http::Response;
 use http_body::Body;
+use http2::{Reason, server::SendResponse};
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::debug;
@@ -22,7 +22,7 @@ use super::{
 pin_project! {
     /// A task of its own, so it is written by hand: it stays as small as the larger of its phases.
     pub(super) struct Call<F, B> {
-        respond: SendResponse<Bytes>,
+        respond: SendResponse,
         trouble: UnboundedSender<Trouble>,
         #[pin]
         phase: Phase<F, B>,
@@ -36,13 +36,15 @@ pin_project! {
         Waiting { #[pin] answered: F },
         /// The head has left.
         Sending { pump: Pump<B> },
+        /// The connection is about to end: that says it all.
+        Cut,
         /// Nothing is left of it.
         Over,
     }
 }
 
 impl<F, B> Call<F, B> {
-    pub(super) fn new(answered: F, respond: SendResponse<Bytes>, trouble: UnboundedSender<Trouble>) -> Self {
+    pub(super) fn new(answered: F, respond: SendResponse, trouble: UnboundedSender<Trouble>) -> Self {
         Self { respond, trouble, phase: Phase::Waiting { answered } }
     }
 }
@@ -63,12 +65,15 @@ where
                     Poll::Ready(code) => Some(code.unwrap_or(Reason::CANCEL)),
                     Poll::Pending => {
                         let answered = ready!(answered.poll(cx)).map_err(Into::into);
-                        let next = answer(answered, this.respond, this.trouble);
-                        this.phase.set(next.map_or(Phase::Over, |pump| Phase::Sending { pump }));
+                        this.phase.set(answer(answered, this.respond, this.trouble));
                         continue;
                     }
                 },
                 PhaseProj::Sending { pump } => ready!(pump.poll(cx)),
+                PhaseProj::Cut => {
+                    _ = ready!(this.respond.poll_reset(cx));
+                    return Poll::Ready(());
+                }
                 PhaseProj::Over => return Poll::Ready(()),
             };
             // What stands behind the call learns by being dropped that it was given up.
@@ -81,12 +86,12 @@ where
     }
 }
 
-/// Sends the head of an answer, or what is sent in place of one. What is to follow, if anything is.
-fn answer<B>(
+/// Sends the head of an answer, or what is sent in place of one. What is to follow.
+fn answer<F, B>(
     answered: Result<Response<B>, BoxError>,
-    respond: &mut SendResponse<Bytes>,
+    respond: &mut SendResponse,
     trouble: &UnboundedSender<Trouble>,
-) -> Option<Pump<B>>
+) -> Phase<F, B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
@@ -94,23 +99,25 @@ where
         Ok(response) => response.into_parts(),
         Err(error) => {
             // Nobody hears of it where the connection is gone: then it is no matter.
-            match Trouble::of(&*error) {
-                Some(sent @ (Trouble::GoAway(_) | Trouble::Disconnect)) => _ = trouble.send(sent),
-                _ => respond.send_reset(reason(&*error)),
+            if let Some(sent @ (Trouble::GoAway(_) | Trouble::Disconnect)) = Trouble::of(&*error) {
+                _ = trouble.send(sent);
+                return Phase::Cut;
             }
-            return None;
+            respond.send_reset(reason(&*error));
+            return Phase::Over;
         }
     };
     if let Some(sent) = head.extensions.get::<Trouble>() {
         _ = trouble.send(*sent);
     }
     let is_end = body.is_end_stream();
-    match respond.send_response(Response::from_parts(head, ()), is_end) {
-        Ok(stream) => (!is_end).then(|| Pump::new(body, stream)),
+    match respond.send_response(&Response::from_parts(head, ()), is_end) {
+        Ok(_) if is_end => Phase::Over,
+        Ok(stream) => Phase::Sending { pump: Pump::new(body, stream) },
         Err(error) => {
             debug!("an answer could not be sent: {error}");
             respond.send_reset(Reason::INTERNAL_ERROR);
-            None
+            Phase::Over
         }
     }
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Ping, PingPong, server::Builder};
 use http::{Request, Response};
 use http_body::Body;
+use http2::{PingPong, Reason, Settings, server::Connection};
 use tokio::{
     net::TcpStream,
     sync::mpsc,
@@ -29,21 +29,21 @@ use crate::tls::{HTTP_1_1, Identity};
 const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long a client may take for the TLS handshake, and to say that it speaks HTTP/2.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Streams of one connection. More than clients use, few enough to bound what one can ask for.
-const STREAMS: u32 = 1024;
-/// Fixed windows: large enough for the bandwidth of a local network, and for many calls whose engine does
-/// not read.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 128 << 20;
-/// What unread frames may cost beyond their bytes: enough for honest small ones, unread, in many calls.
-const SMALL_FRAMES: usize = 256 << 20;
-/// Metadata of one call, as counted by HTTP/2.
-const HEADERS: u32 = 256 << 10;
-/// Streams that a client opened and reset before they were served: some clients cancel a lot.
-const PENDING_RESETS: usize = 256;
-/// For so long, what a client still sends in a call that is over counts against nobody: an upload that was
-/// rejected, for one.
-const REMEMBERED: Duration = Duration::from_secs(10);
+/// What a client may ask of one connection.
+const SETTINGS: Settings = Settings {
+    // More than clients use, few enough to bound what one can ask for.
+    max_concurrent_streams: 1024,
+    // Fixed windows: large enough for the bandwidth of a local network, and for many calls whose engine
+    // does not read.
+    stream_window: 1 << 20,
+    connection_window: 128 << 20,
+    max_frame_size: 16 << 10,
+    max_header_list_size: 256 << 10,
+    // Some clients cancel a lot.
+    max_early_resets: 256,
+};
+/// Calls that are accepted before those that were accepted have their turn.
+const AT_ONCE: u32 = 256;
 /// Finds clients that are gone without a word: they miss a ping from one of these to the next.
 const PING_EVERY: Duration = Duration::from_secs(60);
 
@@ -69,21 +69,12 @@ pub(super) async fn serve<S, B>(
                 Box::pin(http1::serve(opened, service, end));
             return served.await;
         }
-        let handshake = Builder::new()
-            .max_concurrent_streams(STREAMS)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(HEADERS)
-            .max_pending_accept_reset_streams(PENDING_RESETS)
-            .max_concurrent_reset_streams(STREAMS as usize)
-            .reset_stream_duration(REMEMBERED)
-            .data_frame_budget(SMALL_FRAMES)
-            .handshake(opened);
-        let mut connection = tokio::select! {
-            shaken = timeout(HANDSHAKE, handshake) => shaken?.map_err(io::Error::other)?,
+        let mut connection = Connection::new(opened, SETTINGS);
+        tokio::select! {
+            shaken = timeout(HANDSHAKE, connection.handshake()) => shaken?.map_err(io::Error::other)?,
             () = end.cancelled() => return Ok(()),
-        };
-        let pings = connection.ping_pong().expect("nobody has taken them");
+        }
+        let pings = connection.ping_pong();
         let mut heart = pin!(Heart { pings, is_waiting: false, next: sleep(PING_EVERY) });
         let mut ended = pin!(end.cancelled());
         let mut cut = None;
@@ -91,13 +82,18 @@ pub(super) async fn serve<S, B>(
         poll_fn(move |cx| {
             while let Poll::Ready(Some(trouble)) = troubles.poll_recv(cx) {
                 match trouble {
-                    Trouble::GoAway(h2::Reason::NO_ERROR) => connection.graceful_shutdown(),
+                    Trouble::GoAway(Reason::NO_ERROR) => connection.graceful_shutdown(),
                     Trouble::GoAway(reason) => connection.abrupt_shutdown(reason),
                     Trouble::Disconnect => return Poll::Ready(Err(io::Error::other(trouble))),
                     Trouble::Reset(_) => {}
                 }
             }
-            loop {
+            for accepted in 0.. {
+                if accepted == AT_ONCE {
+                    // The calls and the other connections of this thread come first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 match connection.poll_accept(cx).map_err(io::Error::other)? {
                     Poll::Ready(Some((request, respond))) => {
                         let answered = service.clone().oneshot(request.map(Incoming::new));
@@ -145,7 +141,7 @@ impl Heart {
             if std::mem::replace(this.is_waiting, true) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            this.pings.send_ping(Ping::opaque()).map_err(io::Error::other)?;
+            this.pings.send_ping().map_err(io::Error::other)?;
             this.next.as_mut().reset(Instant::now() + PING_EVERY);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, io};
 
-use h2::Reason;
+use http2::{Reason, Settings, server::Connection};
 use tokio::net::TcpStream;
 use tracing::debug;
 
@@ -27,8 +27,9 @@ pub(super) async fn open(stream: TcpStream, tls: Option<&Identity>) -> io::Resul
 }
 
 /// Tells a client that speaks HTTP/2 without TLS what is wrong, in its own language.
-async fn refuse(stream: TcpStream) -> Result<(), h2::Error> {
-    let mut connection = h2::server::handshake(stream).await?;
+async fn refuse(stream: TcpStream) -> Result<(), http2::Error> {
+    let mut connection = Connection::new(stream, Settings::default());
+    connection.handshake().await?;
     connection.abrupt_shutdown(Reason::INADEQUATE_SECURITY);
     poll_fn(|cx| connection.poll_closed(cx)).await
 }

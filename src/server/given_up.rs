@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use h2::Reason;
+use http2::{Error, Reason};
 
 thread_local! {
     static CODE: Cell<Reason> = const { Cell::new(Reason::CANCEL) };
@@ -29,4 +29,9 @@ impl Drop for GivenUp {
 /// To be asked in `drop`: the client's own code, or CANCEL where it gave none.
 pub(crate) fn code() -> Reason {
     CODE.get()
+}
+
+/// The code with which a client gave up, where that is the error of its stream.
+pub(super) fn reason(error: &Error) -> Reason {
+    error.reason().filter(|_| error.is_reset()).unwrap_or(Reason::CANCEL)
 }

@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// From one word about that to the next.
 const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
-/// Why a call or a body failed. Where an `h2::Error` is among its sources, its code goes on the wire.
+/// Why a call or a body failed. Where an `http2::Error` is among its sources, its code goes on the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves on so many threads, over TLS if there is an identity, until `shutdown` resolves and the calls in

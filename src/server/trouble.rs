@@ -1,6 +1,6 @@
 //! Trouble that is made on purpose.
 
-use h2::Reason;
+use http2::Reason;
 
 /// What becomes of the stream or the connection that a call came on: as the call's error, or beside its
 /// answer among the extensions.

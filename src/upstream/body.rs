@@ -7,9 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::Reason;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
+use http2::Reason;
 
 use super::{pool::Place, upload::Rest};
 use crate::{
@@ -53,12 +53,12 @@ impl ForwardBody {
 
 impl Body for ForwardBody {
     type Data = Bytes;
-    type Error = h2::Error;
+    type Error = http2::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, http2::Error>>> {
         let Some(live) = &mut self.live else { return Poll::Ready(None) };
         Poll::Ready(match ready!(Pin::new(&mut live.incoming).poll_frame(cx)) {
             Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),

@@ -2,10 +2,9 @@
 
 use std::{io, time::Duration};
 
-use bytes::Bytes;
-use h2::{
-    Ping, PingPong,
-    client::{Builder, Connection, SendRequest},
+use http2::{
+    PingPong, Settings,
+    client::{self, Connection, SendRequest},
 };
 use tokio::net::TcpStream;
 
@@ -16,20 +15,23 @@ use crate::tls::{Stream, Trust};
 /// room, so no call waits for another one's reader.
 pub(super) const STREAMS: usize = 128;
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
-/// Of a large answer, so much is read at once.
-const FRAME: u32 = 64 << 10;
-/// Metadata of one answer. In trailers, more would be cut off without a word.
-const HEADERS: u32 = 16 << 20;
-/// Cancelled calls that an engine may go on answering for a while.
-const CANCELLED: usize = 4096;
+/// What an engine may send.
+const SETTINGS: Settings = Settings {
+    max_concurrent_streams: 0,
+    stream_window: STREAM_WINDOW,
+    connection_window: STREAM_WINDOW * STREAMS as u32,
+    // Of a large answer, so much is read at once.
+    max_frame_size: 64 << 10,
+    max_header_list_size: 16 << 20,
+    max_early_resets: 0,
+};
 /// How long a host may leave what it was sent, or TCP's probes, without an answer.
 const GONE: Duration = Duration::from_secs(60);
 
 /// A connection that has to be polled.
 pub(super) struct Connected {
-    pub(super) send: SendRequest<Bytes>,
-    pub(super) connection: Connection<Stream, Bytes>,
+    pub(super) send: SendRequest,
+    pub(super) connection: Connection<Stream>,
     pub(super) pings: PingPong,
 }
 
@@ -43,27 +45,15 @@ pub(super) async fn connect(target: &Target, trust: Option<&Trust>) -> io::Resul
         (Some(name), Some(trust)) => trust.connect(stream, name).await?,
         (Some(_), None) => return Err(io::Error::other("there are no authorities to judge it by")),
     };
-    let (send, mut connection) = Builder::new()
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(FRAME)
-        .max_header_list_size(HEADERS)
-        .enable_push(false)
-        // An engine is trusted to send what it likes, also in calls that were cancelled.
-        .data_frame_budget(usize::MAX >> 1)
-        .max_concurrent_reset_streams(CANCELLED)
-        .max_local_error_reset_streams(None)
-        .handshake(stream)
-        .await
-        .map_err(io::Error::other)?;
-    let mut pings = connection.ping_pong().expect("nobody has taken them");
+    let (send, mut connection) = client::new(stream, SETTINGS);
+    let mut pings = connection.ping_pong();
     // The engine's settings come before its first pong, and what it objects to in TLS does instead.
     tokio::select! {
         biased;
         ended = &mut connection => {
             Err(ended.map_or_else(io::Error::other, |()| io::ErrorKind::ConnectionReset.into()))
         }
-        pong = pings.ping(Ping::opaque()) => {
+        pong = pings.ping() => {
             pong.map_err(io::Error::other)?;
             Ok(Connected { send, connection, pings })
         }

@@ -6,8 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{Ping, PingPong, client::SendRequest};
+use http2::{PingPong, client::SendRequest};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
@@ -201,7 +200,7 @@ impl Engine {
     }
 
     /// A connection on which the engine has said what it allows.
-    async fn open(&self) -> io::Result<(SendRequest<Bytes>, Arc<Load>)> {
+    async fn open(&self) -> io::Result<(SendRequest, Arc<Load>)> {
         let Connected { send, connection, pings } =
             connect(&self.shared.target, self.shared.trust.as_ref()).await?;
         if send.current_max_send_streams() == 0 {
@@ -233,8 +232,8 @@ impl Engine {
                 self.pool().remove_surplus(load, WARM);
                 continue;
             }
-            match timeout(within, pings.ping(Ping::opaque())).await {
-                Ok(Ok(_)) => {}
+            match timeout(within, pings.ping()).await {
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => return io::Error::other(error),
                 Err(_) => {
                     warn!("Engine {} does not answer a ping: its connection is given up", self.url());

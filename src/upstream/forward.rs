@@ -7,9 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, client};
 use http::{Request, Response, Uri, header::HOST, request::Parts, uri::Scheme};
 use http_body::Body;
+use http2::{Reason, client};
+use tokio::task::yield_now;
 use tower::Service;
 
 use super::{
@@ -82,16 +83,17 @@ where
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
 fn forward<B>(
     engine: Engine,
-    mut head: Parts,
+    head: Parts,
     mut body: Replay<B>,
 ) -> impl Future<Output = Result<Response<ForwardBody>, BoxError>> + Send
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     async move {
-        let is_grpc = is_grpc(&head.headers);
-        if head.uri.authority().is_none() {
-            head.uri = absolute(&head, &engine)?;
+        let mut request = Request::from_parts(head, ());
+        let is_grpc = is_grpc(request.headers());
+        if request.uri().authority().is_none() {
+            *request.uri_mut() = absolute(&request, &engine)?;
         }
         for attempt in 1.. {
             let Lease { mut send, place } = match engine.lease().await {
@@ -102,11 +104,18 @@ where
                 }
             };
             let is_end = body.is_end_stream();
-            let (response, stream) = match send.send_request(again(&head), is_end) {
+            let (response, stream) = match send.send_request(&request, is_end) {
                 Ok(sent) => sent,
                 // Never sent: the connection took nothing more.
                 Err(error) if is_lost(&error) && attempt < CONNECTIONS => continue,
-                Err(error) if is_lost(&error) => return Ok(unavailable(&place.lost(&error), is_grpc)),
+                // A call that is over still has its place there.
+                Err(error) if error.is_full() && attempt < CONNECTIONS => {
+                    yield_now().await;
+                    continue;
+                }
+                Err(error) if is_lost(&error) || error.is_full() => {
+                    return Ok(unavailable(&place.lost(&error), is_grpc));
+                }
                 // The request's own fault: other connections would not take it either.
                 Err(error) => return Err(error.into()),
             };
@@ -141,27 +150,17 @@ where
 }
 
 /// Whether it is the connection that failed, not one call.
-fn is_lost(error: &h2::Error) -> bool {
+fn is_lost(error: &http2::Error) -> bool {
     error.is_io() || error.is_go_away()
 }
 
 /// The URI of a request that came without an authority: `Host` or the engine says it.
-fn absolute(head: &Parts, engine: &Engine) -> Result<Uri, BoxError> {
-    let mut uri = head.uri.clone().into_parts();
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(engine.address());
+fn absolute(request: &Request<()>, engine: &Engine) -> Result<Uri, BoxError> {
+    let mut uri = request.uri().clone().into_parts();
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(engine.address());
     uri.scheme = Some(Scheme::HTTP);
     uri.authority = Some(host.parse()?);
     Ok(Uri::from_parts(uri)?)
-}
-
-/// The head of a request, to be sent now and perhaps once more.
-fn again(head: &Parts) -> Request<()> {
-    let mut request = Request::new(());
-    *request.method_mut() = head.method.clone();
-    *request.uri_mut() = head.uri.clone();
-    *request.version_mut() = head.version;
-    *request.headers_mut() = head.headers.clone();
-    request
 }
 
 /// The head of the answer, and whether the whole request is sent by then.
@@ -169,7 +168,7 @@ fn answered<B>(
     mut response: client::ResponseFuture,
     upload: &mut Upload<B>,
     mut is_sent: bool,
-) -> impl Future<Output = Result<(Response<h2::RecvStream>, bool), h2::Error>>
+) -> impl Future<Output = Result<(Response<http2::RecvStream>, bool), http2::Error>>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
@@ -180,4 +179,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

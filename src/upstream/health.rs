@@ -157,12 +157,12 @@ impl Patient {
         let Connected { mut send, connection, .. } = connected;
         let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let answer = async {
-            let (response, mut stream) = send.send_request(self.question(strategy), false)?;
+            let (response, mut stream) = send.send_request(&self.question(strategy), false)?;
             stream.send_data(Bytes::from_static(EMPTY_MESSAGE), true)?;
             let (head, body) = response.await?.into_parts();
             let body = Limited::new(Incoming::new(body), LONGEST_ANSWER).collect().await;
             let trailers = body.map_err(|error| format!("cuts its answer short: {error}"));
-            Ok::<_, h2::Error>(trailers.map(|body| (head, body.trailers().cloned())))
+            Ok::<_, http2::Error>(trailers.map(|body| (head, body.trailers().cloned())))
         };
         let (head, trailers) = answer.await.map_err(|error| format!("was lost: {error}"))??;
         verdict(head.status, trailers.as_ref().unwrap_or(&head.headers))

@@ -5,12 +5,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::client::SendRequest;
+use http2::client::SendRequest;
 use tokio::time::Instant;
 
 use super::{connect::STREAMS, engine::Engine, health::Counted};
@@ -35,7 +33,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Link {
-    send: SendRequest<Bytes>,
+    send: SendRequest,
     /// Streams that it takes, as far as known.
     limit: usize,
     load: Arc<Load>,
@@ -53,7 +51,7 @@ pub(super) struct Load {
 /// Room for one stream on a connection.
 #[derive(Debug)]
 pub(super) struct Lease {
-    pub(super) send: SendRequest<Bytes>,
+    pub(super) send: SendRequest,
     pub(super) place: Place,
 }
 
@@ -108,7 +106,7 @@ impl Pool {
         self.waiting.div_ceil(each.max(1))
     }
 
-    pub(super) fn add(&mut self, send: SendRequest<Bytes>, load: Arc<Load>, counted: Counted) {
+    pub(super) fn add(&mut self, send: SendRequest, load: Arc<Load>, counted: Counted) {
         self.failure.clear();
         let limit = send.current_max_send_streams().min(STREAMS);
         self.links.push(Link { send, limit, load, _counted: counted });
@@ -133,7 +131,7 @@ impl Pool {
     }
 
     pub(super) fn remove_closed(&mut self) {
-        self.links.retain_mut(|link| !link.is_closed());
+        self.links.retain(|link| !link.is_closed());
     }
 
     /// Gives up a connection, if more than so many are there. It ends without calls on it.
@@ -155,8 +153,8 @@ impl Link {
     }
 
     /// Whether it takes no more streams.
-    fn is_closed(&mut self) -> bool {
-        matches!(self.send.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
+    fn is_closed(&self) -> bool {
+        self.send.is_closed()
     }
 }
 
@@ -185,14 +183,14 @@ impl Place {
     }
 
     /// The call has come to an error: counted, if it is that the engine has reset it.
-    pub(super) fn was_reset(&self, error: &h2::Error) {
+    pub(super) fn was_reset(&self, error: &http2::Error) {
         if error.is_reset() && error.is_remote() {
             self.engine.metrics().reset.increment(1);
         }
     }
 
     /// The connection was lost under the call: counted, and put in words.
-    pub(super) fn lost(&self, error: &h2::Error) -> String {
+    pub(super) fn lost(&self, error: &http2::Error) -> String {
         self.engine.metrics().lost.increment(1);
         format!("engine {} was lost: {error}", self.engine.url())
     }

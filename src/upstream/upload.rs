@@ -8,8 +8,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
 use http_body::Body;
+use http2::{Reason, SendStream};
 use tokio::sync::oneshot;
 
 use super::{pool::Load, replay::Replay};
@@ -32,7 +32,7 @@ impl<B> Upload<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    pub(super) fn new(body: Replay<B>, stream: SendStream<Bytes>, load: Arc<Load>) -> Self {
+    pub(super) fn new(body: Replay<B>, stream: SendStream, load: Arc<Load>) -> Self {
         Self { pump: Some(Pump::new(body, stream)), load, is_stalled: false }
     }
 
@@ -111,7 +111,7 @@ pub(super) struct Rest(Option<Remains>);
 #[derive(Debug)]
 enum Remains {
     /// Nothing but its stream.
-    Sent(SendStream<Bytes>),
+    Sent(SendStream),
     /// It is sent beside the answer, and to be told of a reset.
     Beside(oneshot::Sender<Reason>),
 }

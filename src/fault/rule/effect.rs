@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use h2::Reason;
 use http::StatusCode;
+use http2::Reason;
 use prost::Message as _;
 use rand::Rng;
 use tonic::Code;
