@@ -175,7 +175,7 @@ impl Core {
         }
     }
 
-    /// A handle is gone. What nobody holds any more is over, once what was handed over has left.
+    /// A handle is gone. What nobody holds any more is over; an answer, once what was handed over has left.
     pub(crate) fn release(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         stream.handles -= 1;
@@ -184,7 +184,7 @@ impl Core {
         }
         if stream.is_over() {
             self.remove(key);
-        } else if stream.send.is_ending() && (self.is_server || !stream.recv.has_ended) {
+        } else if self.is_server && stream.send.is_ending() {
             self.ignore(key);
         } else {
             self.abandon(key);

@@ -206,8 +206,6 @@ impl Core {
         recv.reader.wake();
         if stream.is_over() {
             self.over(key);
-        } else if !self.is_server && stream.handles == 0 {
-            self.abandon(key);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! which polls it by hand.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod anything;
 mod client;
 mod floods;
 mod flow;

@@ -25,7 +25,7 @@ use super::{side::Limits, wire::*};
 
 /// The socket of a side.
 #[derive(Clone, Default)]
-struct Socket(Arc<Mutex<Wire>>);
+pub(super) struct Socket(Arc<Mutex<Wire>>);
 
 #[derive(Default)]
 struct Wire {
@@ -64,6 +64,23 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Socket {
+    /// Lets it have these bytes in a read of their own.
+    pub(super) fn reads(&self, bytes: Vec<u8>) {
+        self.0.lock().unwrap().reads.push_back(bytes);
+    }
+
+    /// Whether it takes nothing from now on.
+    pub(super) fn is_full(&self, is_full: bool) {
+        self.0.lock().unwrap().is_full = is_full;
+    }
+
+    /// All that was written so far.
+    pub(super) fn wrote(&self) -> Vec<u8> {
+        self.0.lock().unwrap().wrote.clone()
     }
 }
 
