@@ -80,6 +80,9 @@ fn varint(bytes: &[u8]) -> Result<Option<(u64, &[u8])>, Malformed> {
     if bytes.len() >= 10 { Err(Malformed) } else { Ok(None) }
 }
 
+/// Bytes of a chunk that are copied rather than moved.
+const SHORT: usize = 4096;
+
 /// Appends a field to the first message of a stream of chunks, whatever the chunks' boundaries.
 #[derive(Debug)]
 pub struct Appender {
@@ -128,6 +131,12 @@ impl Appender {
     }
 
     fn push_prefix(&mut self, chunk: Bytes) -> Bytes {
+        if self.held.is_empty()
+            && let Some(appended) = self.append_to_whole(&chunk)
+        {
+            self.at = At::Behind;
+            return appended;
+        }
         let mut bytes = if self.held.is_empty() && chunk.len() >= PREFIX_LEN {
             mutable(chunk)
         } else {
@@ -155,6 +164,20 @@ impl Appender {
                 self.insert(bytes, end)
             }
         }
+    }
+
+    /// A short message that is all there, with the field and what is behind it: in one new buffer, which
+    /// costs less than to make room in the old one.
+    fn append_to_whole(&self, chunk: &[u8]) -> Option<Bytes> {
+        let prefix = Prefix::read(chunk).filter(|prefix| prefix.flag == 0 && chunk.len() <= SHORT)?;
+        let (message, behind) = chunk[PREFIX_LEN..].split_at_checked(prefix.len as usize)?;
+        let len = u32::try_from(message.len() + self.field.len()).ok()?;
+        let mut appended = BytesMut::with_capacity(chunk.len() + self.field.len());
+        Prefix { len, ..prefix }.write(&mut appended);
+        appended.put_slice(message);
+        appended.put_slice(&self.field);
+        appended.put_slice(behind);
+        Some(appended.freeze())
     }
 
     fn insert(&self, mut bytes: BytesMut, at: usize) -> Bytes {

@@ -12,8 +12,10 @@ use crate::{
     hpack::{Encoder, Field},
 };
 
-/// Fields that most requests have room for without the map being moved.
-const FIELDS: usize = 12;
+/// Fields that most of them have: with room for those the map isn't moved.
+const REQUEST: usize = 12;
+const RESPONSE: usize = 6;
+const TRAILERS: usize = 3;
 
 /// Fields of one block at most: short ones cost more memory than they count.
 const MOST_FIELDS: usize = 1000;
@@ -72,7 +74,11 @@ impl Fields {
             return;
         }
         if self.map.is_empty() {
-            self.map.reserve(if self.method.is_some() { FIELDS } else { FIELDS / 4 });
+            self.map.reserve(match (&self.method, self.status) {
+                (Some(_), _) => REQUEST,
+                (None, Some(_)) => RESPONSE,
+                (None, None) => TRAILERS,
+            });
         }
         if *name == header::CONTENT_LENGTH {
             let length = value.to_str().ok().filter(|text| text.bytes().all(|c| c.is_ascii_digit()));
