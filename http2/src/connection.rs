@@ -12,7 +12,7 @@ use crate::{
     error::{By, Error, Reason},
     frame::{Head, content, flag, kind},
     head::{Fields, Uris},
-    hpack::Decoder,
+    hpack::{DEFAULT_TABLE_SIZE, Decoder},
     input::Input,
     output::Output,
     receive::Data,
@@ -85,7 +85,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     pub(crate) fn new(io: IO, is_server: bool, settings: Settings) -> Self {
         let reader = Reader {
             input: Input::default(),
-            decoder: Decoder::new(4096),
+            decoder: Decoder::new(DEFAULT_TABLE_SIZE),
             block: None,
             uris: Uris::default(),
             expects: if is_server { Expects::Preface } else { Expects::Settings },
@@ -123,7 +123,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     core.driver.park(cx);
                     return Poll::Pending;
                 }
-                core.driver.is_awake();
+                core.driver.unpark();
             }
             loop {
                 reads += 1;
@@ -180,8 +180,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             if matches!(written, Poll::Ready(Ok(()))) {
                 core.pump();
                 if core.out.is_empty() && self.needs_flush {
+                    drop(core);
                     written = Pin::new(&mut self.io).poll_flush(cx);
                     self.needs_flush = written.is_pending();
+                    core = self.core.lock();
                 }
             }
             match written {

@@ -10,7 +10,7 @@ use slab::Slab;
 
 use crate::{
     error::{By, Error, Reason},
-    frame::{Head, WINDOW, flag, kind, put_number},
+    frame::{Head, MOST, WINDOW, flag, kind, put_number},
     hpack::Encoder,
     output::Output,
     ping::Pings,
@@ -18,8 +18,8 @@ use crate::{
     stream::{Parked, Stream},
 };
 
-/// The state of a connection. While it is locked, nothing is awaited, and what is woken must not run at once: it
-/// would find the lock taken.
+/// The state of a connection. While it is locked, nothing is awaited, read or written, and what is woken must not
+/// run at once: it would find the lock taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared(Arc<Mutex<Core>>);
 
@@ -235,15 +235,19 @@ impl Core {
         self.kick();
     }
 
+    /// The last stream of the peer that this side has taken. What was said of that once never rises.
+    fn last_taken(&self) -> u32 {
+        match self.ending {
+            Ending::Final(last) => last,
+            _ if self.is_server => self.last,
+            _ => 0,
+        }
+    }
+
     /// Ends the connection with a code.
     pub(crate) fn break_off(&mut self, reason: Reason, by: By) {
         if self.ending != Ending::Now {
-            let last = match self.ending {
-                Ending::Final(last) => last,
-                _ if self.is_server => self.last,
-                _ => 0,
-            };
-            self.go_away(last, reason);
+            self.go_away(self.last_taken(), reason);
             self.fail(&Error::go_away(reason, by));
         }
     }
@@ -252,7 +256,7 @@ impl Core {
     pub(crate) fn end_gracefully(&mut self) {
         if self.ending == Ending::No {
             self.ending = Ending::Announced;
-            self.go_away(crate::frame::MOST as u32, Reason::NO_ERROR);
+            self.go_away(MOST as u32, Reason::NO_ERROR);
             self.pings.put_farewell(self.out.buffer());
         }
     }
@@ -268,7 +272,7 @@ impl Core {
     /// The connection is over without an error: the peer is told so, unless it was before.
     pub(crate) fn say_goodbye(&mut self) {
         if matches!(self.ending, Ending::No | Ending::Announced) {
-            let last = if self.is_server { self.last } else { 0 };
+            let last = self.last_taken();
             self.ending = Ending::Final(last);
             self.go_away(last, Reason::NO_ERROR);
         }

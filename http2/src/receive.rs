@@ -10,7 +10,7 @@ use crate::{
     error::{By, Error, Reason},
     frame::{Head, MOST, flag, kind, number, put_number},
     head::{Fields, Uris},
-    stream::{self, Recv, SMALL, Stream},
+    stream::{self, SMALL, Stream},
 };
 
 /// So often a client may make this side reset a stream, beyond the streams that end as they should.
@@ -130,7 +130,7 @@ impl Core {
             self.refuse(head.stream, Reason::REFUSED_STREAM);
             return Ok(());
         }
-        let mut stream = Stream::new(head.stream, 2, self.ours.stream_window.into(), self.allowed.window);
+        let mut stream = Stream::new(head.stream, self.ours.stream_window.into(), self.allowed.window);
         stream.recv.has_begun = true;
         stream.recv.length = length;
         stream.recv.head = Some(stream::Head::Request(request));
@@ -198,7 +198,7 @@ impl Core {
     /// The peer has ended a stream.
     fn has_received(&mut self, key: usize) -> Result<(), Reason> {
         let stream = &mut self.streams[key];
-        let recv: &mut Recv = &mut stream.recv;
+        let recv = &mut stream.recv;
         if recv.length.is_some_and(|length| length > 0) {
             return self.reset_for(key, Reason::PROTOCOL_ERROR);
         }

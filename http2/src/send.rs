@@ -25,7 +25,7 @@ impl Core {
         let id = self.next_id().filter(|_| !is_full).ok_or_else(Error::full)?;
         self.head(id, end, |encoder, out| put_request(request, encoder, out))?;
         self.last = id;
-        let mut stream = Stream::new(id, 2, self.ours.stream_window.into(), self.allowed.window);
+        let mut stream = Stream::new(id, self.ours.stream_window.into(), self.allowed.window);
         if end {
             stream.send.end = End::Sent;
         }

@@ -86,10 +86,11 @@ pub(crate) enum End {
 }
 
 impl Stream {
-    pub(crate) fn new(id: u32, handles: u8, recv_window: i64, send_window: i64) -> Self {
+    /// A stream that somebody reads and somebody writes.
+    pub(crate) fn new(id: u32, recv_window: i64, send_window: i64) -> Self {
         Self {
             id,
-            handles,
+            handles: 2,
             recv: Recv {
                 window: recv_window,
                 owed: 0,
@@ -182,8 +183,8 @@ impl Parked {
         }
     }
 
-    /// Nothing has to wake it.
-    pub(crate) fn is_awake(&mut self) {
+    /// Nobody waits any more.
+    pub(crate) fn unpark(&mut self) {
         self.is_waiting = false;
     }
 

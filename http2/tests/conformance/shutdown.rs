@@ -2,7 +2,7 @@
 
 use super::{
     raw::*,
-    side::{Limits, server, server_with},
+    side::{Limits, Server, server, server_with},
 };
 
 const NOT_YET: u32 = (1 << 31) - 1;
@@ -25,6 +25,13 @@ async fn held_ping(raw: &mut Raw) -> Vec<u8> {
             return frame.payload;
         }
     }
+}
+
+/// Stops a server, whose last stream is this one, and waits until it has said so.
+async fn stopped(server: &Server, raw: &mut Raw, last: u32) {
+    server.stop();
+    assert_eq!(next_goaway(raw).await, (NOT_YET, NO_ERROR));
+    assert_eq!(next_goaway(raw).await, (last, NO_ERROR));
 }
 
 #[tokio::test]
@@ -57,9 +64,7 @@ async fn graceful_shutdown_takes_what_was_under_way() {
 async fn graceful_shutdown_of_an_idle_connection_closes_it() {
     let server = server_with(Limits::default()).await;
     let mut raw = Raw::connect(server.address, &[]).await;
-    server.stop();
-    assert_eq!(next_goaway(&mut raw).await, (NOT_YET, NO_ERROR));
-    assert_eq!(next_goaway(&mut raw).await, (0, NO_ERROR));
+    stopped(&server, &mut raw, 0).await;
     while let Some(frame) = within(raw.next()).await {
         assert!(frame.kind == GOAWAY && frame.code() == NO_ERROR, "{frame:?}");
     }
@@ -71,9 +76,7 @@ async fn graceful_shutdown_goes_on_with_long_answers() {
     let mut raw = Raw::connect(server.address, &[(INITIAL_WINDOW_SIZE, 10)]).await;
     raw.write(HEADERS, WHOLE, 1, &post("/body/50000", &[])).await;
     raw.exactly(1, 10).await;
-    server.stop();
-    assert_eq!(next_goaway(&mut raw).await, (NOT_YET, NO_ERROR));
-    assert_eq!(next_goaway(&mut raw).await, (1, NO_ERROR));
+    stopped(&server, &mut raw, 1).await;
     raw.send(&window(1, 100_000)).await;
     assert_eq!(raw.rest(1).await.len(), 49_990);
     while within(raw.next()).await.is_some() {}
@@ -84,9 +87,7 @@ async fn a_reset_of_the_last_call_ends_a_graceful_shutdown() {
     let server = server_with(Limits::default()).await;
     let mut raw = Raw::connect(server.address, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/silent", &[])).await;
-    server.stop();
-    assert_eq!(next_goaway(&mut raw).await, (NOT_YET, NO_ERROR));
-    assert_eq!(next_goaway(&mut raw).await, (1, NO_ERROR));
+    stopped(&server, &mut raw, 1).await;
     raw.send(&reset(1, CANCEL)).await;
     while within(raw.next()).await.is_some() {}
 }
@@ -119,9 +120,7 @@ async fn errors_after_a_graceful_shutdown_name_its_last_stream() {
     let server = server_with(Limits::default()).await;
     let mut raw = Raw::connect(server.address, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/silent", &[])).await;
-    server.stop();
-    assert_eq!(next_goaway(&mut raw).await, (NOT_YET, NO_ERROR));
-    assert_eq!(next_goaway(&mut raw).await, (1, NO_ERROR));
+    stopped(&server, &mut raw, 1).await;
     for stream in [3, 5] {
         raw.write(HEADERS, END_HEADERS, stream, &post("/silent", &[])).await;
     }
