@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use http2::Budget;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tower::{Layer, Service, ServiceExt};
@@ -21,7 +22,7 @@ use crate::{
     gate::{GateLayer, RequestBody},
     protocol::Protocol,
     reload::{self, Parts, Reload},
-    server::{self, BoxError, Incoming},
+    server::{self, BoxError, Incoming, Serving},
     switch::Switch,
     telemetry::{self, Metrics, Watch, traces::Traces},
     tls::{Identity, Trust},
@@ -64,16 +65,30 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 
 /// Serves on bound listeners until `shutdown` resolves.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } = config;
+    let Config { threads, buffer_limit, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } =
+        config;
     let token = admin.and_then(|admin| admin.token);
-    let (metrics, rooms) = (Metrics::default(), Rooms::default());
+    let budget = Budget::new(buffer_limit);
+    let (metrics, rooms) = (Metrics::new(budget.clone()), Rooms::default());
     let trust = match &backend {
         Backend::Upstream(engines) => engines.trust.clone(),
         #[cfg(feature = "mock")]
         Backend::Mock(_) => None,
     };
-    let mut front =
-        Front { doors, tls, trust, threads, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
+    let mut front = Front {
+        doors,
+        tls,
+        trust,
+        threads,
+        budget,
+        gate,
+        token,
+        otlp_endpoint,
+        metrics,
+        rooms,
+        faults,
+        effective,
+    };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -115,6 +130,7 @@ struct Front {
     tls: Option<Identity>,
     trust: Option<Trust>,
     threads: usize,
+    budget: Budget,
     gate: Option<GateConfig>,
     token: Option<Token>,
     otlp_endpoint: Option<String>,
@@ -156,6 +172,7 @@ impl Front {
             tls,
             trust,
             threads,
+            budget,
             gate,
             token,
             otlp_endpoint,
@@ -204,6 +221,7 @@ impl Front {
         };
         info!("Server started on {}{speaks}", clients.local_addr()?);
         let script = tokio::spawn(play(script));
+        let serving = Serving { tls, threads, budget };
         let served = match gate {
             None => {
                 let start = move || {
@@ -214,7 +232,7 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(clients, tls, threads, start, shutdown).await
+                server::serve(clients, serving, start, shutdown).await
             }
             Some((layer, timer)) => {
                 let ask = move |strategy| {
@@ -231,7 +249,7 @@ impl Front {
                     let (layer, backend, shard) = (layer.clone(), faults.layer(backend()), watch.shard());
                     move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                server::serve(clients, tls, threads, start, shutdown).await
+                server::serve(clients, serving, start, shutdown).await
             }
         };
         script.abort();

@@ -32,6 +32,8 @@ pub struct Config {
     pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
+    /// Bytes of all calls that may wait for slow readers.
+    pub buffer_limit: usize,
     /// How the switch is set, unless there is none.
     pub gate: Option<GateConfig>,
     /// Who answers.
@@ -161,6 +163,7 @@ impl TryFrom<Serve> for Config {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
+            buffer_limit: serve.buffer_limit,
             tls: tls::identity(&serve)?,
             gate: gate(&serve)?,
             backend: backend(&serve)?,

@@ -9,12 +9,13 @@ use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    Error, PingPong, RecvStream, SendStream, Settings, connection::Driver, core::Shared, share::handles,
+    Budget, Error, PingPong, RecvStream, SendStream, Settings, connection::Driver, core::Shared,
+    share::handles,
 };
 
 /// Speaks HTTP/2 on `io`: what opens streams, and the connection, which has to be polled.
 pub fn new<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, settings: Settings) -> (SendRequest, Connection<IO>) {
-    let driver = Driver::new(io, false, settings);
+    let driver = Driver::new(io, false, settings, Budget::default());
     let core = driver.core.clone();
     core.lock().openers = 1;
     (SendRequest { core }, Connection(Box::new(driver)))
@@ -58,7 +59,7 @@ impl Drop for SendRequest {
         let mut core = self.core.lock();
         core.openers -= 1;
         if core.openers == 0 {
-            core.kick();
+            core.wake();
         }
     }
 }

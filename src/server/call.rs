@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use http2::{Reason, server::SendResponse};
+use http2::{Reason, StreamAccount, server::SendResponse};
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::debug;
@@ -24,6 +24,7 @@ pin_project! {
     pub(super) struct Call<F, B> {
         respond: SendResponse,
         trouble: UnboundedSender<Trouble>,
+        account: Option<StreamAccount>,
         #[pin]
         phase: Phase<F, B>,
     }
@@ -45,7 +46,8 @@ pin_project! {
 
 impl<F, B> Call<F, B> {
     pub(super) fn new(answered: F, respond: SendResponse, trouble: UnboundedSender<Trouble>) -> Self {
-        Self { respond, trouble, phase: Phase::Waiting { answered } }
+        let account = respond.account();
+        Self { respond, trouble, account, phase: Phase::Waiting { answered } }
     }
 }
 
@@ -64,7 +66,9 @@ where
                 PhaseProj::Waiting { answered } => match this.respond.poll_reset(cx) {
                     Poll::Ready(code) => Some(code.unwrap_or(Reason::CANCEL)),
                     Poll::Pending => {
-                        let answered = ready!(answered.poll(cx)).map_err(Into::into);
+                        // What is read from an engine for this call is charged to its client.
+                        let answered = StreamAccount::scope(this.account, || answered.poll(cx));
+                        let answered = ready!(answered).map_err(Into::into);
                         this.phase.set(answer(answered, this.respond, this.trouble));
                         continue;
                     }

@@ -16,32 +16,34 @@ use http2::{PingPong, Reason, Settings, server::Connection};
 use tokio::{
     net::TcpStream,
     sync::mpsc,
+    task::yield_now,
     time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
-use tracing::debug;
+use tracing::{debug, warn};
 
-use super::{BoxError, Incoming, Trouble, call::Call, door, http1};
-use crate::tls::{HTTP_1_1, Identity};
+use super::{BoxError, Incoming, Serving, Trouble, call::Call, door, http1};
+use crate::tls::HTTP_1_1;
 
 /// How long calls in progress may take to finish once the server is told to end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long a client may take for the TLS handshake, and to say that it speaks HTTP/2.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What a client may ask of one connection.
-const SETTINGS: Settings = Settings {
-    // More than clients use, few enough to bound what one can ask for.
-    max_concurrent_streams: 1024,
-    // Fixed windows: large enough for the bandwidth of a local network, and for many calls whose engine
-    // does not read.
-    stream_window: 1 << 20,
-    connection_window: 128 << 20,
-    max_frame_size: 16 << 10,
-    max_header_list_size: 256 << 10,
-    // Some clients cancel a lot.
-    max_early_resets: 256,
-};
+fn settings() -> Settings {
+    Settings {
+        // More than clients use, few enough to bound what one can ask for.
+        max_concurrent_streams: 1024,
+        // Large enough for the bandwidth of a local network, and for many calls whose engine does not read.
+        stream_window: 1 << 20,
+        connection_window: 128 << 20,
+        max_header_list_size: 256 << 10,
+        // grpcio sends metadata with blanks around it, and engines take it.
+        allows_blanks: true,
+        ..Settings::default()
+    }
+}
 /// Calls that are accepted before those that were accepted have their turn.
 const AT_ONCE: u32 = 256;
 /// Finds clients that are gone without a word: they miss a ping from one of these to the next.
@@ -50,7 +52,7 @@ const PING_EVERY: Duration = Duration::from_secs(60);
 /// Serves a connection until the client closes it or, after `end`, its calls are done (10 s at most).
 pub(super) async fn serve<S, B>(
     stream: TcpStream,
-    tls: Option<Identity>,
+    serving: Serving,
     peer: SocketAddr,
     service: S,
     end: CancellationToken,
@@ -61,7 +63,7 @@ pub(super) async fn serve<S, B>(
 {
     let served = async move {
         let opened = tokio::select! {
-            opened = timeout(HANDSHAKE, door::open(stream, tls.as_ref())) => opened??,
+            opened = timeout(HANDSHAKE, door::open(stream, serving.tls.as_ref())) => opened??,
             () = end.cancelled() => return Ok(()),
         };
         if opened.protocol() == Some(HTTP_1_1) {
@@ -69,7 +71,7 @@ pub(super) async fn serve<S, B>(
                 Box::pin(http1::serve(opened, service, end));
             return served.await;
         }
-        let mut connection = Connection::new(opened, SETTINGS);
+        let mut connection = Connection::with_budget(opened, settings(), serving.budget);
         tokio::select! {
             shaken = timeout(HANDSHAKE, connection.handshake()) => shaken?.map_err(io::Error::other)?,
             () = end.cancelled() => return Ok(()),
@@ -91,10 +93,10 @@ pub(super) async fn serve<S, B>(
             for accepted in 0.. {
                 if accepted == AT_ONCE {
                     // The calls and the other connections of this thread come first.
-                    cx.waker().wake_by_ref();
+                    _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;
                 }
-                match connection.poll_accept(cx).map_err(io::Error::other)? {
+                match connection.poll_accept(cx).map_err(|error| connection_error(peer, error))? {
                     Poll::Ready(Some((request, respond))) => {
                         let answered = service.clone().oneshot(request.map(Incoming::new));
                         tokio::spawn(Call::new(answered, respond, trouble.clone()));
@@ -117,6 +119,14 @@ pub(super) async fn serve<S, B>(
     if let Err(error) = served.await {
         debug!("connection of {peer}: {error}");
     }
+}
+
+/// The end of a client's connection: told where it asked for too much.
+fn connection_error(peer: SocketAddr, error: http2::Error) -> io::Error {
+    if let Some(refusal) = error.refusal() {
+        warn!("Connection of {peer} ended for abuse: {}", refusal.as_str());
+    }
+    io::Error::other(error)
 }
 
 pin_project_lite::pin_project! {

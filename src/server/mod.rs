@@ -14,6 +14,7 @@ use std::{io, net::SocketAddr, thread, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use http2::Budget;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -36,13 +37,32 @@ const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 /// Why a call or a body failed. Where an `http2::Error` is among its sources, its code goes on the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves on so many threads, over TLS if there is an identity, until `shutdown` resolves and the calls in
-/// progress are done (10 s at most). `start` is called once on each thread, within its runtime; what it returns makes the service
-/// of each connection there.
+/// Polls of tasks between two looks at the sockets: tokio's own 61 let a busy client delay the others.
+const EVENT_INTERVAL: u32 = 8;
+
+/// How connections are served.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// How the server proves itself, if clients speak TLS.
+    pub tls: Option<Identity>,
+    /// Network threads.
+    pub threads: usize,
+    /// What all clients together may leave unread.
+    pub budget: Budget,
+}
+
+impl Serving {
+    /// Without TLS, on so many threads.
+    pub fn threads(threads: usize) -> Self {
+        Self { tls: None, threads, budget: Budget::default() }
+    }
+}
+
+/// Serves until `shutdown` resolves and the calls in progress are done (10 s at most). `start` is called once on
+/// each thread, within its runtime; what it returns makes the service of each connection there.
 pub async fn serve<T, M, S, B>(
     listener: TcpListener,
-    tls: Option<Identity>,
-    threads: usize,
+    serving: Serving,
     start: T,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()>
@@ -55,11 +75,12 @@ where
 {
     let end = CancellationToken::new();
     let (mut dealt, mut workers) = (Vec::new(), Vec::new());
-    for number in 0..threads {
+    for number in 0..serving.threads {
         let (send, streams) = mpsc::unbounded_channel();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (tls, start, end) = (tls.clone(), start.clone(), end.clone());
-        let work = move || runtime.block_on(async { work(streams, tls, start(), end).await });
+        let runtime =
+            runtime::Builder::new_current_thread().event_interval(EVENT_INTERVAL).enable_all().build()?;
+        let (serving, start, end) = (serving.clone(), start.clone(), end.clone());
+        let work = move || runtime.block_on(async { work(streams, serving, start(), end).await });
         workers.push(thread::Builder::new().name(format!("network-{number}")).spawn(work)?);
         dealt.push(send);
     }
@@ -97,7 +118,7 @@ where
 /// One thread: serves what it is dealt until there is nothing more.
 async fn work<M, S, B>(
     mut streams: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
-    tls: Option<Identity>,
+    serving: Serving,
     make: M,
     end: CancellationToken,
 ) where
@@ -110,7 +131,7 @@ async fn work<M, S, B>(
     while let Some((stream, peer)) = streams.recv().await {
         match TcpStream::from_std(stream) {
             Ok(stream) => {
-                connections.spawn(connection::serve(stream, tls.clone(), peer, make(peer), end.clone()));
+                connections.spawn(connection::serve(stream, serving.clone(), peer, make(peer), end.clone()));
             }
             Err(error) => warn!("cannot serve {peer}: {error}"),
         }

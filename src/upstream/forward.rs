@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, Uri, header::HOST, request::Parts, uri::Scheme};
 use http_body::Body;
-use http2::{Reason, client};
+use http2::{RawAuthority, client};
 use tokio::task::yield_now;
 use tower::Service;
 
@@ -92,7 +92,7 @@ where
     async move {
         let mut request = Request::from_parts(head, ());
         let is_grpc = is_grpc(request.headers());
-        if request.uri().authority().is_none() {
+        if request.uri().authority().is_none() && request.extensions().get::<RawAuthority>().is_none() {
             *request.uri_mut() = absolute(&request, &engine)?;
         }
         for attempt in 1.. {
@@ -131,8 +131,7 @@ where
                 }
                 Err(error) => error,
             };
-            let is_unserved =
-                error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
+            let is_unserved = error.is_unprocessed();
             let most = if is_lost(&error) { CONNECTIONS } else { ATTEMPTS };
             let unserved = upload.into_body().filter(|_| is_unserved && attempt < most);
             match unserved.and_then(Replay::rewound) {
