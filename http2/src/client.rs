@@ -69,6 +69,11 @@ impl SendRequest {
         self.core.lock().allowed.streams
     }
 
+    /// Bytes of the largest header list that the server takes, if it has said.
+    pub fn max_header_list_size(&self) -> Option<usize> {
+        self.core.lock().allowed.header_list
+    }
+
     /// Whether no stream can be opened any more.
     pub fn is_closed(&self) -> bool {
         let core = self.core.lock();

@@ -201,6 +201,10 @@ impl Core {
     /// Ends the connection, and everything on it.
     pub(crate) fn fail(&mut self, error: &Error) {
         self.ending = Ending::Now;
+        // What the peer said when it ended the connection tells more than that it did.
+        let goodbye = self.sent_away.as_ref().filter(|_| error.is_io());
+        let goodbye = goodbye.filter(|goodbye| goodbye.reason() != Some(Reason::NO_ERROR));
+        let error = &goodbye.map_or_else(|| error.clone(), |goodbye| goodbye.clone().processed());
         if self.error.is_none() {
             self.error = Some(error.clone());
         }

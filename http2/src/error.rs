@@ -98,11 +98,24 @@ pub struct Error(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Reset(Reason, By),
-    GoAway(Reason, By),
+    GoAway(GoAway),
     Io(Arc<io::Error>),
     Full,
+    /// Bytes of a header list, and how many the peer takes.
+    Oversized(usize, usize),
     Misused(&'static str),
 }
+
+#[derive(Clone, Debug)]
+struct GoAway {
+    reason: Reason,
+    by: By,
+    debug: Arc<str>,
+    is_unprocessed: bool,
+}
+
+/// Bytes of a GOAWAY's debug data that are kept.
+const DEBUG_DATA: usize = 256;
 
 impl Error {
     pub(crate) fn reset(reason: Reason, by: By) -> Self {
@@ -110,7 +123,27 @@ impl Error {
     }
 
     pub(crate) fn go_away(reason: Reason, by: By) -> Self {
-        Self(Kind::GoAway(reason, by))
+        Self(Kind::GoAway(GoAway { reason, by, debug: "".into(), is_unprocessed: false }))
+    }
+
+    /// What a GOAWAY of the peer says to the streams that it leaves out.
+    pub(crate) fn sent_away(reason: Reason, debug: &[u8]) -> Self {
+        let printable = debug.iter().filter(|byte| matches!(byte, b' '..=b'~')).take(DEBUG_DATA);
+        let debug = printable.map(|byte| char::from(*byte)).collect::<String>().into();
+        Self(Kind::GoAway(GoAway { reason, by: By::Peer, debug, is_unprocessed: true }))
+    }
+
+    /// The same, to the streams that the peer may have worked on.
+    pub(crate) fn processed(mut self) -> Self {
+        if let Kind::GoAway(go_away) = &mut self.0 {
+            go_away.is_unprocessed = false;
+        }
+        self
+    }
+
+    /// A header list has more bytes than the peer takes.
+    pub(crate) fn oversized(size: usize, most: usize) -> Self {
+        Self(Kind::Oversized(size, most))
     }
 
     /// No stream can be opened now.
@@ -134,7 +167,7 @@ impl Error {
 
     /// Whether a GOAWAY ended it, of either side.
     pub fn is_go_away(&self) -> bool {
-        matches!(self.0, Kind::GoAway(..))
+        matches!(self.0, Kind::GoAway(_))
     }
 
     /// Whether a RST_STREAM ended it, of either side.
@@ -149,13 +182,40 @@ impl Error {
 
     /// Whether the peer ended it.
     pub fn is_remote(&self) -> bool {
-        matches!(self.0, Kind::Reset(_, By::Peer) | Kind::GoAway(_, By::Peer))
+        matches!(self.0, Kind::Reset(_, By::Peer) | Kind::GoAway(GoAway { by: By::Peer, .. }))
+    }
+
+    /// Bytes of the header list that was to be sent, and how many the peer takes, where that is what failed:
+    /// nothing was encoded then.
+    pub fn oversized_header_list(&self) -> Option<(usize, usize)> {
+        match self.0 {
+            Kind::Oversized(size, most) => Some((size, most)),
+            _ => None,
+        }
+    }
+
+    /// The debug data of the peer's GOAWAY: printable ASCII, at most 256 bytes.
+    pub fn debug_data(&self) -> &str {
+        match &self.0 {
+            Kind::GoAway(go_away) => &go_away.debug,
+            _ => "",
+        }
+    }
+
+    /// Whether the peer says that it has not worked on the stream, or the stream was not opened.
+    pub fn is_unprocessed(&self) -> bool {
+        match &self.0 {
+            Kind::Reset(reason, By::Peer) => *reason == Reason::REFUSED_STREAM,
+            Kind::GoAway(go_away) => go_away.is_unprocessed,
+            Kind::Full | Kind::Oversized(..) => true,
+            _ => false,
+        }
     }
 
     /// The code of what ended it, if it was a frame.
     pub fn reason(&self) -> Option<Reason> {
-        match self.0 {
-            Kind::Reset(reason, _) | Kind::GoAway(reason, _) => Some(reason),
+        match &self.0 {
+            Kind::Reset(reason, _) | Kind::GoAway(GoAway { reason, .. }) => Some(*reason),
             _ => None,
         }
     }
@@ -178,17 +238,24 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, reason, by) = match &self.0 {
             Kind::Reset(reason, by) => ("stream error", reason, by),
-            Kind::GoAway(reason, by) => ("connection error", reason, by),
+            Kind::GoAway(GoAway { reason, by, .. }) => ("connection error", reason, by),
             Kind::Io(error) => return error.fmt(f),
             Kind::Full => return f.write_str("the connection takes no more streams"),
             Kind::Misused(what) => return f.write_str(what),
+            Kind::Oversized(size, most) => {
+                return write!(f, "a header list has {size} bytes, the peer takes {most}");
+            }
         };
         let by = match by {
             By::Peer => "received",
             By::User => "sent by user",
             By::Library => "detected",
         };
-        write!(f, "{what} {by}: {reason}")
+        write!(f, "{what} {by}: {reason}")?;
+        match self.debug_data() {
+            "" => Ok(()),
+            debug => write!(f, ": {debug}"),
+        }
     }
 }
 

@@ -20,6 +20,11 @@ const TRAILERS: usize = 3;
 /// Fields of one block at most: short ones cost more memory than they count.
 const MOST_FIELDS: usize = 1000;
 
+/// The `:authority` of a request whose URI cannot hold it, among the request's extensions: percent-encoded
+/// names are no authority to the `http` crate. Such a URI has neither scheme nor authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawAuthority(pub Bytes);
+
 /// What is wrong with a message.
 pub(crate) struct Malformed;
 
@@ -101,7 +106,12 @@ impl Fields {
             return Err(Malformed);
         }
         let mut request = Request::new(());
-        *request.uri_mut() = uris.get(self.scheme, self.authority, self.path)?;
+        let raw = self.authority.as_ref().filter(|raw| is_encoded(raw)).cloned();
+        let scheme = self.scheme.filter(|_| raw.is_none());
+        *request.uri_mut() = uris.get(scheme, self.authority.filter(|_| raw.is_none()), self.path)?;
+        if let Some(raw) = raw {
+            request.extensions_mut().insert(RawAuthority(raw));
+        }
         *request.method_mut() = method;
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = self.map;
@@ -143,6 +153,12 @@ fn is_forbidden(name: &HeaderName, value: &HeaderValue) -> bool {
         17 => name == "transfer-encoding",
         _ => false,
     }
+}
+
+/// Whether it is a name that the `http` crate does not take.
+fn is_encoded(authority: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:".contains(byte);
+    authority.contains(&b'%') && authority.iter().all(is_name)
 }
 
 /// Where the last request went: most go there again.
@@ -190,7 +206,8 @@ pub(crate) fn put_request(
 ) -> Result<(), Error> {
     let uri = request.uri();
     let is_connect = request.method() == Method::CONNECT;
-    if uri.authority().is_none() || (uri.scheme().is_none() && !is_connect) {
+    let raw = request.extensions().get::<RawAuthority>().and_then(|raw| std::str::from_utf8(&raw.0).ok());
+    if raw.is_none() && (uri.authority().is_none() || (uri.scheme().is_none() && !is_connect)) {
         return Err(Error::misused("a request needs a scheme and an authority"));
     }
     check(request.headers())?;
@@ -199,7 +216,8 @@ pub(crate) fn put_request(
     if !is_connect {
         encoder.scheme(uri.scheme_str().unwrap_or("http"), out);
     }
-    encoder.authority(uri.authority().map_or("", |authority| authority.as_str()), out);
+    let authority = uri.authority().map(|authority| authority.as_str());
+    encoder.authority(authority.or(raw).unwrap_or_default(), out);
     if !is_connect {
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         encoder.path(if path.is_empty() { "/" } else { path }, out);

@@ -27,6 +27,7 @@ mod spare;
 mod stream;
 
 pub use error::{Error, Reason};
+pub use head::RawAuthority;
 pub use ping::PingPong;
 pub use settings::Settings;
 pub use share::{RecvStream, SendStream};

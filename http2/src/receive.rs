@@ -83,7 +83,11 @@ impl Core {
             self.give_back_stream(key, padding);
         }
         self.give_back(if is_ignored { head.len } else { padding });
-        if head.has(flag::END_STREAM) { self.has_received(key) } else { Ok(()) }
+        if head.has(flag::END_STREAM) {
+            self.streams[key].recv.ends_apart = len == 0;
+            return self.has_received(key);
+        }
+        Ok(())
     }
 
     /// A whole header block.
@@ -292,7 +296,7 @@ impl Core {
         let [last, reason] =
             *payload.as_chunks::<4>().0.first_chunk::<2>().ok_or(Reason::FRAME_SIZE_ERROR)?;
         let (last, reason) = (i64::from(u32::from_be_bytes(last)) & MOST, u32::from_be_bytes(reason).into());
-        let error = Error::go_away(reason, By::Peer);
+        let error = Error::sent_away(reason, &payload[8..]);
         if !self.is_server {
             for (id, key) in self.live.iter().map(|(id, key)| (*id, *key)).collect::<Vec<_>>() {
                 if i64::from(id) > last {

@@ -1,19 +1,31 @@
 //! The sending side: heads at once, data as windows and the socket allow.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 
 use crate::{
     core::Core,
     error::{Error, Reason},
     frame::{HEAD, Head, MOST, flag, kind},
-    head::{check, put_request, put_response, put_trailers},
+    head::{RawAuthority, check, put_request, put_response, put_trailers},
     hpack::Encoder,
     stream::{End, Send, Stream},
 };
 
 /// Bytes that wait for the socket before data waits in its stream.
 const ROOM: usize = 128 << 10;
+/// What a field counts beside its name and value (RFC 9113, 6.5.2).
+const OVERHEAD: usize = 32;
+
+/// Bytes of a request's pseudo-header fields.
+fn request_size(request: &Request<()>) -> usize {
+    let uri = request.uri();
+    let raw = request.extensions().get::<RawAuthority>().map_or(0, |raw| raw.0.len());
+    let authority = uri.authority().map_or(raw, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(1, |path| path.as_str().len());
+    let values = request.method().as_str().len() + uri.scheme_str().map_or(4, str::len) + authority + path;
+    ":method:scheme:authority:path".len() + 4 * OVERHEAD + values
+}
 
 impl Core {
     /// Opens a stream. Where it is.
@@ -23,6 +35,7 @@ impl Core {
         }
         let is_full = self.live.len() >= self.allowed.streams;
         let id = self.next_id().filter(|_| !is_full).ok_or_else(Error::full)?;
+        self.fits(request_size(request), request.headers())?;
         self.head(id, end, |encoder, out| put_request(request, encoder, out))?;
         self.last = id;
         let mut stream = Stream::new(id, self.ours.stream_window.into(), self.allowed.window);
@@ -48,6 +61,7 @@ impl Core {
     pub(crate) fn respond(&mut self, key: usize, response: &Response<()>, end: bool) -> Result<(), Error> {
         let stream = self.sending(key)?;
         let id = stream.id;
+        self.fits(":status200".len() + OVERHEAD, response.headers())?;
         self.head(id, end, |encoder, out| put_response(response, encoder, out))?;
         if end {
             self.has_sent(key);
@@ -88,6 +102,8 @@ impl Core {
     }
 
     pub(crate) fn send_trailers(&mut self, key: usize, trailers: HeaderMap) -> Result<(), Error> {
+        self.sending(key)?;
+        self.fits(0, &trailers)?;
         let stream = self.sending(key)?;
         check(&trailers)?;
         if stream.send.queue.is_empty() {
@@ -107,6 +123,14 @@ impl Core {
             None if !stream.send.is_open() => Err(Error::misused("the stream's end is sent already")),
             None => Ok(stream),
         }
+    }
+
+    /// Whether the peer takes a header list: fields, and so many bytes beside them.
+    fn fits(&self, more: usize, fields: &HeaderMap) -> Result<(), Error> {
+        let Some(most) = self.allowed.header_list else { return Ok(()) };
+        let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + OVERHEAD;
+        let size = more + fields.iter().map(field).sum::<usize>();
+        if size > most { Err(Error::oversized(size, most)) } else { Ok(()) }
     }
 
     fn has_room(&self) -> bool {

@@ -76,11 +76,12 @@ pub(crate) struct Allowed {
     pub(crate) streams: usize,
     pub(crate) window: i64,
     pub(crate) payload: usize,
+    pub(crate) header_list: Option<usize>,
 }
 
 impl Default for Allowed {
     fn default() -> Self {
-        Self { header_table: None, streams: usize::MAX, window: WINDOW, payload: PAYLOAD }
+        Self { header_table: None, streams: usize::MAX, window: WINDOW, payload: PAYLOAD, header_list: None }
     }
 }
 
@@ -107,6 +108,7 @@ impl Allowed {
                     return Err(Reason::PROTOCOL_ERROR);
                 }
                 MAX_FRAME_SIZE => self.payload = value as usize,
+                MAX_HEADER_LIST_SIZE => self.header_list = Some(value as usize),
                 _ => {}
             }
         }

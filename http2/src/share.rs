@@ -68,7 +68,10 @@ impl RecvStream {
             return Poll::Ready(Some(Ok(data)));
         }
         match &stream.error {
-            _ if stream.recv.has_ended => Poll::Ready(None),
+            _ if stream.recv.has_ended => {
+                stream.recv.ends_apart = false;
+                Poll::Ready(None)
+            }
             Some(error) => Poll::Ready(Some(Err(error.clone()))),
             None => {
                 stream.recv.reader.park(cx);
@@ -94,11 +97,11 @@ impl RecvStream {
         }
     }
 
-    /// Whether nothing more comes: neither data nor trailers.
+    /// Whether nothing more comes: neither data nor trailers, nor an end that stands in a frame of its own.
     pub fn is_end_stream(&self) -> bool {
         let core = self.0.core.lock();
         let recv = &core.streams[self.0.key].recv;
-        recv.has_ended && recv.is_empty() && recv.trailers.is_none()
+        recv.has_ended && recv.is_empty() && recv.trailers.is_none() && !recv.ends_apart
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Recv {
     pub(crate) has_begun: bool,
     /// The peer has ended it.
     pub(crate) has_ended: bool,
+    /// It was ended by a DATA frame without data, of which nobody knows yet.
+    pub(crate) ends_apart: bool,
     /// Nobody reads it any more.
     pub(crate) is_ignored: bool,
     pub(crate) reader: Parked,
@@ -103,6 +105,7 @@ impl Stream {
                 trailers: None,
                 has_begun: false,
                 has_ended: false,
+                ends_apart: false,
                 is_ignored: false,
                 reader: Parked::default(),
             },
