@@ -21,10 +21,10 @@ use crate::{
     gate::{GateLayer, RequestBody},
     protocol::Protocol,
     reload::{self, Parts, Reload},
-    server::{self, BoxError, Incoming},
+    server::{self, BoxError, Incoming, Options},
     switch::Switch,
     telemetry::{self, Metrics, Watch, traces::Traces},
-    tls::{Identity, Trust},
+    tls::Trust,
     upstream::{Health, Upstream},
 };
 
@@ -65,6 +65,7 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 /// Serves on bound listeners until `shutdown` resolves.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } = config;
+    let options = Options { tls, threads, keepalive_timeout: config.keepalive_timeout };
     let token = admin.and_then(|admin| admin.token);
     let (metrics, rooms) = (Metrics::default(), Rooms::default());
     let trust = match &backend {
@@ -73,7 +74,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
         Backend::Mock(_) => None,
     };
     let mut front =
-        Front { doors, tls, trust, threads, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
+        Front { doors, options, trust, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -112,9 +113,8 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
 /// What stands before every backend.
 struct Front {
     doors: Doors,
-    tls: Option<Identity>,
+    options: Options,
     trust: Option<Trust>,
-    threads: usize,
     gate: Option<GateConfig>,
     token: Option<Token>,
     otlp_endpoint: Option<String>,
@@ -153,9 +153,8 @@ impl Front {
     {
         let Self {
             doors: Doors { clients, operators },
-            tls,
+            options,
             trust,
-            threads,
             gate,
             token,
             otlp_endpoint,
@@ -186,7 +185,7 @@ impl Front {
         rooms.more.push(telemetry::routes(watch.clone()));
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
         let (switch, journal) = (rooms.switch.clone(), rooms.journal.clone());
-        let reload = Reload::new(effective, Parts { switch, identity: tls.clone(), trust, journal });
+        let reload = Reload::new(effective, Parts { switch, identity: options.tls.clone(), trust, journal });
         let _hangups = reload.at_hangups()?;
         rooms.more.push(reload::api::router(reload));
         let engines = rooms.engines.clone();
@@ -197,7 +196,7 @@ impl Front {
                 Some(Admin::start(operators, rooms, token)?)
             }
         };
-        let speaks = match &tls {
+        let speaks = match &options.tls {
             None => "",
             Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
             Some(_) => " (TLS)",
@@ -214,7 +213,7 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(clients, tls, threads, start, shutdown).await
+                server::serve(clients, options, start, shutdown).await
             }
             Some((layer, timer)) => {
                 let ask = move |strategy| {
@@ -231,7 +230,7 @@ impl Front {
                     let (layer, backend, shard) = (layer.clone(), faults.layer(backend()), watch.shard());
                     move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                server::serve(clients, tls, threads, start, shutdown).await
+                server::serve(clients, options, start, shutdown).await
             }
         };
         script.abort();

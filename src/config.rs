@@ -32,6 +32,8 @@ pub struct Config {
     pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
+    /// How long a client with calls in progress may leave a ping unanswered.
+    pub keepalive_timeout: Duration,
     /// How the switch is set, unless there is none.
     pub gate: Option<GateConfig>,
     /// Who answers.
@@ -161,6 +163,7 @@ impl TryFrom<Serve> for Config {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
+            keepalive_timeout: serve.keepalive_timeout,
             tls: tls::identity(&serve)?,
             gate: gate(&serve)?,
             backend: backend(&serve)?,
