@@ -40,8 +40,6 @@ fn settings() -> Settings {
         connection_window: 128 << 20,
         max_frame_size: 16 << 10,
         max_header_list_size: 256 << 10,
-        // Some clients cancel a lot.
-        max_early_resets: 256,
         ..Settings::default()
     }
 }
