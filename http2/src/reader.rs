@@ -115,13 +115,9 @@ impl Reader {
                 }
                 let content = content(head, payload)?;
                 if head.has(flag::END_HEADERS) {
-                    let fields = fields(
-                        &mut self.decoder,
-                        &payload[content],
-                        Fields::new(self.allows_blanks),
-                        self.list,
-                    )?;
-                    core.recv_headers(head, fields, &mut self.uris)?;
+                    let mut list = Fields::new(self.allows_blanks);
+                    fields(&mut self.decoder, &payload[content], &mut list, self.list)?;
+                    core.recv_headers(head, list, &mut self.uris)?;
                 } else {
                     self.block = Some(Block { head, bytes: payload[content].to_vec(), frames: 0 });
                 }
@@ -141,9 +137,9 @@ impl Reader {
                 if head.has(flag::END_HEADERS)
                     && let Some(block) = self.block.take()
                 {
-                    let fields =
-                        fields(&mut self.decoder, &block.bytes, Fields::new(self.allows_blanks), self.list)?;
-                    core.recv_headers(block.head, fields, &mut self.uris)?;
+                    let mut list = Fields::new(self.allows_blanks);
+                    fields(&mut self.decoder, &block.bytes, &mut list, self.list)?;
+                    core.recv_headers(block.head, list, &mut self.uris)?;
                 }
             }
             kind::PRIORITY if head.stream == 0 => return Err(Reason::PROTOCOL_ERROR.into()),
@@ -166,12 +162,11 @@ impl Reader {
 fn fields(
     decoder: &mut Decoder,
     block: &[u8],
-    mut fields: Fields,
+    fields: &mut Fields,
     most: usize,
-) -> Result<Fields, ConnectionError> {
-    match decoder.decode(block, |decoded| fields.take(decoded, most)) {
-        Ok(()) => Ok(fields),
-        Err(DecodeError::Unwanted) => Err(Refusal::HeaderList.into()),
-        Err(_) => Err(Reason::COMPRESSION_ERROR.into()),
-    }
+) -> Result<(), ConnectionError> {
+    decoder.decode(block, |decoded| fields.take(decoded, most)).map_err(|error| match error {
+        DecodeError::Unwanted => Refusal::HeaderList.into(),
+        _ => Reason::COMPRESSION_ERROR.into(),
+    })
 }

@@ -165,14 +165,14 @@ impl Core {
             // It may not have known.
             return if self.awaits_ack { Ok(()) } else { self.count_stream_error() };
         }
-        let mut stream = Stream::new(id);
+        let mut stream = Box::new(Stream::new(id));
         stream.opened = self.now;
         stream.client =
             self.account.as_ref().map(|account| StreamAccount { account: account.clone(), stream: id });
         stream.recv.has_begun = true;
         stream.recv.length = length;
         stream.recv.head = Some(stream::Head::Request(request));
-        let key = self.streams.insert(stream.into());
+        let key = self.streams.insert(stream);
         self.live.insert(id, key);
         self.accept.push_back(key);
         self.count_list(key, size);

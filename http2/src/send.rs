@@ -37,7 +37,7 @@ impl Core {
         let limit = Limit(self.allowed.header_list);
         self.put_head(id, end, |encoder, out| put_request(request, limit, encoder, out))?;
         self.last = id;
-        let mut stream = Stream::new(id);
+        let mut stream = Box::new(Stream::new(id));
         stream.opened = self.now;
         stream.client = StreamAccount::current();
         if end {
@@ -47,7 +47,7 @@ impl Core {
             // Its length is that of another answer.
             stream.recv.is_bodiless = true;
         }
-        let key = self.streams.insert(stream.into());
+        let key = self.streams.insert(stream);
         self.live.insert(id, key);
         self.wake();
         Ok(key)

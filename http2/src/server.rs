@@ -54,8 +54,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     if let (Some(Head::Request(request)), None) =
                         (stream.recv.head.take(), stream.state.error())
                     {
+                        let account = stream.client.clone();
                         let (recv, send) = handles(&self.0.core, key);
-                        let respond = SendResponse { stream: Some(send) };
+                        let respond = SendResponse { stream: Some(send), account };
                         return Poll::Ready(Some(Ok((request.map(|()| recv), respond))));
                     }
                     // It was reset meanwhile.
@@ -101,6 +102,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 pub struct SendResponse {
     /// `None` once the head was sent.
     stream: Option<SendStream>,
+    account: Option<StreamAccount>,
 }
 
 impl SendResponse {
@@ -114,9 +116,9 @@ impl SendResponse {
         self.stream.take().ok_or_else(sent)
     }
 
-    /// The account of the client, for [`StreamAccount::scope`].
-    pub fn account(&self) -> Option<StreamAccount> {
-        self.stream.as_ref().and_then(SendStream::account)
+    /// Takes the account of the client, for [`StreamAccount::scope`].
+    pub fn take_account(&mut self) -> Option<StreamAccount> {
+        self.account.take()
     }
 
     /// Ready when the stream has ended before its time: with the code, if it was a RST_STREAM.

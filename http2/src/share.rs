@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use crate::{
-    budget::StreamAccount,
     core::Shared,
     error::{By, Error, Reason},
     stream::{Head, Stream},
@@ -113,10 +112,6 @@ impl RecvStream {
 pub struct SendStream(Handle);
 
 impl SendStream {
-    pub(crate) fn account(&self) -> Option<StreamAccount> {
-        self.0.core.lock().streams[self.0.key].client.clone()
-    }
-
     pub(crate) fn send_response(&self, response: &Response<()>, end: bool) -> Result<(), Error> {
         self.0.core.lock().respond(self.0.key, response, end)
     }

@@ -46,8 +46,8 @@ pin_project! {
 }
 
 impl<F, B> Call<F, B> {
-    pub(super) fn new(answered: F, respond: SendResponse, trouble: UnboundedSender<Trouble>) -> Self {
-        let account = respond.account();
+    pub(super) fn new(answered: F, mut respond: SendResponse, trouble: UnboundedSender<Trouble>) -> Self {
+        let account = respond.take_account();
         Self { respond, trouble, account, phase: Phase::Waiting { answered } }
     }
 }
