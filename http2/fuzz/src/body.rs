@@ -2,10 +2,16 @@
 
 use bytes::Bytes;
 
+/// Bytes repeat after so many: prime to the sizes of frames and buffers.
+const PERIOD: usize = 251;
+
 /// What a sender has said of a body, for its reader to compare.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     salt: u8,
+    /// Whether its writer must not leave without an end: where both sides' writers did, their readers, who keep the
+    /// stream, would wait for ever.
+    pub(crate) must_end: bool,
     pub(crate) sent: usize,
     pub(crate) end: End,
 }
@@ -20,26 +26,32 @@ pub(crate) enum End {
 }
 
 impl Body {
-    pub(crate) fn new(salt: u8) -> Self {
-        Self { salt, ..Self::default() }
+    pub(crate) fn new(salt: u8, must_end: bool) -> Self {
+        Self { salt, must_end, ..Self::default() }
     }
 
-    /// The byte at a place: 251 is prime to the sizes of frames and buffers.
-    fn byte(&self, at: usize) -> u8 {
-        (at % 251) as u8 ^ self.salt
+    /// So many bytes from a place on.
+    fn bytes(&self, at: usize, len: usize) -> Vec<u8> {
+        let period: [u8; PERIOD] = std::array::from_fn(|at| at as u8 ^ self.salt);
+        let mut bytes = Vec::with_capacity(len + 2 * PERIOD);
+        bytes.extend_from_slice(&period[at % PERIOD..]);
+        while bytes.len() < len {
+            bytes.extend_from_slice(&period);
+        }
+        bytes.truncate(len);
+        bytes
     }
 
     /// The next bytes.
     pub(crate) fn next(&mut self, len: usize) -> Bytes {
-        let data = (self.sent..self.sent + len).map(|at| self.byte(at)).collect();
+        let data = self.bytes(self.sent, len);
         self.sent += len;
-        data
+        data.into()
     }
 
     /// Fails unless these are the bytes at a place.
     pub(crate) fn check(&self, at: usize, data: &[u8]) {
         assert!(at + data.len() <= self.sent, "{} bytes of {}", at + data.len(), self.sent);
-        let is_right = data.iter().zip(at..).all(|(byte, at)| *byte == self.byte(at));
-        assert!(is_right, "other bytes than were sent, after {at}");
+        assert!(data == self.bytes(at, data.len()), "other bytes than were sent, after {at}");
     }
 }

@@ -22,10 +22,13 @@ use crate::{
 pub fn run(bytes: &[u8]) {
     let input = Input::new(bytes);
     let mut executor = Executor::new(input.clone());
-    let world = World::new(input.clone(), executor.handle.clone(), true);
+    let mut world = World::new(input.clone(), executor.handle.clone(), true);
     let capacities = [1_usize, 7, 64, 1_000, 70_000, 1 << 20];
     let pipe = || Pipe::new(input.pick(&capacities).max(1), input.pick(&[usize::MAX, 1, 10, 5_000]));
     let (up, down) = (pipe(), pipe());
+    if [&up, &down].iter().any(|pipe| pipe.borrow().is_narrow()) {
+        world.sizes = 5;
+    }
     let models = [true, false].map(|is_server| Rc::new(RefCell::new(Model::new(is_server))));
     let kept = || input.once_in(4).then(Default::default);
     let server_io =

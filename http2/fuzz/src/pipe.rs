@@ -38,6 +38,11 @@ impl Pipe {
         Rc::new(RefCell::new(Self { capacity, part, ..Self::default() }))
     }
 
+    /// Whether much data would take too many steps.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.capacity.min(self.part) < 64
+    }
+
     fn wake(waker: &mut Option<Waker>) {
         if let Some(waker) = waker.take() {
             waker.wake();
@@ -96,9 +101,11 @@ impl Pipe {
             };
         }
         let len = self.bytes.len().min(self.part).min(buf.remaining());
-        for byte in self.bytes.drain(..len) {
-            buf.put_slice(&[byte]);
-        }
+        let (first, second) = self.bytes.as_slices();
+        let first = &first[..first.len().min(len)];
+        buf.put_slice(first);
+        buf.put_slice(&second[..len - first.len()]);
+        self.bytes.drain(..len);
         Self::wake(&mut self.writer);
         Poll::Ready(Ok(()))
     }

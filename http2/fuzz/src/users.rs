@@ -38,6 +38,8 @@ pub(crate) struct World {
     is_early: Rc<Cell<bool>>,
     /// The bodies of each call, there and back, if both sides are users.
     pub(crate) calls: Option<Shared<Vec<[Shared<Body>; 2]>>>,
+    /// So many of the sizes are used.
+    pub(crate) sizes: usize,
     /// Bodies that were read to their ends.
     pub(crate) read: Rc<Cell<usize>>,
 }
@@ -45,7 +47,20 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(input: Input, time: Handle, has_both: bool) -> Self {
         let calls = has_both.then(Shared::default);
-        Self { input, time, is_disturbed: Rc::default(), is_early: Rc::default(), calls, read: Rc::default() }
+        Self {
+            input,
+            time,
+            is_disturbed: Rc::default(),
+            is_early: Rc::default(),
+            calls,
+            sizes: SIZES.len(),
+            read: Rc::default(),
+        }
+    }
+
+    /// Bytes of one piece of data.
+    fn size(&self) -> usize {
+        self.input.pick(&SIZES[..self.sizes])
     }
 
     fn disturb(&self) {
@@ -83,7 +98,8 @@ pub(crate) async fn open(world: World, mut send: SendRequest, calls: usize) {
         if opened == calls || send.is_closed() {
             break;
         }
-        let body = Body::new(opened as u8);
+        let is_even = opened.is_multiple_of(2);
+        let body = Body::new(opened as u8, !is_even && world.calls.is_some());
         let mut request = Request::post("http://fuzz.test/call").body(()).unwrap();
         request.headers_mut().insert("x-call", HeaderValue::from(opened));
         let end = world.input.once_in(6);
@@ -92,7 +108,9 @@ pub(crate) async fn open(world: World, mut send: SendRequest, calls: usize) {
             Ok((response, writer)) => {
                 let body = Shared::new(RefCell::new(body));
                 let call = world.calls.as_ref().map(|calls| {
-                    calls.borrow_mut().push([body.clone(), Shared::new(Body::new(!(opened as u8)).into())]);
+                    calls
+                        .borrow_mut()
+                        .push([body.clone(), Shared::new(Body::new(!(opened as u8), is_even).into())]);
                     opened
                 });
                 opened += 1;
@@ -135,7 +153,7 @@ pub(crate) fn answer(world: &World, request: Request<RecvStream>, respond: SendR
 async fn respond_with(world: World, mut respond: SendResponse, body: Shared<Body>) {
     world.dawdle().await;
     let end = match world.input.choose(24) {
-        1 => {
+        1 if !body.borrow().must_end => {
             world.disturb();
             return;
         }
@@ -144,7 +162,7 @@ async fn respond_with(world: World, mut respond: SendResponse, body: Shared<Body
             return respond.send_reset(Reason::REFUSED_STREAM);
         }
         3..6 => true,
-        6 => return reset_or(&world, |cx| respond.poll_reset(cx)).await,
+        6 if !body.borrow().must_end => return reset_or(&world, |cx| respond.poll_reset(cx)).await,
         _ => false,
     };
     let mut response = Response::new(());
@@ -189,7 +207,7 @@ async fn write(world: World, mut writer: SendStream, is_request: bool, body: Sha
         let sent = match world.input.choose(24) {
             0..2 => break,
             2 => {
-                let data = body.borrow_mut().next(world.input.pick(&SIZES));
+                let data = body.borrow_mut().next(world.size());
                 body.borrow_mut().end = End::Data;
                 let sent = writer.send_data(data, true);
                 return ended(world, writer, is_request, sent).await;
@@ -199,7 +217,7 @@ async fn write(world: World, mut writer: SendStream, is_request: bool, body: Sha
                 let sent = writer.send_data(Bytes::new(), true);
                 return ended(world, writer, is_request, sent).await;
             }
-            4 => {
+            4 if !body.borrow().must_end => {
                 world.disturb();
                 return;
             }
@@ -213,12 +231,12 @@ async fn write(world: World, mut writer: SendStream, is_request: bool, body: Sha
             }
             // Without asking whether it is time.
             7..10 => {
-                let data = body.borrow_mut().next(world.input.pick(&SIZES));
+                let data = body.borrow_mut().next(world.size());
                 writer.send_data(data, false)
             }
             _ => match poll_fn(|cx| writer.poll_ready(cx)).await {
                 Ok(()) => {
-                    let data = body.borrow_mut().next(world.input.pick(&SIZES));
+                    let data = body.borrow_mut().next(world.size());
                     writer.send_data(data, false)
                 }
                 error => error,
