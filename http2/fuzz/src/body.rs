@@ -9,11 +9,21 @@ const PERIOD: usize = 251;
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     salt: u8,
-    /// Whether its writer must not leave without an end: where both sides' writers did, their readers, who keep the
-    /// stream, would wait for ever.
-    pub(crate) must_end: bool,
+    /// Who may leave it before its end while somebody keeps the rest of the stream. Of a call's bodies, one may be
+    /// left by its writer and the other by its reader: where both writers left, both readers would wait for ever, and
+    /// where both readers left, both writers.
+    pub(crate) leaver: Leaver,
     pub(crate) sent: usize,
     pub(crate) end: End,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Leaver {
+    /// Where the peer is no user.
+    #[default]
+    Both,
+    Writer,
+    Reader,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +36,8 @@ pub(crate) enum End {
 }
 
 impl Body {
-    pub(crate) fn new(salt: u8, must_end: bool) -> Self {
-        Self { salt, must_end, ..Self::default() }
+    pub(crate) fn new(salt: u8, leaver: Leaver) -> Self {
+        Self { salt, leaver, ..Self::default() }
     }
 
     /// So many bytes from a place on.

@@ -30,6 +30,9 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().start_paused(true).build().unwrap())
 }
 
+/// Polls after which the next sleep is over, also where something always happens.
+const PATIENCE: usize = 1 << 10;
+
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
@@ -127,6 +130,9 @@ impl Executor {
             self.begin();
             let Some(task) = self.next() else { return };
             self.polls += 1;
+            if self.polls.is_multiple_of(PATIENCE) {
+                self.pass_time();
+            }
             assert!(self.polls < POLLS, "{} and others run for ever", self.tasks[task].name);
             let Task { work, alarm, .. } = &mut self.tasks[task];
             // It may be set anew while the task is polled.

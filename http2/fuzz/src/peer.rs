@@ -23,6 +23,9 @@ pub(crate) enum Step {
     User(u8),
 }
 
+/// Bytes that are said at once by saying something again.
+const MUCH: usize = 20_000;
+
 pub(crate) struct Peer {
     input: Input,
     is_client: bool,
@@ -70,7 +73,7 @@ impl Peer {
             23 => self.input.bytes(),
             24..27 => {
                 // The last again, up to 64 times.
-                let times = usize::from(self.input.byte() % 64);
+                let times = usize::from(self.input.byte() % 64).min(MUCH / self.said.len().max(1));
                 self.said.repeat(times)
             }
             27 => return Step::Room(usize::from(self.input.byte()) * 16),
@@ -82,7 +85,7 @@ impl Peer {
             _ => self.headers(),
         };
         let said = if what % 40 == 19 { frame(GOAWAY, 0, 0, &said) } else { said };
-        if said.len() < 20_000 {
+        if said.len() < MUCH {
             self.said = said.clone();
         }
         let part = if what >= 240 { 1 + usize::from(self.input.byte()) } else { usize::MAX };

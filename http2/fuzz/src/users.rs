@@ -17,7 +17,7 @@ use teal_http2::{
 };
 
 use crate::{
-    body::{Body, End},
+    body::{Body, End, Leaver},
     executor::{Handle, pass},
     input::Input,
     pipe::Shared,
@@ -98,8 +98,12 @@ pub(crate) async fn open(world: World, mut send: SendRequest, calls: usize) {
         if opened == calls || send.is_closed() {
             break;
         }
-        let is_even = opened.is_multiple_of(2);
-        let body = Body::new(opened as u8, !is_even && world.calls.is_some());
+        let leavers = match (&world.calls, opened % 2) {
+            (None, _) => [Leaver::Both; 2],
+            (_, 0) => [Leaver::Writer, Leaver::Reader],
+            _ => [Leaver::Reader, Leaver::Writer],
+        };
+        let body = Body::new(opened as u8, leavers[0]);
         let mut request = Request::post("http://fuzz.test/call").body(()).unwrap();
         request.headers_mut().insert("x-call", HeaderValue::from(opened));
         let end = world.input.once_in(6);
@@ -110,7 +114,7 @@ pub(crate) async fn open(world: World, mut send: SendRequest, calls: usize) {
                 let call = world.calls.as_ref().map(|calls| {
                     calls
                         .borrow_mut()
-                        .push([body.clone(), Shared::new(Body::new(!(opened as u8), is_even).into())]);
+                        .push([body.clone(), Shared::new(Body::new(!(opened as u8), leavers[1]).into())]);
                     opened
                 });
                 opened += 1;
@@ -132,12 +136,13 @@ pub(crate) async fn open(world: World, mut send: SendRequest, calls: usize) {
 }
 
 async fn receive(world: World, mut response: ResponseFuture, call: Option<usize>) {
-    if world.input.once_in(20) {
+    let body = world.body(call, true);
+    if world.input.once_in(20) && may_leave(body.as_ref()) {
         world.disturb();
         return;
     }
     match poll_fn(|cx| Pin::new(&mut response).poll(cx)).await {
-        Ok(answer) => read(world.clone(), answer.into_body(), world.body(call, true)).await,
+        Ok(answer) => read(world.clone(), answer.into_body(), body).await,
         Err(error) => world.failed(&error),
     }
 }
@@ -153,7 +158,7 @@ pub(crate) fn answer(world: &World, request: Request<RecvStream>, respond: SendR
 async fn respond_with(world: World, mut respond: SendResponse, body: Shared<Body>) {
     world.dawdle().await;
     let end = match world.input.choose(24) {
-        1 if !body.borrow().must_end => {
+        1 if body.borrow().leaver != Leaver::Reader => {
             world.disturb();
             return;
         }
@@ -162,7 +167,9 @@ async fn respond_with(world: World, mut respond: SendResponse, body: Shared<Body
             return respond.send_reset(Reason::REFUSED_STREAM);
         }
         3..6 => true,
-        6 if !body.borrow().must_end => return reset_or(&world, |cx| respond.poll_reset(cx)).await,
+        6 if body.borrow().leaver != Leaver::Reader => {
+            return reset_or(&world, |cx| respond.poll_reset(cx)).await;
+        }
         _ => false,
     };
     let mut response = Response::new(());
@@ -217,7 +224,7 @@ async fn write(world: World, mut writer: SendStream, is_request: bool, body: Sha
                 let sent = writer.send_data(Bytes::new(), true);
                 return ended(world, writer, is_request, sent).await;
             }
-            4 if !body.borrow().must_end => {
+            4 if body.borrow().leaver != Leaver::Reader => {
                 world.disturb();
                 return;
             }
@@ -273,11 +280,15 @@ async fn flush(world: &World, writer: &mut SendStream) {
     }
 }
 
+fn may_leave(body: Option<&Shared<Body>>) -> bool {
+    body.is_none_or(|body| body.borrow().leaver != Leaver::Writer)
+}
+
 async fn read(world: World, mut reader: RecvStream, body: Option<Shared<Body>>) {
     let mut received = 0;
     loop {
         world.dawdle().await;
-        if world.input.once_in(40) {
+        if world.input.once_in(40) && may_leave(body.as_ref()) {
             world.disturb();
             return;
         }
