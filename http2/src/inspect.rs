@@ -231,3 +231,81 @@ fn check_send(core: &Core, stream: &Stream) -> Result<(), String> {
     ensure!(!stream.is_ending() || !send.is_empty(), "only its end waits to be sent");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Budget, Settings, budget::StreamAccount};
+
+    /// A server's connection with one stream that is being read and written; and where that is.
+    fn connection() -> (Inspector, usize) {
+        let mut core = Core::new(true, Settings::default(), Budget::default());
+        let mut stream = Stream::new(1);
+        stream.client = core.account.clone().map(|account| StreamAccount { account, stream: 1 });
+        stream.recv.push_small(b"unread");
+        stream.recv.window -= 6;
+        core.recv_window -= 6;
+        let key = core.streams.insert(stream.into());
+        core.live.insert(1, key);
+        core.last = 1;
+        core.unsettle(key, false);
+        (Inspector { core: Shared::new(core) }, key)
+    }
+
+    #[test]
+    fn a_connection_as_it_should_be_passes() {
+        let (inspector, key) = connection();
+        assert_eq!(inspector.check(), Ok(()));
+        inspector.core.lock().begin_turn();
+        assert_eq!(inspector.check(), Ok(()), "its bytes are charged");
+        let stream = StreamSnapshot { id: 1, recv_window: 65_529, send_window: 65_535, queued: 0, unread: 6 };
+        assert_eq!(inspector.snapshot().streams, [stream]);
+        inspector.core.lock().ignore(key);
+        assert_eq!(inspector.check(), Ok(()), "its bytes are released");
+    }
+
+    #[test]
+    fn each_slip_is_found() {
+        let slips: [(&str, fn(&mut Core, usize)); 12] = [
+            ("may come", |core, _| core.recv_window += 1),
+            ("are unreleased", |core, _| core.unreleased += 1),
+            ("has grown", |core, key| core.streams[key].recv.window += 1),
+            ("are granted", |core, key| core.streams[key].recv.grown += 1),
+            ("send window", |core, _| core.send_window = MOST + 1),
+            ("wider than all", |core, key| core.streams[key].send.window += 1),
+            ("in the list", |core, key| core.streams[key].send.push(Bytes::from_static(b"a"))),
+            ("not in the slab", |core, key| drop(core.streams.remove(key))),
+            ("is live false", |core, _| _ = core.live.remove(&1)),
+            ("without a head", |core, key| core.accept.push_back(key)),
+            ("nobody will", |core, _| core.unsettled.clear()),
+            ("is charged", |core, key| core.streams[key].is_unsettled = false),
+        ];
+        for (words, slip) in slips {
+            let (inspector, key) = connection();
+            slip(&mut inspector.core.lock(), key);
+            let problem = inspector.check().unwrap_err();
+            assert!(problem.contains(words), "{words}: {problem}");
+        }
+    }
+
+    #[test]
+    fn credit_that_is_kept_back_is_found() {
+        let (inspector, key) = connection();
+        let mut core = inspector.core.lock();
+        let moved = core.recv_window;
+        core.recv_window = 0;
+        core.unreleased = moved as u32;
+        drop(core);
+        assert!(inspector.check().unwrap_err().contains("are not released"));
+        let (inspector, _) = connection();
+        let mut core = inspector.core.lock();
+        core.ignore(key);
+        let recv = &mut core.streams[key].recv;
+        recv.is_ignored = false;
+        (recv.window, recv.unreleased) = (-65_535, 65_535);
+        drop(core);
+        assert!(inspector.check().unwrap_err().contains("all is read"));
+    }
+}
