@@ -266,9 +266,12 @@ mod tests {
         assert_eq!(inspector.check(), Ok(()), "its bytes are released");
     }
 
+    /// Does something wrong to a connection and its stream.
+    type Slip = fn(&mut Core, usize);
+
     #[test]
     fn each_slip_is_found() {
-        let slips: [(&str, fn(&mut Core, usize)); 12] = [
+        let slips: [(&str, Slip); 12] = [
             ("may come", |core, _| core.recv_window += 1),
             ("are unreleased", |core, _| core.unreleased += 1),
             ("has grown", |core, key| core.streams[key].recv.window += 1),
