@@ -22,10 +22,10 @@ use crate::{
     gate::{GateLayer, RequestBody},
     protocol::Protocol,
     reload::{self, Parts, Reload},
-    server::{self, BoxError, Incoming, Serving},
+    server::{self, BoxError, Incoming, Options},
     switch::Switch,
     telemetry::{self, Metrics, Watch, traces::Traces},
-    tls::{Identity, Trust},
+    tls::Trust,
     upstream::{Health, Upstream},
 };
 
@@ -67,28 +67,18 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let Config { threads, buffer_limit, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } =
         config;
-    let token = admin.and_then(|admin| admin.token);
     let budget = Budget::new(buffer_limit);
-    let (metrics, rooms) = (Metrics::new(budget.clone()), Rooms::default());
+    let options =
+        Options { tls, threads, budget: budget.clone(), keepalive_timeout: config.keepalive_timeout };
+    let token = admin.and_then(|admin| admin.token);
+    let (metrics, rooms) = (Metrics::new(budget), Rooms::default());
     let trust = match &backend {
         Backend::Upstream(engines) => engines.trust.clone(),
         #[cfg(feature = "mock")]
         Backend::Mock(_) => None,
     };
-    let mut front = Front {
-        doors,
-        tls,
-        trust,
-        threads,
-        budget,
-        gate,
-        token,
-        otlp_endpoint,
-        metrics,
-        rooms,
-        faults,
-        effective,
-    };
+    let mut front =
+        Front { doors, options, trust, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         shutdown.await;
@@ -127,10 +117,8 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
 /// What stands before every backend.
 struct Front {
     doors: Doors,
-    tls: Option<Identity>,
+    options: Options,
     trust: Option<Trust>,
-    threads: usize,
-    budget: Budget,
     gate: Option<GateConfig>,
     token: Option<Token>,
     otlp_endpoint: Option<String>,
@@ -169,10 +157,8 @@ impl Front {
     {
         let Self {
             doors: Doors { clients, operators },
-            tls,
+            options,
             trust,
-            threads,
-            budget,
             gate,
             token,
             otlp_endpoint,
@@ -203,7 +189,7 @@ impl Front {
         rooms.more.push(telemetry::routes(watch.clone()));
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
         let (switch, journal) = (rooms.switch.clone(), rooms.journal.clone());
-        let reload = Reload::new(effective, Parts { switch, identity: tls.clone(), trust, journal });
+        let reload = Reload::new(effective, Parts { switch, identity: options.tls.clone(), trust, journal });
         let _hangups = reload.at_hangups()?;
         rooms.more.push(reload::api::router(reload));
         let engines = rooms.engines.clone();
@@ -214,14 +200,13 @@ impl Front {
                 Some(Admin::start(operators, rooms, token)?)
             }
         };
-        let speaks = match &tls {
+        let speaks = match &options.tls {
             None => "",
             Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
             Some(_) => " (TLS)",
         };
         info!("Server started on {}{speaks}", clients.local_addr()?);
         let script = tokio::spawn(play(script));
-        let serving = Serving { tls, threads, budget };
         let served = match gate {
             None => {
                 let start = move || {
@@ -232,7 +217,7 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(clients, serving, start, shutdown).await
+                server::serve(clients, options, start, shutdown).await
             }
             Some((layer, timer)) => {
                 let ask = move |strategy| {
@@ -249,7 +234,7 @@ impl Front {
                     let (layer, backend, shard) = (layer.clone(), faults.layer(backend()), watch.shard());
                     move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                server::serve(clients, serving, start, shutdown).await
+                server::serve(clients, options, start, shutdown).await
             }
         };
         script.abort();

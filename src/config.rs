@@ -34,6 +34,8 @@ pub struct Config {
     pub threads: usize,
     /// Bytes of all calls that may wait for slow readers.
     pub buffer_limit: usize,
+    /// How long a client with calls in progress may leave a ping unanswered.
+    pub keepalive_timeout: Duration,
     /// How the switch is set, unless there is none.
     pub gate: Option<GateConfig>,
     /// Who answers.
@@ -164,6 +166,7 @@ impl TryFrom<Serve> for Config {
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
             buffer_limit: serve.buffer_limit,
+            keepalive_timeout: serve.keepalive_timeout,
             tls: tls::identity(&serve)?,
             gate: gate(&serve)?,
             backend: backend(&serve)?,

@@ -13,10 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
-use teal::{
-    frame::string_field,
-    server::{self, Serving},
-};
+use teal::{frame::string_field, server};
 use tokio::net::TcpListener;
 use tower::service_fn;
 
@@ -79,7 +76,7 @@ async fn main() -> io::Result<()> {
             })
         }
     };
-    server::serve(listener, Serving::threads(THREADS), start, async {
+    server::serve(listener, server::Options::threads(THREADS), start, async {
         _ = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
     })
     .await

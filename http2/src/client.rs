@@ -70,6 +70,11 @@ impl SendRequest {
         self.core.lock().allowed.streams
     }
 
+    /// Bytes of the longest header list that the server takes, if it has said so.
+    pub fn max_header_list_size(&self) -> Option<usize> {
+        Some(self.core.lock().allowed.header_list).filter(|size| *size != usize::MAX)
+    }
+
     /// Whether no stream can be opened any more.
     pub fn is_closed(&self) -> bool {
         let core = self.core.lock();

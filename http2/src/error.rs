@@ -156,6 +156,7 @@ impl Error {
     /// The peer ends the connection, and says why in `debug`.
     pub(crate) fn go_away(reason: Reason, debug: &[u8]) -> Self {
         let printable: String = debug
+            .trim_ascii()
             .iter()
             .take(DEBUG_DATA)
             .map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' })

@@ -360,3 +360,34 @@ fn put(headers: &HeaderMap, encoder: &mut Encoder, out: &mut BytesMut) {
         encoder.header(name, value, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hpack::Decoder;
+
+    /// The request of a block, as it is encoded again.
+    fn forwarded(block: &[u8]) -> (Request<()>, BytesMut) {
+        let mut fields = Fields::new(false);
+        Decoder::new(4096).decode(block, |decoded| fields.take(decoded, 1 << 16)).unwrap();
+        let Ok(request) = fields.request(&mut Uris::default()) else { panic!("a malformed request") };
+        let mut out = BytesMut::new();
+        put_request(&request, Limit(usize::MAX), &mut Encoder::default(), &mut out).unwrap();
+        (request, out)
+    }
+
+    #[test]
+    fn what_nobody_may_index_is_passed_on_so() {
+        // GET, http, then a path and an authority that are never indexed.
+        let block = b"\x82\x86\x14\x07/secret\x11\x04a.bc";
+        let (_, out) = forwarded(block);
+        assert_eq!(out[..], b"\x82\x86\x11\x04a.bc\x14\x07/secret"[..]);
+    }
+
+    #[test]
+    fn a_percent_encoded_authority_is_carried() {
+        let (request, out) = forwarded(b"\x82\x86\x84\x01\x0a%2Ftmp%2Fs:");
+        assert!(request.uri().authority().is_none());
+        assert_eq!(out[..], b"\x82\x86\x41\x0a%2Ftmp%2Fs:\x84"[..]);
+    }
+}

@@ -84,8 +84,7 @@ impl Core {
         }
         recv.length = rest.flatten();
         let (len, is_ignored) = (data.len(), recv.is_ignored);
-        recv.has_bare_end = is_end && len == 0 && !recv.has_data;
-        recv.has_data |= len > 0;
+        recv.has_bare_end = is_end && len == 0;
         if !is_ignored && len > 0 {
             let is_slice = matches!(data, Data::Large(_));
             match data {

@@ -99,8 +99,8 @@ impl RecvStream {
         Poll::Pending
     }
 
-    /// Whether nothing more comes: neither data nor trailers. Right after the head, that is so only where END_STREAM
-    /// stood on it: an empty DATA frame is told by [`RecvStream::poll_data`] first.
+    /// Whether nothing more comes: neither data nor trailers. An end that comes in an empty DATA frame of its own is
+    /// told by [`RecvStream::poll_data`] first, so that it can be passed on as it came.
     pub fn is_end_stream(&self) -> bool {
         let core = self.0.core.lock();
         let Stream { state, recv, .. } = &*core.streams[self.0.key];

@@ -135,9 +135,7 @@ pub(crate) struct Recv {
     pub(crate) trailers: Option<HeaderMap>,
     /// The head has come.
     pub(crate) has_begun: bool,
-    /// Data has come.
-    pub(crate) has_data: bool,
-    /// The end came without data in a DATA frame of its own, and nobody has heard of it.
+    /// The end came in a DATA frame without data, and nobody has heard of it.
     pub(crate) has_bare_end: bool,
 
     /// Nobody reads it any more.

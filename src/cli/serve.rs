@@ -66,6 +66,9 @@ pub struct Serve {
     /// How long a connection to an engine may take to be established
     #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
     pub connect_timeout: Duration,
+    /// How long a client with calls in progress may leave a ping unanswered
+    #[arg(long, env = "TEAL_KEEPALIVE_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = some_duration)]
+    pub keepalive_timeout: Duration,
     /// The strategy that is active at start
     #[arg(long, env = "TEAL_INITIAL", value_name = "STRATEGY", default_value = "blue", ignore_case = true)]
     pub initial: Colour,

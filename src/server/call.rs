@@ -15,8 +15,9 @@ use tracing::debug;
 
 use super::{
     BoxError, Trouble,
-    body::{Pump, reason},
+    body::{SendBody, reason},
     given_up::GivenUp,
+    oversized,
 };
 
 pin_project! {
@@ -36,7 +37,7 @@ pin_project! {
         /// The answer is awaited.
         Waiting { #[pin] answered: F },
         /// The head has left.
-        Sending { pump: Pump<B> },
+        Sending { body: SendBody<B> },
         /// The connection is about to end: that says it all.
         Cut,
         /// Nothing is left of it.
@@ -73,7 +74,7 @@ where
                         continue;
                     }
                 },
-                PhaseProj::Sending { pump } => ready!(pump.poll(cx)),
+                PhaseProj::Sending { body } => ready!(body.poll(cx)),
                 PhaseProj::Cut => {
                     _ = ready!(this.respond.poll_reset(cx));
                     return Poll::Ready(());
@@ -115,13 +116,17 @@ where
         _ = trouble.send(*sent);
     }
     let is_end = body.is_end_stream();
-    match respond.send_response(&Response::from_parts(head, ()), is_end) {
-        Ok(_) if is_end => Phase::Over,
-        Ok(stream) => Phase::Sending { pump: Pump::new(body, stream) },
-        Err(error) => {
-            debug!("an answer could not be sent: {error}");
-            respond.send_reset(Reason::INTERNAL_ERROR);
-            Phase::Over
-        }
+    let head = Response::from_parts(head, ());
+    let error = match respond.send_response(&head, is_end) {
+        Ok(_) if is_end => return Phase::Over,
+        Ok(stream) => return Phase::Sending { body: SendBody::new(body, stream) },
+        Err(error) => error,
+    };
+    debug!("an answer could not be sent: {error}");
+    let instead = error.oversized_header_list();
+    let instead = instead.map(|(size, most)| oversized::head(head.headers(), size, most));
+    if instead.is_none_or(|instead| respond.send_response(&instead, true).is_err()) {
+        respond.send_reset(Reason::INTERNAL_ERROR);
     }
+    Phase::Over
 }

@@ -7,6 +7,8 @@ mod connection;
 mod door;
 pub(crate) mod given_up;
 mod http1;
+mod keep_alive;
+mod oversized;
 mod trouble;
 
 use std::{io, net::SocketAddr, thread, time::Duration};
@@ -25,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 use tracing::warn;
 
-pub(crate) use self::body::Pump;
+pub(crate) use self::body::SendBody;
 pub use self::{body::Incoming, trouble::Trouble};
 use crate::tls::Identity;
 
@@ -34,35 +36,41 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// From one word about that to the next.
 const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
+/// How long a client with calls in progress may leave a ping unanswered, unless the user says otherwise: a
+/// process may be stopped for minutes, and TCP finds hosts that are gone.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// Why a call or a body failed. Where an `http2::Error` is among its sources, its code goes on the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Polls of tasks between two looks at the sockets: tokio's own 61 let a busy client delay the others.
 const EVENT_INTERVAL: u32 = 8;
 
-/// How connections are served.
+/// How clients are served.
 #[derive(Clone, Debug)]
-pub struct Serving {
-    /// How the server proves itself, if clients speak TLS.
+pub struct Options {
+    /// What proves this server to them, if they speak TLS.
     pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
     /// What all clients together may leave unread.
     pub budget: Budget,
+    /// How long a client with calls in progress may leave a ping unanswered.
+    pub keepalive_timeout: Duration,
 }
 
-impl Serving {
-    /// Without TLS, on so many threads.
+impl Options {
+    /// Without TLS, and on so many threads.
     pub fn threads(threads: usize) -> Self {
-        Self { tls: None, threads, budget: Budget::default() }
+        Self { tls: None, threads, budget: Budget::default(), keepalive_timeout: KEEPALIVE_TIMEOUT }
     }
 }
 
-/// Serves until `shutdown` resolves and the calls in progress are done (10 s at most). `start` is called once on
-/// each thread, within its runtime; what it returns makes the service of each connection there.
+/// Serves as `options` say until `shutdown` resolves and the calls in progress are done (10 s at most). `start`
+/// is called once on each thread, within its runtime; what it returns makes the service of each connection there.
 pub async fn serve<T, M, S, B>(
     listener: TcpListener,
-    serving: Serving,
+    options: Options,
     start: T,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()>
@@ -75,12 +83,12 @@ where
 {
     let end = CancellationToken::new();
     let (mut dealt, mut workers) = (Vec::new(), Vec::new());
-    for number in 0..serving.threads {
+    for number in 0..options.threads {
         let (send, streams) = mpsc::unbounded_channel();
         let runtime =
             runtime::Builder::new_current_thread().event_interval(EVENT_INTERVAL).enable_all().build()?;
-        let (serving, start, end) = (serving.clone(), start.clone(), end.clone());
-        let work = move || runtime.block_on(async { work(streams, serving, start(), end).await });
+        let (options, start, end) = (options.clone(), start.clone(), end.clone());
+        let work = move || runtime.block_on(async { work(streams, options, start(), end).await });
         workers.push(thread::Builder::new().name(format!("network-{number}")).spawn(work)?);
         dealt.push(send);
     }
@@ -118,7 +126,7 @@ where
 /// One thread: serves what it is dealt until there is nothing more.
 async fn work<M, S, B>(
     mut streams: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
-    serving: Serving,
+    options: Options,
     make: M,
     end: CancellationToken,
 ) where
@@ -131,7 +139,7 @@ async fn work<M, S, B>(
     while let Some((stream, peer)) = streams.recv().await {
         match TcpStream::from_std(stream) {
             Ok(stream) => {
-                connections.spawn(connection::serve(stream, serving.clone(), peer, make(peer), end.clone()));
+                connections.spawn(connection::serve(stream, options.clone(), peer, make(peer), end.clone()));
             }
             Err(error) => warn!("cannot serve {peer}: {error}"),
         }

@@ -194,7 +194,7 @@ async fn debug_data_of_a_goaway_is_told() {
         Err(Failure::GoAway { code: ENHANCE_YOUR_CALM, remote: true }),
         "its call hears it too"
     );
-    assert_eq!(client.why().as_deref(), Some("too_many_pings?"));
+    assert_eq!(client.why().as_deref(), Some("too_many_pings"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use http_body_util::Full;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::server::{self, Serving};
+use crate::server;
 
 /// A client of a gated, troubled echo on a real socket, and how its connection ends.
 async fn connected(
@@ -27,7 +27,7 @@ async fn connected(
             gate.layer(faults.layer(backend))
         }
     };
-    tokio::spawn(server::serve(listener, Serving::threads(1), start, std::future::pending()));
+    tokio::spawn(server::serve(listener, server::Options::threads(1), start, std::future::pending()));
     let stream = TcpStream::connect(address).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     (client.ready().await.unwrap(), tokio::spawn(connection))

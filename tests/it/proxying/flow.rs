@@ -250,6 +250,56 @@ async fn point_32_an_engine_without_room_is_told_in_time() {
 }
 
 #[tokio::test]
+async fn point_32_an_engine_that_allows_no_streams_at_first_is_served_once_it_does() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (raise, raised) = tokio::sync::watch::channel(false);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let accepted = connections.clone();
+    tokio::spawn(async move {
+        loop {
+            let mut engine = Raw::accept(&listener, &[(STREAMS, 0)]).await;
+            accepted.fetch_add(1, Ordering::SeqCst);
+            let mut raised = raised.clone();
+            tokio::spawn(async move {
+                // It goes on answering pings meanwhile.
+                tokio::select! { _ = engine.next() => return, _ = raised.wait_for(|raised| *raised) => {} }
+                engine
+                    .write(raw::SETTINGS, 0, 0, &[&STREAMS.to_be_bytes()[..], &[0, 0, 0, 100]].concat())
+                    .await;
+                while let Some(frame) = engine.next().await {
+                    if frame.kind == HEADERS {
+                        let head = [raw::answer(), raw::block(&[("grpc-status", "0")])].concat();
+                        engine.write(HEADERS, END_HEADERS | END_STREAM, frame.stream, &head).await;
+                    }
+                }
+            });
+        }
+    });
+    let server = teal()
+        .switch_every("0")
+        .with("--threads", "1")
+        .with("--connect-timeout", "100s")
+        .with("--upstream", &format!("http://{address}"))
+        .run();
+    let client = client(server.address).await;
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { unary(&client, "/a/b", b"").await })
+        })
+        .collect();
+    until(|| connections.load(Ordering::SeqCst) == 2).await;
+    // Time enough for many more, where each call wants one of its own.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 2, "more of them change nothing");
+    raise.send_replace(true);
+    for call in calls {
+        assert_eq!(within(call).await.unwrap().status(), Some("0"));
+    }
+}
+
+#[tokio::test]
 async fn point_33_a_burst_on_a_cold_proxy_is_within_the_engines_limit() {
     fit(10, 100).await;
 }
