@@ -175,6 +175,14 @@ impl Account {
         lock(&self.book).granted -= bytes;
     }
 
+    /// The bytes of each stream, those of all, and those of windows that have grown.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn holdings(&self) -> (HashMap<u32, usize>, usize, usize) {
+        let book = lock(&self.book);
+        let holdings = book.holdings.iter().map(|(stream, holding)| (*stream, holding.bytes));
+        (holdings.collect(), book.used, book.granted)
+    }
+
     /// Who is woken when streams have to be given up.
     pub(crate) fn register(&self, driver: &Waker) {
         *lock(&self.driver) = Some(driver.clone());

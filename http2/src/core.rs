@@ -95,7 +95,7 @@ pub(crate) struct Core {
     /// That of the client, on the side of the server.
     pub(crate) account: Option<Arc<Account>>,
     /// Streams that hold more than was counted.
-    unsettled: Vec<usize>,
+    pub(crate) unsettled: Vec<usize>,
     /// Some of these hold parts of larger buffers.
     pub(crate) has_slices: bool,
     started: Instant,

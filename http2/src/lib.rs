@@ -15,9 +15,13 @@ mod connection;
 mod core;
 mod error;
 mod frame;
+#[cfg(any(test, feature = "inspect"))]
+pub mod fuzzing;
 mod head;
 mod hpack;
 mod input;
+#[cfg(any(test, feature = "inspect"))]
+mod inspect;
 mod list;
 mod output;
 mod ping;

@@ -87,6 +87,21 @@ impl List {
         }
     }
 
+    /// Whether each stream knows its neighbours, and the last one is known.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn is_whole(&self, streams: &Slab<Box<Stream>>) -> bool {
+        let (mut previous, mut key) = (NONE, self.first);
+        while let Some(stream) = (key != NONE).then(|| streams.get(key)) {
+            let Some(stream) = stream else { return false };
+            let links = &stream.send.links;
+            if links.place != self.kind || links.previous != previous {
+                return false;
+            }
+            (previous, key) = (key, links.next);
+        }
+        self.last == previous
+    }
+
     /// The streams in order.
     pub(crate) fn iter(&self, streams: &Slab<Box<Stream>>) -> impl Iterator<Item = usize> {
         let mut next = self.first;

@@ -283,6 +283,12 @@ impl Recv {
         self.unread == 0
     }
 
+    /// Bytes that are unread: as they are counted, and as they are there.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn unread(&self) -> (usize, usize) {
+        (self.unread, self.chunks.iter().map(|chunk| chunk.data.len()).sum::<usize>() + self.tail.len())
+    }
+
     /// Drops what is unread. How many bytes that is.
     pub(crate) fn clear(&mut self) -> usize {
         (self.chunks, self.tail) = Default::default();
@@ -306,6 +312,12 @@ impl Send {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Bytes that wait: as they are counted, and as they are there.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        (self.queued, self.queue.iter().map(|chunk| chunk.data.len()).sum())
     }
 
     pub(crate) fn clear(&mut self) {

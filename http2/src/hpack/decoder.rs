@@ -161,8 +161,8 @@ impl Decoder {
     }
 
     /// The dynamic entries from the newest, and their size.
-    #[cfg(test)]
-    pub(super) fn dynamic(&self) -> (Vec<Field>, usize) {
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn dynamic(&self) -> (Vec<Field>, usize) {
         self.table.dynamic()
     }
 }

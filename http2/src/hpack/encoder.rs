@@ -149,8 +149,8 @@ impl Encoder {
     }
 
     /// How many entries the dynamic table has, and their size in bytes.
-    #[cfg(test)]
-    pub(super) fn extent(&self) -> (usize, usize) {
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn extent(&self) -> (usize, usize) {
         self.table.extent()
     }
 

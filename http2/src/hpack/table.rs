@@ -86,7 +86,7 @@ impl Table {
     }
 
     /// The dynamic entries from the newest, and their size.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "inspect"))]
     pub(super) fn dynamic(&self) -> (Vec<Field>, usize) {
         (self.entries.iter().map(|entry| entry.field.clone()).collect(), self.size)
     }

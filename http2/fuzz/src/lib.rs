@@ -1,0 +1,18 @@
+//! Fuzz targets for `teal-http2`: see the README.
+//!
+//! Each target turns bytes into a run that depends on nothing else, so that an input that fails fails again.
+
+mod body;
+pub mod client;
+mod executor;
+mod frames;
+pub mod hpack;
+mod input;
+mod model;
+mod nghttp2;
+pub mod pair;
+mod peer;
+mod pipe;
+pub mod server;
+mod side;
+mod users;
