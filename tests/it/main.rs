@@ -3,6 +3,7 @@
 
 mod announcing;
 mod api;
+mod attacks;
 mod behaving;
 mod chaos;
 mod config;

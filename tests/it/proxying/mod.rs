@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a peer that fails is a test that fails")]
 
+use crate::support::{peers, raw};
+
 mod appending;
 mod clients;
 mod engines;
@@ -15,8 +17,6 @@ mod headers;
 mod hostile;
 mod life;
 mod memory;
-mod peers;
-mod raw;
 mod resets;
 mod retries;
 mod table;

@@ -1,5 +1,7 @@
 //! Engines and clients in this process, with the real binary between them.
 
+#![allow(clippy::unwrap_used, reason = "a peer that fails is a test that fails")]
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -21,18 +23,18 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Server, teal};
+use super::{Server, teal};
 
 /// Nothing here takes so long, however busy the machine.
 const LONG: Duration = Duration::from_secs(120);
 
 /// What has to come to an end.
-pub(super) async fn within<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     timeout(LONG, work).await.expect("it takes far too long")
 }
 
 /// Waits until something holds that no event tells of.
-pub(super) async fn until(holds: impl Fn() -> bool) {
+pub(crate) async fn until(holds: impl Fn() -> bool) {
     within(async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -43,24 +45,24 @@ pub(super) async fn until(holds: impl Fn() -> bool) {
 
 /// An engine in this process, and what is known of it.
 #[derive(Clone, Debug)]
-pub(super) struct Engine {
-    pub(super) address: SocketAddr,
+pub(crate) struct Engine {
+    pub(crate) address: SocketAddr,
     /// Requests that arrived.
-    pub(super) calls: Arc<AtomicUsize>,
+    pub(crate) calls: Arc<AtomicUsize>,
     /// Requests that are being served.
-    pub(super) open: Arc<AtomicUsize>,
+    pub(crate) open: Arc<AtomicUsize>,
     /// Connections that were accepted.
-    pub(super) connections: Arc<AtomicUsize>,
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 /// A request, and what answers it.
-pub(super) struct Call {
-    pub(super) request: Request<RecvStream>,
-    pub(super) respond: SendResponse<Bytes>,
+pub(crate) struct Call {
+    pub(crate) request: Request<RecvStream>,
+    pub(crate) respond: SendResponse<Bytes>,
 }
 
 /// An engine that treats each request as `serve` says.
-pub(super) async fn engine<F, R>(serve: F) -> Engine
+pub(crate) async fn engine<F, R>(serve: F) -> Engine
 where
     F: Fn(Call) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -72,7 +74,7 @@ where
 }
 
 /// The same, with settings of its own.
-pub(super) async fn engine_with<F, R>(settings: &Builder, serve: F) -> Engine
+pub(crate) async fn engine_with<F, R>(settings: &Builder, serve: F) -> Engine
 where
     F: Fn(Call) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -120,45 +122,45 @@ impl Drop for Open {
 }
 
 impl Engine {
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 impl Call {
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.request.uri().path()
     }
 
     /// The head of an ordinary answer, and where its body goes.
-    pub(super) fn accept(&mut self) -> SendStream<Bytes> {
+    pub(crate) fn accept(&mut self) -> SendStream<Bytes> {
         self.respond.send_response(grpc(), false).unwrap()
     }
 
     /// An ordinary answer: one message and success.
-    pub(super) fn answer(mut self, message: &[u8]) {
+    pub(crate) fn answer(mut self, message: &[u8]) {
         let mut stream = self.accept();
         _ = stream.send_data(framed(message).into(), false);
         _ = stream.send_trailers(status("0"));
     }
 
     /// A status and nothing else, in one HEADERS frame.
-    pub(super) fn only(mut self, code: &'static str) {
+    pub(crate) fn only(mut self, code: &'static str) {
         let mut response = grpc();
         response.headers_mut().insert("grpc-status", HeaderValue::from_static(code));
         _ = self.respond.send_response(response, true);
     }
 
     /// All of the request's body; an error where it is reset.
-    pub(super) async fn body(&mut self) -> Result<Vec<u8>, h2::Error> {
+    pub(crate) async fn body(&mut self) -> Result<Vec<u8>, h2::Error> {
         let body = self.request.body_mut();
         let mut bytes = Vec::new();
         while let Some(chunk) = body.data().await {
@@ -171,7 +173,7 @@ impl Call {
 }
 
 /// Answers with the request's body.
-pub(super) async fn echo(mut call: Call) {
+pub(crate) async fn echo(mut call: Call) {
     let Ok(body) = call.body().await else { return };
     let mut stream = call.accept();
     if send(&mut stream, body.into()).await {
@@ -180,7 +182,7 @@ pub(super) async fn echo(mut call: Call) {
 }
 
 /// Sends as fast as the peer takes it. False where it takes no more.
-pub(super) async fn send(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> bool {
+pub(crate) async fn send(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> bool {
     while !bytes.is_empty() {
         stream.reserve_capacity(bytes.len());
         match std::future::poll_fn(|cx| stream.poll_capacity(cx)).await {
@@ -196,12 +198,12 @@ pub(super) async fn send(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> bo
 }
 
 /// teal before one engine.
-pub(super) fn before(engine: SocketAddr) -> Server {
+pub(crate) fn before(engine: SocketAddr) -> Server {
     teal().switch_every("0").with("--upstream", &format!("http://{engine}")).run()
 }
 
 /// teal before one engine, with a notice due on every answer to blue.
-pub(super) fn announcing(engine: SocketAddr) -> Server {
+pub(crate) fn announcing(engine: SocketAddr) -> Server {
     let server = teal()
         .switch_every("1ms")
         .with("--announce-timeout", "0")
@@ -212,7 +214,7 @@ pub(super) fn announcing(engine: SocketAddr) -> Server {
 }
 
 /// A connection to `address`.
-pub(super) async fn client(address: SocketAddr) -> SendRequest<Bytes> {
+pub(crate) async fn client(address: SocketAddr) -> SendRequest<Bytes> {
     let stream = within(TcpStream::connect(address)).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut settings = h2::client::Builder::new();
@@ -225,7 +227,7 @@ pub(super) async fn client(address: SocketAddr) -> SendRequest<Bytes> {
 }
 
 /// The head of a gRPC call of blue.
-pub(super) fn request(path: &str) -> Request<()> {
+pub(crate) fn request(path: &str) -> Request<()> {
     Request::post(format!("http://engine.test{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -235,7 +237,7 @@ pub(super) fn request(path: &str) -> Request<()> {
 }
 
 /// Opens a call, however many are open.
-pub(super) async fn open(
+pub(crate) async fn open(
     client: &SendRequest<Bytes>,
     request: Request<()>,
     is_end: bool,
@@ -245,7 +247,7 @@ pub(super) async fn open(
 }
 
 /// Makes a call with one message, to its end.
-pub(super) async fn unary(client: &SendRequest<Bytes>, path: &str, message: &[u8]) -> Answer {
+pub(crate) async fn unary(client: &SendRequest<Bytes>, path: &str, message: &[u8]) -> Answer {
     let (response, mut upload) = open(client, request(path), false).await;
     _ = upload.send_data(framed(message).into(), true);
     Answer::of(response).await
@@ -253,15 +255,15 @@ pub(super) async fn unary(client: &SendRequest<Bytes>, path: &str, message: &[u8
 
 /// How a call ended.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) head: Option<Parts>,
-    pub(super) body: Vec<u8>,
-    pub(super) trailers: Option<HeaderMap>,
-    pub(super) error: Option<h2::Error>,
+pub(crate) struct Answer {
+    pub(crate) head: Option<Parts>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) error: Option<h2::Error>,
 }
 
 impl Answer {
-    pub(super) async fn of(response: ResponseFuture) -> Self {
+    pub(crate) async fn of(response: ResponseFuture) -> Self {
         let mut answer = Self { head: None, body: Vec::new(), trailers: None, error: None };
         answer.error = within(answer.fill(response)).await.err();
         answer
@@ -280,36 +282,36 @@ impl Answer {
     }
 
     /// The gRPC status: of the trailers or, where there are none, of the head.
-    pub(super) fn status(&self) -> Option<&str> {
+    pub(crate) fn status(&self) -> Option<&str> {
         let head = self.head.as_ref().map(|head| &head.headers);
         self.trailers.as_ref().or(head)?.get("grpc-status")?.to_str().ok()
     }
 
-    pub(super) fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         let head = self.head.as_ref().map(|head| &head.headers);
         let told = self.trailers.as_ref().or(head).and_then(|headers| headers.get("grpc-message"));
         told.and_then(|text| text.to_str().ok()).unwrap_or_default()
     }
 
-    pub(super) fn is_trailers_only(&self) -> bool {
+    pub(crate) fn is_trailers_only(&self) -> bool {
         self.head.is_some() && self.body.is_empty() && self.trailers.is_none() && self.error.is_none()
     }
 }
 
-pub(super) fn grpc() -> Response<()> {
+pub(crate) fn grpc() -> Response<()> {
     Response::builder().header("content-type", "application/grpc").body(()).unwrap()
 }
 
-pub(super) fn status(code: &'static str) -> HeaderMap {
+pub(crate) fn status(code: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static(code))])
 }
 
 /// A message with its prefix, uncompressed.
-pub(super) fn framed(message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
 }
 
 /// An address at which nobody listens.
-pub(super) async fn nobody() -> SocketAddr {
+pub(crate) async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
