@@ -16,6 +16,8 @@ mod log;
 mod methods;
 mod operate;
 mod page;
+mod preview;
+mod probes;
 mod proxying;
 mod readme;
 mod rehearsal;
