@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::future::OptionFuture;
 use http::{Request, Response};
 use http_body::Body;
+use http2::Budget;
 use humantime::format_duration;
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -23,10 +24,10 @@ use crate::{
     gate::{GateLayer, RequestBody},
     protocol::Protocol,
     reload::{self, Parts, Reload},
-    server::{self, BoxError, Incoming},
+    server::{self, BoxError, Incoming, Options},
     switch::Switch,
     telemetry::{self, Metrics, Watch, traces::Traces},
-    tls::{Identity, Trust},
+    tls::Trust,
     upstream::{Health, Upstream},
 };
 
@@ -84,16 +85,20 @@ pub struct Shutdown {
 /// Serves on bound listeners until `shutdown` resolves. Probes learn at once that the server ends; it accepts
 /// new connections for the delay, and then lets calls in progress finish.
 pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = Shutdown>) -> io::Result<()> {
-    let Config { threads, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } = config;
+    let Config { threads, buffer_limit, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } =
+        config;
+    let budget = Budget::new(buffer_limit);
+    let options =
+        Options { tls, threads, budget: budget.clone(), keepalive_timeout: config.keepalive_timeout };
     let token = admin.and_then(|admin| admin.token);
-    let (metrics, rooms) = (Metrics::default(), Rooms::default());
+    let (metrics, rooms) = (Metrics::new(budget), Rooms::default());
     let trust = match &backend {
         Backend::Upstream(engines) => engines.trust.clone(),
         #[cfg(feature = "mock")]
         Backend::Mock(_) => None,
     };
     let mut front =
-        Front { doors, tls, trust, threads, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
+        Front { doors, options, trust, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         let shutdown = shutdown.await;
@@ -134,9 +139,8 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
 /// What stands before every backend.
 struct Front {
     doors: Doors,
-    tls: Option<Identity>,
+    options: Options,
     trust: Option<Trust>,
-    threads: usize,
     gate: Option<GateConfig>,
     token: Option<Token>,
     otlp_endpoint: Option<String>,
@@ -175,9 +179,8 @@ impl Front {
     {
         let Self {
             doors: Doors { clients, preview, operators },
-            tls,
+            options,
             trust,
-            threads,
             gate,
             token,
             otlp_endpoint,
@@ -208,7 +211,7 @@ impl Front {
         rooms.more.push(telemetry::routes(watch.clone()));
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
         let (switch, journal) = (rooms.switch.clone(), rooms.journal.clone());
-        let reload = Reload::new(effective, Parts { switch, identity: tls.clone(), trust, journal });
+        let reload = Reload::new(effective, Parts { switch, identity: options.tls.clone(), trust, journal });
         let _hangups = reload.at_hangups()?;
         rooms.more.push(reload::api::router(reload));
         let engines = rooms.engines.clone();
@@ -219,7 +222,7 @@ impl Front {
                 Some(Admin::start(operators, rooms, token)?)
             }
         };
-        let speaks = match &tls {
+        let speaks = match &options.tls {
             None => "",
             Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
             Some(_) => " (TLS)",
@@ -249,7 +252,7 @@ impl Front {
                             .map_request(|request: Request<Incoming>| request.map(RequestBody::new))
                     }
                 };
-                server::serve(clients, tls, threads, start, shutdown).await
+                server::serve(clients, options, start, shutdown).await
             }
             Some((layer, timer)) => {
                 let ask = move |strategy| {
@@ -268,13 +271,14 @@ impl Front {
                         let (layer, backend) = (layer.clone(), backend());
                         move |_| layer.preview(backend.clone())
                     };
-                    server::serve(listener, tls.clone(), PREVIEW_THREADS, start, end.cancelled())
+                    let options = Options { threads: PREVIEW_THREADS, ..options.clone() };
+                    server::serve(listener, options, start, end.cancelled())
                 });
                 let start = move || {
                     let (layer, backend, shard) = (layer.clone(), faults.layer(backend()), watch.shard());
                     move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                let clients = server::serve(clients, tls, threads, start, shutdown);
+                let clients = server::serve(clients, options, start, shutdown);
                 let (served, previewed) = tokio::join!(clients, OptionFuture::from(preview));
                 served.and(previewed.unwrap_or(Ok(())))
             }

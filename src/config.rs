@@ -36,6 +36,10 @@ pub struct Config {
     pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
+    /// Bytes of all calls that may wait for slow readers.
+    pub buffer_limit: usize,
+    /// How long a client with calls in progress may leave a ping unanswered.
+    pub keepalive_timeout: Duration,
     /// How the switch is set, unless there is none.
     pub gate: Option<GateConfig>,
     /// Who answers.
@@ -166,6 +170,8 @@ impl TryFrom<Serve> for Config {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             threads: serve.threads.unwrap_or(cores),
+            buffer_limit: serve.buffer_limit,
+            keepalive_timeout: serve.keepalive_timeout,
             tls: tls::identity(&serve)?,
             gate: gate(&serve)?,
             backend: backend(&serve)?,

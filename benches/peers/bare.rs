@@ -35,7 +35,7 @@ async fn main() -> io::Result<()> {
         let (layer, upstream) = (layer.clone(), Upstream::connect(&targets, &health));
         move |_| layer.layer(upstream.clone())
     };
-    server::serve(listener, None, THREADS, start, async {
+    server::serve(listener, server::Options::threads(THREADS), start, async {
         _ = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
     })
     .await

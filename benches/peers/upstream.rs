@@ -76,7 +76,7 @@ async fn main() -> io::Result<()> {
             })
         }
     };
-    server::serve(listener, None, THREADS, start, async {
+    server::serve(listener, server::Options::threads(THREADS), start, async {
         _ = tokio::task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await;
     })
     .await

@@ -9,12 +9,13 @@ use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    Error, PingPong, RecvStream, SendStream, Settings, connection::Driver, core::Shared, share::handles,
+    Budget, Error, PingPong, RecvStream, SendStream, Settings, connection::Driver, core::Shared,
+    share::handles,
 };
 
 /// Speaks HTTP/2 on `io`: what opens streams, and the connection, which has to be polled.
 pub fn new<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, settings: Settings) -> (SendRequest, Connection<IO>) {
-    let driver = Driver::new(io, false, settings);
+    let driver = Driver::new(io, false, settings, Budget::default());
     let core = driver.core.clone();
     core.lock().openers = 1;
     (SendRequest { core }, Connection(Box::new(driver)))
@@ -58,7 +59,7 @@ impl Drop for SendRequest {
         let mut core = self.core.lock();
         core.openers -= 1;
         if core.openers == 0 {
-            core.kick();
+            core.wake();
         }
     }
 }
@@ -67,6 +68,11 @@ impl SendRequest {
     /// Streams that the server allows at one time.
     pub fn current_max_send_streams(&self) -> usize {
         self.core.lock().allowed.streams
+    }
+
+    /// Bytes of the longest header list that the server takes, if it has said so.
+    pub fn max_header_list_size(&self) -> Option<usize> {
+        Some(self.core.lock().allowed.header_list).filter(|size| *size != usize::MAX)
     }
 
     /// Whether no stream can be opened any more.

@@ -1,36 +1,33 @@
 //! Reads and writes a connection's socket, for as long as somebody polls it.
 
 use std::{
-    pin::Pin,
-    task::{Context, Poll, ready},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::yield_now,
+    time::{Instant, Sleep, sleep},
+};
 
 use crate::{
+    budget::Budget,
     core::{Core, Ending, Shared},
     error::{By, Error, Reason},
-    frame::{Head, content, flag, kind},
-    head::{Fields, Uris},
-    hpack::{DEFAULT_TABLE_SIZE, Decoder},
-    input::Input,
     output::Output,
-    receive::Data,
+    reader::Reader,
     settings::Settings,
 };
 
-/// Bytes that may wait for a client to read. With more, nothing is read from it either: what it makes this side
-/// say is bounded so.
-const HELD: usize = 1 << 20;
 /// Bytes of a client that are still read once all is said. A socket that is closed with something unread, or
 /// that comes later, makes TCP drop what the client has not got yet.
 const LINGERING: usize = 256 << 10;
 /// Reads of one turn: what came has to go on before more is worth it.
-const READS: usize = 4;
+const READS: u32 = 4;
 /// What is to be written does not wait for more where it is so many bytes.
 const ENOUGH: usize = 64 << 10;
-/// Frames of one header block: many small ones are not honest.
-const CONTINUATIONS: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) struct Driver<IO> {
@@ -40,74 +37,83 @@ pub(crate) struct Driver<IO> {
     writing: Output,
     /// Something was written that may still be in a buffer of TLS.
     needs_flush: bool,
+    turn: Option<Turn>,
+    /// Who is woken when the client holds too much.
+    registered: Option<Waker>,
+    /// Ends a pause in reading, or the whole connection.
+    timer: Option<Pin<Box<Sleep>>>,
     shut: Shut,
+}
+
+/// What may still be done before other connections have their turn.
+#[derive(Debug)]
+struct Turn {
+    frames: u32,
+    reads: u32,
 }
 
 /// How far the end of a connection is.
 #[derive(Debug)]
 enum Shut {
     No,
+    /// The last frames are being written.
+    Flushing,
     /// All is said; so many bytes came since.
     Said(usize),
     Done,
 }
 
-/// What cuts the input into frames.
-#[derive(Debug)]
-struct Reader {
-    input: Input,
-    decoder: Decoder,
-    block: Option<Block>,
-    uris: Uris,
-    /// What comes first.
-    expects: Expects,
-    /// Bytes of the largest payload, and of the longest header list.
-    payload: usize,
-    list: usize,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Expects {
-    Preface,
-    Settings,
-    Anything,
-}
-
-/// A header block that goes on in the next frame.
-#[derive(Debug)]
-struct Block {
-    head: Head,
-    bytes: Vec<u8>,
-    frames: usize,
-}
-
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
-    pub(crate) fn new(io: IO, is_server: bool, settings: Settings) -> Self {
-        let reader = Reader {
-            input: Input::default(),
-            decoder: Decoder::new(DEFAULT_TABLE_SIZE),
-            block: None,
-            uris: Uris::default(),
-            expects: if is_server { Expects::Preface } else { Expects::Settings },
-            payload: settings.max_frame_size as usize,
-            list: settings.max_header_list_size as usize,
-        };
+    pub(crate) fn new(io: IO, is_server: bool, settings: Settings, budget: Budget) -> Self {
         let mut writing = Output::default();
         if !is_server {
             writing.buffer().extend_from_slice(crate::frame::PREFACE);
         }
-        let core = Shared::new(Core::new(is_server, settings));
-        Self { io, core, reader, writing, needs_flush: false, shut: Shut::No }
+        let core = Core::new(is_server, settings, budget);
+        let reader = Reader::new(is_server, &core.ours);
+        Self {
+            io,
+            core: Shared::new(core),
+            reader,
+            writing,
+            needs_flush: false,
+            turn: None,
+            registered: None,
+            timer: None,
+            shut: Shut::No,
+        }
     }
 
     /// Whether the peer has said what has to come first.
     pub(crate) fn has_begun(&self) -> bool {
-        self.reader.expects == Expects::Anything
+        self.reader.has_begun()
     }
 
     /// Reads and writes what can be. Ready when there is a request, or the connection is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut reads = 0;
+        if self.turn.is_none() {
+            self.begin_turn(cx);
+        }
+        let polled = self.poll_turn(cx);
+        if polled.is_pending() {
+            self.turn = None;
+        }
+        polled
+    }
+
+    fn begin_turn(&mut self, cx: &Context<'_>) {
+        let mut core = self.core.lock();
+        if let Some(account) = &core.account
+            && self.registered.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker()))
+        {
+            account.register(cx.waker());
+            self.registered = Some(cx.waker().clone());
+        }
+        core.begin_turn();
+        self.turn = Some(Turn { frames: core.ours.limits.frames_per_turn, reads: READS });
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             let is_written = self.poll_write(cx)?.is_ready();
             {
@@ -119,43 +125,63 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 if !core.accept.is_empty() {
                     return Poll::Ready(Ok(()));
                 }
-                if !is_written && core.is_server && core.out.len() + core.writing > HELD {
+                if !is_written && core.is_backed_up() {
                     core.driver.park(cx);
                     return Poll::Pending;
                 }
                 core.driver.unpark();
             }
-            loop {
-                reads += 1;
-                if reads > READS {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+            if self.poll_slowed(cx).is_pending() {
+                ready!(self.poll_idle(cx)?);
+                continue;
+            }
+            ready!(self.poll_read(cx)?);
+        }
+    }
+
+    /// Works on frames, as long as there are some and the turn is not over. Ready when there may be something to be
+    /// written or accepted.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            let turn = self.turn.get_or_insert(Turn { frames: 0, reads: 0 });
+            if turn.frames == 0 || (turn.reads == 0 && !self.reader.has_more) {
+                return poll_yield(cx);
+            }
+            if !self.reader.has_more {
+                turn.reads -= 1;
                 match self.reader.input.poll_read(&mut self.io, cx) {
                     Poll::Pending => {
-                        ready!(self.poll_idle(cx)?);
-                        break;
+                        // A peer that pauses floods no more.
+                        self.core.lock().slowed = None;
+                        return self.poll_idle(cx);
                     }
-                    Poll::Ready(Ok(0)) => self.core.lock().fail(&Error::closed()),
-                    Poll::Ready(Err(error)) => self.core.lock().fail(&error.into()),
-                    Poll::Ready(Ok(_)) => {
-                        let mut core = self.core.lock();
-                        if let Err(reason) = self.reader.work(&mut core) {
-                            core.break_off(reason, By::Library);
-                        }
-                        if core.ending != Ending::Now {
-                            if !core.accept.is_empty() {
-                                return Poll::Ready(Ok(()));
-                            }
-                            if core.out.len() < ENOUGH {
-                                continue;
-                            }
-                        }
+                    Poll::Ready(Ok(0)) => {
+                        self.core.lock().has_lost_peer(Error::closed());
+                        return Poll::Ready(Ok(()));
                     }
+                    Poll::Ready(Err(error)) => {
+                        self.core.lock().has_lost_peer(error.into());
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Ready(Ok(_)) => {}
                 }
-                break;
+            }
+            let mut core = self.core.lock();
+            if let Err(error) = self.reader.work(&mut core, &mut turn.frames) {
+                core.connection_error(error, By::Library);
+            }
+            let is_over = core.ending == Ending::Now;
+            if is_over || !core.accept.is_empty() || core.out.len() >= ENOUGH || core.slowed.is_some() {
+                return Poll::Ready(Ok(()));
             }
         }
+    }
+
+    /// Ready when the peer may be read from.
+    fn poll_slowed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(left) = self.core.lock().slowed_for() else { return Poll::Ready(()) };
+        self.start_timer(left);
+        self.poll_timer(cx)
     }
 
     /// Nothing is there to be read. Ready when there may be something to be written.
@@ -167,7 +193,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             return Poll::Ready(Ok(()));
         }
         core.driver.park(cx);
-        Poll::Pending
+        // What its readers leave is counted then.
+        if core.has_slices { poll_yield(cx) } else { Poll::Pending }
     }
 
     /// Writes until there is nothing left.
@@ -189,7 +216,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             match written {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => {
-                    core.fail(&error.into());
+                    core.has_lost_peer(error.into());
                     core.out = Output::default();
                     return Poll::Ready(Ok(()));
                 }
@@ -204,125 +231,76 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Writes what is left, and ends.
     fn poll_shut(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if matches!(self.shut, Shut::No) {
-            self.core.lock().say_goodbye();
-            let is_written = self.poll_write(cx)?.is_ready();
+            let mut core = self.core.lock();
+            core.say_goodbye();
+            let most = core.ours.limits.shutdown;
+            drop(core);
+            self.timer = None;
+            self.start_timer(most);
+            self.shut = Shut::Flushing;
+        }
+        if self.poll_timer(cx).is_ready() {
+            self.shut = Shut::Done;
+        }
+        if matches!(self.shut, Shut::Flushing) {
             // Where the socket is gone, nothing more is written.
-            let is_gone = self.core.lock().error.as_ref().is_some_and(Error::is_io);
+            let is_gone = |core: &Core| core.error.as_ref().is_some_and(Error::is_io);
+            if !is_gone(&self.core.lock()) && self.poll_write(cx)?.is_pending() {
+                // The peer may be about to end too, and wait for this side to read.
+                ready!(self.poll_drain(cx, &mut 0));
+                return Poll::Pending;
+            }
+            let is_gone = is_gone(&self.core.lock());
             if !is_gone {
-                if !is_written {
-                    return Poll::Pending;
-                }
                 _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
             }
             let lingers = !is_gone && self.core.lock().is_server;
             self.shut = if lingers { Shut::Said(0) } else { Shut::Done };
         }
-        while let Shut::Said(read) = &mut self.shut {
-            match ready!(self.reader.input.poll_drop(&mut self.io, cx)) {
-                Ok(more) if more > 0 && *read < LINGERING => *read += more,
-                _ => self.shut = Shut::Done,
-            }
+        if let Shut::Said(mut read) = self.shut {
+            let drained = self.poll_drain(cx, &mut read);
+            self.shut = Shut::Said(read);
+            ready!(drained);
+            self.shut = Shut::Done;
         }
         let core = self.core.lock();
-        let sent_away = core.sent_away.as_ref().filter(|error| error.reason() != Some(Reason::NO_ERROR));
+        let sent_away = core.sent_away.as_ref().map(|(error, _)| error);
+        let sent_away = sent_away.filter(|error| error.reason() != Some(Reason::NO_ERROR));
         Poll::Ready(core.error.as_ref().or(sent_away).cloned().map_or(Ok(()), Err))
     }
+
+    /// Reads what nobody wants. Ready at the end, or when it has become too much.
+    fn poll_drain(&mut self, cx: &mut Context<'_>, read: &mut usize) -> Poll<()> {
+        for _ in 0..READS {
+            match ready!(self.reader.input.poll_drop(&mut self.io, cx)) {
+                Ok(more) if more > 0 && *read < LINGERING => *read += more,
+                _ => return Poll::Ready(()),
+            }
+        }
+        poll_yield(cx)
+    }
+
+    fn start_timer(&mut self, left: Duration) {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(left)));
+        let deadline = Instant::now() + left;
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
+    }
+}
+
+/// Lets others have their turn, sockets among them: a task that only wakes itself would come before those.
+fn poll_yield<T>(cx: &mut Context<'_>) -> Poll<T> {
+    _ = pin!(yield_now()).poll(cx);
+    Poll::Pending
 }
 
 impl<IO> Drop for Driver<IO> {
     fn drop(&mut self) {
         self.core.lock().fail(&Error::closed());
     }
-}
-
-impl Reader {
-    /// Works on all frames that are there.
-    fn work(&mut self, core: &mut Core) -> Result<(), Reason> {
-        if self.expects == Expects::Preface {
-            if self.input.preface()?.is_none() {
-                return Ok(());
-            }
-            self.expects = Expects::Settings;
-        }
-        while let Some(head) = self.input.next(self.payload)? {
-            if self.expects == Expects::Settings {
-                if head.kind != kind::SETTINGS || head.has(flag::ACK) {
-                    return Err(Reason::PROTOCOL_ERROR);
-                }
-                self.expects = Expects::Anything;
-            }
-            self.frame(head, core)?;
-            if core.ending == Ending::Now {
-                break;
-            }
-        }
-        self.input.tidy();
-        Ok(())
-    }
-
-    /// Works on the next frame and passes over it.
-    fn frame(&mut self, head: Head, core: &mut Core) -> Result<(), Reason> {
-        let payload = self.input.payload(head);
-        let goes_on = self.block.as_ref().map(|block| block.head.stream);
-        if goes_on.is_some_and(|stream| head.kind != kind::CONTINUATION || head.stream != stream) {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        match head.kind {
-            kind::DATA => {
-                let content = content(head, payload)?;
-                if !Data::is_small(content.len()) {
-                    let data = self.input.take(head).slice(content);
-                    return core.data_came(head, Data::Large(data));
-                }
-                core.data_came(head, Data::Small(&payload[content]))?;
-            }
-            kind::HEADERS => {
-                if head.stream == 0 {
-                    return Err(Reason::PROTOCOL_ERROR);
-                }
-                let content = content(head, payload)?;
-                if head.has(flag::END_HEADERS) {
-                    let fields = fields(&mut self.decoder, &payload[content], self.list)?;
-                    core.head_came(head, fields, &mut self.uris)?;
-                } else {
-                    self.block = Some(Block { head, bytes: payload[content].to_vec(), frames: 0 });
-                }
-            }
-            kind::CONTINUATION => {
-                let block = self.block.as_mut().ok_or(Reason::PROTOCOL_ERROR)?;
-                block.bytes.extend_from_slice(payload);
-                block.frames += 1;
-                if block.bytes.len() > 2 * self.list.max(self.payload) || block.frames > CONTINUATIONS {
-                    return Err(Reason::ENHANCE_YOUR_CALM);
-                }
-                if head.has(flag::END_HEADERS)
-                    && let Some(block) = self.block.take()
-                {
-                    let fields = fields(&mut self.decoder, &block.bytes, self.list)?;
-                    core.head_came(block.head, fields, &mut self.uris)?;
-                }
-            }
-            kind::PRIORITY if head.stream == 0 => return Err(Reason::PROTOCOL_ERROR),
-            kind::PRIORITY if head.len != 5 => return Err(Reason::FRAME_SIZE_ERROR),
-            kind::RST_STREAM => core.reset_came(head, payload)?,
-            kind::SETTINGS => core.settings_came(head, payload)?,
-            kind::PUSH_PROMISE => return Err(Reason::PROTOCOL_ERROR),
-            kind::PING => core.ping_came(head, payload)?,
-            kind::GOAWAY => core.go_away_came(head, payload)?,
-            kind::WINDOW_UPDATE => core.window_came(head, payload)?,
-            // What isn't known is passed over.
-            _ => {}
-        }
-        self.input.pass(head);
-        Ok(())
-    }
-}
-
-/// The fields of a whole block.
-fn fields(decoder: &mut Decoder, block: &[u8], most: usize) -> Result<Fields, Reason> {
-    let mut fields = Fields::default();
-    decoder
-        .decode(block, |field, size| fields.take(field, size, most))
-        .map_err(|_| Reason::COMPRESSION_ERROR)?;
-    Ok(fields)
 }

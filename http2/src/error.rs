@@ -2,6 +2,8 @@
 
 use std::{error, fmt, io, sync::Arc};
 
+use crate::refusal::Refusal;
+
 /// An error code of HTTP/2 (RFC 9113, 7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reason(u32);
@@ -98,24 +100,87 @@ pub struct Error(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Reset(Reason, By),
-    GoAway(Reason, By),
+    GoAway(GoAway),
     Io(Arc<io::Error>),
     Full,
+    HeaderList { size: usize, limit: usize },
     Misused(&'static str),
 }
+
+/// A GOAWAY, of either side.
+#[derive(Clone, Debug)]
+struct GoAway {
+    reason: Reason,
+    by: By,
+    /// Debug data, where it can be printed.
+    debug: Option<Arc<str>>,
+    refusal: Option<Refusal>,
+    /// The stream whose error it is was not worked on.
+    is_unprocessed: bool,
+}
+
+/// What ends a connection for what its peer did: a code, and what the peer did too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionError {
+    pub(crate) reason: Reason,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl From<Reason> for ConnectionError {
+    fn from(reason: Reason) -> Self {
+        Self { reason, refusal: None }
+    }
+}
+
+impl From<Refusal> for ConnectionError {
+    fn from(refusal: Refusal) -> Self {
+        Self { reason: Reason::ENHANCE_YOUR_CALM, refusal: Some(refusal) }
+    }
+}
+
+/// Bytes of debug data that are kept.
+const DEBUG_DATA: usize = 256;
 
 impl Error {
     pub(crate) fn reset(reason: Reason, by: By) -> Self {
         Self(Kind::Reset(reason, by))
     }
 
-    pub(crate) fn go_away(reason: Reason, by: By) -> Self {
-        Self(Kind::GoAway(reason, by))
+    /// This side ends the connection.
+    pub(crate) fn connection(error: ConnectionError, by: By) -> Self {
+        let ConnectionError { reason, refusal } = error;
+        let debug = refusal.map(|refusal| refusal.as_str().into());
+        Self(Kind::GoAway(GoAway { reason, by, debug, refusal, is_unprocessed: false }))
+    }
+
+    /// The peer ends the connection, and says why in `debug`.
+    pub(crate) fn go_away(reason: Reason, debug: &[u8]) -> Self {
+        let printable: String = debug
+            .trim_ascii()
+            .iter()
+            .take(DEBUG_DATA)
+            .map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' })
+            .collect();
+        let debug = (!printable.is_empty()).then(|| printable.into());
+        Self(Kind::GoAway(GoAway { reason, by: By::Peer, debug, refusal: None, is_unprocessed: false }))
+    }
+
+    /// The same, of a stream that the peer did not work on.
+    pub(crate) fn unprocessed(mut self) -> Self {
+        if let Kind::GoAway(GoAway { is_unprocessed, .. }) = &mut self.0 {
+            *is_unprocessed = true;
+        }
+        self
     }
 
     /// No stream can be opened now.
     pub(crate) fn full() -> Self {
         Self(Kind::Full)
+    }
+
+    /// The peer takes no header list of this size.
+    pub(crate) fn header_list(size: usize, limit: usize) -> Self {
+        Self(Kind::HeaderList { size, limit })
     }
 
     /// The caller asks for what HTTP/2 does not have.
@@ -134,7 +199,7 @@ impl Error {
 
     /// Whether a GOAWAY ended it, of either side.
     pub fn is_go_away(&self) -> bool {
-        matches!(self.0, Kind::GoAway(..))
+        matches!(self.0, Kind::GoAway(_))
     }
 
     /// Whether a RST_STREAM ended it, of either side.
@@ -149,13 +214,48 @@ impl Error {
 
     /// Whether the peer ended it.
     pub fn is_remote(&self) -> bool {
-        matches!(self.0, Kind::Reset(_, By::Peer) | Kind::GoAway(_, By::Peer))
+        matches!(self.0, Kind::Reset(_, By::Peer) | Kind::GoAway(GoAway { by: By::Peer, .. }))
+    }
+
+    /// Whether the peer said that it has not worked on the stream, which may be tried again: its GOAWAY names a
+    /// lower one, or it refused the stream.
+    pub fn is_unprocessed(&self) -> bool {
+        match &self.0 {
+            Kind::Reset(reason, By::Peer) => *reason == Reason::REFUSED_STREAM,
+            Kind::GoAway(go_away) => go_away.is_unprocessed,
+            _ => false,
+        }
+    }
+
+    /// The bytes of a header list that was not sent, and the most that the peer takes
+    /// (SETTINGS_MAX_HEADER_LIST_SIZE). The stream and the connection go on.
+    pub fn oversized_header_list(&self) -> Option<(usize, usize)> {
+        match self.0 {
+            Kind::HeaderList { size, limit } => Some((size, limit)),
+            _ => None,
+        }
+    }
+
+    /// The debug data of a GOAWAY: at most 256 bytes, with `?` for what cannot be printed.
+    pub fn debug_data(&self) -> &str {
+        match &self.0 {
+            Kind::GoAway(go_away) => go_away.debug.as_deref().unwrap_or(""),
+            _ => "",
+        }
+    }
+
+    /// What the peer did too much of, if that is why this side ended the connection.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match &self.0 {
+            Kind::GoAway(go_away) => go_away.refusal,
+            _ => None,
+        }
     }
 
     /// The code of what ended it, if it was a frame.
     pub fn reason(&self) -> Option<Reason> {
-        match self.0 {
-            Kind::Reset(reason, _) | Kind::GoAway(reason, _) => Some(reason),
+        match &self.0 {
+            Kind::Reset(reason, _) | Kind::GoAway(GoAway { reason, .. }) => Some(*reason),
             _ => None,
         }
     }
@@ -176,11 +276,16 @@ impl From<Reason> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, reason, by) = match &self.0 {
-            Kind::Reset(reason, by) => ("stream error", reason, by),
-            Kind::GoAway(reason, by) => ("connection error", reason, by),
+        let (what, reason, by, debug) = match &self.0 {
+            Kind::Reset(reason, by) => ("stream error", reason, by, None),
+            Kind::GoAway(GoAway { reason, by, debug, .. }) => {
+                ("connection error", reason, by, debug.as_deref())
+            }
             Kind::Io(error) => return error.fmt(f),
             Kind::Full => return f.write_str("the connection takes no more streams"),
+            Kind::HeaderList { size, limit } => {
+                return write!(f, "a header list of {size} bytes, where the peer takes {limit}");
+            }
             Kind::Misused(what) => return f.write_str(what),
         };
         let by = match by {
@@ -188,7 +293,8 @@ impl fmt::Display for Error {
             By::User => "sent by user",
             By::Library => "detected",
         };
-        write!(f, "{what} {by}: {reason}")
+        write!(f, "{what} {by}: {reason}")?;
+        debug.map_or(Ok(()), |debug| write!(f, ": {debug}"))
     }
 }
 

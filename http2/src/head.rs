@@ -9,7 +9,7 @@ use http::{
 
 use crate::{
     error::Error,
-    hpack::{Encoder, Field},
+    hpack::{Decoded, Encoder, Field},
 };
 
 /// Fields that most of them have: with room for those the map isn't moved.
@@ -17,11 +17,45 @@ const REQUEST: usize = 12;
 const RESPONSE: usize = 6;
 const TRAILERS: usize = 3;
 
-/// Fields of one block at most: short ones cost more memory than they count.
-const MOST_FIELDS: usize = 1000;
+/// What a field counts at least, in bytes: in memory, a short one takes four times as much.
+const LEAST: usize = 64;
+/// Header lists longer than this many limits are not even decoded to their end.
+const ABORTED: usize = 4;
 
 /// What is wrong with a message.
 pub(crate) struct Malformed;
+
+/// An `:authority` that [`http::uri::Authority`] cannot hold, such as a percent-encoded name (RFC 3986, 3.2.2). It
+/// is among the extensions of a request whose URI has neither scheme nor authority, and is sent where it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawAuthority(Bytes);
+
+impl RawAuthority {
+    /// Its bytes, all printable ASCII.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn parse(authority: &Bytes) -> Option<Self> {
+        let is_fine = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]".contains(byte);
+        let mut rest = &authority[..];
+        while let Some((first, more)) = rest.split_first() {
+            rest = match first {
+                b'%' if more.len() >= 2 && more[..2].iter().all(u8::is_ascii_hexdigit) => &more[2..],
+                byte if is_fine(byte) => more,
+                _ => return None,
+            };
+        }
+        Some(Self(authority.clone()))
+    }
+}
+
+/// The pseudo-header fields that the peer asked nobody to index (RFC 7541, 7.1.3): an extension of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct NeverIndexed {
+    authority: bool,
+    path: bool,
+}
 
 /// The fields of one block.
 #[derive(Debug, Default)]
@@ -34,26 +68,41 @@ pub(crate) struct Fields {
     map: HeaderMap,
     /// `content-length`, in bytes.
     pub(crate) length: Option<u64>,
-    /// Bytes by the measure of SETTINGS_MAX_HEADER_LIST_SIZE, and how many fields that is.
-    size: usize,
-    count: usize,
+    /// Bytes by the measure of SETTINGS_MAX_HEADER_LIST_SIZE, but for short fields.
+    pub(crate) size: usize,
+    never_indexed: NeverIndexed,
+    /// Whether the value of a header may begin or end with a blank.
+    allows_blanks: bool,
     /// Whether they are more than this side takes.
     pub(crate) is_too_long: bool,
     is_malformed: bool,
 }
 
 impl Fields {
-    /// Takes the next field, unless they have become more than `most` bytes.
-    pub(crate) fn take(&mut self, field: &Field, size: usize, most: usize) {
-        self.size = self.size.saturating_add(size);
-        self.count += 1;
-        self.is_too_long = self.size > most || self.count > MOST_FIELDS;
-        if self.is_too_long || self.is_malformed {
-            return;
+    pub(crate) fn new(allows_blanks: bool) -> Self {
+        Self { allows_blanks, ..Self::default() }
+    }
+
+    /// Takes the next field, unless they have become more than `most` bytes. False where they are too many to go on.
+    pub(crate) fn take(&mut self, decoded: Decoded<'_>, most: usize) -> bool {
+        let Decoded { field, size, is_never_indexed } = decoded;
+        self.size = self.size.saturating_add(size.max(LEAST));
+        self.is_too_long = self.size > most;
+        if !self.is_too_long && !self.is_malformed {
+            self.field(field, is_never_indexed);
         }
+        self.size <= most.saturating_mul(ABORTED)
+    }
+
+    fn field(&mut self, field: &Field, is_never_indexed: bool) {
         if let Field::Header(name, value) = field {
             self.header(name, value);
             return;
+        }
+        match field {
+            Field::Authority(_) => self.never_indexed.authority = is_never_indexed,
+            Field::Path(_) => self.never_indexed.path = is_never_indexed,
+            _ => {}
         }
         // Pseudo-header fields come first, and once.
         let is_first = self.map.is_empty()
@@ -86,10 +135,26 @@ impl Fields {
             self.is_malformed |= length.is_none() || self.length.is_some_and(|other| length != Some(other));
             self.length = length;
         }
+        let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        let value_has_blanks = is_blank(value.as_bytes().first()) || is_blank(value.as_bytes().last());
+        self.is_malformed |= value_has_blanks && !self.allows_blanks;
         self.is_malformed |= self.map.try_append(name.clone(), value.clone()).is_err();
     }
 
+    /// Whether `host` names the same as `:authority` (RFC 9113, 8.3.1), once.
+    fn has_right_host(&self) -> bool {
+        let mut hosts = self.map.get_all(header::HOST).iter();
+        match (hosts.next(), &self.authority) {
+            (None, _) => true,
+            (Some(host), Some(authority)) => {
+                hosts.next().is_none() && host.as_bytes().eq_ignore_ascii_case(authority)
+            }
+            (Some(_), None) => hosts.next().is_none(),
+        }
+    }
+
     pub(crate) fn request(self, uris: &mut Uris) -> Result<Request<()>, Malformed> {
+        let is_right_host = self.has_right_host();
         let method = self.method.ok_or(Malformed)?;
         let is_connect = method == Method::CONNECT;
         let has_parts = if is_connect {
@@ -97,11 +162,19 @@ impl Fields {
         } else {
             self.scheme.is_some() && self.path.as_ref().is_some_and(|path| !path.is_empty())
         };
-        if self.is_malformed || self.status.is_some() || !has_parts {
+        let is_right = has_parts && is_right_host;
+        if self.is_malformed || self.status.is_some() || !is_right {
             return Err(Malformed);
         }
         let mut request = Request::new(());
-        *request.uri_mut() = uris.get(self.scheme, self.authority, self.path)?;
+        let (uri, raw) = uris.get(self.scheme, self.authority, self.path)?;
+        *request.uri_mut() = uri;
+        if let Some(raw) = raw {
+            request.extensions_mut().insert(raw);
+        }
+        if self.never_indexed != NeverIndexed::default() {
+            request.extensions_mut().insert(self.never_indexed);
+        }
         *request.method_mut() = method;
         *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = self.map;
@@ -150,6 +223,7 @@ fn is_forbidden(name: &HeaderName, value: &HeaderValue) -> bool {
 pub(crate) struct Uris {
     parts: [Option<Bytes>; 3],
     uri: Uri,
+    raw: Option<RawAuthority>,
 }
 
 impl Uris {
@@ -158,51 +232,104 @@ impl Uris {
         scheme: Option<Bytes>,
         authority: Option<Bytes>,
         path: Option<Bytes>,
-    ) -> Result<Uri, Malformed> {
+    ) -> Result<(Uri, Option<RawAuthority>), Malformed> {
         let parts = [scheme, authority, path];
         if parts != self.parts {
-            self.uri = uri(&parts)?;
+            (self.uri, self.raw) = uri(&parts)?;
             self.parts = parts;
         }
-        Ok(self.uri.clone())
+        Ok((self.uri.clone(), self.raw.clone()))
     }
 }
 
-fn uri([scheme, authority, path]: &[Option<Bytes>; 3]) -> Result<Uri, Malformed> {
-    let mut parts = http::uri::Parts::default();
+fn uri([scheme, authority, path]: &[Option<Bytes>; 3]) -> Result<(Uri, Option<RawAuthority>), Malformed> {
+    let (mut parts, mut raw) = (http::uri::Parts::default(), None);
     let scheme = scheme.as_deref().map(Scheme::try_from).transpose().map_err(|_| Malformed)?;
     if let Some(authority) = authority {
-        parts.authority = Some(Authority::from_maybe_shared(authority.clone()).map_err(|_| Malformed)?);
-        // A URI with a scheme has to have an authority.
-        parts.scheme = scheme;
+        // There is no userinfo in HTTP (RFC 9113, 8.3.1).
+        if authority.contains(&b'@') {
+            return Err(Malformed);
+        }
+        match Authority::from_maybe_shared(authority.clone()) {
+            Ok(authority) => {
+                parts.authority = Some(authority);
+                // A URI with a scheme has to have an authority.
+                parts.scheme = scheme;
+            }
+            Err(_) => raw = Some(RawAuthority::parse(authority).ok_or(Malformed)?),
+        }
     }
     if let Some(path) = path {
+        // A fragment would be cut off.
+        if path.contains(&b'#') {
+            return Err(Malformed);
+        }
         parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path.clone()).map_err(|_| Malformed)?);
     }
-    Uri::from_parts(parts).map_err(|_| Malformed)
+    Ok((Uri::from_parts(parts).map_err(|_| Malformed)?, raw))
+}
+
+/// What this side may say to a peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit(pub(crate) usize);
+
+impl Limit {
+    /// Refuses what HTTP/2 does not have, and a list longer than the peer takes (RFC 9113, 8.2.2 and 6.5.2).
+    pub(crate) fn check<'a>(
+        self,
+        pseudo: impl IntoIterator<Item = (&'a str, usize)>,
+        headers: &HeaderMap,
+    ) -> Result<(), Error> {
+        const OVERHEAD: usize = 32;
+        let pseudo = pseudo.into_iter().map(|(name, value)| name.len() + value + OVERHEAD);
+        let mut size: usize = pseudo.sum();
+        let mut is_fine = true;
+        for (name, value) in headers {
+            size += name.as_str().len() + value.len() + OVERHEAD;
+            is_fine &= !is_forbidden(name, value);
+        }
+        if !is_fine {
+            return Err(Error::misused("a header is about a connection of HTTP/1"));
+        }
+        if size > self.0 { Err(Error::header_list(size, self.0)) } else { Ok(()) }
+    }
 }
 
 /// Writes the block of a request.
 pub(crate) fn put_request(
     request: &Request<()>,
+    limit: Limit,
     encoder: &mut Encoder,
     out: &mut BytesMut,
 ) -> Result<(), Error> {
     let uri = request.uri();
     let is_connect = request.method() == Method::CONNECT;
-    if uri.authority().is_none() || (uri.scheme().is_none() && !is_connect) {
-        return Err(Error::misused("a request needs a scheme and an authority"));
-    }
-    check(request.headers())?;
+    let raw = request.extensions().get::<RawAuthority>();
+    let authority = match (raw, uri.authority()) {
+        (Some(raw), _) => raw.as_bytes(),
+        (None, Some(authority)) if uri.scheme().is_some() || is_connect => authority.as_str().as_bytes(),
+        (None, _) => return Err(Error::misused("a request needs a scheme and an authority")),
+    };
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let path = if path.is_empty() { "/" } else { path };
+    let method = request.method();
+    let pseudo = [
+        (":method", method.as_str().len()),
+        (":scheme", scheme.len()),
+        (":authority", authority.len()),
+        (":path", path.len()),
+    ];
+    limit.check(pseudo, request.headers())?;
+    let never = request.extensions().get::<NeverIndexed>().copied().unwrap_or_default();
     encoder.begin(out);
-    encoder.method(request.method(), out);
+    encoder.method(method, out);
     if !is_connect {
-        encoder.scheme(uri.scheme_str().unwrap_or("http"), out);
+        encoder.scheme(scheme, out);
     }
-    encoder.authority(uri.authority().map_or("", |authority| authority.as_str()), out);
+    encoder.authority(authority, never.authority, out);
     if !is_connect {
-        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        encoder.path(if path.is_empty() { "/" } else { path }, out);
+        encoder.path(path, never.path, out);
     }
     put(request.headers(), encoder, out);
     Ok(())
@@ -211,10 +338,11 @@ pub(crate) fn put_request(
 /// Writes the block of a response.
 pub(crate) fn put_response(
     response: &Response<()>,
+    limit: Limit,
     encoder: &mut Encoder,
     out: &mut BytesMut,
 ) -> Result<(), Error> {
-    check(response.headers())?;
+    limit.check([(":status", 3)], response.headers())?;
     encoder.begin(out);
     encoder.status(response.status(), out);
     put(response.headers(), encoder, out);
@@ -227,16 +355,39 @@ pub(crate) fn put_trailers(trailers: &HeaderMap, encoder: &mut Encoder, out: &mu
     put(trailers, encoder, out);
 }
 
-/// Refuses what HTTP/2 does not have.
-pub(crate) fn check(headers: &HeaderMap) -> Result<(), Error> {
-    if headers.iter().any(|(name, value)| is_forbidden(name, value)) {
-        return Err(Error::misused("a header is about a connection of HTTP/1"));
-    }
-    Ok(())
-}
-
 fn put(headers: &HeaderMap, encoder: &mut Encoder, out: &mut BytesMut) {
     for (name, value) in headers {
         encoder.header(name, value, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hpack::Decoder;
+
+    /// The request of a block, as it is encoded again.
+    fn forwarded(block: &[u8]) -> (Request<()>, BytesMut) {
+        let mut fields = Fields::new(false);
+        Decoder::new(4096).decode(block, |decoded| fields.take(decoded, 1 << 16)).unwrap();
+        let Ok(request) = fields.request(&mut Uris::default()) else { panic!("a malformed request") };
+        let mut out = BytesMut::new();
+        put_request(&request, Limit(usize::MAX), &mut Encoder::default(), &mut out).unwrap();
+        (request, out)
+    }
+
+    #[test]
+    fn what_nobody_may_index_is_passed_on_so() {
+        // GET, http, then a path and an authority that are never indexed.
+        let block = b"\x82\x86\x14\x07/secret\x11\x04a.bc";
+        let (_, out) = forwarded(block);
+        assert_eq!(out[..], b"\x82\x86\x11\x04a.bc\x14\x07/secret"[..]);
+    }
+
+    #[test]
+    fn a_percent_encoded_authority_is_carried() {
+        let (request, out) = forwarded(b"\x82\x86\x84\x01\x0a%2Ftmp%2Fs:");
+        assert!(request.uri().authority().is_none());
+        assert_eq!(out[..], b"\x82\x86\x41\x0a%2Ftmp%2Fs:\x84"[..]);
     }
 }

@@ -10,18 +10,23 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
+    buffer_pool,
     error::Reason,
     frame::{HEAD, Head, PREFACE, flag, kind},
-    spare,
 };
 
 /// Bytes of a part of a frame that are worth handing on.
 const PART: usize = 4 << 10;
 
-/// What was read and is not worked on yet: never more than one frame that is still incomplete.
+/// What is shorter does not keep a buffer while nothing more comes.
+const SHELVED: usize = 8 << 10;
+
+/// What was read and is not worked on yet.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     buffer: BytesMut,
+    /// The start of a frame whose rest is awaited: stands before all that is in the buffer.
+    shelf: Vec<u8>,
     /// Bytes that the incomplete frame still lacks.
     lacking: usize,
     /// Where the payload of the next frame starts.
@@ -38,14 +43,17 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if self.buffer.capacity() == 0 {
-            self.buffer = spare::take();
+            self.buffer = buffer_pool::take();
+            self.buffer.extend_from_slice(&std::mem::take(&mut self.shelf));
         }
         if self.buffer.is_empty() || self.buffer.capacity() - self.buffer.len() < self.lacking {
-            self.buffer.reserve(spare::SIZE.max(self.lacking));
+            self.buffer.reserve(buffer_pool::SIZE.max(self.lacking));
         }
         let read = pin!(io.read_buf(&mut self.buffer)).poll(cx);
-        if self.buffer.is_empty() {
-            spare::give(std::mem::take(&mut self.buffer));
+        if self.buffer.is_empty() || (read.is_pending() && self.buffer.len() <= SHELVED) {
+            self.shelf = self.buffer[..].to_vec();
+            self.buffer.clear();
+            buffer_pool::give(std::mem::take(&mut self.buffer));
         }
         read
     }
@@ -57,6 +65,7 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.buffer.clear();
+        self.shelf = Vec::new();
         self.poll_read(io, cx)
     }
 
@@ -117,7 +126,7 @@ impl Input {
     /// Gives the buffer back when nothing is in it.
     pub(crate) fn tidy(&mut self) {
         if self.buffer.is_empty() && self.buffer.capacity() > 0 {
-            spare::give(std::mem::take(&mut self.buffer));
+            buffer_pool::give(std::mem::take(&mut self.buffer));
         }
     }
 }

@@ -8,6 +8,8 @@
 //! Windows, streams, header lists, and what a client can make this side say without reading it, are bounded.
 //! Pushes, priorities and upgrades are not offered.
 
+mod budget;
+mod buffer_pool;
 pub mod client;
 mod connection;
 mod core;
@@ -16,17 +18,25 @@ mod frame;
 mod head;
 mod hpack;
 mod input;
+mod list;
 mod output;
 mod ping;
-mod receive;
+mod rate;
+mod reader;
+mod recv;
+mod refusal;
+mod reset;
 mod send;
 pub mod server;
 mod settings;
 mod share;
-mod spare;
 mod stream;
 
+pub use budget::{Budget, StreamAccount};
 pub use error::{Error, Reason};
+pub use head::RawAuthority;
 pub use ping::PingPong;
-pub use settings::Settings;
+pub use rate::Rate;
+pub use refusal::Refusal;
+pub use settings::{Limits, Settings};
 pub use share::{RecvStream, SendStream};

@@ -10,7 +10,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-use crate::spare;
+use crate::buffer_pool;
 
 /// Longer data is not copied.
 const COPIED: usize = 1024;
@@ -40,7 +40,7 @@ impl Output {
     /// To append to.
     pub(crate) fn buffer(&mut self) -> &mut BytesMut {
         if self.buffer.capacity() == 0 {
-            self.buffer = spare::take();
+            self.buffer = buffer_pool::take();
         }
         &mut self.buffer
     }
@@ -75,7 +75,7 @@ impl Output {
             self.advance(written);
         }
         if self.buffer.capacity() > 0 {
-            spare::give(std::mem::take(&mut self.buffer));
+            buffer_pool::give(std::mem::take(&mut self.buffer));
         }
         Poll::Ready(Ok(()))
     }

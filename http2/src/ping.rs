@@ -28,7 +28,7 @@ impl Pings {
     }
 
     /// Takes the answer to a ping. Whether that was the farewell.
-    pub(crate) fn answered(&mut self, payload: &[u8]) -> bool {
+    pub(crate) fn recv_pong(&mut self, payload: &[u8]) -> bool {
         if payload == USER {
             self.is_answered = true;
             self.asker.wake();
@@ -64,7 +64,7 @@ impl PingPong {
         }
         core.pings.is_answered = false;
         put(&USER, core.out.buffer());
-        core.kick();
+        core.wake();
         Ok(())
     }
 

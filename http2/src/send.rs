@@ -4,30 +4,44 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 
 use crate::{
+    budget::StreamAccount,
     core::Core,
-    error::{Error, Reason},
+    error::{By, Error, Reason},
     frame::{HEAD, Head, MOST, flag, kind},
-    head::{check, put_request, put_response, put_trailers},
+    head::{Limit, put_request, put_response, put_trailers},
     hpack::Encoder,
-    stream::{End, Send, Stream},
+    list::Place,
+    stream::{End, Stream},
 };
 
 /// Bytes that wait for the socket before data waits in its stream.
-const ROOM: usize = 128 << 10;
+pub(crate) const ROOM: usize = 128 << 10;
+/// Bytes that wait for a peer that does not read before answers are given up, in the measure of
+/// [`crate::Limits::output`]: each call can only add its head and trailers to that.
+const GIVEN_UP: usize = 16;
+
+/// WINDOW_UPDATE frames that a DATA frame explains.
+const UPDATES: u64 = 8;
 
 impl Core {
     /// Opens a stream. Where it is.
     pub(crate) fn open(&mut self, request: &Request<()>, end: bool) -> Result<usize, Error> {
-        if let Some(error) = self.error.as_ref().or(self.sent_away.as_ref()) {
+        if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        let is_full = self.live.len() >= self.allowed.streams;
+        if let Some((error, _)) = &self.sent_away {
+            return Err(error.clone().unprocessed());
+        }
+        let is_full = self.live.len() >= self.allowed.streams || self.is_busy();
         let id = self.next_id().filter(|_| !is_full).ok_or_else(Error::full)?;
-        self.head(id, end, |encoder, out| put_request(request, encoder, out))?;
+        let limit = Limit(self.allowed.header_list);
+        self.put_head(id, end, |encoder, out| put_request(request, limit, encoder, out))?;
         self.last = id;
-        let mut stream = Stream::new(id, self.ours.stream_window.into(), self.allowed.window);
+        let mut stream = Stream::new(id);
+        stream.opened = self.now;
+        stream.client = StreamAccount::current();
         if end {
-            stream.send.end = End::Sent;
+            stream.state.send_end();
         }
         if request.method() == http::Method::HEAD {
             // Its length is that of another answer.
@@ -35,7 +49,7 @@ impl Core {
         }
         let key = self.streams.insert(stream.into());
         self.live.insert(id, key);
-        self.kick();
+        self.wake();
         Ok(key)
     }
 
@@ -46,29 +60,39 @@ impl Core {
     }
 
     pub(crate) fn respond(&mut self, key: usize, response: &Response<()>, end: bool) -> Result<(), Error> {
-        let stream = self.sending(key)?;
-        let id = stream.id;
-        self.head(id, end, |encoder, out| put_response(response, encoder, out))?;
+        self.give_up_unread(key);
+        let id = self.sending(key)?.id;
+        let limit = Limit(self.allowed.header_list);
+        self.put_head(id, end, |encoder, out| put_response(response, limit, encoder, out))?;
+        self.streams[key].send.has_answered = true;
         if end {
             self.has_sent(key);
         }
-        self.kick();
+        self.wake();
         Ok(())
     }
 
+    /// Resets a stream whose peer has left far too much unread.
+    fn give_up_unread(&mut self, key: usize) {
+        if self.out.len() + self.writing > GIVEN_UP * self.ours.limits.output {
+            self.reset(key, Reason::ENHANCE_YOUR_CALM, By::Library);
+        }
+    }
+
     pub(crate) fn send_data(&mut self, key: usize, data: Bytes, end: bool) -> Result<(), Error> {
-        let (room, has_line, most) = (self.has_room(), !self.line.is_empty(), self.allowed.payload);
-        let connection_window = self.send_window;
+        let (room, most) = (self.has_room(), self.allowed.payload);
+        let has_turn = self.pending_send.is_empty();
+        let (initial, connection_window) = (self.allowed.window, self.send_window);
         let stream = self.sending(key)?;
         let send = &mut stream.send;
         let len = data.len() as i64;
-        let fits = len == 0 || (room && !has_line && len <= send.window.min(connection_window));
-        if send.queue.is_empty() && fits && data.len() <= most {
+        let fits = len == 0 || (room && has_turn && len <= (initial + send.window).min(connection_window));
+        if send.is_empty() && fits && data.len() <= most {
             if len > 0 || end {
                 send.window -= len;
                 let id = stream.id;
                 self.send_window -= len;
-                self.data(id, data, end);
+                self.put_data(id, data, end);
             }
             if end {
                 self.has_sent(key);
@@ -78,33 +102,38 @@ impl Core {
                 send.end = End::Last;
             }
             if len > 0 {
-                send.queue.push_back(data);
+                send.push(data);
             }
-            self.line_up(key);
+            self.schedule(key);
             self.pump();
+            if self.streams.get(key).is_some_and(|stream| !stream.send.is_empty()) {
+                self.unsettle(key, true);
+            }
         }
-        self.kick();
+        self.wake();
         Ok(())
     }
 
     pub(crate) fn send_trailers(&mut self, key: usize, trailers: HeaderMap) -> Result<(), Error> {
+        self.give_up_unread(key);
+        let limit = Limit(self.allowed.header_list);
         let stream = self.sending(key)?;
-        check(&trailers)?;
-        if stream.send.queue.is_empty() {
-            self.trailers(key, &trailers)?;
+        limit.check([], &trailers)?;
+        if stream.send.is_empty() {
+            self.put_trailers(key, &trailers)?;
         } else {
             stream.send.end = End::Trailers(trailers.into());
         }
-        self.kick();
+        self.wake();
         Ok(())
     }
 
     /// A stream on which more may be sent.
     fn sending(&mut self, key: usize) -> Result<&mut Stream, Error> {
         let stream = &mut self.streams[key];
-        match &stream.error {
+        match stream.state.error() {
             Some(error) => Err(error.clone()),
-            None if !stream.send.is_open() => Err(Error::misused("the stream's end is sent already")),
+            None if !stream.is_send_open() => Err(Error::misused("the stream's end is sent already")),
             None => Ok(stream),
         }
     }
@@ -117,43 +146,44 @@ impl Core {
     pub(crate) fn pump(&mut self) {
         let was_open = self.send_window > 0;
         while self.has_room() && self.send_window > 0 {
-            let Some(key) = self.line.pop_front() else { return };
-            self.streams[key].send.is_in_line = false;
+            let Some(key) = self.pending_send.pop(&mut self.streams) else { return };
             self.send_some(key);
         }
         if was_open && self.send_window <= 0 {
             // From now on they wait for the peer.
-            for key in &self.line {
-                self.streams[*key].send.writer.wake();
+            for key in self.pending_send.iter(&self.streams).collect::<Vec<_>>() {
+                self.streams[key].send.writer.wake();
             }
         }
     }
 
     /// Sends a frame of a stream's queue.
     fn send_some(&mut self, key: usize) {
+        let most = (self.allowed.window + self.streams[key].send.window).min(self.send_window);
+        let most = most.clamp(0, self.allowed.payload as i64) as usize;
+        if most == 0 {
+            // Its window has shrunk.
+            return self.schedule(key);
+        }
         let stream = &mut self.streams[key];
         let (id, send) = (stream.id, &mut stream.send);
-        let Some(front) = send.queue.front_mut() else { return };
-        let most = send.window.min(self.send_window).clamp(0, self.allowed.payload as i64) as usize;
-        let data = if front.len() <= most {
-            send.queue.pop_front().expect("it is in front")
-        } else {
-            front.split_to(most)
-        };
+        let Some((data, is_empty)) = send.pop(most) else { return };
         let len = data.len() as i64;
         send.window -= len;
         self.send_window -= len;
-        let is_empty = send.queue.is_empty();
         let is_last = is_empty && matches!(send.end, End::Last);
-        if !is_empty && send.window > 0 {
-            self.line_up(key);
-        } else {
+        let goes_on = !is_empty && self.allowed.window + send.window > 0;
+        if !goes_on {
             // There is room, or none before the peer makes some.
             send.writer.wake();
         }
-        if len > 0 || is_last {
-            self.data(id, data, is_last);
+        if stream.charged > 0 {
+            self.uncharge(key);
         }
+        if !is_empty {
+            self.schedule(key);
+        }
+        self.put_data(id, data, is_last);
         if is_last {
             self.has_sent(key);
         } else if is_empty {
@@ -164,25 +194,27 @@ impl Core {
     fn send_waiting_trailers(&mut self, key: usize) {
         let end = &mut self.streams[key].send.end;
         if matches!(end, End::Trailers(_))
-            && let End::Trailers(trailers) = std::mem::replace(end, End::Open)
-            && self.trailers(key, &trailers).is_err()
+            && let End::Trailers(trailers) = std::mem::take(end)
+            && self.put_trailers(key, &trailers).is_err()
         {
-            self.reset(key, Reason::INTERNAL_ERROR, crate::error::By::Library);
+            self.reset(key, Reason::INTERNAL_ERROR, By::Library);
         }
     }
 
-    /// Puts a stream in the line, if its window lets it send.
-    pub(crate) fn line_up(&mut self, key: usize) {
-        let send = &mut self.streams[key].send;
-        if !send.queue.is_empty() && send.window > 0 && !send.is_in_line {
-            send.is_in_line = true;
-            self.line.push_back(key);
+    /// Puts a stream whose data waits in the list where it belongs.
+    pub(crate) fn schedule(&mut self, key: usize) {
+        let send = &self.streams[key].send;
+        if send.is_empty() || send.links.place != Place::Nowhere {
+            return;
         }
+        let is_open = self.allowed.window + send.window > 0;
+        let list = if is_open { &mut self.pending_send } else { &mut self.stalled };
+        list.push(&mut self.streams, key);
     }
 
-    fn trailers(&mut self, key: usize, trailers: &HeaderMap) -> Result<(), Error> {
+    fn put_trailers(&mut self, key: usize, trailers: &HeaderMap) -> Result<(), Error> {
         let id = self.streams[key].id;
-        self.head(id, true, |encoder, out| {
+        self.put_head(id, true, |encoder, out| {
             put_trailers(trailers, encoder, out);
             Ok(())
         })?;
@@ -193,22 +225,26 @@ impl Core {
     /// The end of a stream's sending side has been written.
     fn has_sent(&mut self, key: usize) {
         let stream = &mut self.streams[key];
-        stream.send.end = End::Sent;
-        if stream.recv.has_ended {
-            self.over(key);
+        stream.send.end = End::Open;
+        stream.state.send_end();
+        if stream.state.is_closed() {
+            self.has_closed(key);
         } else if stream.handles == 0 {
             self.abandon(key);
         }
     }
 
-    fn data(&mut self, stream: u32, data: Bytes, end: bool) {
+    fn put_data(&mut self, stream: u32, data: Bytes, end: bool) {
+        let (buckets, limits) = (&mut self.buckets, &self.ours.limits);
+        buckets.pings.earn(limits.pings, 1);
+        buckets.window_updates.earn(limits.window_updates, UPDATES);
         let flags = if end { flag::END_STREAM } else { 0 };
         Head { len: data.len(), kind: kind::DATA, flags, stream }.put(self.out.buffer());
         self.out.push(data);
     }
 
     /// Writes a header block, in as many frames as it takes.
-    pub(crate) fn head(
+    pub(crate) fn put_head(
         &mut self,
         stream: u32,
         end: bool,
@@ -240,17 +276,5 @@ impl Core {
             out.extend_from_slice(part);
         }
         Ok(())
-    }
-}
-
-impl Send {
-    /// Whether more may be sent.
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.end, End::Open)
-    }
-
-    /// Whether all was handed over, and some of it waits.
-    pub(crate) fn is_ending(&self) -> bool {
-        matches!(self.end, End::Last | End::Trailers(_))
     }
 }

@@ -9,8 +9,8 @@ use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    Error, PingPong, Reason, RecvStream, SendStream, Settings, connection::Driver, error::By, share::handles,
-    stream::Head,
+    Budget, Error, PingPong, Reason, RecvStream, SendStream, Settings, StreamAccount, connection::Driver,
+    error::By, share::handles, stream::Head,
 };
 
 /// A client's connection. Nothing happens on it unless it is polled.
@@ -18,9 +18,14 @@ use crate::{
 pub struct Connection<IO>(Box<Driver<IO>>);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    /// Speaks HTTP/2 on `io`, from the client's preface on.
+    /// Speaks HTTP/2 on `io`, from the client's preface on, with a budget of its own.
     pub fn new(io: IO, settings: Settings) -> Self {
-        Self(Box::new(Driver::new(io, true, settings)))
+        Self::with_budget(io, settings, Budget::default())
+    }
+
+    /// The same, with a budget that is shared by other connections.
+    pub fn with_budget(io: IO, settings: Settings, budget: Budget) -> Self {
+        Self(Box::new(Driver::new(io, true, settings, budget)))
     }
 
     /// Waits until the client has said that it speaks HTTP/2.
@@ -45,11 +50,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             {
                 let mut core = self.0.core.lock();
                 while let Some(key) = core.accept.pop_front() {
-                    if core.accept.is_empty() {
-                        core.early_resets = 0;
-                    }
                     let stream = &mut core.streams[key];
-                    if let (Some(Head::Request(request)), None) = (stream.recv.head.take(), &stream.error) {
+                    if let (Some(Head::Request(request)), None) =
+                        (stream.recv.head.take(), stream.state.error())
+                    {
                         let (recv, send) = handles(&self.0.core, key);
                         let respond = SendResponse { stream: Some(send) };
                         return Poll::Ready(Some(Ok((request.map(|()| recv), respond))));
@@ -80,7 +84,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Ends the connection and all its streams, with a code.
     pub fn abrupt_shutdown(&mut self, reason: Reason) {
-        self.0.core.lock().break_off(reason, By::User);
+        self.0.core.lock().connection_error(reason.into(), By::User);
     }
 
     /// Drives the connection to its end; requests that still come are dropped.
@@ -108,6 +112,11 @@ impl SendResponse {
         let sent = || Error::misused("the head was sent before");
         self.stream.as_ref().ok_or_else(sent)?.send_response(response, end)?;
         self.stream.take().ok_or_else(sent)
+    }
+
+    /// The account of the client, for [`StreamAccount::scope`].
+    pub fn account(&self) -> Option<StreamAccount> {
+        self.stream.as_ref().and_then(SendStream::account)
     }
 
     /// Ready when the stream has ended before its time: with the code, if it was a RST_STREAM.

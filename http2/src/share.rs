@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 
 use crate::{
+    budget::StreamAccount,
     core::Shared,
     error::{By, Error, Reason},
-    stream::Head,
+    stream::{Head, Stream},
 };
 
 /// A part in a stream, which ends when nobody has one.
@@ -45,7 +46,7 @@ impl RecvStream {
     pub(crate) fn poll_response(&self, cx: &Context<'_>) -> Poll<Result<Response<()>, Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
-        match (stream.recv.head.take(), &stream.error) {
+        match (stream.recv.head.take(), stream.state.error()) {
             (Some(Head::Response(response)), _) => Poll::Ready(Ok(response)),
             (_, Some(error)) => Poll::Ready(Err(error.clone())),
             (_, None) => {
@@ -63,18 +64,22 @@ impl RecvStream {
         let (mut core, key) = (self.0.core.lock(), self.0.key);
         let stream = &mut core.streams[key];
         if let Some(data) = stream.recv.pop() {
-            core.give_back_stream(key, data.len());
-            core.give_back(data.len());
+            if stream.charged > 0 {
+                core.uncharge(key);
+            }
+            core.release_stream_capacity(key, data.len());
+            core.release_capacity(data.len());
             return Poll::Ready(Some(Ok(data)));
         }
-        match &stream.error {
-            _ if stream.recv.has_ended => Poll::Ready(None),
-            Some(error) => Poll::Ready(Some(Err(error.clone()))),
-            None => {
-                stream.recv.reader.park(cx);
-                Poll::Pending
-            }
+        if let Some(error) = stream.state.recv_error() {
+            return Poll::Ready(Some(Err(error.clone())));
         }
+        if stream.state.is_recv_end() {
+            stream.recv.has_bare_end = false;
+            return Poll::Ready(None);
+        }
+        stream.recv.reader.park(cx);
+        Poll::Pending
     }
 
     /// The trailers, if there are any, once all data was read.
@@ -84,21 +89,22 @@ impl RecvStream {
     pub fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<HeaderMap>, Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
-        match &stream.error {
-            _ if stream.recv.has_ended => Poll::Ready(Ok(stream.recv.trailers.take())),
-            Some(error) => Poll::Ready(Err(error.clone())),
-            None => {
-                stream.recv.reader.park(cx);
-                Poll::Pending
-            }
+        if let Some(error) = stream.state.recv_error() {
+            return Poll::Ready(Err(error.clone()));
         }
+        if stream.state.is_recv_end() {
+            return Poll::Ready(Ok(stream.recv.trailers.take()));
+        }
+        stream.recv.reader.park(cx);
+        Poll::Pending
     }
 
-    /// Whether nothing more comes: neither data nor trailers.
+    /// Whether nothing more comes: neither data nor trailers. An end that comes in an empty DATA frame of its own is
+    /// told by [`RecvStream::poll_data`] first, so that it can be passed on as it came.
     pub fn is_end_stream(&self) -> bool {
         let core = self.0.core.lock();
-        let recv = &core.streams[self.0.key].recv;
-        recv.has_ended && recv.is_empty() && recv.trailers.is_none()
+        let Stream { state, recv, .. } = &*core.streams[self.0.key];
+        state.is_recv_end() && recv.is_empty() && recv.trailers.is_none() && !recv.has_bare_end
     }
 }
 
@@ -107,6 +113,10 @@ impl RecvStream {
 pub struct SendStream(Handle);
 
 impl SendStream {
+    pub(crate) fn account(&self) -> Option<StreamAccount> {
+        self.0.core.lock().streams[self.0.key].client.clone()
+    }
+
     pub(crate) fn send_response(&self, response: &Response<()>, end: bool) -> Result<(), Error> {
         self.0.core.lock().respond(self.0.key, response, end)
     }
@@ -118,11 +128,11 @@ impl SendStream {
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
-        if let Some(error) = &stream.error {
+        if let Some(error) = stream.state.error() {
             return Poll::Ready(Err(error.clone()));
         }
         stream.send.writer.park(cx);
-        if stream.send.queue.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if stream.send.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Whether data waits for the peer to open a window. Who waits in [`SendStream::poll_ready`] is woken
@@ -130,7 +140,7 @@ impl SendStream {
     pub fn is_stalled(&self) -> bool {
         let core = self.0.core.lock();
         let send = &core.streams[self.0.key].send;
-        !send.queue.is_empty() && (send.window <= 0 || core.send_window <= 0)
+        !send.is_empty() && (core.allowed.window + send.window <= 0 || core.send_window <= 0)
     }
 
     /// Sends data, now or when windows allow, and with `end` nothing after it.
@@ -156,7 +166,7 @@ impl SendStream {
     pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
-        match &stream.error {
+        match stream.state.error() {
             Some(error) if error.is_reset() => Poll::Ready(error.reason().ok_or_else(Error::closed)),
             Some(error) => Poll::Ready(Err(error.clone())),
             None => {
@@ -171,6 +181,6 @@ impl SendStream {
     pub fn send_reset(&mut self, reason: Reason) {
         let mut core = self.0.core.lock();
         core.reset(self.0.key, reason, By::User);
-        core.kick();
+        core.wake();
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Effective,
     values::{
         ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin,
-        collector, count, duration, listen, server_name, some_duration,
+        buffers, collector, count, duration, listen, server_name, some_duration,
     },
 };
 #[cfg(feature = "mock")]
@@ -72,6 +72,9 @@ pub struct Serve {
     /// How long new connections are accepted after SIGTERM, while /readyz says 503
     #[arg(long, env = "TEAL_SHUTDOWN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub shutdown_delay: Duration,
+    /// How long a client with calls in progress may leave a ping unanswered
+    #[arg(long, env = "TEAL_KEEPALIVE_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = some_duration)]
+    pub keepalive_timeout: Duration,
     /// The strategy that is active at start
     #[arg(long, env = "TEAL_INITIAL", value_name = "STRATEGY", default_value = "blue", ignore_case = true)]
     pub initial: Colour,
@@ -120,6 +123,9 @@ pub struct Serve {
     /// Network threads [default: one per core]
     #[arg(long, env = "TEAL_THREADS", value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
+    /// Bytes of all calls that may wait for slow readers; a sixteenth of it for each client's connection
+    #[arg(long, env = "TEAL_BUFFER_LIMIT", value_name = "SIZE", default_value = "256MiB", value_parser = buffers)]
+    pub buffer_limit: usize,
     /// Where operators connect, or off
     #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = ADMIN, value_parser = admin)]
     pub admin: Admin,

@@ -136,7 +136,17 @@ pub(super) fn batch_rows(text: &str) -> Result<usize, String> {
 
 #[cfg(feature = "mock")]
 pub(super) fn memory(text: &str) -> Result<usize, String> {
-    let size = text.trim().parse::<bytesize::ByteSize>().ok();
-    let size = size.and_then(|size| usize::try_from(size.as_u64()).ok()).filter(|size| *size >= 1 << 20);
-    size.ok_or_else(|| "expected a size of at least 1MiB such as 512MiB or 1GiB".to_owned())
+    let expected = || "expected a size of at least 1MiB such as 512MiB or 1GiB".to_owned();
+    size(text).filter(|size| *size >= 1 << 20).ok_or_else(expected)
+}
+
+pub(super) fn buffers(text: &str) -> Result<usize, String> {
+    let expected = || "expected a size of at least 16MiB such as 256MiB or 1GiB".to_owned();
+    size(text).filter(|size| *size >= 16 << 20).ok_or_else(expected)
+}
+
+/// A number of bytes.
+fn size(text: &str) -> Option<usize> {
+    let size = text.trim().parse::<bytesize::ByteSize>().ok()?;
+    usize::try_from(size.as_u64()).ok()
 }

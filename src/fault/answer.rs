@@ -178,7 +178,14 @@ where
         let front = data.into_iter().chain(self.trailers);
         match self.rest {
             Some(rest) => rest.behind(front),
-            None => FaultBody::of(front.collect()),
+            None => {
+                let mut front: VecDeque<_> = front.collect();
+                if front.is_empty() {
+                    // The head was not the end, so it is not made that.
+                    front.push_back(Frame::data(Bytes::new()));
+                }
+                FaultBody::of(front)
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ pin_project! {
         // What is read of the first message.
         gathered: BytesMut,
         held: Bytes,
+        // The end came by itself while a message was waited for: so it is passed on.
         is_over: bool,
         // What ended the reading, if that wasn't data: trailers or an error.
         next: Option<Box<Result<Frame<Bytes>, B::Error>>>,
@@ -84,7 +85,8 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
 
     fn poll_hold(mut self: Pin<&mut Self>, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
         let this = self.as_mut().project();
-        if *this.is_over || this.next.is_some() || is_enough(this.held, limit) {
+        let is_empty = this.gathered.is_empty() && this.inner.is_end_stream();
+        if is_empty || *this.is_over || this.next.is_some() || is_enough(this.held, limit) {
             return Poll::Ready(());
         }
         this.gathered.extend_from_slice(&std::mem::take(this.held));
@@ -176,12 +178,13 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         }
         match this.next.take() {
             Some(next) => Poll::Ready(Some(*next)),
+            None if std::mem::take(this.is_over) => Poll::Ready(None),
             None => this.inner.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_empty() && self.next.is_none() && self.inner.is_end_stream()
+        self.held.is_empty() && self.next.is_none() && !self.is_over && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -6,11 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http2::{Reason, RecvStream, SendStream};
 use tracing::debug;
 
-use super::{BoxError, Trouble, given_up};
+use super::{BoxError, Trouble, given_up, oversized};
+use crate::gate::header::GRPC_STATUS;
 
 /// The body of a request, as it comes off the connection.
 #[derive(Debug)]
@@ -78,14 +80,14 @@ impl Body for Incoming {
 
 /// Sends a body to its end, as fast as the peer takes it.
 #[derive(Debug)]
-pub(crate) struct Pump<B> {
+pub(crate) struct SendBody<B> {
     body: B,
     stream: SendStream,
     /// All was given to the stream.
     is_whole: bool,
 }
 
-impl<B> Pump<B>
+impl<B> SendBody<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
@@ -134,7 +136,7 @@ where
                     }
                     Err(frame) => {
                         self.is_whole = true;
-                        self.stream.send_trailers(frame.into_trailers().unwrap_or_default())
+                        self.send_trailers(frame.into_trailers().unwrap_or_default())
                     }
                 },
                 Some(Err(error)) => {
@@ -151,6 +153,21 @@ where
                 self.stream.send_reset(Reason::INTERNAL_ERROR);
                 return Poll::Ready(None);
             }
+        }
+    }
+}
+
+impl<B> SendBody<B> {
+    /// Sends trailers or, where the peer does not take so many, what is told in their place.
+    fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), http2::Error> {
+        let status = trailers.get(GRPC_STATUS).cloned();
+        let sent = self.stream.send_trailers(trailers);
+        let Some((size, most)) = sent.as_ref().err().and_then(http2::Error::oversized_header_list) else {
+            return sent;
+        };
+        match status.map(|status| oversized::trailers(&status, size, most)) {
+            Some(instead) => self.stream.send_trailers(instead),
+            None => sent,
         }
     }
 }

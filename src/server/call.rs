@@ -8,15 +8,16 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use http2::{Reason, server::SendResponse};
+use http2::{Reason, StreamAccount, server::SendResponse};
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::debug;
 
 use super::{
     BoxError, Trouble,
-    body::{Pump, reason},
+    body::{SendBody, reason},
     given_up::GivenUp,
+    oversized,
 };
 
 pin_project! {
@@ -24,6 +25,7 @@ pin_project! {
     pub(super) struct Call<F, B> {
         respond: SendResponse,
         trouble: UnboundedSender<Trouble>,
+        account: Option<StreamAccount>,
         #[pin]
         phase: Phase<F, B>,
     }
@@ -35,7 +37,7 @@ pin_project! {
         /// The answer is awaited.
         Waiting { #[pin] answered: F },
         /// The head has left.
-        Sending { pump: Pump<B> },
+        Sending { body: SendBody<B> },
         /// The connection is about to end: that says it all.
         Cut,
         /// Nothing is left of it.
@@ -45,7 +47,8 @@ pin_project! {
 
 impl<F, B> Call<F, B> {
     pub(super) fn new(answered: F, respond: SendResponse, trouble: UnboundedSender<Trouble>) -> Self {
-        Self { respond, trouble, phase: Phase::Waiting { answered } }
+        let account = respond.account();
+        Self { respond, trouble, account, phase: Phase::Waiting { answered } }
     }
 }
 
@@ -64,12 +67,14 @@ where
                 PhaseProj::Waiting { answered } => match this.respond.poll_reset(cx) {
                     Poll::Ready(code) => Some(code.unwrap_or(Reason::CANCEL)),
                     Poll::Pending => {
-                        let answered = ready!(answered.poll(cx)).map_err(Into::into);
+                        // What is read from an engine for this call is charged to its client.
+                        let answered = StreamAccount::scope(this.account, || answered.poll(cx));
+                        let answered = ready!(answered).map_err(Into::into);
                         this.phase.set(answer(answered, this.respond, this.trouble));
                         continue;
                     }
                 },
-                PhaseProj::Sending { pump } => ready!(pump.poll(cx)),
+                PhaseProj::Sending { body } => ready!(body.poll(cx)),
                 PhaseProj::Cut => {
                     _ = ready!(this.respond.poll_reset(cx));
                     return Poll::Ready(());
@@ -111,13 +116,17 @@ where
         _ = trouble.send(*sent);
     }
     let is_end = body.is_end_stream();
-    match respond.send_response(&Response::from_parts(head, ()), is_end) {
-        Ok(_) if is_end => Phase::Over,
-        Ok(stream) => Phase::Sending { pump: Pump::new(body, stream) },
-        Err(error) => {
-            debug!("an answer could not be sent: {error}");
-            respond.send_reset(Reason::INTERNAL_ERROR);
-            Phase::Over
-        }
+    let head = Response::from_parts(head, ());
+    let error = match respond.send_response(&head, is_end) {
+        Ok(_) if is_end => return Phase::Over,
+        Ok(stream) => return Phase::Sending { body: SendBody::new(body, stream) },
+        Err(error) => error,
+    };
+    debug!("an answer could not be sent: {error}");
+    let instead = error.oversized_header_list();
+    let instead = instead.map(|(size, most)| oversized::head(head.headers(), size, most));
+    if instead.is_none_or(|instead| respond.send_response(&instead, true).is_err()) {
+        respond.send_reset(Reason::INTERNAL_ERROR);
     }
+    Phase::Over
 }

@@ -5,52 +5,52 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use http2::{PingPong, Reason, Settings, server::Connection};
+use http2::{Reason, Settings, server::Connection};
 use tokio::{
     net::TcpStream,
     sync::mpsc,
-    time::{Instant, Sleep, sleep, timeout},
+    task::yield_now,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
-use tracing::debug;
+use tracing::{debug, warn};
 
-use super::{BoxError, Incoming, Trouble, call::Call, door, http1};
-use crate::tls::{HTTP_1_1, Identity};
+use super::{BoxError, Incoming, Options, Trouble, call::Call, door, http1, keep_alive::KeepAlive};
+use crate::tls::HTTP_1_1;
 
 /// How long calls in progress may take to finish once the server is told to end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 /// How long a client may take for the TLS handshake, and to say that it speaks HTTP/2.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What a client may ask of one connection.
-const SETTINGS: Settings = Settings {
-    // More than clients use, few enough to bound what one can ask for.
-    max_concurrent_streams: 1024,
-    // Fixed windows: large enough for the bandwidth of a local network, and for many calls whose engine
-    // does not read.
-    stream_window: 1 << 20,
-    connection_window: 128 << 20,
-    max_frame_size: 16 << 10,
-    max_header_list_size: 256 << 10,
-    // Some clients cancel a lot.
-    max_early_resets: 256,
-};
+fn settings() -> Settings {
+    Settings {
+        // More than clients use, few enough to bound what one can ask for.
+        max_concurrent_streams: 1024,
+        // Large enough for the bandwidth of a local network, and for many calls whose engine does not read.
+        stream_window: 1 << 20,
+        connection_window: 128 << 20,
+        max_header_list_size: 256 << 10,
+        // grpcio sends metadata with blanks around it, and engines take it.
+        allows_blanks: true,
+        ..Settings::default()
+    }
+}
 /// Calls that are accepted before those that were accepted have their turn.
 const AT_ONCE: u32 = 256;
-/// Finds clients that are gone without a word: they miss a ping from one of these to the next.
-const PING_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves a connection until the client closes it or, after `end`, its calls are done (10 s at most).
 pub(super) async fn serve<S, B>(
     stream: TcpStream,
-    tls: Option<Identity>,
+    options: Options,
     peer: SocketAddr,
     service: S,
     end: CancellationToken,
@@ -61,7 +61,7 @@ pub(super) async fn serve<S, B>(
 {
     let served = async move {
         let opened = tokio::select! {
-            opened = timeout(HANDSHAKE, door::open(stream, tls.as_ref())) => opened??,
+            opened = timeout(HANDSHAKE, door::open(stream, options.tls.as_ref())) => opened??,
             () = end.cancelled() => return Ok(()),
         };
         if opened.protocol() == Some(HTTP_1_1) {
@@ -69,13 +69,12 @@ pub(super) async fn serve<S, B>(
                 Box::pin(http1::serve(opened, service, end));
             return served.await;
         }
-        let mut connection = Connection::new(opened, SETTINGS);
+        let mut connection = Connection::with_budget(opened, settings(), options.budget);
         tokio::select! {
             shaken = timeout(HANDSHAKE, connection.handshake()) => shaken?.map_err(io::Error::other)?,
             () = end.cancelled() => return Ok(()),
         }
-        let pings = connection.ping_pong();
-        let mut heart = pin!(Heart { pings, is_waiting: false, next: sleep(PING_EVERY) });
+        let mut keep_alive = pin!(KeepAlive::new(connection.ping_pong(), options.keepalive_timeout));
         let mut ended = pin!(end.cancelled());
         let mut cut = None;
         let (trouble, mut troubles) = mpsc::unbounded_channel();
@@ -91,10 +90,10 @@ pub(super) async fn serve<S, B>(
             for accepted in 0.. {
                 if accepted == AT_ONCE {
                     // The calls and the other connections of this thread come first.
-                    cx.waker().wake_by_ref();
+                    _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;
                 }
-                match connection.poll_accept(cx).map_err(io::Error::other)? {
+                match connection.poll_accept(cx).map_err(|error| connection_error(peer, error))? {
                     Poll::Ready(Some((request, respond))) => {
                         let answered = service.clone().oneshot(request.map(Incoming::new));
                         tokio::spawn(Call::new(answered, respond, trouble.clone()));
@@ -110,7 +109,9 @@ pub(super) async fn serve<S, B>(
             if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(Err(io::Error::other("calls were cut at the end")));
             }
-            heart.as_mut().poll_stopped(cx)
+            // One sender is this side's, and each call in progress has one.
+            let is_idle = trouble.strong_count() == 1;
+            keep_alive.as_mut().poll_expired(cx, is_idle)
         })
         .await
     };
@@ -119,30 +120,10 @@ pub(super) async fn serve<S, B>(
     }
 }
 
-pin_project_lite::pin_project! {
-    /// Asks the client from time to time whether it is still there.
-    struct Heart {
-        pings: PingPong,
-        is_waiting: bool,
-        #[pin]
-        next: Sleep,
+/// The end of a client's connection: told where it asked for too much.
+fn connection_error(peer: SocketAddr, error: http2::Error) -> io::Error {
+    if let Some(refusal) = error.refusal() {
+        warn!("Connection of {peer} ended for abuse: {}", refusal.as_str());
     }
-}
-
-impl Heart {
-    /// Ready when a ping was not answered before the next was due.
-    fn poll_stopped(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut this = self.project();
-        loop {
-            if *this.is_waiting && this.pings.poll_pong(cx).map_err(io::Error::other)?.is_ready() {
-                *this.is_waiting = false;
-            }
-            ready!(this.next.as_mut().poll(cx));
-            if std::mem::replace(this.is_waiting, true) {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            this.pings.send_ping().map_err(io::Error::other)?;
-            this.next.as_mut().reset(Instant::now() + PING_EVERY);
-        }
-    }
+    io::Error::other(error)
 }

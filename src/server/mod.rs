@@ -7,6 +7,8 @@ mod connection;
 mod door;
 pub(crate) mod given_up;
 mod http1;
+mod keep_alive;
+mod oversized;
 mod trouble;
 
 use std::{io, net::SocketAddr, thread, time::Duration};
@@ -14,6 +16,7 @@ use std::{io, net::SocketAddr, thread, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use http2::Budget;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -24,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 use tracing::warn;
 
-pub(crate) use self::body::Pump;
+pub(crate) use self::body::SendBody;
 pub use self::{body::Incoming, trouble::Trouble};
 use crate::tls::Identity;
 
@@ -33,16 +36,41 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// From one word about that to the next.
 const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
+/// How long a client with calls in progress may leave a ping unanswered, unless the user says otherwise: a
+/// process may be stopped for minutes, and TCP finds hosts that are gone.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// Why a call or a body failed. Where an `http2::Error` is among its sources, its code goes on the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves on so many threads, over TLS if there is an identity, until `shutdown` resolves and the calls in
-/// progress are done (10 s at most). `start` is called once on each thread, within its runtime; what it returns makes the service
-/// of each connection there.
+/// Polls of tasks between two looks at the sockets: tokio's own 61 let a busy client delay the others.
+const EVENT_INTERVAL: u32 = 8;
+
+/// How clients are served.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What proves this server to them, if they speak TLS.
+    pub tls: Option<Identity>,
+    /// Network threads.
+    pub threads: usize,
+    /// What all clients together may leave unread.
+    pub budget: Budget,
+    /// How long a client with calls in progress may leave a ping unanswered.
+    pub keepalive_timeout: Duration,
+}
+
+impl Options {
+    /// Without TLS, and on so many threads.
+    pub fn threads(threads: usize) -> Self {
+        Self { tls: None, threads, budget: Budget::default(), keepalive_timeout: KEEPALIVE_TIMEOUT }
+    }
+}
+
+/// Serves as `options` say until `shutdown` resolves and the calls in progress are done (10 s at most). `start`
+/// is called once on each thread, within its runtime; what it returns makes the service of each connection there.
 pub async fn serve<T, M, S, B>(
     listener: TcpListener,
-    tls: Option<Identity>,
-    threads: usize,
+    options: Options,
     start: T,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()>
@@ -55,11 +83,12 @@ where
 {
     let end = CancellationToken::new();
     let (mut dealt, mut workers) = (Vec::new(), Vec::new());
-    for number in 0..threads {
+    for number in 0..options.threads {
         let (send, streams) = mpsc::unbounded_channel();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (tls, start, end) = (tls.clone(), start.clone(), end.clone());
-        let work = move || runtime.block_on(async { work(streams, tls, start(), end).await });
+        let runtime =
+            runtime::Builder::new_current_thread().event_interval(EVENT_INTERVAL).enable_all().build()?;
+        let (options, start, end) = (options.clone(), start.clone(), end.clone());
+        let work = move || runtime.block_on(async { work(streams, options, start(), end).await });
         workers.push(thread::Builder::new().name(format!("network-{number}")).spawn(work)?);
         dealt.push(send);
     }
@@ -97,7 +126,7 @@ where
 /// One thread: serves what it is dealt until there is nothing more.
 async fn work<M, S, B>(
     mut streams: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
-    tls: Option<Identity>,
+    options: Options,
     make: M,
     end: CancellationToken,
 ) where
@@ -110,7 +139,7 @@ async fn work<M, S, B>(
     while let Some((stream, peer)) = streams.recv().await {
         match TcpStream::from_std(stream) {
             Ok(stream) => {
-                connections.spawn(connection::serve(stream, tls.clone(), peer, make(peer), end.clone()));
+                connections.spawn(connection::serve(stream, options.clone(), peer, make(peer), end.clone()));
             }
             Err(error) => warn!("cannot serve {peer}: {error}"),
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http2::{Budget, Refusal};
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram, with_local_recorder,
@@ -24,6 +25,7 @@ const PHASES: [&str; 3] = ["STABLE", "ANNOUNCED", "DRAINING"];
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     process: Arc<metrics_process::Collector>,
+    budget: Budget,
 }
 
 impl Default for Metrics {
@@ -36,13 +38,19 @@ impl Default for Metrics {
             })
             .expect("there are bounds")
             .build_recorder();
-        let metrics = Self { recorder: Arc::new(recorder), process: Arc::default() };
+        let metrics =
+            Self { recorder: Arc::new(recorder), process: Arc::default(), budget: Budget::default() };
         metrics.describe();
         metrics
     }
 }
 
 impl Metrics {
+    /// Metrics of a process whose connections share this budget.
+    pub fn new(budget: Budget) -> Self {
+        Self { budget, ..Self::default() }
+    }
+
     fn describe(&self) {
         self.with(|| {
             describe_counter!("teal_requests_total", "Calls that are over.");
@@ -69,6 +77,15 @@ impl Metrics {
             describe_counter!("teal_drain_abandoned_total", "Queries left behind at a drain's timeout.");
             describe_gauge!("teal_upstream_connections", "Open connections to an engine.");
             describe_counter!("teal_upstream_errors_total", "Failures of an engine to connect or to answer.");
+            describe_counter!(
+                "teal_http2_refused_total",
+                "HTTP/2 of clients that was refused because it asked for too much, by reason."
+            );
+            describe_gauge!(
+                "teal_http2_unread_bytes",
+                Unit::Bytes,
+                "Bytes of calls that wait for slow readers."
+            );
             self.process.describe();
         });
     }
@@ -88,7 +105,14 @@ impl Metrics {
 
     /// All of it, in Prometheus's text format.
     pub(super) fn render(&self) -> String {
-        self.with(|| self.process.collect());
+        self.with(|| {
+            self.process.collect();
+            gauge!("teal_http2_unread_bytes").set(self.budget.used() as f64);
+            for refusal in Refusal::ALL {
+                let refused = self.budget.refused(refusal);
+                counter!("teal_http2_refused_total", "reason" => refusal.as_str()).absolute(refused);
+            }
+        });
         self.recorder.handle().render()
     }
 

@@ -7,18 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http2::Reason;
 
-use super::{pool::Place, upload::Rest};
-use crate::{
-    gate::header::{GRPC_MESSAGE, GRPC_STATUS},
-    server::Incoming,
-};
-
-/// gRPC's UNAVAILABLE.
-const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
+use super::{permit::StreamPermit, refusal::Refusal, upload::PendingUpload};
+use crate::server::Incoming;
 
 /// What comes from an engine, as it comes.
 pub struct ForwardBody {
@@ -29,8 +22,8 @@ pub struct ForwardBody {
 /// An answer that still comes.
 pub(super) struct Live {
     pub(super) incoming: Incoming,
-    pub(super) request: Rest,
-    pub(super) place: Place,
+    pub(super) request: PendingUpload,
+    pub(super) permit: StreamPermit,
     /// Whether the loss of the engine can be told in trailers.
     pub(super) is_grpc: bool,
 }
@@ -42,6 +35,11 @@ impl ForwardBody {
             return Self { live: None };
         }
         Self { live: Some(live) }
+    }
+
+    /// No body at all.
+    pub(super) fn empty() -> Self {
+        Self { live: None }
     }
 
     fn end(&mut self) {
@@ -64,16 +62,16 @@ impl Body for ForwardBody {
             Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
             // What the engine itself says of this call.
             Some(Err(error)) if error.is_reset() => {
-                live.place.was_reset(&error);
+                live.permit.was_reset(&error);
                 self.end();
                 Some(Err(error))
             }
             Some(Err(error)) => {
-                let why = live.place.lost(&error);
+                let why = live.permit.lost(&error);
                 let is_grpc = live.is_grpc;
                 self.end();
                 Some(if is_grpc {
-                    Ok(Frame::trailers(status(&why)))
+                    Ok(Frame::trailers(Refusal::Unavailable.trailers(&why)))
                 } else {
                     Err(Reason::INTERNAL_ERROR.into())
                 })
@@ -98,28 +96,4 @@ impl fmt::Debug for ForwardBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ForwardBody").field("is_live", &self.live.is_some()).finish_non_exhaustive()
     }
-}
-
-/// What a client is told whose call no engine has answered, in one HEADERS frame: UNAVAILABLE, and what
-/// HTTP has for that where the call was no gRPC.
-pub(super) fn unavailable(why: &str, is_grpc: bool) -> Response<ForwardBody> {
-    let mut response = Response::new(ForwardBody { live: None });
-    if is_grpc {
-        *response.headers_mut() = status(why);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    } else {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    response
-}
-
-/// UNAVAILABLE, as trailers.
-fn status(why: &str) -> HeaderMap {
-    let mut trailers = HeaderMap::from_iter([(GRPC_STATUS, UNAVAILABLE)]);
-    // A message is percent-encoded; ours are short and have nothing else to encode.
-    let message: String = why.replace('%', "%25").chars().filter(|c| matches!(c, ' '..='~')).collect();
-    if let Ok(message) = HeaderValue::try_from(message) {
-        trailers.insert(GRPC_MESSAGE, message);
-    }
-    trailers
 }

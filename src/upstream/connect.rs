@@ -16,15 +16,18 @@ use crate::tls::{Stream, Trust};
 pub(super) const STREAMS: usize = 128;
 const STREAM_WINDOW: u32 = 1 << 20;
 /// What an engine may send.
-const SETTINGS: Settings = Settings {
-    max_concurrent_streams: 0,
-    stream_window: STREAM_WINDOW,
-    connection_window: STREAM_WINDOW * STREAMS as u32,
-    // Of a large answer, so much is read at once.
-    max_frame_size: 64 << 10,
-    max_header_list_size: 16 << 20,
-    max_early_resets: 0,
-};
+fn settings() -> Settings {
+    Settings {
+        stream_window: STREAM_WINDOW,
+        connection_window: STREAM_WINDOW * STREAMS as u32,
+        // Of a large answer, so much is read at once.
+        max_frame_size: 64 << 10,
+        max_header_list_size: 1 << 20,
+        // A grpc-message may end with a blank.
+        allows_blanks: true,
+        ..Settings::default()
+    }
+}
 /// How long a host may leave what it was sent, or TCP's probes, without an answer.
 const GONE: Duration = Duration::from_secs(60);
 
@@ -45,7 +48,7 @@ pub(super) async fn connect(target: &Target, trust: Option<&Trust>) -> io::Resul
         (Some(name), Some(trust)) => trust.connect(stream, name).await?,
         (Some(_), None) => return Err(io::Error::other("there are no authorities to judge it by")),
     };
-    let (send, mut connection) = client::new(stream, SETTINGS);
+    let (send, mut connection) = client::new(stream, settings());
     let mut pings = connection.ping_pong();
     // The engine's settings come before its first pong, and what it objects to in TLS does instead.
     tokio::select! {

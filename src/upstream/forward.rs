@@ -9,16 +9,19 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, Uri, header::HOST, request::Parts, uri::Scheme};
 use http_body::Body;
-use http2::{Reason, client};
+use http2::{RawAuthority, client};
 use tokio::task::yield_now;
 use tower::Service;
 
 use super::{
     Health, Target, Targets,
-    body::{ForwardBody, Live, unavailable},
-    engine::{Engine, Pace},
-    pool::Lease,
+    body::{ForwardBody, Live},
+    endpoint::{Endpoint, Pace},
+    metadata,
+    permit::PooledStream,
+    refusal::Refusal,
     replay::Replay,
+    retry::{Retry, Way, is_orderly},
     upload::Upload,
 };
 use crate::{
@@ -27,35 +30,33 @@ use crate::{
     strategy::Strategy,
 };
 
-/// How often a call is sent that an engine refuses.
-const ATTEMPTS: u32 = 3;
-/// How often, where it is connections that end before it is served: that says nothing of the call.
-const CONNECTIONS: u32 = 10;
+/// How many connections may turn out not to take the call, before anything of it is sent.
+const NOT_SENT: u32 = 10;
 
 /// Forwards each call to the engine of its strategy.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// By [`Strategy::index`]: the same one twice, where one engine serves both.
-    engines: [Engine; 2],
+    endpoints: [Endpoint; 2],
 }
 
 impl Upstream {
     /// Forwards to these engines, from one network thread, and tells `health` how they are. Within the
     /// thread's runtime.
     pub fn connect(targets: &Targets, health: &Health) -> Self {
-        let engine = |target: &Target, strategy| {
-            let (trust, vitals) = (targets.trust.clone(), health.vitals(strategy));
-            let engine = Engine::new(target, trust, targets.connect_timeout, vitals, Pace::default());
-            engine.warm_up();
-            engine
+        let endpoint = |target: &Target, strategy| {
+            let (trust, stats) = (targets.trust.clone(), health.stats(strategy));
+            let endpoint = Endpoint::new(target, trust, targets.connect_timeout, stats, Pace::default());
+            endpoint.warm_up();
+            endpoint
         };
-        let blue = engine(&targets.blue, Strategy::Blue);
+        let blue = endpoint(&targets.blue, Strategy::Blue);
         let green = if targets.green == targets.blue {
             blue.clone()
         } else {
-            engine(&targets.green, Strategy::Green)
+            endpoint(&targets.green, Strategy::Green)
         };
-        Self { engines: [blue, green] }
+        Self { endpoints: [blue, green] }
     }
 }
 
@@ -73,16 +74,16 @@ where
 
     fn call(&mut self, request: Request<RequestBody<B>>) -> Self::Future {
         let strategy = request.body().strategy();
-        let engine = self.engines[strategy.map_or(0, |strategy| strategy.index())].clone();
+        let endpoint = self.endpoints[strategy.map_or(0, |strategy| strategy.index())].clone();
         let (head, body) = request.into_parts();
-        Box::pin(forward(engine, head, Replay::new(body)))
+        Box::pin(forward(endpoint, head, Replay::new(body)))
     }
 }
 
 /// Sends a call, and again where it is known not to have been served.
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
 fn forward<B>(
-    engine: Engine,
+    endpoint: Endpoint,
     head: Parts,
     mut body: Replay<B>,
 ) -> impl Future<Output = Result<Response<ForwardBody>, BoxError>> + Send
@@ -92,60 +93,85 @@ where
     async move {
         let mut request = Request::from_parts(head, ());
         let is_grpc = is_grpc(request.headers());
-        if request.uri().authority().is_none() {
-            *request.uri_mut() = absolute(&request, &engine)?;
-        }
-        for attempt in 1.. {
-            let Lease { mut send, place } = match engine.lease().await {
-                Ok(lease) => lease,
+        let header_list = match metadata::check(request.headers()) {
+            Ok(size) => size,
+            Err(name) => {
+                let why = format!("malformed binary metadata: the value of {name} is not base64");
+                return Ok(Refusal::Malformed.answer(&why, is_grpc));
+            }
+        };
+        make_absolute(&mut request, &endpoint)?;
+        let (mut retry, mut way, mut not_sent) = (Retry::default(), Way::Shared, 0);
+        loop {
+            let stream = match way {
+                Way::Shared => endpoint.checkout().await,
+                Way::Alone => endpoint.checkout_alone().await,
+            };
+            let stream = match stream {
+                // It hurts no other call, if it is more than the engine bears.
+                Ok(stream) if way == Way::Shared && endpoint.is_suspect(&stream, header_list) => {
+                    way = Way::Alone;
+                    continue;
+                }
+                Ok(stream) => stream,
                 Err(unreachable) => {
-                    engine.metrics().unreachable.increment(1);
-                    return Ok(unavailable(&unreachable.to_string(), is_grpc));
+                    endpoint.metrics().unreachable.increment(1);
+                    return Ok(Refusal::Unavailable.answer(&unreachable.to_string(), is_grpc));
                 }
             };
+            let PooledStream { mut send, mut permit } = stream;
             let is_end = body.is_end_stream();
             let (response, stream) = match send.send_request(&request, is_end) {
                 Ok(sent) => sent,
-                // Never sent: the connection took nothing more.
-                Err(error) if is_lost(&error) && attempt < CONNECTIONS => continue,
-                // A call that is over still has its place there.
-                Err(error) if error.is_full() && attempt < CONNECTIONS => {
+                // The connection has ended, or a call that is over still has its place there. Nothing was sent.
+                Err(error) if (is_lost(&error) || error.is_full()) && not_sent < NOT_SENT => {
+                    not_sent += 1;
                     yield_now().await;
                     continue;
                 }
                 Err(error) if is_lost(&error) || error.is_full() => {
-                    return Ok(unavailable(&place.lost(&error), is_grpc));
+                    return Ok(Refusal::Unavailable.answer(&permit.lost(&error), is_grpc));
                 }
-                // The request's own fault: other connections would not take it either.
-                Err(error) => return Err(error.into()),
+                Err(error) => match error.oversized_header_list() {
+                    Some((size, most)) => {
+                        let why = format!(
+                            "the request's metadata have {size} bytes, engine {} takes {most}",
+                            endpoint.url()
+                        );
+                        return Ok(Refusal::ResourceExhausted.answer(&why, is_grpc));
+                    }
+                    // The request's own fault: other connections would not take it either.
+                    None => return Err(error.into()),
+                },
             };
             drop(send);
-            let mut upload = Upload::new(body, stream, place.load().clone());
+            let mut upload = Upload::new(body, stream, permit.stats().clone());
             let error = match answered(response, &mut upload, is_end).await {
                 Ok((response, is_sent)) => {
+                    permit.answered();
+                    endpoint.prove(header_list);
                     return Ok(response.map(|stream| {
                         let incoming = Incoming::new(stream);
                         let request = if is_sent { upload.into_sent() } else { upload.send_beside() };
-                        ForwardBody::new(Live { incoming, request, place, is_grpc })
+                        ForwardBody::new(Live { incoming, request, permit, is_grpc })
                     }));
                 }
                 Err(error) => error,
             };
-            let is_unserved =
-                error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-            let most = if is_lost(&error) { CONNECTIONS } else { ATTEMPTS };
-            let unserved = upload.into_body().filter(|_| is_unserved && attempt < most);
-            match unserved.and_then(Replay::rewound) {
-                Some(unserved) => body = unserved,
+            if is_lost(&error) && !is_orderly(&error) {
+                endpoint.forget();
+            }
+            let unserved = upload.into_body().and_then(Replay::rewound);
+            match unserved.zip(retry.after(&error)) {
+                Some((unserved, next)) => (body, way) = (unserved, next),
                 // The engine's own word on this call.
-                _ if !is_lost(&error) => {
-                    place.was_reset(&error);
+                None if !is_lost(&error) => {
+                    permit.was_reset(&error);
                     return Err(error.into());
                 }
-                _ => return Ok(unavailable(&place.lost(&error), is_grpc)),
+                None => return Ok(Refusal::Unavailable.answer(&permit.lost(&error), is_grpc)),
             }
         }
-        unreachable!("the last attempt returns")
     }
 }
 
@@ -154,13 +180,17 @@ fn is_lost(error: &http2::Error) -> bool {
     error.is_io() || error.is_go_away()
 }
 
-/// The URI of a request that came without an authority: `Host` or the engine says it.
-fn absolute(request: &Request<()>, engine: &Engine) -> Result<Uri, BoxError> {
+/// Gives a request that came without an authority one: `Host` or the engine says it.
+fn make_absolute(request: &mut Request<()>, endpoint: &Endpoint) -> Result<(), BoxError> {
+    if request.uri().authority().is_some() || request.extensions().get::<RawAuthority>().is_some() {
+        return Ok(());
+    }
     let mut uri = request.uri().clone().into_parts();
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(engine.address());
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(endpoint.address());
     uri.scheme = Some(Scheme::HTTP);
     uri.authority = Some(host.parse()?);
-    Ok(Uri::from_parts(uri)?)
+    *request.uri_mut() = Uri::from_parts(uri)?;
+    Ok(())
 }
 
 /// The head of the answer, and whether the whole request is sent by then.

@@ -2,10 +2,13 @@
 
 use std::{
     fmt,
+    future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -16,6 +19,7 @@ use http::{
     uri::Scheme,
 };
 use http_body_util::{BodyExt, Limited};
+use http2::Reason;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -58,12 +62,12 @@ pub struct Health {
 struct Patient {
     target: Target,
     trust: Option<Trust>,
-    vitals: Arc<Vitals>,
+    stats: Arc<EndpointStats>,
 }
 
 /// What the connections of all threads to an engine tell of it.
 #[derive(Debug)]
-pub(super) struct Vitals {
+pub(super) struct EndpointStats {
     connections: AtomicUsize,
     metrics: UpstreamMetrics,
     problems: Mutex<Problems>,
@@ -75,6 +79,8 @@ struct Problems {
     connecting: Option<String>,
     /// All such reasons since there was one: two that take turns are no news.
     told: Vec<String>,
+    /// Whether it was said that there is a connection, since one could not be had.
+    is_told: bool,
     /// What was wrong with its answer when it was asked, and when that was.
     answer: Option<(Instant, String)>,
 }
@@ -82,7 +88,7 @@ struct Problems {
 /// A connection, counted while it is there.
 #[derive(Debug)]
 pub(super) struct Counted {
-    vitals: Arc<Vitals>,
+    stats: Arc<EndpointStats>,
 }
 
 /// How an engine is.
@@ -116,8 +122,8 @@ impl Health {
     /// Nothing is known yet. What is counted of the engines is among `metrics`.
     pub fn new(targets: &Targets, metrics: &Metrics) -> Self {
         let patient = |target: &Target| {
-            let vitals = Arc::new(Vitals::new(metrics.upstream(&target.to_string())));
-            Arc::new(Patient { target: target.clone(), trust: targets.trust.clone(), vitals })
+            let stats = Arc::new(EndpointStats::new(metrics.upstream(&target.to_string())));
+            Arc::new(Patient { target: target.clone(), trust: targets.trust.clone(), stats })
         };
         let blue = patient(&targets.blue);
         let green = if targets.green == targets.blue { blue.clone() } else { patient(&targets.green) };
@@ -131,7 +137,7 @@ impl Health {
         let problem = asked.unwrap_or_else(|_| {
             Err(format!("gives no answer within {}", humantime::format_duration(ANSWERS_WITHIN)))
         });
-        patient.vitals.problems().answer = problem.clone().err().map(|problem| (Instant::now(), problem));
+        patient.stats.problems().answer = problem.clone().err().map(|problem| (Instant::now(), problem));
         problem.map_err(|problem| Unwell { url: patient.target.to_string(), problem })
     }
 
@@ -145,8 +151,8 @@ impl Health {
     }
 
     /// What the connections to the engine of `strategy` are to tell.
-    pub(super) fn vitals(&self, strategy: Strategy) -> Arc<Vitals> {
-        self.engines[strategy.index()].vitals.clone()
+    pub(super) fn stats(&self, strategy: Strategy) -> Arc<EndpointStats> {
+        self.engines[strategy.index()].stats.clone()
     }
 }
 
@@ -154,7 +160,17 @@ impl Patient {
     async fn ask(&self, strategy: Strategy) -> Result<(), String> {
         let unreachable = |error| format!("cannot be reached: {error}");
         let connected = connect(&self.target, self.trust.as_ref()).await.map_err(unreachable)?;
-        let Connected { mut send, connection, .. } = connected;
+        let Connected { mut send, mut connection, .. } = connected;
+        // It may allow no streams at first.
+        let allowed = poll_fn(|cx| {
+            let ended = Pin::new(&mut connection).poll(cx);
+            match ended {
+                _ if send.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
+                Poll::Ready(ended) => Poll::Ready(ended.and(Err(http2::Error::from(Reason::REFUSED_STREAM)))),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        allowed.await.map_err(|error| format!("was lost: {error}"))?;
         let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let answer = async {
             let (response, mut stream) = send.send_request(&self.question(strategy), false)?;
@@ -185,9 +201,9 @@ impl Patient {
     }
 
     fn state(&self, strategies: Vec<Strategy>) -> EngineStatus {
-        let connections = self.vitals.connections.load(Ordering::Relaxed);
+        let connections = self.stats.connections.load(Ordering::Relaxed);
         let problem = {
-            let problems = self.vitals.problems();
+            let problems = self.stats.problems();
             let connecting = problems.connecting.as_ref().filter(|_| connections == 0);
             let answer = problems.answer.as_ref().filter(|(at, _)| at.elapsed() < ANSWER_HOLDS);
             answer.map(|(_, problem)| problem).or(connecting).cloned()
@@ -215,7 +231,7 @@ fn verdict(status: StatusCode, trailers: &HeaderMap) -> Result<(), String> {
     }
 }
 
-impl Vitals {
+impl EndpointStats {
     fn new(metrics: UpstreamMetrics) -> Self {
         Self { connections: AtomicUsize::new(0), metrics, problems: Mutex::default() }
     }
@@ -225,14 +241,16 @@ impl Vitals {
         &self.metrics
     }
 
-    /// A connection was opened: it counts for as long as what this returns. And whether there was none.
+    /// A connection was opened: it counts for as long as what this returns. And whether that is news: it is the
+    /// first, or the first after one could not be had.
     pub(super) fn connected(self: &Arc<Self>) -> (Counted, bool) {
-        let others = self.connections.fetch_add(1, Ordering::Relaxed);
+        self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1.0);
         let mut problems = self.problems();
         problems.connecting = None;
         problems.told.clear();
-        (Counted { vitals: self.clone() }, others == 0)
+        let is_news = !std::mem::replace(&mut problems.is_told, true);
+        (Counted { stats: self.clone() }, is_news)
     }
 
     /// A connection could not be opened. Whether that is news.
@@ -245,6 +263,7 @@ impl Vitals {
             problems.told.push(problem.clone());
         }
         problems.connecting = Some(problem);
+        problems.is_told = false;
         is_news
     }
 
@@ -255,8 +274,8 @@ impl Vitals {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.vitals.connections.fetch_sub(1, Ordering::Relaxed);
-        self.vitals.metrics.connections.decrement(1.0);
+        self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        self.stats.metrics.connections.decrement(1.0);
     }
 }
 

@@ -3,11 +3,15 @@
 
 mod body;
 mod connect;
-mod engine;
+mod endpoint;
 mod forward;
 mod health;
+mod metadata;
+mod permit;
 mod pool;
+mod refusal;
 mod replay;
+mod retry;
 mod upload;
 
 use std::{fmt, str::FromStr, time::Duration};

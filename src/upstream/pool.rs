@@ -1,25 +1,30 @@
 //! The connections to one engine, and which of them gets the next call.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use http2::client::SendRequest;
 use tokio::time::Instant;
 
-use super::{connect::STREAMS, engine::Engine, health::Counted};
+use super::{
+    connect::STREAMS,
+    endpoint::Endpoint,
+    health::Counted,
+    permit::{ConnectionStats, PooledStream, StreamPermit},
+};
 
 /// So many streams on one connection are as good as none.
 const SHARING: usize = 32;
+/// Connections that are kept open while calls come. While none come it is one.
+pub(super) const MIN_IDLE: usize = 2;
+/// From the end of a connection to the next one that no call waits for: four times as long each time that a
+/// connection has ended without a call, up to `MAX_PAUSE`.
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// What is open, and what became of the attempts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
-    links: Vec<Link>,
+    connections: Vec<Connection>,
     pub(super) connecting: usize,
     /// Calls that wait for a connection.
     pub(super) waiting: usize,
@@ -29,96 +34,143 @@ pub(super) struct Pool {
     pub(super) failure: String,
     /// No connection is tried before: the last one failed just now.
     pause_until: Option<Instant>,
+    /// A call came since a connection ended.
+    is_used: bool,
+    /// Connections that ended without a call since one came.
+    unused: u32,
+    /// Connections that are kept open.
+    pub(super) min_idle: usize,
 }
 
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            connections: Vec::new(),
+            connecting: 0,
+            waiting: 0,
+            failures: 0,
+            failure: String::new(),
+            pause_until: None,
+            is_used: false,
+            unused: 0,
+            min_idle: MIN_IDLE,
+        }
+    }
+}
+
+/// An open connection that calls share.
 #[derive(Debug)]
-struct Link {
-    send: SendRequest,
+pub(super) struct Connection {
+    pub(super) send: SendRequest,
     /// Streams that it takes, as far as known.
     limit: usize,
-    load: Arc<Load>,
+    pub(super) stats: std::sync::Arc<ConnectionStats>,
     _counted: Counted,
 }
 
-/// What a connection has to carry.
-#[derive(Debug, Default)]
-pub(super) struct Load {
-    streams: AtomicUsize,
-    /// Uploads that wait for the engine to read.
-    stalled: AtomicUsize,
-}
+impl Connection {
+    pub(super) fn new(send: SendRequest, stats: std::sync::Arc<ConnectionStats>, counted: Counted) -> Self {
+        let limit = send.current_max_send_streams().min(STREAMS);
+        Self { send, limit, stats, _counted: counted }
+    }
 
-/// Room for one stream on a connection.
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) send: SendRequest,
-    pub(super) place: Place,
-}
+    fn look_again(&mut self) {
+        self.limit = self.send.current_max_send_streams().min(STREAMS);
+    }
 
-/// The place that a stream takes on its connection.
-#[derive(Debug)]
-pub(super) struct Place {
-    load: Arc<Load>,
-    engine: Engine,
+    fn has_capacity(&self) -> bool {
+        self.stats.streams() < self.limit
+    }
+
+    /// Few calls share a connection: what they send leaves in one write.
+    fn order(&self) -> (bool, usize) {
+        (self.stats.has_backpressure(), self.stats.streams() / SHARING)
+    }
 }
 
 impl Pool {
-    pub(super) fn links(&self) -> usize {
-        self.links.len()
+    /// How many connections are open.
+    pub(super) fn len(&self) -> usize {
+        self.connections.len()
     }
 
-    /// Room on a connection with few streams. Where the engine does not read, calls would wait for
-    /// those before them: such a connection is taken only where `any` will do.
-    pub(super) fn lease(&mut self, engine: &Engine, any: bool) -> Option<Lease> {
+    /// A stream on a connection with few of them. Where the engine does not read, calls would wait for those
+    /// before them: such a connection is taken only where `any` will do.
+    pub(super) fn checkout(&mut self, endpoint: &Endpoint, any: bool) -> Option<PooledStream> {
+        self.is_used = true;
         loop {
-            let usable = |link: &&mut Link| (any || !link.load.is_stalled()) && link.streams() < link.limit;
-            let best = self.links.iter_mut().filter(usable).min_by_key(|link| link.order());
+            let usable = |one: &&mut Connection| (any || !one.stats.has_backpressure()) && one.has_capacity();
+            let best = self.connections.iter_mut().filter(usable).min_by_key(|one| one.order());
             // What is known of the limits may be old.
-            let Some(link) = best else { return self.look_again(any).then(|| self.lease(engine, any))? };
-            if link.is_closed() {
+            let Some(best) = best else {
+                return self.look_again(any).then(|| self.checkout(endpoint, any))?;
+            };
+            if best.send.is_closed() {
                 self.remove_closed();
                 continue;
             }
-            link.limit = link.send.current_max_send_streams().min(STREAMS);
-            if link.streams() >= link.limit {
+            best.look_again();
+            if !best.has_capacity() {
                 continue;
             }
-            link.load.streams.fetch_add(1, Ordering::Relaxed);
-            let place = Place { load: link.load.clone(), engine: engine.clone() };
-            return Some(Lease { send: link.send.clone(), place });
+            let permit = StreamPermit::new(best.stats.clone(), endpoint.clone());
+            return Some(PooledStream { send: best.send.clone(), permit });
         }
     }
 
-    /// Asks each connection for its limit. Whether there is room now.
+    /// Asks each connection for its limit. Whether there is room now; if not, whoever drives a connection is to
+    /// tell when the engine allows more.
     fn look_again(&mut self, any: bool) -> bool {
         self.remove_closed();
-        let mut has_room = false;
-        for link in &mut self.links {
-            link.limit = link.send.current_max_send_streams().min(STREAMS);
-            has_room |= (any || !link.load.is_stalled()) && link.streams() < link.limit;
+        let mut has_capacity = false;
+        for one in &mut self.connections {
+            one.stats.await_limit();
+            one.look_again();
+            has_capacity |= (any || !one.stats.has_backpressure()) && one.has_capacity();
         }
-        has_room
+        has_capacity
+    }
+
+    /// Whether the engine allows more streams on that connection than are open.
+    pub(super) fn has_capacity(&self, stats: &ConnectionStats) -> bool {
+        let is_it = |one: &&Connection| std::ptr::eq(&*one.stats, stats);
+        let found = self.connections.iter().find(is_it);
+        found.is_some_and(|one| one.send.current_max_send_streams().min(STREAMS) > stats.streams())
     }
 
     /// How many connections those who wait would fill.
     pub(super) fn wanted(&self) -> usize {
-        let each = self.links.iter().map(|link| link.limit).max().unwrap_or(STREAMS);
-        self.waiting.div_ceil(each.max(1))
+        match self.connections.iter().map(|one| one.limit).max() {
+            // The engine allows no streams at present: more connections change nothing.
+            Some(0) => MIN_IDLE.saturating_sub(self.len()),
+            most => self.waiting.div_ceil(most.unwrap_or(STREAMS)),
+        }
     }
 
-    pub(super) fn add(&mut self, send: SendRequest, load: Arc<Load>, counted: Counted) {
+    pub(super) fn add(&mut self, connection: Connection) {
         self.failure.clear();
-        let limit = send.current_max_send_streams().min(STREAMS);
-        self.links.push(Link { send, limit, load, _counted: counted });
+        self.connections.push(connection);
     }
 
     /// Notes a failed attempt. When the next one may be.
-    pub(super) fn fail(&mut self, failure: String, pause: Duration) -> Instant {
-        let until = Instant::now() + pause;
+    pub(super) fn fail(&mut self, failure: String) -> Instant {
+        let until = Instant::now() + PAUSE;
         self.failures += 1;
         self.failure = failure;
         self.pause_until = Some(until);
         until
+    }
+
+    /// Notes that a connection has ended. How long to wait before another is opened that no call needs.
+    pub(super) fn ended(&mut self) -> Duration {
+        self.remove_closed();
+        if std::mem::take(&mut self.is_used) {
+            (self.min_idle, self.unused) = (MIN_IDLE, 0);
+            return PAUSE;
+        }
+        self.min_idle = 1;
+        self.unused = self.unused.saturating_add(1);
+        PAUSE.saturating_mul(4_u32.saturating_pow(self.unused)).min(MAX_PAUSE)
     }
 
     pub(super) fn is_failing(&self) -> bool {
@@ -131,74 +183,13 @@ impl Pool {
     }
 
     pub(super) fn remove_closed(&mut self) {
-        self.links.retain(|link| !link.is_closed());
+        self.connections.retain(|one| !one.send.is_closed());
     }
 
     /// Gives up a connection, if more than so many are there. It ends without calls on it.
-    pub(super) fn remove_surplus(&mut self, load: &Load, kept: usize) {
-        if self.links.len() > kept {
-            self.links.retain(|link| !std::ptr::eq(&*link.load, load));
+    pub(super) fn remove_surplus(&mut self, stats: &ConnectionStats, kept: usize) {
+        if self.connections.len() > kept {
+            self.connections.retain(|one| !std::ptr::eq(&*one.stats, stats));
         }
-    }
-}
-
-impl Link {
-    fn streams(&self) -> usize {
-        self.load.streams.load(Ordering::Relaxed)
-    }
-
-    /// Few calls share a connection: what they send leaves in one write.
-    fn order(&self) -> (bool, usize) {
-        (self.load.is_stalled(), self.streams() / SHARING)
-    }
-
-    /// Whether it takes no more streams.
-    fn is_closed(&self) -> bool {
-        self.send.is_closed()
-    }
-}
-
-impl Load {
-    pub(super) fn is_idle(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) == 0
-    }
-
-    fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed) > 0
-    }
-
-    /// An upload began to wait for the engine to read, or has ended to.
-    pub(super) fn stall(&self, is_stalled: bool) {
-        if is_stalled {
-            self.stalled.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.stalled.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Place {
-    pub(super) fn load(&self) -> &Arc<Load> {
-        &self.load
-    }
-
-    /// The call has come to an error: counted, if it is that the engine has reset it.
-    pub(super) fn was_reset(&self, error: &http2::Error) {
-        if error.is_reset() && error.is_remote() {
-            self.engine.metrics().reset.increment(1);
-        }
-    }
-
-    /// The connection was lost under the call: counted, and put in words.
-    pub(super) fn lost(&self, error: &http2::Error) -> String {
-        self.engine.metrics().lost.increment(1);
-        format!("engine {} was lost: {error}", self.engine.url())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.load.streams.fetch_sub(1, Ordering::Relaxed);
-        self.engine.has_room();
     }
 }

@@ -21,11 +21,13 @@ pub(super) struct Replay<B> {
     next: usize,
     kept_len: usize,
     is_whole: bool,
+    /// The end came by itself, behind what was read: it is sent like that again.
+    ends_apart: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
     pub(super) fn new(inner: B) -> Self {
-        Self { inner, kept: VecDeque::new(), next: 0, kept_len: 0, is_whole: true }
+        Self { inner, kept: VecDeque::new(), next: 0, kept_len: 0, is_whole: true, ends_apart: false }
     }
 
     /// Starts from the beginning, unless that is there no longer.
@@ -61,6 +63,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replay<B> {
             return Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))));
         }
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx)?);
+        this.ends_apart |= frame.is_none();
         if this.is_whole {
             match frame.as_ref().and_then(Frame::data_ref) {
                 Some(chunk) if this.kept_len + chunk.len() <= KEPT => {
@@ -77,7 +80,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replay<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next == self.kept.len() && self.inner.is_end_stream()
+        !self.ends_apart && self.next == self.kept.len() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

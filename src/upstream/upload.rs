@@ -12,8 +12,8 @@ use http_body::Body;
 use http2::{Reason, SendStream};
 use tokio::sync::oneshot;
 
-use super::{pool::Load, replay::Replay};
-use crate::server::{BoxError, Pump, given_up};
+use super::{permit::ConnectionStats, replay::Replay};
+use crate::server::{BoxError, SendBody, given_up};
 
 /// A request on its way. Dropped before its call is over, it resets the engine's stream with the code that
 /// the client gave.
@@ -23,8 +23,8 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     /// `None` once the call is over.
-    pump: Option<Pump<Replay<B>>>,
-    load: Arc<Load>,
+    sending: Option<SendBody<Replay<B>>>,
+    stats: Arc<ConnectionStats>,
     is_stalled: bool,
 }
 
@@ -32,35 +32,35 @@ impl<B> Upload<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    pub(super) fn new(body: Replay<B>, stream: SendStream, load: Arc<Load>) -> Self {
-        Self { pump: Some(Pump::new(body, stream)), load, is_stalled: false }
+    pub(super) fn new(body: Replay<B>, stream: SendStream, stats: Arc<ConnectionStats>) -> Self {
+        Self { sending: Some(SendBody::new(body, stream)), stats, is_stalled: false }
     }
 
     /// Ready when all is sent, or nothing more can be.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(pump) = &mut self.pump else { return Poll::Ready(()) };
-        let polled = pump.poll(cx);
-        let is_stalled = polled.is_pending() && pump.is_stalled();
+        let Some(sending) = &mut self.sending else { return Poll::Ready(()) };
+        let polled = sending.poll(cx);
+        let is_stalled = polled.is_pending() && sending.is_stalled();
         if is_stalled != self.is_stalled {
             self.is_stalled = is_stalled;
-            self.load.stall(is_stalled);
+            self.stats.backpressure(is_stalled);
         }
         polled.map(|_| ())
     }
 
     /// Gives the body back, to be sent on another stream.
     pub(super) fn into_body(mut self) -> Option<Replay<B>> {
-        self.pump.take().map(Pump::into_body)
+        self.sending.take().map(SendBody::into_body)
     }
 
     /// The call is over: what is left of the request is wanted by nobody.
     fn end(mut self) {
-        self.pump = None;
+        self.sending = None;
     }
 
     /// All of it is sent.
-    pub(super) fn into_sent(mut self) -> Rest {
-        Rest(self.pump.take().map(|pump| Remains::Sent(pump.into_stream())))
+    pub(super) fn into_sent(mut self) -> PendingUpload {
+        PendingUpload(self.sending.take().map(|sending| Pending::Sent(sending.into_stream())))
     }
 }
 
@@ -69,9 +69,9 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     /// Sends what is left beside the answer.
-    pub(super) fn send_beside(mut self) -> Rest {
-        if let Some(pump) = &mut self.pump {
-            pump.body().forget();
+    pub(super) fn send_beside(mut self) -> PendingUpload {
+        if let Some(sending) = &mut self.sending {
+            sending.body().forget();
         }
         let (end, mut ended) = oneshot::channel();
         tokio::spawn(async move {
@@ -80,12 +80,12 @@ where
                 is_sent = is_sent || self.poll(cx).is_ready();
                 Pin::new(&mut ended).poll(cx)
             });
-            match (code.await, &mut self.pump) {
-                (Ok(code), Some(pump)) => pump.reset(code),
+            match (code.await, &mut self.sending) {
+                (Ok(code), Some(sending)) => sending.reset(code),
                 _ => self.end(),
             }
         });
-        Rest(Some(Remains::Beside(end)))
+        PendingUpload(Some(Pending::Beside(end)))
     }
 }
 
@@ -95,10 +95,10 @@ where
 {
     fn drop(&mut self) {
         if self.is_stalled {
-            self.load.stall(false);
+            self.stats.backpressure(false);
         }
-        if let Some(pump) = &mut self.pump {
-            pump.reset(given_up::code());
+        if let Some(sending) = &mut self.sending {
+            sending.reset(given_up::code());
         }
     }
 }
@@ -106,28 +106,28 @@ where
 /// What is left of a request whose answer comes. Dropped before the call is over, it resets the engine's
 /// stream with the code that the client gave.
 #[derive(Debug)]
-pub(super) struct Rest(Option<Remains>);
+pub(super) struct PendingUpload(Option<Pending>);
 
 #[derive(Debug)]
-enum Remains {
+enum Pending {
     /// Nothing but its stream.
     Sent(SendStream),
     /// It is sent beside the answer, and to be told of a reset.
     Beside(oneshot::Sender<Reason>),
 }
 
-impl Rest {
+impl PendingUpload {
     /// The call is over.
     pub(super) fn end(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Rest {
+impl Drop for PendingUpload {
     fn drop(&mut self) {
         match self.0.take() {
-            Some(Remains::Sent(mut stream)) => stream.send_reset(given_up::code()),
-            Some(Remains::Beside(end)) => _ = end.send(given_up::code()),
+            Some(Pending::Sent(mut stream)) => stream.send_reset(given_up::code()),
+            Some(Pending::Beside(end)) => _ = end.send(given_up::code()),
             None => {}
         }
     }

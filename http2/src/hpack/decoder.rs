@@ -36,6 +36,16 @@ struct Texts {
     shared: BytesMut,
 }
 
+/// A field of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decoded<'a> {
+    pub(crate) field: &'a Field,
+    /// What it counts in a header list: its name, its value and 32 bytes (RFC 9113, 6.5.2).
+    pub(crate) size: usize,
+    /// The peer asked that nobody ever index it (RFC 7541, 7.1.3).
+    pub(crate) is_never_indexed: bool,
+}
+
 /// What a literal field asks of the tables.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Indexing {
@@ -58,23 +68,26 @@ impl Decoder {
         }
     }
 
-    /// Decodes a whole block, and calls `take` with each field in order and what it counts in a header list: its
-    /// name, its value and 32 bytes (RFC 9113, 6.5.2). The table is kept right whatever `take` does with them.
+    /// Decodes a whole block, and calls `take` with each field in order, until that returns false.
     ///
     /// # Errors
     ///
-    /// Any is a COMPRESSION_ERROR, after which no further block can be decoded.
+    /// Any is a COMPRESSION_ERROR, or `take` wants no more: no further block can be decoded after either.
     pub(crate) fn decode(
         &mut self,
         mut block: &[u8],
-        mut take: impl FnMut(&Field, usize),
+        mut take: impl FnMut(Decoded<'_>) -> bool,
     ) -> Result<(), DecodeError> {
         let mut started = false;
+        let mut take = |entry: &Entry, is_never_indexed| {
+            let goes_on = take(Decoded { field: &entry.field, size: entry.size, is_never_indexed });
+            if goes_on { Ok(()) } else { Err(DecodeError::Unwanted) }
+        };
         while let Some((&first, rest)) = block.split_first() {
             block = rest;
             if first & 0x80 != 0 {
                 let entry = self.table.get(integer::decode(first, 7, &mut block)?)?;
-                take(&entry.field, entry.size);
+                take(entry, false)?;
             } else if first & 0xe0 == 0x20 {
                 let size = integer::decode(first, 5, &mut block)?;
                 self.resize(size, started)?;
@@ -83,10 +96,10 @@ impl Decoder {
                 let literal = skip(&mut block)?;
                 let hash = Paths::hash(literal);
                 if let Some(entry) = self.paths.get(hash, literal) {
-                    take(&entry.field, entry.size);
+                    take(entry, false)?;
                 } else {
                     let entry = self.literal(first, Indexing::Without, &mut &*literal)?;
-                    take(&entry.field, entry.size);
+                    take(&entry, false)?;
                     self.paths.seen(hash, literal, &entry);
                 }
             } else {
@@ -96,7 +109,7 @@ impl Decoder {
                     _ => Indexing::Incremental,
                 };
                 let entry = self.literal(first, indexing, &mut block)?;
-                take(&entry.field, entry.size);
+                take(&entry, indexing == Indexing::Never)?;
                 if indexing == Indexing::Incremental {
                     self.table.insert(entry);
                 }

@@ -21,6 +21,9 @@ const SCHEME: usize = 6;
 const SCHEME_HTTPS: usize = 7;
 const STATUS: usize = 8;
 
+/// A literal that is never indexed (RFC 7541, 6.2.3).
+const NEVER: u8 = 0x10;
+
 /// Collisions cost compression and no time, so the hash may be known.
 const HASHER: FixedState = FixedState::with_seed(0);
 
@@ -78,7 +81,7 @@ impl Encoder {
         match method.as_str() {
             "GET" => indexed(METHOD, out),
             "POST" => indexed(METHOD_POST, out),
-            other => self.pseudo(":method", METHOD, other, out),
+            other => self.pseudo(":method", METHOD, other.as_bytes(), out),
         }
     }
 
@@ -87,21 +90,25 @@ impl Encoder {
         match scheme {
             "http" => indexed(SCHEME, out),
             "https" => indexed(SCHEME_HTTPS, out),
-            other => self.pseudo(":scheme", SCHEME, other, out),
+            other => self.pseudo(":scheme", SCHEME, other.as_bytes(), out),
         }
     }
 
-    /// Appends `:authority`.
-    pub(crate) fn authority(&mut self, authority: &str, out: &mut BytesMut) {
-        self.pseudo(":authority", AUTHORITY, authority, out);
+    /// Appends `:authority`, which may ask that no one ever index it.
+    pub(crate) fn authority(&mut self, authority: &[u8], never_indexed: bool, out: &mut BytesMut) {
+        match never_indexed {
+            true => literal(NEVER, 4, AUTHORITY, ":authority", authority, out),
+            false => self.pseudo(":authority", AUTHORITY, authority, out),
+        }
     }
 
-    /// Appends `:path`.
-    pub(crate) fn path(&mut self, path: &str, out: &mut BytesMut) {
+    /// Appends `:path`, which may ask that no one ever index it.
+    pub(crate) fn path(&mut self, path: &str, never_indexed: bool, out: &mut BytesMut) {
         match path {
+            _ if never_indexed => literal(NEVER, 4, PATH, ":path", path.as_bytes(), out),
             "/" => indexed(PATH, out),
             "/index.html" => indexed(PATH_INDEX, out),
-            other => self.pseudo(":path", PATH, other, out),
+            other => self.pseudo(":path", PATH, other.as_bytes(), out),
         }
     }
 
@@ -115,7 +122,7 @@ impl Encoder {
             400 => indexed(STATUS + 4, out),
             404 => indexed(STATUS + 5, out),
             500 => indexed(STATUS + 6, out),
-            _ => self.pseudo(":status", STATUS, status.as_str(), out),
+            _ => self.pseudo(":status", STATUS, status.as_str().as_bytes(), out),
         }
     }
 
@@ -125,7 +132,7 @@ impl Encoder {
         let hashes = Hashes::of(name, value);
         if sensitive {
             let index = Known::of(name, &hashes).index;
-            literal(0x10, 4, self.name(index, name, &hashes), name, value, out);
+            literal(NEVER, 4, self.name(index, name, &hashes), name, value, out);
         } else if let Some(index) = self.find(name, value, &hashes) {
             indexed(index, out);
         } else {
@@ -133,8 +140,7 @@ impl Encoder {
         }
     }
 
-    fn pseudo(&mut self, name: &str, index: usize, value: &str, out: &mut BytesMut) {
-        let value = value.as_bytes();
+    fn pseudo(&mut self, name: &str, index: usize, value: &[u8], out: &mut BytesMut) {
         let hashes = Hashes::of(name, value);
         match self.find(name, value, &hashes) {
             Some(index) => indexed(index, out),

@@ -17,7 +17,10 @@ mod tests;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-pub(crate) use self::{decoder::Decoder, encoder::Encoder};
+pub(crate) use self::{
+    decoder::{Decoded, Decoder},
+    encoder::Encoder,
+};
 
 /// SETTINGS_HEADER_TABLE_SIZE until a peer says otherwise, in bytes (RFC 9113, 6.5.2).
 pub(crate) const DEFAULT_TABLE_SIZE: usize = 4096;
@@ -78,4 +81,7 @@ pub(crate) enum DecodeError {
     /// A size update behind the first field of a block (RFC 7541, 4.2).
     #[error("expected a field, found a size update behind the first one")]
     LateSize,
+    /// More fields than whoever takes them wants.
+    #[error("expected fewer fields")]
+    Unwanted,
 }

@@ -11,7 +11,10 @@ use teal_http2::{
     server::{self, SendResponse},
 };
 
-use super::{script::Socket, wire::*};
+use super::{
+    script::{Socket, timers},
+    wire::*,
+};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -155,6 +158,7 @@ proptest! {
 
     #[test]
     fn a_server_stays_whole(events in events()) {
+        let _timers = timers();
         let mut cx = Context::from_waker(Waker::noop());
         let socket = Socket::default();
         let mut connection = server::Connection::new(socket.clone(), Settings::default());
@@ -185,6 +189,7 @@ proptest! {
 
     #[test]
     fn a_client_stays_whole(events in events()) {
+        let _timers = timers();
         let mut cx = Context::from_waker(Waker::noop());
         let socket = Socket::default();
         let (mut send, mut connection): (SendRequest, _) = client::new(socket.clone(), Settings::default());

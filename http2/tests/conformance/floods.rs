@@ -1,5 +1,9 @@
 //! Peers that send much for little.
 
+use std::{net::SocketAddr, time::Duration};
+
+use teal_http2::{Limits as Bounds, Rate};
+
 use super::{
     framing::open,
     raw::*,
@@ -9,18 +13,52 @@ use super::{
 /// Nobody may have so much of a peer's that doesn't read: both sockets' buffers are smaller.
 const TOO_MUCH: usize = 64 << 20;
 
+/// A stream that is opened and reset.
+fn opened_and_reset(path: &str, call: u32) -> Vec<u8> {
+    let stream = 1 + 2 * call;
+    [frame(HEADERS, END_HEADERS, stream, &post(path, &[])), reset(stream, CANCEL)].concat()
+}
+
+/// A server that lets a client reset 100 streams at once, and 50 a second.
+async fn slow_to_take_resets(slowed_for: Duration) -> SocketAddr {
+    let abuse = Some(Bounds { resets: Rate::new(100, 50), slowed_for, ..Bounds::default() });
+    server_with(Limits { abuse, ..Limits::default() }).await.address
+}
+
 #[tokio::test]
-async fn rapid_resets_end_the_connection() {
-    let address = server().await;
+async fn rapid_resets_are_slowed_and_lose_nothing() {
+    let mut raw = Raw::connect(slow_to_take_resets(Duration::from_secs(30)).await, &[]).await;
+    raw.write(HEADERS, END_HEADERS, 1, &post("/count", &[])).await;
+    for round in 0..2 {
+        let calls = (0..80).map(|call| opened_and_reset("/silent", 1 + 80 * round + call));
+        raw.send(&calls.collect::<Vec<_>>().concat()).await;
+        assert_eq!(raw.settled().await, [], "round {round}");
+    }
+    raw.data(1, b"held", true).await;
+    assert_eq!(raw.answer(1).await, b"4");
+}
+
+#[tokio::test]
+async fn rapid_resets_without_a_pause_end_the_connection() {
+    let address = slow_to_take_resets(Duration::from_millis(300)).await;
     for path in ["/silent", "/echo"] {
         let mut raw = Raw::connect(address, &[]).await;
-        let pair = |call: u32| {
-            let stream = 1 + 2 * call;
-            [frame(HEADERS, END_HEADERS, stream, &post(path, &[])), reset(stream, CANCEL)].concat()
-        };
-        raw.send(&(0..20_000).flat_map(pair).collect::<Vec<_>>()).await;
+        raw.send(&(0..20_000).flat_map(|call| opened_and_reset(path, call)).collect::<Vec<_>>()).await;
         assert_eq!(raw.verdict(1).await, Verdict::Ended(Some(ENHANCE_YOUR_CALM)), "{path}");
     }
+}
+
+#[tokio::test]
+async fn answered_calls_may_be_given_up_at_any_rate() {
+    let mut raw = Raw::connect(slow_to_take_resets(Duration::ZERO).await, &[]).await;
+    for call in 0..500 {
+        let stream = 1 + 2 * call;
+        raw.send(&frame(HEADERS, END_HEADERS, stream, &post("/echo", &[]))).await;
+        let head = within(raw.next()).await.expect("a head");
+        assert_eq!((head.kind, head.stream), (HEADERS, stream));
+        raw.send(&reset(stream, CANCEL)).await;
+    }
+    assert_eq!(raw.settled().await, []);
 }
 
 #[tokio::test]
@@ -49,17 +87,17 @@ async fn whole_requests_that_the_server_must_reset_end_the_connection() {
 }
 
 #[tokio::test]
-async fn requests_that_the_server_must_reset_now_and_then_do_no_harm() {
+async fn good_requests_pay_for_no_bad_ones() {
     let mut raw = Raw::connect(server().await, &[]).await;
-    for call in 0..6_000 {
+    for call in 0.. {
         let stream = 1 + 2 * call;
-        if call % 4 == 0 {
-            let request = frame(HEADERS, WHOLE, stream, &post("/silent", &[]));
-            raw.send(&[request, window(stream, 0)].concat()).await;
-            assert_eq!(raw.reset(stream).await, PROTOCOL_ERROR);
-        } else {
-            raw.write(HEADERS, WHOLE, stream, &post("/count", &[])).await;
-            assert_eq!(raw.answer(stream).await, b"0");
+        let bad = call % 2 == 0;
+        let request = frame(HEADERS, WHOLE, stream, &post(if bad { "/silent" } else { "/count" }, &[]));
+        raw.send(&[request, if bad { window(stream, 0) } else { Vec::new() }].concat()).await;
+        let frames = raw.stream(stream).await;
+        if frames.is_empty() {
+            assert_eq!(call / 2, 1024, "each second one was bad");
+            break;
         }
     }
 }
@@ -121,17 +159,6 @@ async fn answers_wait_for_the_peer_to_read() {
 }
 
 #[tokio::test]
-async fn empty_data_does_no_harm() {
-    let mut raw = Raw::connect(server().await, &[]).await;
-    for (stream, path) in [(1, "/echo"), (3, "/count")] {
-        raw.write(HEADERS, END_HEADERS, stream, &post(path, &[])).await;
-        raw.send(&frame(DATA, 0, stream, &[]).repeat(20_000)).await;
-        raw.write(DATA, END_STREAM, stream, &[]).await;
-        assert!(raw.answer(stream).await.len() <= 1);
-    }
-}
-
-#[tokio::test]
 async fn single_bytes_unread_do_no_harm() {
     let mut raw = Raw::connect(server().await, &[]).await;
     raw.send(&open()).await;
@@ -142,20 +169,51 @@ async fn single_bytes_unread_do_no_harm() {
 }
 
 #[tokio::test]
-async fn window_updates_do_no_harm() {
-    let mut raw = Raw::connect(server().await, &[(INITIAL_WINDOW_SIZE, 0)]).await;
-    raw.write(HEADERS, WHOLE, 1, &post("/body/20000", &[])).await;
-    raw.send(&window(1, 1).repeat(20_000)).await;
-    assert_eq!(raw.answer(1).await.len(), 20_000);
+async fn frames_that_cost_nothing_end_the_connection_beyond_a_burst() {
+    let address = server().await;
+    let floods = [
+        ("SETTINGS", settings(&[(INITIAL_WINDOW_SIZE, 1)]), 90, 200),
+        ("SETTINGS acknowledgements of nothing", frame(SETTINGS, ACK, 0, &[]), 0, 1),
+        ("PING", frame(PING, 0, 0, &[7; 8]), 900, 2_000),
+        ("unknown frames", frame(0x16, 0, 0, &[1; 10]), 900, 2_000),
+        ("PRIORITY", frame(PRIORITY, 0, 1, &[0, 0, 0, 9, 9]), 900, 2_000),
+        ("empty DATA", frame(DATA, 0, 1, &[]), 900, 2_000),
+        ("padded DATA", frame(DATA, PADDED, 1, &[3, 0, 0, 0]), 900, 2_000),
+        ("windows of the connection", window(0, 1), 9_000, 20_000),
+        ("windows of a stream", window(1, 1), 9_000, 20_000),
+    ];
+    for (name, bytes, fine, flood) in floods {
+        let mut raw = Raw::connect(address, &[]).await;
+        raw.send(&open()).await;
+        raw.send(&bytes.repeat(fine)).await;
+        raw.write(HEADERS, WHOLE, 3, &post("/count", &[])).await;
+        assert_eq!(raw.answer(3).await, b"0", "{name}");
+        raw.send(&bytes.repeat(flood)).await;
+        let verdict = raw.verdict(1).await;
+        let Verdict::Ended(Some(code)) = verdict else { panic!("{name}: {verdict:?}") };
+        assert!([ENHANCE_YOUR_CALM, PROTOCOL_ERROR].contains(&code), "{name}: {code}");
+    }
 }
 
 #[tokio::test]
-async fn unknown_frames_and_priorities_do_no_harm() {
-    let mut raw = Raw::connect(server().await, &[]).await;
-    raw.send(&frame(0x16, 0, 0, &[1; 10]).repeat(20_000)).await;
-    raw.send(&frame(PRIORITY, 0, 1, &[0, 0, 0, 9, 9]).repeat(20_000)).await;
-    raw.write(HEADERS, WHOLE, 1, &post("/count", &[])).await;
-    assert_eq!(raw.answer(1).await, b"0");
+async fn pings_and_windows_beside_data_are_no_flood() {
+    let mut raw = Raw::connect(server().await, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+    raw.write(HEADERS, WHOLE, 1, &post("/body/3000", &[])).await;
+    for _ in 0..3_000 {
+        raw.send(&[window(1, 1), frame(PING, 0, 0, &[7; 8])].concat()).await;
+        while within(raw.next()).await.expect("data").kind != DATA {}
+    }
+    assert_eq!(raw.settled().await.iter().filter(|frame| frame.kind == GOAWAY).count(), 0);
+}
+
+#[tokio::test]
+async fn one_frame_has_32_settings_at_most() {
+    let address = server().await;
+    for (entries, expected) in [(32, Verdict::Goes), (33, Verdict::Ended(Some(ENHANCE_YOUR_CALM)))] {
+        let mut raw = Raw::connect(address, &[]).await;
+        raw.send(&settings(&vec![(0x99, 1); entries])).await;
+        assert_eq!(raw.verdict(1).await, expected, "{entries}");
+    }
 }
 
 #[tokio::test]

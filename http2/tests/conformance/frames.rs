@@ -107,7 +107,12 @@ async fn continuations_follow_an_open_block() {
         ("after DATA", [open(), frame(DATA, 0, 1, b"data"), continuation(END_HEADERS, 1)].concat(), PROTOCOL),
         ("on no stream", [begun.clone(), continuation(END_HEADERS, 0)].concat(), PROTOCOL),
         ("after its block", [begun.clone(), continuation(END_HEADERS, 1)].concat(), Goes),
-        ("many", [begun.clone(), continuation(0, 1).repeat(9), continuation(END_HEADERS, 1)].concat(), Goes),
+        ("many", [begun.clone(), continuation(0, 1).repeat(7), continuation(END_HEADERS, 1)].concat(), Goes),
+        (
+            "too many",
+            [begun.clone(), continuation(0, 1).repeat(9), continuation(END_HEADERS, 1)].concat(),
+            End(&[ENHANCE_YOUR_CALM]),
+        ),
         ("with nothing in it", [begun, frame(CONTINUATION, END_HEADERS, 1, &[])].concat(), Goes),
     ])
     .await;
@@ -117,7 +122,7 @@ async fn continuations_follow_an_open_block() {
 async fn blocks_are_whole_however_they_were_cut() {
     let mut raw = Raw::connect(server().await, &[]).await;
     let request = post("/show", &[("x-cut", "into pieces")]);
-    for (stream, size) in [(1, 1), (3, 2), (5, 7), (7, 50)] {
+    for (stream, size) in [(1, 20), (3, 27), (5, 50), (7, 99)] {
         raw.write(HEADERS, END_STREAM, stream, &[]).await;
         for piece in request.chunks(size) {
             raw.write(CONTINUATION, 0, stream, piece).await;

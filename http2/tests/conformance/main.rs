@@ -10,6 +10,7 @@ mod floods;
 mod flow;
 mod frames;
 mod framing;
+mod guards;
 mod hpack;
 mod messages;
 mod pairs;

@@ -5,7 +5,7 @@ use std::{future::poll_fn, net::SocketAddr};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header::CONNECTION};
 use teal_http2::{
-    Error, Reason, RecvStream, SendStream, Settings,
+    Budget, Error, Reason, RecvStream, SendStream, Settings,
     client::{self, ResponseFuture, SendRequest},
     server::{Connection, SendResponse},
 };
@@ -24,6 +24,9 @@ pub(super) struct Limits {
     pub(super) frame: Option<u32>,
     pub(super) header_list: Option<u32>,
     pub(super) streams: Option<u32>,
+    pub(super) abuse: Option<teal_http2::Limits>,
+    /// Bytes that a client may leave unread.
+    pub(super) unread: Option<usize>,
 }
 
 impl From<Limits> for Settings {
@@ -31,10 +34,12 @@ impl From<Limits> for Settings {
         let usual = Self::default();
         Self {
             max_concurrent_streams: limits.streams.unwrap_or(usual.max_concurrent_streams),
+            initial_stream_window: limits.window.unwrap_or(usual.initial_stream_window),
             stream_window: limits.window.unwrap_or(usual.stream_window),
             connection_window: limits.connection_window.unwrap_or(usual.connection_window),
             max_frame_size: limits.frame.unwrap_or(usual.max_frame_size),
             max_header_list_size: limits.header_list.unwrap_or(usual.max_header_list_size),
+            limits: limits.abuse.unwrap_or(usual.limits),
             ..usual
         }
     }
@@ -86,7 +91,9 @@ where
         loop {
             let (io, _) = listener.accept().await.unwrap();
             io.set_nodelay(true).unwrap();
-            tokio::spawn(serve(Connection::new(over(io), limits.into()), stopped.clone()));
+            let budget = limits.unread.map_or_else(Budget::default, |unread| Budget::new(16 * unread));
+            let connection = Connection::with_budget(over(io), limits.into(), budget);
+            tokio::spawn(serve(connection, stopped.clone()));
         }
     });
     Server { address, stop }
@@ -160,6 +167,11 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse) -> Resu
             }
             text(respond.send_response(&response, false)?, &count.to_string()).await?;
         }
+        // Answers whether nothing more comes than the head, before anything is read.
+        "ended" => {
+            let ended = body.is_end_stream().to_string();
+            text(respond.send_response(&response, false)?, &ended).await?;
+        }
         // Answers with the request's headers and trailers.
         "show" => {
             let mut shown = format!("{} {}\n", head.method, head.uri);
@@ -215,6 +227,7 @@ pub(super) enum Failure {
     Reset { code: u32, remote: bool },
     GoAway { code: u32, remote: bool },
     Io,
+    HeaderList { size: usize, limit: usize },
     Other,
 }
 
@@ -229,6 +242,7 @@ impl From<Error> for Failure {
         let code = error.reason().map(u32::from);
         match code {
             _ if error.is_io() => Self::Io,
+            _ if let Some((size, limit)) = error.oversized_header_list() => Self::HeaderList { size, limit },
             Some(code) if error.is_reset() => Self::Reset { code, remote: error.is_remote() },
             Some(code) if error.is_go_away() => Self::GoAway { code, remote: error.is_remote() },
             _ => Self::Other,
@@ -275,6 +289,13 @@ impl Client {
     /// How many calls the server allows at once.
     pub(super) fn streams(&self) -> usize {
         self.requests.current_max_send_streams()
+    }
+
+    /// What the server said when it sent this client away.
+    pub(super) fn why(&self) -> Option<String> {
+        let request = Request::post("http://side.test/late").body(()).unwrap();
+        let error = self.requests.clone().send_request(&request, true).err()?;
+        Some(error.debug_data().to_owned())
     }
 
     pub(super) fn open(&self, path: &str, end: bool) -> Result<Call, Failure> {

@@ -27,7 +27,7 @@ async fn connected(
             gate.layer(faults.layer(backend))
         }
     };
-    tokio::spawn(server::serve(listener, None, 1, start, std::future::pending()));
+    tokio::spawn(server::serve(listener, server::Options::threads(1), start, std::future::pending()));
     let stream = TcpStream::connect(address).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     (client.ready().await.unwrap(), tokio::spawn(connection))

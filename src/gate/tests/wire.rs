@@ -19,7 +19,7 @@ async fn connected(mismatch: Mismatch) -> h2::client::SendRequest<Bytes> {
                 .layer(service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("in"))))))
         }
     };
-    tokio::spawn(server::serve(listener, None, 1, start, std::future::pending()));
+    tokio::spawn(server::serve(listener, server::Options::threads(1), start, std::future::pending()));
     let (client, connection) =
         h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     tokio::spawn(connection);

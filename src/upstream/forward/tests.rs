@@ -248,9 +248,9 @@ async fn a_call_without_a_connection_is_counted_and_so_is_each_attempt_at_one() 
 /// One engine for both, asked for a sign of life as `pace` says.
 fn paced(target: &Target, every: Duration, within: Duration) -> Upstream {
     let health = Health::new(&targets(target, target), &Metrics::default());
-    let (vitals, pace) = (health.vitals(Strategy::Blue), Pace { every, within });
-    let engine = Engine::new(target, None, Duration::from_secs(60), vitals, pace);
-    Upstream { engines: [engine.clone(), engine] }
+    let (stats, pace) = (health.stats(Strategy::Blue), Pace { every, within });
+    let endpoint = Endpoint::new(target, None, Duration::from_secs(60), stats, pace);
+    Upstream { endpoints: [endpoint.clone(), endpoint] }
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Points 14 to 25: metadata and methods.
 
+use h2::server::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 
 use super::{
     peers::{
-        Answer, Call, announcing, before, client, echo, engine, framed, grpc, open, request, status, unary,
-        until, within,
+        Answer, Call, announcing, before, client, echo, engine, engine_with, framed, grpc, open, request,
+        status, unary, until, within,
     },
     raw::{self, DATA, END_HEADERS, END_STREAM, HEADERS, RESET, Raw},
 };
@@ -149,6 +150,129 @@ async fn point_20_large_headers_pass_and_larger_ones_are_refused_alone() {
 }
 
 #[tokio::test]
+async fn point_20_metadata_above_the_engines_limit_are_refused_to_their_sender_alone() {
+    let engine = engine_with(Builder::new().max_header_list_size(8192), echo).await;
+    let server = before(engine.address);
+    let client = client(server.address).await;
+    unary(&client, "/a/b", b"").await;
+    let connections = engine.connections();
+    let mut sent = request("/a/b");
+    sent.headers_mut().insert("large", HeaderValue::try_from("v".repeat(20_000)).unwrap());
+    for _ in 0..3 {
+        let (response, _) = open(&client, sent.clone(), true).await;
+        let answer = Answer::of(response).await;
+        assert!(answer.is_trailers_only(), "{answer:?}");
+        assert_eq!(answer.status(), Some("8"));
+        let message = answer.message();
+        assert!(message.starts_with("the request's metadata have 20"), "{message}");
+        assert!(
+            message.ends_with(&format!(" bytes, engine http://{} takes 8192", engine.address)),
+            "{message}"
+        );
+    }
+    sent.headers_mut().remove("content-type");
+    let (response, _) = open(&client, sent, true).await;
+    assert_eq!(Answer::of(response).await.head.unwrap().status, 431, "in HTTP's words where it is no gRPC");
+    assert_eq!(unary(&client, "/a/b", b"x").await.body, framed(b"x"));
+    assert_eq!((engine.calls(), engine.connections()), (2, connections));
+}
+
+#[tokio::test]
+async fn point_20_an_answer_above_the_clients_limit_is_told_in_a_short_one() {
+    let engine = engine(async |mut call: Call| {
+        let large = HeaderValue::try_from("v".repeat(5000)).unwrap();
+        let path = call.path().to_owned();
+        if path == "/large/trailers" {
+            let mut stream = call.accept();
+            stream.send_data(framed(b"x").into(), false).unwrap();
+            let mut trailers = status("5");
+            trailers.insert("large", large);
+            return stream.send_trailers(trailers).unwrap();
+        }
+        let mut response = if path == "/large/html" { http::Response::new(()) } else { grpc() };
+        response.headers_mut().insert("large", large);
+        _ = call.respond.send_response(response, false);
+    })
+    .await;
+    let server = before(engine.address);
+    let stream = within(tokio::net::TcpStream::connect(server.address)).await.unwrap();
+    let mut settings = h2::client::Builder::new();
+    let (client, connection) = within(settings.max_header_list_size(1000).handshake(stream)).await.unwrap();
+    tokio::spawn(connection);
+    // Its settings are there by then.
+    unary(&client, "/large/html", b"").await;
+
+    let answer = unary(&client, "/large/head", b"").await;
+    assert!(answer.is_trailers_only(), "{answer:?}");
+    assert_eq!(answer.status(), Some("8"));
+    assert!(answer.message().starts_with("the answer's metadata have 5"), "{}", answer.message());
+    assert!(answer.message().ends_with(" bytes, the client takes 1000"), "{}", answer.message());
+    let answer = unary(&client, "/large/trailers", b"").await;
+    assert_eq!((answer.body.as_slice(), answer.status()), (&framed(b"x")[..], Some("8")));
+    assert!(answer.message().ends_with("; the status was 5"), "{}", answer.message());
+    assert_eq!(unary(&client, "/large/html", b"").await.head.unwrap().status, 502);
+    until(|| engine.open() == 0).await;
+}
+
+#[tokio::test]
+async fn point_19_binary_metadata_that_are_no_base64_reach_no_engine() {
+    let engine = engine(echo).await;
+    let server = before(engine.address);
+    let client = client(server.address).await;
+    for bad in ["%%%", "AA=", "AQ,%"] {
+        let mut sent = request("/a/b");
+        sent.headers_mut().insert("odd-bin", HeaderValue::from_static(bad));
+        let (response, _) = open(&client, sent.clone(), true).await;
+        let answer = Answer::of(response).await;
+        assert!(answer.is_trailers_only(), "{answer:?}");
+        assert_eq!(answer.status(), Some("13"), "as grpc-go, Connect and gRPC's core do");
+        assert_eq!(answer.message(), "malformed binary metadata: the value of odd-bin is not base64");
+        sent.headers_mut().remove("content-type");
+        let (response, _) = open(&client, sent, true).await;
+        assert_eq!(Answer::of(response).await.head.unwrap().status, 400);
+    }
+    assert_eq!(engine.calls(), 0);
+}
+
+#[tokio::test]
+async fn point_16_an_authority_with_escapes_is_carried_as_it_is() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut connection = http2::server::Connection::new(stream, http2::Settings::default());
+                connection.handshake().await.unwrap();
+                while let Some(Ok((request, mut respond))) =
+                    std::future::poll_fn(|cx| connection.poll_accept(cx)).await
+                {
+                    _ = tell.send(request.extensions().get::<http2::RawAuthority>().cloned());
+                    _ = respond.send_response(&grpc(), true);
+                }
+            });
+        }
+    });
+    let server = before(address);
+    let mut client = Raw::connect(server.address).await;
+    let authority = "%2Ftmp%2Fengine.sock";
+    let head = raw::block(&[
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/a/b"),
+        (":authority", authority),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ]);
+    client.write(HEADERS, END_HEADERS | END_STREAM, 1, &head).await;
+    assert_eq!(client.stream(1).await.last().unwrap().kind, HEADERS);
+    let told = within(told.recv()).await.unwrap().unwrap();
+    assert_eq!(told.as_bytes(), authority.as_bytes());
+}
+
+#[tokio::test]
 async fn point_21_a_deadline_is_forwarded_and_there_is_none_of_our_own() {
     let mut sent = request("/a/b");
     sent.headers_mut().insert("grpc-timeout", HeaderValue::from_static("300m"));
@@ -165,8 +289,8 @@ async fn point_22_a_rejected_call_never_reaches_the_engine() {
         (&[][..], true),
         (&[""], true),
         (&["BLUE"], true),
-        (&[" blue "], true),
         (&["blue", "green"], true),
+        (&[" blue "], true),
         (&["blue,green"], true),
         (&["green"], false),
         (&["green", "blue"], false),

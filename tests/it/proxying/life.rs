@@ -332,6 +332,83 @@ async fn point_38_pings_are_answered_on_both_sides_and_sent_rarely() {
     client.settled().await;
 }
 
+#[tokio::test]
+async fn point_38_a_client_that_answers_no_ping_loses_its_calls_and_is_not_asked_without_one() {
+    let engine = engine(async |call: Call| {
+        std::future::pending::<()>().await;
+        drop(call);
+    })
+    .await;
+    let server = teal()
+        .switch_every("0")
+        .with("--keepalive-timeout", "1s")
+        .with("--upstream", &format!("http://{}", engine.address))
+        .run();
+    let mut idle = Raw::connect(server.address).await;
+    let mut answers = Raw::connect(server.address).await;
+    let mut hangs = Raw::connect(server.address).await;
+    for client in [&mut answers, &mut hangs] {
+        client.write(HEADERS, END_HEADERS | END_STREAM, 1, &raw::call("/a/b", &[])).await;
+    }
+    until(|| engine.calls() == 2).await;
+    // Whoever is asked three times is patient for longer than the timeout.
+    let answering = tokio::spawn(async move {
+        while answers.pings < 3 {
+            tokio::select! { frame = answers.next() => panic!("{frame:?}"), () = tokio::time::sleep(Duration::from_millis(50)) => {} }
+        }
+        answers
+    });
+    within(async { while hangs.any().await.is_some() {} }).await;
+    let answers = within(answering).await.unwrap();
+    assert_eq!(engine.calls(), 2);
+    idle.settled().await;
+    assert_eq!(idle.pings, 0);
+    drop(answers);
+}
+
+#[tokio::test]
+async fn point_36_an_engine_that_closes_idle_connections_is_not_connected_to_again_and_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let accepted = connections.clone();
+    tokio::spawn(async move {
+        loop {
+            let mut engine = Raw::accept(&listener, &[]).await;
+            accepted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                while let Ok(Some(frame)) =
+                    tokio::time::timeout(Duration::from_millis(100), engine.next()).await
+                {
+                    if frame.kind == HEADERS {
+                        let head = [raw::answer(), raw::block(&[("grpc-status", "0")])].concat();
+                        engine.write(HEADERS, END_HEADERS | END_STREAM, frame.stream, &head).await;
+                    }
+                }
+                engine.write(GOAWAY, 0, 0, &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]).await;
+                engine.close().await;
+            });
+        }
+    });
+    let server = teal()
+        .switch_every("0")
+        .with("--threads", "1")
+        .with("--upstream", &format!("http://{address}"))
+        .run();
+    until(|| connections.load(Ordering::SeqCst) == 2).await;
+    let lines = server.output().lines().count();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let idle = connections.load(Ordering::SeqCst);
+    assert!(idle <= 4, "{idle} connections without a call");
+    let client = client(server.address).await;
+    for _ in 0..3 {
+        assert_eq!(unary(&client, "/a/b", b"").await.status(), Some("0"));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let output = server.output();
+    assert!(output.lines().count() <= lines + 1, "nothing of it is news: {output}");
+}
+
 /// Ends a server that has all kinds of clients.
 async fn end(server: &mut Server, signal: &str) -> std::process::ExitStatus {
     tokio::task::block_in_place(|| server.end(signal, Duration::from_secs(30)))

@@ -34,9 +34,10 @@ fn hex(digits: &str) -> Vec<u8> {
 /// The fields of a block, and what they count.
 fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<(Vec<Field>, usize), DecodeError> {
     let (mut fields, mut sum) = (vec![], 0);
-    decoder.decode(block, |field, size| {
-        fields.push(field.clone());
-        sum += size;
+    decoder.decode(block, |it| {
+        fields.push(it.field.clone());
+        sum += it.size;
+        true
     })?;
     Ok((fields, sum))
 }
@@ -48,10 +49,10 @@ fn encode(encoder: &mut Encoder, fields: &[Field]) -> BytesMut {
         let out = &mut out;
         let text = |text| str::from_utf8(text).unwrap();
         match field {
-            Field::Authority(value) => encoder.authority(text(value), out),
+            Field::Authority(value) => encoder.authority(value, false, out),
             Field::Method(method) => encoder.method(method, out),
             Field::Scheme(value) => encoder.scheme(text(value), out),
-            Field::Path(value) => encoder.path(text(value), out),
+            Field::Path(value) => encoder.path(text(value), false, out),
             Field::Status(status) => encoder.status(*status, out),
             Field::Header(name, value) => encoder.header(name, value, out),
             Field::Malformed => unreachable!("no test encodes it"),

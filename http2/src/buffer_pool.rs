@@ -1,4 +1,4 @@
-//! Buffers of connections that have nothing to read or write: kept by the thread, not by each connection.
+//! Buffers for reading and writing, which belong to the thread: an idle connection has none.
 
 use std::cell::RefCell;
 
@@ -6,16 +6,16 @@ use bytes::BytesMut;
 
 /// Bytes that a fresh buffer has room for.
 pub(crate) const SIZE: usize = 64 << 10;
-/// So many are kept.
+/// So many are kept by each thread; a busier one allocates more, and frees them again.
 const KEPT: usize = 4;
 
 thread_local! {
-    static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty buffer.
 pub(crate) fn take() -> BytesMut {
-    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(SIZE))
+    POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(SIZE))
 }
 
 /// Puts an empty buffer back for whoever needs one next.
@@ -23,9 +23,9 @@ pub(crate) fn give(mut buffer: BytesMut) {
     debug_assert!(buffer.is_empty(), "nothing is lost");
     // One that lent its memory to data may get it back, if nobody has that any more.
     if buffer.try_reclaim(SIZE) && buffer.capacity() <= 4 * SIZE {
-        SPARE.with_borrow_mut(|spare| {
-            if spare.len() < KEPT {
-                spare.push(buffer);
+        POOL.with_borrow_mut(|pool| {
+            if pool.len() < KEPT {
+                pool.push(buffer);
             }
         });
     }

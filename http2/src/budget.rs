@@ -1,0 +1,342 @@
+//! A budget for bytes that came and that nobody has read yet, of all clients of a process.
+//!
+//! A client whose calls are answered faster than it reads makes this process hold the answers: in the
+//! connections to the servers that they come from, and in its own. All of that is charged to the client's
+//! [`Account`], stream by stream. Data that is read at once is never charged, so this costs nothing on the
+//! fast path.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use slab::Slab;
+
+use crate::refusal::Refusal;
+
+/// The share of the whole budget that one client's connection may use.
+const SHARE: usize = 16;
+/// Once a limit is passed, an eighth of it is freed, so that not every byte more costs a stream.
+const FREED: usize = 8;
+
+/// A budget that the connections of a process share, and the counts of what they refused.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Process>);
+
+#[derive(Debug)]
+struct Process {
+    /// Bytes that all clients may have unread.
+    total: usize,
+    used: AtomicUsize,
+    accounts: Mutex<Slab<Weak<Account>>>,
+    refused: [AtomicU64; Refusal::ALL.len()],
+}
+
+impl Default for Budget {
+    /// 256 MiB in all, 16 MiB for each client's connection.
+    fn default() -> Self {
+        Self::new(256 << 20)
+    }
+}
+
+impl Budget {
+    /// `total` bytes in all, a sixteenth of them for each client's connection.
+    pub fn new(total: usize) -> Self {
+        Self(Arc::new(Process {
+            total,
+            used: AtomicUsize::new(0),
+            accounts: Mutex::default(),
+            refused: Default::default(),
+        }))
+    }
+
+    /// Bytes that are unread now.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// How often this was refused.
+    pub fn refused(&self, refusal: Refusal) -> u64 {
+        self.0.refused[refusal as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self, refusal: Refusal) {
+        self.0.refused[refusal as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The account of a new client's connection.
+    pub(crate) fn open_account(&self) -> Arc<Account> {
+        let process = self.0.clone();
+        let mut accounts = lock(&self.0.accounts);
+        let entry = accounts.vacant_entry();
+        let (key, limit) = (entry.key(), self.0.total / SHARE);
+        let account = Arc::new(Account {
+            process,
+            key,
+            limit,
+            is_over: AtomicBool::new(false),
+            book: Mutex::default(),
+            driver: Mutex::default(),
+        });
+        entry.insert(Arc::downgrade(&account));
+        account
+    }
+}
+
+impl Process {
+    /// Asks the client that holds most to hold less.
+    fn demand(&self) {
+        let accounts: Vec<_> = lock(&self.accounts).iter().filter_map(|(_, it)| it.upgrade()).collect();
+        if let Some(largest) = accounts.iter().max_by_key(|account| lock(&account.book).used) {
+            largest.demand();
+        }
+    }
+}
+
+/// What one client's connection makes this process hold.
+#[derive(Debug)]
+pub(crate) struct Account {
+    process: Arc<Process>,
+    key: usize,
+    limit: usize,
+    /// It has to give up streams.
+    is_over: AtomicBool,
+    book: Mutex<Book>,
+    /// Who drives the client's connection.
+    driver: Mutex<Option<Waker>>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    used: usize,
+    /// Bytes of windows that were opened beyond the initial ones.
+    granted: usize,
+    /// By the client's stream.
+    holdings: HashMap<u32, Holding>,
+    /// Counts holdings, so that the oldest is known.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Holding {
+    bytes: usize,
+    /// Its place among all: it has held something without a pause since then.
+    since: u64,
+}
+
+impl Account {
+    pub(crate) fn charge(&self, stream: u32, bytes: usize) {
+        let used = {
+            let mut book = lock(&self.book);
+            let since = book.next;
+            book.next += 1;
+            book.holdings.entry(stream).or_insert(Holding { bytes: 0, since }).bytes += bytes;
+            book.used += bytes;
+            book.used
+        };
+        let all = self.process.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if used > self.limit {
+            self.demand();
+        }
+        if all > self.process.total {
+            self.process.demand();
+        }
+    }
+
+    pub(crate) fn release(&self, stream: u32, bytes: usize) {
+        let mut book = lock(&self.book);
+        // What was given up is no longer in the book.
+        let Some(holding) = book.holdings.get_mut(&stream) else { return };
+        let bytes = bytes.min(holding.bytes);
+        holding.bytes -= bytes;
+        if holding.bytes == 0 {
+            book.holdings.remove(&stream);
+        }
+        book.used -= bytes;
+        self.process.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Lets a window grow by `bytes`, unless half of the budget is granted already.
+    pub(crate) fn grant(&self, bytes: usize) -> bool {
+        let mut book = lock(&self.book);
+        let fits = book.granted + bytes <= self.limit / 2;
+        if fits {
+            book.granted += bytes;
+        }
+        fits
+    }
+
+    pub(crate) fn return_grant(&self, bytes: usize) {
+        lock(&self.book).granted -= bytes;
+    }
+
+    /// Who is woken when streams have to be given up.
+    pub(crate) fn register(&self, driver: &Waker) {
+        *lock(&self.driver) = Some(driver.clone());
+    }
+
+    fn demand(&self) {
+        if !self.is_over.swap(true, Ordering::AcqRel)
+            && let Some(driver) = &*lock(&self.driver)
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// The streams to be given up now, those that have held something for longest first. They count for
+    /// nothing from now on.
+    pub(crate) fn shed(&self) -> Vec<u32> {
+        if !self.is_over.load(Ordering::Acquire) || !self.is_over.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let over = |used: usize, limit: usize| if used > limit { used - (limit - limit / FREED) } else { 0 };
+        let mut book = lock(&self.book);
+        let all = over(self.process.used.load(Ordering::Relaxed), self.process.total).min(book.used);
+        let mut excess = over(book.used, self.limit).max(all);
+        let mut oldest: Vec<_> = book.holdings.iter().map(|(stream, it)| (it.since, *stream)).collect();
+        oldest.sort_unstable();
+        let mut given_up = Vec::new();
+        for (_, stream) in oldest {
+            if excess == 0 {
+                break;
+            }
+            let bytes = book.holdings.remove(&stream).map_or(0, |holding| holding.bytes);
+            book.used -= bytes;
+            self.process.used.fetch_sub(bytes, Ordering::Relaxed);
+            excess = excess.saturating_sub(bytes);
+            given_up.push(stream);
+        }
+        given_up
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.process.used.fetch_sub(lock(&self.book).used, Ordering::Relaxed);
+        lock(&self.process.accounts).remove(self.key);
+    }
+}
+
+/// The account of a client's stream. What is done for that stream on other connections, within
+/// [`StreamAccount::scope`], is charged to it.
+#[derive(Clone, Debug)]
+pub struct StreamAccount {
+    pub(crate) account: Arc<Account>,
+    pub(crate) stream: u32,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<StreamAccount>> = const { RefCell::new(None) };
+}
+
+impl StreamAccount {
+    /// Runs something: the streams that it opens on other connections are charged to `account`.
+    pub fn scope<T>(account: &mut Option<Self>, run: impl FnOnce() -> T) -> T {
+        let swap = |account: &mut Option<Self>| CURRENT.with_borrow_mut(|it| std::mem::swap(it, account));
+        swap(account);
+        let restored = Restored(account, swap);
+        let output = run();
+        drop(restored);
+        output
+    }
+
+    /// The one of the scope, if there is any.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+}
+
+/// Ends a scope, also where it panics.
+struct Restored<'a, F: Fn(&mut Option<StreamAccount>)>(&'a mut Option<StreamAccount>, F);
+
+impl<F: Fn(&mut Option<StreamAccount>)> Drop for Restored<'_, F> {
+    fn drop(&mut self) {
+        (self.1)(self.0);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_above_its_share_gives_up_its_oldest_streams() {
+        let budget = Budget::new(1600);
+        let account = budget.open_account();
+        for stream in [7, 1, 5] {
+            account.charge(stream, 40);
+        }
+        assert_eq!(account.shed(), [7], "120 of 100: down to 88");
+        assert_eq!(budget.used(), 80);
+        assert!(account.shed().is_empty());
+    }
+
+    #[test]
+    fn a_stream_that_was_read_to_its_end_is_young_again() {
+        let account = Budget::new(1600).open_account();
+        account.charge(1, 40);
+        account.charge(3, 40);
+        account.release(1, 40);
+        account.charge(1, 70);
+        assert_eq!(account.shed(), [3]);
+    }
+
+    #[test]
+    fn the_client_that_holds_most_pays_for_the_process() {
+        let budget = Budget::new(1600);
+        let accounts: Vec<_> = (0..18).map(|_| budget.open_account()).collect();
+        for account in &accounts {
+            account.charge(1, 60);
+            account.charge(3, 29);
+        }
+        accounts[4].charge(5, 9);
+        assert!(budget.used() > 1600);
+        for (number, account) in accounts.iter().enumerate() {
+            let given_up = account.shed();
+            assert_eq!(given_up.is_empty(), number != 4, "{number}: {given_up:?}");
+        }
+        assert!(budget.used() <= 1600);
+    }
+
+    #[test]
+    fn what_was_given_up_is_released_once() {
+        let budget = Budget::new(1600);
+        let account = budget.open_account();
+        account.charge(1, 150);
+        assert_eq!(account.shed(), [1]);
+        account.release(1, 150);
+        assert_eq!(budget.used(), 0);
+        account.charge(3, 10);
+        drop(account);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn windows_grow_by_half_of_a_share() {
+        let account = Budget::new(1600).open_account();
+        assert!(account.grant(30));
+        assert!(!account.grant(21));
+        assert!(account.grant(20));
+        account.return_grant(30);
+        assert!(account.grant(30));
+    }
+
+    #[test]
+    fn a_scope_ends_with_what_it_ran() {
+        let account = Budget::new(1600).open_account();
+        let mut scoped = Some(StreamAccount { account, stream: 3 });
+        let inside = StreamAccount::scope(&mut scoped, || StreamAccount::current().map(|it| it.stream));
+        assert_eq!(inside, Some(3));
+        assert!(StreamAccount::current().is_none());
+        assert!(scoped.is_some());
+    }
+}

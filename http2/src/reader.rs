@@ -1,0 +1,177 @@
+//! Cuts what was read into frames, and hands each to the core.
+
+use crate::{
+    core::{Core, Ending},
+    error::{ConnectionError, Reason},
+    frame::{Head, PAYLOAD, content, flag, kind},
+    head::{Fields, Uris},
+    hpack::{DEFAULT_TABLE_SIZE, DecodeError, Decoder},
+    input::Input,
+    recv::Data,
+    refusal::Refusal,
+    settings::Settings,
+};
+
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) input: Input,
+    /// More frames may be there than were worked on.
+    pub(crate) has_more: bool,
+    decoder: Decoder,
+    block: Option<Block>,
+    uris: Uris,
+    /// What comes first.
+    expects: Expects,
+    /// Bytes of the largest payload, and of the longest header list.
+    payload: usize,
+    list: usize,
+    allows_blanks: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Expects {
+    Preface,
+    Settings,
+    Anything,
+}
+
+/// A header block that goes on in the next frame.
+#[derive(Debug)]
+struct Block {
+    head: Head,
+    bytes: Vec<u8>,
+    frames: usize,
+}
+
+impl Reader {
+    pub(crate) fn new(is_server: bool, settings: &Settings) -> Self {
+        Self {
+            input: Input::default(),
+            has_more: false,
+            decoder: Decoder::new(DEFAULT_TABLE_SIZE),
+            block: None,
+            uris: Uris::default(),
+            expects: if is_server { Expects::Preface } else { Expects::Settings },
+            payload: settings.max_frame_size as usize,
+            list: settings.max_header_list_size as usize,
+            allows_blanks: settings.allows_blanks,
+        }
+    }
+
+    /// Whether the peer has said what has to come first.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.expects == Expects::Anything
+    }
+
+    /// Works on the frames that are there: at most so many, and as long as they may be read.
+    pub(crate) fn work(&mut self, core: &mut Core, frames: &mut u32) -> Result<(), ConnectionError> {
+        self.has_more = false;
+        if self.expects == Expects::Preface {
+            if self.input.preface()?.is_none() {
+                return Ok(());
+            }
+            self.expects = Expects::Settings;
+        }
+        while let Some(head) = self.input.next(self.payload)? {
+            if self.expects == Expects::Settings {
+                if head.kind != kind::SETTINGS || head.has(flag::ACK) {
+                    return Err(Reason::PROTOCOL_ERROR.into());
+                }
+                self.expects = Expects::Anything;
+            }
+            self.frame(head, core)?;
+            *frames = frames.saturating_sub(1);
+            if core.ending == Ending::Now {
+                break;
+            }
+            if *frames == 0 || core.slowed.is_some_and(|(_, until)| until > core.now) {
+                self.has_more = true;
+                break;
+            }
+        }
+        self.input.tidy();
+        Ok(())
+    }
+
+    /// Works on the next frame and passes over it.
+    fn frame(&mut self, head: Head, core: &mut Core) -> Result<(), ConnectionError> {
+        let payload = self.input.payload(head);
+        let goes_on = self.block.as_ref().map(|block| block.head.stream);
+        if goes_on.is_some_and(|stream| head.kind != kind::CONTINUATION || head.stream != stream) {
+            return Err(Reason::PROTOCOL_ERROR.into());
+        }
+        match head.kind {
+            kind::DATA => {
+                let content = content(head, payload)?;
+                if !Data::is_small(content.len()) {
+                    let data = self.input.take(head).slice(content);
+                    return core.recv_data(head, Data::Large(data));
+                }
+                core.recv_data(head, Data::Small(&payload[content]))?;
+            }
+            kind::HEADERS => {
+                if head.stream == 0 {
+                    return Err(Reason::PROTOCOL_ERROR.into());
+                }
+                let content = content(head, payload)?;
+                if head.has(flag::END_HEADERS) {
+                    let fields = fields(
+                        &mut self.decoder,
+                        &payload[content],
+                        Fields::new(self.allows_blanks),
+                        self.list,
+                    )?;
+                    core.recv_headers(head, fields, &mut self.uris)?;
+                } else {
+                    self.block = Some(Block { head, bytes: payload[content].to_vec(), frames: 0 });
+                }
+            }
+            kind::CONTINUATION => {
+                let block = self.block.as_mut().ok_or(Reason::PROTOCOL_ERROR)?;
+                block.bytes.extend_from_slice(payload);
+                block.frames += 1;
+                // Each of them could have had this much.
+                let needed = block.bytes.len() / PAYLOAD;
+                if block.bytes.len() > 2 * self.list.max(self.payload) {
+                    return Err(Refusal::HeaderList.into());
+                }
+                if block.frames > needed + core.ours.limits.continuations {
+                    return Err(Refusal::ContinuationFlood.into());
+                }
+                if head.has(flag::END_HEADERS)
+                    && let Some(block) = self.block.take()
+                {
+                    let fields =
+                        fields(&mut self.decoder, &block.bytes, Fields::new(self.allows_blanks), self.list)?;
+                    core.recv_headers(block.head, fields, &mut self.uris)?;
+                }
+            }
+            kind::PRIORITY if head.stream == 0 => return Err(Reason::PROTOCOL_ERROR.into()),
+            kind::PRIORITY if head.len != 5 => return Err(Reason::FRAME_SIZE_ERROR.into()),
+            kind::RST_STREAM => core.recv_reset(head, payload)?,
+            kind::SETTINGS => core.recv_settings(head, payload)?,
+            kind::PUSH_PROMISE => return Err(Reason::PROTOCOL_ERROR.into()),
+            kind::PING => core.recv_ping(head, payload)?,
+            kind::GOAWAY => core.recv_go_away(head, payload)?,
+            kind::WINDOW_UPDATE => core.recv_window_update(head, payload)?,
+            // PRIORITY, and what isn't known.
+            _ => core.recv_ignored()?,
+        }
+        self.input.pass(head);
+        Ok(())
+    }
+}
+
+/// The fields of a whole block.
+fn fields(
+    decoder: &mut Decoder,
+    block: &[u8],
+    mut fields: Fields,
+    most: usize,
+) -> Result<Fields, ConnectionError> {
+    match decoder.decode(block, |decoded| fields.take(decoded, most)) {
+        Ok(()) => Ok(fields),
+        Err(DecodeError::Unwanted) => Err(Refusal::HeaderList.into()),
+        Err(_) => Err(Reason::COMPRESSION_ERROR.into()),
+    }
+}
