@@ -12,6 +12,7 @@ mod ending;
 mod faults;
 mod foreign;
 mod introspection;
+mod limits;
 mod log;
 mod methods;
 mod operate;
