@@ -58,7 +58,7 @@ static GO: LazyLock<PathBuf> = LazyLock::new(|| {
 /// Starts the program of `tests/java`. `None` where a JDK or a library is missing, as [`has`] says it.
 pub(crate) fn java(args: &[&str]) -> Option<Running> {
     let is_there = |name: &&str| has(&format!("{JARS}/{name}.jar"), JAVA_PACKAGES);
-    if !has("javac", "default-jdk-headless") || !LIBRARIES.iter().all(|name| is_there(&name)) {
+    if !has("javac", "default-jdk-headless") || !LIBRARIES.iter().all(is_there) {
         return None;
     }
     let mut java = Command::new("java");
