@@ -1,13 +1,15 @@
 //! Puts the rooms together: who stands behind the gate, or without one, and what operators see of it.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::future::OptionFuture;
 use http::{Request, Response};
 use http_body::Body;
 use http2::Budget;
-use tokio::net::TcpListener;
-use tokio_util::task::AbortOnDropHandle;
+use humantime::format_duration;
+use tokio::{net::TcpListener, time::sleep};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::{Layer, Service, ServiceExt};
 use tracing::{info, warn};
 
@@ -29,10 +31,14 @@ use crate::{
     upstream::{Health, Upstream},
 };
 
+/// Network threads of the preview listener: smoke tests are no load.
+const PREVIEW_THREADS: usize = 1;
+
 /// The listeners of a server, bound.
 #[derive(Debug)]
 pub struct Doors {
     clients: TcpListener,
+    preview: Option<TcpListener>,
     operators: Option<TcpListener>,
 }
 
@@ -40,6 +46,10 @@ impl Doors {
     /// Binds what the settings name. The default address for operators may be another server's already.
     pub async fn bind(config: &Config) -> io::Result<Self> {
         let clients = bind("listen", &config.listen).await?;
+        let preview = match &config.preview_listen {
+            None => None,
+            Some(at) => Some(bind("preview-listen", at).await?),
+        };
         let operators = match &config.admin {
             None => None,
             Some(AdminConfig { at, is_given, .. }) => match bind("admin", at).await {
@@ -51,7 +61,7 @@ impl Doors {
                 }
             },
         };
-        Ok(Self { clients, operators })
+        Ok(Self { clients, preview, operators })
     }
 }
 
@@ -63,8 +73,18 @@ async fn bind(flag: &str, Addresses(at): &Addresses) -> io::Result<TcpListener> 
     })
 }
 
-/// Serves on bound listeners until `shutdown` resolves.
-pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+/// How a server is told to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// By what, for the log.
+    pub signal: &'static str,
+    /// How long new connections are accepted after that.
+    pub delay: Duration,
+}
+
+/// Serves on bound listeners until `shutdown` resolves. Probes learn at once that the server ends; it accepts
+/// new connections for the delay, and then lets calls in progress finish.
+pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = Shutdown>) -> io::Result<()> {
     let Config { threads, buffer_limit, tls, gate, faults, backend, admin, otlp_endpoint, effective, .. } =
         config;
     let budget = Budget::new(buffer_limit);
@@ -81,8 +101,9 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
         Front { doors, options, trust, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
-        shutdown.await;
+        let shutdown = shutdown.await;
         ending.cancel();
+        shutdown
     };
     match backend {
         Backend::Upstream(engines) => {
@@ -104,8 +125,9 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
             front.rooms.tokens = Some(Arc::new(mock.tokens().clone()));
             let health = mock.health();
             let shutdown = async {
-                shutdown.await;
+                let shutdown = shutdown.await;
                 health.end().await;
+                shutdown
             };
             let served = front.serve(move || mock.service(), shutdown).await;
             runtime.shutdown_background();
@@ -145,10 +167,10 @@ fn trouble(config: FaultConfig, rooms: &Rooms, watch: Watch) -> io::Result<(Faul
 
 impl Front {
     /// Serves with what `backend` makes on each thread, behind the gate if there is one.
-    async fn serve<T, S, B>(self, backend: T, shutdown: impl Future<Output = ()>) -> io::Result<()>
+    async fn serve<T, S, B>(self, backend: T, shutdown: impl Future<Output = Shutdown>) -> io::Result<()>
     where
         T: Fn() -> S + Clone + Send + 'static,
-        S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error: Into<BoxError>>
+        S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error: Into<BoxError> + Send>
             + Clone
             + Send
             + 'static,
@@ -156,7 +178,7 @@ impl Front {
         B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
         let Self {
-            doors: Doors { clients, operators },
+            doors: Doors { clients, preview, operators },
             options,
             trust,
             gate,
@@ -205,8 +227,21 @@ impl Front {
             Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
             Some(_) => " (TLS)",
         };
+        if let Some(preview) = &preview {
+            info!("Preview of the strategy that is not active on {}{speaks}", preview.local_addr()?);
+        }
         info!("Server started on {}{speaks}", clients.local_addr()?);
         let script = tokio::spawn(play(script));
+        let end = CancellationToken::new();
+        let shutdown = async {
+            let Shutdown { signal, delay } = shutdown.await;
+            if !delay.is_zero() {
+                info!("{signal}: not ready from now on, closing the listener in {}", format_duration(delay));
+                sleep(delay).await;
+            }
+            info!("{signal}: finishing calls in progress");
+            end.cancel();
+        };
         let served = match gate {
             None => {
                 let start = move || {
@@ -230,11 +265,22 @@ impl Front {
                     }
                 };
                 let _timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
+                let preview = preview.map(|listener| {
+                    let (layer, backend) = (layer.clone(), backend.clone());
+                    let start = move || {
+                        let (layer, backend) = (layer.clone(), backend());
+                        move |_| layer.preview(backend.clone())
+                    };
+                    let options = Options { threads: PREVIEW_THREADS, ..options.clone() };
+                    server::serve(listener, options, start, end.cancelled())
+                });
                 let start = move || {
                     let (layer, backend, shard) = (layer.clone(), faults.layer(backend()), watch.shard());
                     move |peer: SocketAddr| layer.watched(shard.line(peer.ip()), backend.clone())
                 };
-                server::serve(clients, options, start, shutdown).await
+                let clients = server::serve(clients, options, start, shutdown);
+                let (served, previewed) = tokio::join!(clients, OptionFuture::from(preview));
+                served.and(previewed.unwrap_or(Ok(())))
             }
         };
         script.abort();

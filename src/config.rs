@@ -28,6 +28,10 @@ use crate::{
 pub struct Config {
     /// Where clients connect.
     pub listen: Addresses,
+    /// Where the engine that is not active can be tried, unless nowhere.
+    pub preview_listen: Option<Addresses>,
+    /// How long new connections are accepted after SIGTERM.
+    pub shutdown_delay: Duration,
     /// How the listener proves itself to clients, if they speak TLS.
     pub tls: Option<Identity>,
     /// Network threads.
@@ -120,9 +124,10 @@ pub struct BadSetting {
 }
 
 /// What `--gate off` leaves nothing to set of.
-const SWITCHING: [&str; 12] = [
+const SWITCHING: [&str; 13] = [
     "blue",
     "green",
+    "preview-listen",
     "initial",
     "switch-every",
     "cutover",
@@ -172,6 +177,8 @@ impl TryFrom<Serve> for Config {
             backend: backend(&serve)?,
             admin: admin(&serve)?,
             faults,
+            preview_listen: preview(&serve)?,
+            shutdown_delay: serve.shutdown_delay,
             otlp_endpoint: serve.otlp_endpoint,
             listen: serve.listen,
             log_format: serve.log_format,
@@ -313,6 +320,17 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
     let trust = tls::trust(serve, &[blue, green])?;
     let (blue, green, connect_timeout) = (blue.clone(), green.clone(), serve.connect_timeout);
     Ok(Some(Targets { blue, green, connect_timeout, trust }))
+}
+
+/// Where the engine that is not active can be tried: there has to be one.
+fn preview(serve: &Serve) -> Result<Option<Addresses>, BadSetting> {
+    let has_two = serve.blue.is_some() && serve.blue != serve.green;
+    if has_two || serve.preview_listen.is_none() {
+        return Ok(serve.preview_listen.clone());
+    }
+    let value = serve.effective.get("preview-listen").map(|given| given.text()).unwrap_or_default();
+    let expected = "expected --blue and --green beside it, and two engines there: one of them is not active";
+    Err(BadSetting { flag: "preview-listen", value, expected: expected.to_owned() })
 }
 
 fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {

@@ -1,18 +1,30 @@
 //! `teal`: parse, start logging, bind, serve until told to end; or tell a running one what to do; or rehearse.
 
-use std::{env, io, io::Write as _, process::ExitCode};
+use std::{
+    env,
+    future::pending,
+    io,
+    io::Write as _,
+    process::{self, ExitCode},
+    time::Duration,
+};
 
 use teal::{
-    app::{self, Doors},
+    app::{self, Doors, Shutdown},
     cli::{self, Command, Stop, check},
     config::Config,
     operate, rehearse, telemetry,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 use tracing::info;
 
 /// What sysexits.h calls EX_USAGE.
 const BAD_SETTINGS: u8 = 64;
+/// What a shell makes of a process that SIGINT has ended.
+const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     let config = match cli::parse(env::args_os()) {
@@ -56,12 +68,25 @@ fn print(text: &str) -> ExitCode {
 async fn serve(config: Config) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let doors = Doors::bind(&config).await?;
-    app::serve(config, doors, async move {
-        let name = tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
+    let delay = config.shutdown_delay;
+    let (ends, ending) = oneshot::channel();
+    tokio::spawn(async move {
+        let shutdown = tokio::select! {
+            _ = interrupt.recv() => Shutdown { signal: "SIGINT", delay: Duration::ZERO },
+            _ = terminate.recv() => Shutdown { signal: "SIGTERM", delay },
         };
-        info!("{name}: finishing calls in progress");
+        _ = ends.send(shutdown);
+        interrupt.recv().await;
+        info!("SIGINT: ending at once");
+        // What waits for calls in progress would hold an orderly return.
+        process::exit(INTERRUPTED);
+    });
+    app::serve(config, doors, async move {
+        match ending.await {
+            Ok(shutdown) => shutdown,
+            // The task above sends before it ends.
+            Err(_) => pending().await,
+        }
     })
     .await
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
         header::{
             AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, WWW_AUTHENTICATE,
             X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -51,6 +51,11 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
 
 fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
     let (headers, path) = (request.headers(), request.uri().path());
+    let is_probe = path == "/livez" || path == "/readyz";
+    // Load balancers probe with HTTP/1.0, which knows no Host. No browser does.
+    if is_probe && request.version() == Version::HTTP_10 && !headers.contains_key(HOST) {
+        return Ok(());
+    }
     let host = host(request.uri(), headers)?;
     // A page of another site that a browser takes to be this server cannot know the token.
     if shared.token.is_none() && !is_here(host.host()) {
@@ -63,7 +68,7 @@ fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
     }
     same_origin(headers, &host)?;
     match &shared.token {
-        Some(token) if path != "/livez" && path != "/readyz" => {
+        Some(token) if !is_probe => {
             let shown = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
             let is_shown = shown.is_some_and(|shown| token.is_shown(shown));
             let why = "expected authorization: Bearer and the token of --admin-token-file";

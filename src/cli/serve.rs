@@ -66,6 +66,12 @@ pub struct Serve {
     /// How long a connection to an engine may take to be established
     #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
     pub connect_timeout: Duration,
+    /// Calls here go to the engine that is not active, unjudged: to try it before a switch [default: nowhere]
+    #[arg(long, env = "TEAL_PREVIEW_LISTEN", value_name = "ADDR", value_parser = listen)]
+    pub preview_listen: Option<Addresses>,
+    /// How long new connections are accepted after SIGTERM, while /readyz says 503
+    #[arg(long, env = "TEAL_SHUTDOWN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub shutdown_delay: Duration,
     /// How long a client with calls in progress may leave a ping unanswered
     #[arg(long, env = "TEAL_KEEPALIVE_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = some_duration)]
     pub keepalive_timeout: Duration,

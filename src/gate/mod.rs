@@ -6,6 +6,7 @@ mod future;
 pub(crate) mod header;
 mod inflate;
 mod order;
+mod preview;
 mod reject;
 mod request;
 mod response;
@@ -29,7 +30,8 @@ use tower::{Layer, Service};
 use self::connection::Connection;
 pub(crate) use self::request::message;
 pub use self::{
-    future::ResponseFuture, order::Order, reject::Mismatch, request::RequestBody, response::ResponseBody,
+    future::ResponseFuture, order::Order, preview::Preview, reject::Mismatch, request::RequestBody,
+    response::ResponseBody,
 };
 use crate::{protocol::Protocol, switch::Switch, telemetry::Line};
 
@@ -74,6 +76,11 @@ impl GateLayer {
     /// What the gate has counted.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// What stands in the gate's place where the strategy that is not active can be tried.
+    pub fn preview<S>(&self, inner: S) -> Preview<S> {
+        Preview::new(inner, self.shared.clone())
     }
 
     /// A gate for one client's connection whose calls are watched.

@@ -1,8 +1,8 @@
 //! A server that is asked to end lets calls in progress finish.
 
-use std::{net::TcpStream, time::Duration};
+use std::{net::TcpStream, thread, time::Duration};
 
-use crate::support::{Connector, python, teal};
+use crate::support::{Connector, Server, answer, call, python, send, teal};
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -42,4 +42,63 @@ fn an_idle_connection_does_not_hold_the_end() {
     let status = server.end("TERM", SOON);
     assert_eq!(status.code(), Some(0), "{}", server.output());
     drop(silent);
+}
+
+/// The status line of a probe.
+fn probe(server: &Server, path: &str) -> String {
+    answer(send(server.admin(), &format!("GET {path}"), "")).lines().next().unwrap_or_default().to_owned()
+}
+
+/// A call on a new connection.
+fn is_served(server: &Server) -> bool {
+    let metadata = [("authorization", "Bearer someone"), ("strategy", "blue")];
+    call(server.address, "getSchemaNames", &metadata, Vec::new(), SOON).is_ok()
+}
+
+#[test]
+fn sigterm_is_told_to_probes_before_the_listener_closes() {
+    let mut server = teal().admin().with("--shutdown-delay", "1h").run();
+    assert!(probe(&server, "/readyz").contains(" 200 "));
+    server.signal("TERM");
+    server.wait_for("SIGTERM: not ready from now on, closing the listener in 1h", 1, SOON);
+    assert!(probe(&server, "/readyz").contains(" 503 "));
+    assert!(probe(&server, "/livez").contains(" 200 "));
+    assert!(is_served(&server));
+    // Nobody has to wait for the delay.
+    assert_eq!(server.end("INT", SOON).code(), Some(130), "{}", server.output());
+    assert!(!server.output().contains("Server stopped"), "{}", server.output());
+}
+
+#[test]
+fn the_listener_closes_after_the_delay() {
+    let mut server = teal().with("--shutdown-delay", "300ms").run();
+    assert_eq!(server.end("TERM", SOON).code(), Some(0), "{}", server.output());
+    let told = ["not ready from now on", "SIGTERM: finishing calls in progress", "Server stopped"];
+    let output = server.output();
+    let places = told.map(|text| output.find(text));
+    assert!(places.is_sorted() && places[0].is_some(), "{output}");
+}
+
+#[test]
+fn sigint_does_not_wait_for_the_delay() {
+    let mut server = teal().with("--shutdown-delay", "1h").run();
+    assert_eq!(server.end("INT", SOON).code(), Some(0), "{}", server.output());
+}
+
+#[test]
+fn a_second_sigint_cuts_calls_in_progress() {
+    for first in ["INT", "TERM"] {
+        let mut server = teal().with("--fault", "method=getSchemaNames,hang").run();
+        let address = server.address;
+        let held = thread::spawn(move || {
+            let metadata = [("authorization", "Bearer someone"), ("strategy", "blue")];
+            call(address, "getSchemaNames", &metadata, Vec::new(), SOON)
+        });
+        server.wait_for("Fault f1 hit", 1, SOON);
+        server.signal(first);
+        server.wait_for("finishing calls in progress", 1, SOON);
+        assert_eq!(server.end("INT", SOON).code(), Some(130), "{}", server.output());
+        assert!(!server.output().contains("Server stopped"), "{}", server.output());
+        assert!(held.join().expect("it ends").is_err());
+    }
 }

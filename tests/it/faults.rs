@@ -12,7 +12,7 @@ use serde::Deserialize;
 use teal::{fault::rule::KEYS, frame::string_field, pb};
 use tonic::{Code, metadata::MetadataMap};
 
-use crate::support::{Connector, Running, Server, call, engine, node, python, teal};
+use crate::support::{Connector, Running, Server, call, engine, go, java, node, python, teal};
 
 /// How long a call may take that is never answered.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -257,10 +257,17 @@ fn the_table_of_effects_is_what_each_library_sees() {
     let by_js = column(&seen_by_script(&servers, script));
     let script = python(Connector::V3_0_2).start_offline("effects.py", &[]);
     let by_python = column(&seen_by_script(&servers, script));
+    let Some(script) = go(&["effects"]) else { return };
+    let by_go = column(&seen_by_script(&servers, script));
+    let Some(script) = java(&["effects"]) else { return };
+    let by_java = column(&seen_by_script(&servers, script));
     let by_tonic = column(&seen_by_tonic(&servers));
-    let mut table = "| effect | grpcio | grpc-js | tonic |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut table = "| effect | grpcio | grpc-java | grpc-go | grpc-js | tonic |\n".to_owned();
+    table += "| --- | --- | --- | --- | --- | --- |\n";
+    let columns = [by_python, by_java, by_go, by_js, by_tonic];
     for (at, (rule, ..)) in EFFECTS.iter().enumerate() {
-        table += &format!("| `{rule}` | {} | {} | {} |\n", by_python[at], by_js[at], by_tonic[at]);
+        let cells = columns.each_ref().map(|column| column[at].as_str());
+        table += &format!("| `{rule}` | {} |\n", cells.join(" | "));
     }
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
         .expect("there is a README");

@@ -80,7 +80,12 @@ fn an_unreadable_folder_is_refused() {
 
 #[test]
 fn a_switch_without_a_gate_is_refused() {
-    for (flag, value) in [("--switch-every", "5s"), ("--initial", "green"), ("--cutover", "strict")] {
+    for (flag, value) in [
+        ("--switch-every", "5s"),
+        ("--initial", "green"),
+        ("--cutover", "strict"),
+        ("--preview-listen", "127.0.0.1:0"),
+    ] {
         let (status, said) = teal().with("--gate", "off").with(flag, value).refused();
         assert_eq!(status.code(), Some(64), "{said}");
         names(&said, flag, "--gate", &[]);
@@ -127,6 +132,16 @@ fn engines_that_do_not_go_together_are_refused_before_a_port_is_bound() {
         (&["--tls-cert", &certificate, "--tls-key", &key], "--tls-cert", &certificate, "PEM"),
         (&["--tls-cert", &certificate, "--tls-key", "/no/such"], "--tls-", "no", "expected"),
         (&["--client-ca", &certificate], "--client-ca", &certificate, "--tls-cert"),
+        (&["--preview-listen", &taken], "--preview-listen", &taken, "--blue and --green"),
+        (&[&upstream[..], &["--preview-listen", &taken]].concat(), "--preview-listen", &taken, "two engines"),
+        (
+            &[&blue[..], &["--green", "http://b:80", "--preview-listen", &taken]].concat(),
+            "--preview-listen",
+            &taken,
+            "two engines",
+        ),
+        (&["--preview-listen", "nowhere"], "--preview-listen", "'nowhere'", "address and port"),
+        (&["--shutdown-delay", "soon"], "--shutdown-delay", "'soon'", "duration"),
         (&[&upstream[..], &["--connect-timeout", "0"]].concat(), "--connect-timeout", "'0'", "duration"),
     ] {
         let server = args.iter().fold(teal().listen(&taken), |server, arg| server.arg(arg));

@@ -1,5 +1,7 @@
 //! Who is let in: Host, Origin, token.
 
+use axum::http::Version;
+
 use super::*;
 
 fn with(name: &str, value: &str) -> Request<body::Body> {
@@ -148,4 +150,36 @@ fn a_token_is_never_printed() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "s3cret").unwrap();
     assert!(!format!("{:?}", Token::read(file.path())).contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_probe_of_http_1_0_needs_no_host() {
+    for token in [None, Some("secret")] {
+        let bench = Bench::with(still(), |_| (), token);
+        for (path, version, expected) in [
+            ("/livez", Version::HTTP_10, StatusCode::OK),
+            ("/readyz", Version::HTTP_10, StatusCode::OK),
+            ("/livez", Version::HTTP_11, StatusCode::BAD_REQUEST),
+            ("/readyz", Version::HTTP_11, StatusCode::BAD_REQUEST),
+            ("/api/v1/state", Version::HTTP_10, StatusCode::BAD_REQUEST),
+            ("/", Version::HTTP_10, StatusCode::BAD_REQUEST),
+        ] {
+            let mut request = get(path);
+            request.headers_mut().remove("host");
+            *request.version_mut() = version;
+            assert_eq!(bench.ask(request).await.0, expected, "{path} {version:?} {token:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_probe_of_http_1_0_that_names_a_host_is_held_to_it() {
+    let bench = Bench::new(still());
+    for (host, expected) in [("localhost", StatusCode::OK), ("evil.example", StatusCode::MISDIRECTED_REQUEST)]
+    {
+        let mut request = get("/livez");
+        request.headers_mut().insert("host", host.parse().unwrap());
+        *request.version_mut() = Version::HTTP_10;
+        assert_eq!(bench.ask(request).await.0, expected, "{host}");
+    }
 }

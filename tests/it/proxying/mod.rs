@@ -15,6 +15,7 @@ mod framing;
 mod half_close;
 mod headers;
 mod hostile;
+mod interop;
 mod life;
 mod memory;
 mod resets;

@@ -2,6 +2,7 @@
 //! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
 
 mod certificates;
+mod compiled;
 mod cutter;
 mod http;
 mod node;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub(crate) use certificates::{Authority, Pair};
+pub(crate) use compiled::{go, java};
 pub(crate) use cutter::Cutter;
 pub(crate) use http::{answer, send};
 pub(crate) use node::node;
@@ -39,7 +41,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether `program` is there. If not, the test is skipped in words, or fails under `TEAL_TEST_ALL=1`.
+/// Whether `program`, or the file with this whole path, is there. If not, the test is skipped in words, or fails under `TEAL_TEST_ALL=1`.
 pub(crate) fn has(program: &str, package: &str) -> bool {
     let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .any(|folder| folder.join(program).is_file());
