@@ -66,6 +66,9 @@ pub struct Serve {
     /// How long a connection to an engine may take to be established
     #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
     pub connect_timeout: Duration,
+    /// From one look at the addresses of the engines' names to the next
+    #[arg(long, env = "TEAL_RESOLVE_EVERY", value_name = "DURATION", default_value = "30s", value_parser = some_duration)]
+    pub resolve_every: Duration,
     /// How long a client with calls in progress may leave a ping unanswered
     #[arg(long, env = "TEAL_KEEPALIVE_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = some_duration)]
     pub keepalive_timeout: Duration,
