@@ -298,7 +298,8 @@ impl Endpoint {
         } else {
             debug!("connected once more to engine {} at {address}", self.url());
         }
-        let stats = Arc::new(ConnectionStats::default());
+        let (stats, parked) = ConnectionStats::new();
+        let stats = Arc::new(stats);
         let (endpoint, known) = (self.clone(), stats.clone());
         tokio::spawn(async move {
             let mut connection = pin!(connection);
@@ -313,6 +314,7 @@ impl Endpoint {
             let ended = tokio::select! {
                 ended = driven => ended.map_err(io::Error::other),
                 lost = endpoint.watch(pings, &known) => Err(lost),
+                () = known.unpark_all(parked, || endpoint.has_capacity()) => Ok(()),
             };
             match ended {
                 Ok(()) => debug!("connection to engine {} has ended", endpoint.url()),

@@ -9,6 +9,7 @@ mod endpoint;
 mod forward;
 mod health;
 mod metadata;
+mod pacing;
 mod permit;
 mod pool;
 mod race;
