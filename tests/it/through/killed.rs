@@ -4,9 +4,9 @@ use super::SOON;
 use crate::support::{Connector, Recorder, alone, engine, python, teal};
 
 /// What memory may grow by, in bytes.
-/// To an engine, at most, that are opened because it bears no more resets on the others.
-const CONNECTIONS: usize = 8;
 const MOST: usize = 20 << 20;
+/// Connections to an engine that may be opened because it bears no more resets on the others.
+const CONNECTIONS: usize = 8;
 
 #[test]
 fn an_engine_that_is_killed_in_mid_result_is_found_again() {
