@@ -317,9 +317,17 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
         (None, Some(blue), None) => return bad("blue", blue, "expected --green beside it"),
         (None, None, Some(green)) => return bad("green", green, "expected --blue beside it"),
     };
+    for (flag, target) in [("upstream", &serve.upstream), ("blue", &serve.blue), ("green", &serve.green)] {
+        if let Some(target) = target.as_ref().filter(|target| target.is_served_at(&serve.listen.0)) {
+            let expected =
+                "expected another address than teal's own (--listen): calls would go round in circles";
+            return bad(flag, target, expected);
+        }
+    }
     let trust = tls::trust(serve, &[blue, green])?;
-    let (blue, green, connect_timeout) = (blue.clone(), green.clone(), serve.connect_timeout);
-    Ok(Some(Targets { blue, green, connect_timeout, trust }))
+    let (blue, green) = (blue.clone(), green.clone());
+    let (connect_timeout, resolve_every) = (serve.connect_timeout, serve.resolve_every);
+    Ok(Some(Targets { blue, green, connect_timeout, resolve_every, trust }))
 }
 
 /// Where the engine that is not active can be tried: there has to be one.

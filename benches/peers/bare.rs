@@ -25,7 +25,13 @@ const THREADS: usize = 2;
 async fn main() -> io::Result<()> {
     let engine: Target = env::args().nth(1).and_then(|url| url.parse().ok()).expect("the URL of an engine");
     let connect_timeout = Duration::from_secs(5);
-    let targets = Targets { blue: engine.clone(), green: engine, connect_timeout, trust: None };
+    let targets = Targets {
+        blue: engine.clone(),
+        green: engine,
+        connect_timeout,
+        resolve_every: connect_timeout,
+        trust: None,
+    };
     let health = Health::new(&targets, &Metrics::default());
     let (switch, _timer) = Switch::new(Rules::default());
     let layer = GateLayer::new(switch, Protocol::default(), Mismatch::Both);

@@ -122,6 +122,7 @@ impl Engines for Patients {
             healthy: Some(!ill.contains(strategy)),
             problem: ill.contains(strategy).then(|| "ill".to_owned()),
             connections: 1,
+            addresses: Vec::new(),
         };
         Strategy::ALL.iter().map(status).collect()
     }

@@ -72,6 +72,9 @@ pub struct Serve {
     /// How long new connections are accepted after SIGTERM, while /readyz says 503
     #[arg(long, env = "TEAL_SHUTDOWN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub shutdown_delay: Duration,
+    /// From one look at the addresses of the engines' names to the next
+    #[arg(long, env = "TEAL_RESOLVE_EVERY", value_name = "DURATION", default_value = "30s", value_parser = some_duration)]
+    pub resolve_every: Duration,
     /// How long a client with calls in progress may leave a ping unanswered
     #[arg(long, env = "TEAL_KEEPALIVE_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = some_duration)]
     pub keepalive_timeout: Duration,

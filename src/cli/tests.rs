@@ -237,7 +237,7 @@ fn engines_are_named_in_one_way() {
         (&["--green", "http://g"], "--green (or TEAL_GREEN): 'http://g': expected --blue beside it"),
         (
             &["--upstream", "e:80"],
-            "--upstream (or TEAL_UPSTREAM): 'e:80': expected a URL such as http://127.0.0.1:50051 or https://engine.example",
+            "--upstream (or TEAL_UPSTREAM): 'e:80': expected a URL such as http://127.0.0.1:50071 or https://engine.example",
         ),
         (
             &["--upstream", "http://e", "--batch-rows", "5"],

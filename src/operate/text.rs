@@ -12,7 +12,7 @@ use crate::{
     admin::{PhaseName, Queries, State},
     fault::api::FaultList,
     strategy::Strategy,
-    upstream::EngineStatus,
+    upstream::{AddressStatus, EngineStatus},
 };
 
 /// Between columns.
@@ -90,6 +90,9 @@ pub(super) fn state(state: &State, paint: Paint) -> String {
     rows.push(("timer", timer(state)));
     for engine in &state.engines {
         rows.push(("engine", self::engine(engine, paint)));
+        // Of a single address there is nothing more to say.
+        let addresses = if engine.addresses.len() > 1 { &engine.addresses[..] } else { &[] };
+        rows.extend(addresses.iter().map(|address| ("", self::address(address, paint))));
     }
     if let Some(refusal) = &state.last_refusal {
         rows.push(("refused", format!("{} {}", refusal.time, plain(&refusal.reason))));
@@ -151,12 +154,21 @@ fn engine(engine: &EngineStatus, paint: Paint) -> String {
         (None, _) => "not asked yet".to_owned(),
     };
     format!(
-        "{} of {}, {health}, {} connection{}",
+        "{} of {}, {health}, {}",
         plain(&engine.url),
         serves.join(" and "),
-        engine.connections,
-        if engine.connections == 1 { "" } else { "s" }
+        connections(engine.connections)
     )
+}
+
+fn address(address: &AddressStatus, paint: Paint) -> String {
+    let problem = address.problem.as_deref().map(|problem| paint.bad(&plain(problem)));
+    let problem = problem.map(|problem| format!(", {problem}")).unwrap_or_default();
+    format!("{}, {}{problem}", plain(&address.address), connections(address.connections))
+}
+
+fn connections(number: usize) -> String {
+    format!("{number} connection{}", if number == 1 { "" } else { "s" })
 }
 
 /// The queries on record.

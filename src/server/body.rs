@@ -85,6 +85,10 @@ pub(crate) struct SendBody<B> {
     stream: SendStream,
     /// All was given to the stream.
     is_whole: bool,
+    /// Whether the stream is left as it is where the body breaks off.
+    is_deferred: bool,
+    /// The code to reset it with then.
+    broken: Option<Reason>,
 }
 
 impl<B> SendBody<B>
@@ -92,7 +96,17 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     pub(crate) fn new(body: B, stream: SendStream) -> Self {
-        Self { body, stream, is_whole: false }
+        Self { body, stream, is_whole: false, is_deferred: false, broken: None }
+    }
+
+    /// The same, but a body that breaks off does not reset the stream: [`SendBody::broken`] tells.
+    pub(crate) fn deferred(body: B, stream: SendStream) -> Self {
+        Self { is_deferred: true, ..Self::new(body, stream) }
+    }
+
+    /// The code to reset the stream with, once the body has broken off.
+    pub(crate) fn broken(&self) -> Option<Reason> {
+        self.broken
     }
 
     pub(crate) fn body(&mut self) -> &mut B {
@@ -109,9 +123,8 @@ where
         self.stream
     }
 
-    /// Tells the peer that no more comes, with this code. Nothing happens where the stream has ended.
-    pub(crate) fn reset(&mut self, code: Reason) {
-        self.stream.send_reset(code);
+    fn reset(&mut self) {
+        self.stream.send_reset(self.broken.unwrap_or(Reason::INTERNAL_ERROR));
     }
 
     /// Whether it is the peer's window that is waited for.
@@ -140,7 +153,10 @@ where
                     }
                 },
                 Some(Err(error)) => {
-                    self.stream.send_reset(reason(&*error.into()));
+                    self.broken = Some(reason(&*error.into()));
+                    if !self.is_deferred {
+                        self.reset();
+                    }
                     return Poll::Ready(None);
                 }
                 None => {

@@ -1,6 +1,6 @@
 //! The metrics for Prometheus. Handles are got once and kept; nothing here is on the path of a call.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use http2::{Budget, Refusal};
 use metrics::{
@@ -54,6 +54,14 @@ impl Metrics {
     fn describe(&self) {
         self.with(|| {
             describe_counter!("teal_requests_total", "Calls that are over.");
+            describe_gauge!(
+                "teal_upstream_address_connections",
+                "Open connections to an address of an engine."
+            );
+            describe_counter!(
+                "teal_upstream_address_failures_total",
+                "Attempts at an address of an engine that failed, or that another address was ahead of."
+            );
             describe_histogram!(
                 "teal_request_duration_seconds",
                 Unit::Seconds,
@@ -95,6 +103,8 @@ impl Metrics {
         let error =
             |kind| counter!("teal_upstream_errors_total", "upstream" => url.to_owned(), "kind" => kind);
         self.with(|| UpstreamMetrics {
+            metrics: self.clone(),
+            url: url.to_owned(),
             connections: gauge!("teal_upstream_connections", "upstream" => url.to_owned()),
             connect: error("connect"),
             unreachable: error("unreachable"),
@@ -135,6 +145,8 @@ impl std::fmt::Debug for Metrics {
 /// What is counted of one engine.
 #[derive(Clone, Debug)]
 pub struct UpstreamMetrics {
+    metrics: Metrics,
+    url: String,
     /// Open ones.
     pub(crate) connections: Gauge,
     /// A connection could not be established.
@@ -145,6 +157,32 @@ pub struct UpstreamMetrics {
     pub(crate) lost: Counter,
     /// The engine reset a call.
     pub(crate) reset: Counter,
+}
+
+impl UpstreamMetrics {
+    /// What there is to count of one of its addresses.
+    pub fn address(&self, address: SocketAddr) -> AddressMetrics {
+        let (url, address) = (&self.url, address.to_string());
+        self.metrics.with(|| AddressMetrics {
+            connections: gauge!(
+                "teal_upstream_address_connections",
+                "upstream" => url.clone(), "address" => address.clone()
+            ),
+            failures: counter!(
+                "teal_upstream_address_failures_total",
+                "upstream" => url.clone(), "address" => address
+            ),
+        })
+    }
+}
+
+/// What is counted of one address of an engine.
+#[derive(Clone, Debug)]
+pub struct AddressMetrics {
+    /// Open connections.
+    pub(crate) connections: Gauge,
+    /// It could not be connected to, or another address has answered sooner.
+    pub(crate) failures: Counter,
 }
 
 /// The handles that what the threads have counted is added to.

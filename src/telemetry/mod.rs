@@ -17,7 +17,7 @@ pub use self::{
     call::{Call, Outcome, Status},
     line::{Line, Said},
     log::{init, set_level},
-    metrics::{Metrics, UpstreamMetrics},
+    metrics::{AddressMetrics, Metrics, UpstreamMetrics},
     series::{Point, Series},
     shard::Shard,
     watch::Watch,

@@ -1,6 +1,6 @@
 //! One connection to an engine: TCP, TLS where its URL says so, and HTTP/2.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use http2::{
     PingPong, Settings,
@@ -38,9 +38,13 @@ pub(super) struct Connected {
     pub(super) pings: PingPong,
 }
 
-/// Connects, and waits until the engine has said what it allows.
-pub(super) async fn connect(target: &Target, trust: Option<&Trust>) -> io::Result<Connected> {
-    let stream = TcpStream::connect(&target.address).await?;
+/// Connects to an address of the engine, and waits until it has said what it allows.
+pub(super) async fn connect(
+    target: &Target,
+    trust: Option<&Trust>,
+    address: SocketAddr,
+) -> io::Result<Connected> {
+    let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     watch_host(&stream)?;
     let stream = match (&target.name, trust) {

@@ -20,10 +20,11 @@ use tracing::{debug, info, warn};
 
 use super::{
     Target,
-    connect::{Connected, connect},
-    health::EndpointStats,
+    connect::Connected,
+    dial::dial,
     permit::{ConnectionStats, PooledStream, StreamPermit},
-    pool::{Connection, MIN_IDLE, Pool},
+    pool::{Connection, Pool},
+    stats::EndpointStats,
 };
 use crate::{telemetry::UpstreamMetrics, tls::Trust};
 
@@ -35,6 +36,10 @@ const MAX_OVERFLOW: usize = 8;
 const MAX_CONNECTING: usize = 8;
 /// Calls at most that have a connection of their own at the same time and are not yet answered.
 const MAX_ALONE: usize = 32;
+/// Addresses at most that each thread keeps connections to.
+const MAX_SPREAD: usize = 16;
+/// The addresses of a name are asked for no more often, however many connections end.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of a header list that every gRPC server takes.
 const USUAL_HEADER_LIST: usize = 8 << 10;
 
@@ -135,7 +140,15 @@ impl Endpoint {
 
     /// A stream on a connection with few of them. Waits for a new one where all are full.
     pub(super) async fn checkout(&self) -> Result<PooledStream, Unreachable> {
-        let taken = self.pool().checkout(self, false);
+        let taken = {
+            let mut pool = self.pool();
+            let taken = pool.checkout(self, false);
+            // Each address is to have its part of the calls.
+            if pool.lacks_address() {
+                self.connect(&mut pool);
+            }
+            taken
+        };
         match taken {
             Some(stream) => Ok(stream),
             None => self.wait().await,
@@ -241,6 +254,7 @@ impl Endpoint {
                 match opened {
                     Ok(connection) => {
                         pool.add(connection);
+                        pool.retire(&endpoint.shared.stats.addresses.current());
                         None
                     }
                     Err(error) => {
@@ -273,15 +287,19 @@ impl Endpoint {
 
     /// A connection on which the engine has said what it allows.
     async fn open(&self) -> io::Result<Connection> {
-        let Connected { send, connection, pings } =
-            connect(&self.shared.target, self.shared.trust.as_ref()).await?;
-        let (counted, is_news) = self.shared.stats.connected();
+        let shared = &self.shared;
+        let load = |address| self.pool().connections_to(address);
+        let dialled = dial(&shared.target, shared.trust.as_ref(), &shared.stats, load).await;
+        self.see_addresses();
+        let (address, Connected { send, connection, pings }) = dialled?;
+        let (counted, is_news) = shared.stats.connected(address);
         if is_news {
             info!("Connected to engine {}", self.url());
         } else {
-            debug!("another connection to engine {}", self.url());
+            debug!("connected once more to engine {} at {address}", self.url());
         }
-        let stats = Arc::new(ConnectionStats::default());
+        let (stats, parked) = ConnectionStats::new();
+        let stats = Arc::new(stats);
         let (endpoint, known) = (self.clone(), stats.clone());
         tokio::spawn(async move {
             let mut connection = pin!(connection);
@@ -296,6 +314,7 @@ impl Endpoint {
             let ended = tokio::select! {
                 ended = driven => ended.map_err(io::Error::other),
                 lost = endpoint.watch(pings, &known) => Err(lost),
+                () = known.unpark_all(parked, || endpoint.has_capacity()) => Ok(()),
             };
             match ended {
                 Ok(()) => debug!("connection to engine {} has ended", endpoint.url()),
@@ -303,7 +322,7 @@ impl Endpoint {
             }
             endpoint.tidy().await;
         });
-        Ok(Connection::new(send, stats, counted))
+        Ok(Connection::new(send, address, stats, counted))
     }
 
     /// Asks from time to time whether the engine is there, while somebody waits for it. Resolves when it
@@ -314,7 +333,7 @@ impl Endpoint {
             sleep(every).await;
             if stats.is_idle() {
                 // More than are kept, and not needed for some time.
-                self.pool().remove_surplus(stats, MIN_IDLE);
+                self.pool().remove_surplus(stats);
                 continue;
             }
             match timeout(within, pings.ping()).await {
@@ -332,8 +351,53 @@ impl Endpoint {
     async fn tidy(&self) {
         let pause = self.pool().ended();
         self.shared.changed.notify_waiters();
+        // Where a connection has ended, the engine may have moved.
+        self.resolve(ASKED_EVERY).await;
         sleep(pause).await;
         self.warm_up();
+    }
+
+    /// Looks at the addresses of the engine's name again and again, for as long as somebody has the engine.
+    pub(super) fn keep_resolved(&self, every: Duration) {
+        if self.shared.stats.addresses.is_literal() {
+            return;
+        }
+        let shared = Arc::downgrade(&self.shared);
+        tokio::spawn(async move {
+            loop {
+                sleep(every).await;
+                let Some(shared) = shared.upgrade() else { return };
+                let endpoint = Self { shared };
+                // All threads ask, of which the first does it.
+                endpoint.resolve(every / 2).await;
+                endpoint.pool().wake();
+                endpoint.warm_up();
+            }
+        });
+    }
+
+    /// Follows the engine's name, as it was no longer ago than `max_age`.
+    async fn resolve(&self, max_age: Duration) {
+        if self.shared.stats.addresses.is_literal() {
+            return;
+        }
+        match self.shared.stats.addresses.fresh(max_age).await {
+            Ok(addresses) => {
+                self.see_addresses();
+                let mut pool = self.pool();
+                if !pool.retire(&addresses) && pool.connecting == 0 && pool.pause().is_none() {
+                    self.connect(&mut pool);
+                }
+            }
+            Err(error) => debug!("engine {} cannot be found: {error}", self.url()),
+        }
+    }
+
+    /// Notes over how many addresses calls are spread: those that answer, as far as is known.
+    fn see_addresses(&self) {
+        let stats = &self.shared.stats;
+        let usable = stats.addresses.current().iter().filter(|address| !stats.is_avoided(**address)).count();
+        self.pool().spread = usable.clamp(1, MAX_SPREAD);
     }
 
     /// Others may have a connection that one call had: where it is not needed, it ends with that call.
@@ -375,3 +439,6 @@ impl Drop for Waiting<'_> {
         self.0.pool().waiting -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

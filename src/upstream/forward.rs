@@ -48,6 +48,7 @@ impl Upstream {
             let (trust, stats) = (targets.trust.clone(), health.stats(strategy));
             let endpoint = Endpoint::new(target, trust, targets.connect_timeout, stats, Pace::default());
             endpoint.warm_up();
+            endpoint.keep_resolved(targets.resolve_every);
             endpoint
         };
         let blue = endpoint(&targets.blue, Strategy::Blue);

@@ -1,16 +1,6 @@
 //! How engines are: what their connections tell, and what an engine says that is asked.
 
-use std::{
-    fmt,
-    future::poll_fn,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -21,32 +11,19 @@ use http::{
 use http_body_util::{BodyExt, Limited};
 use http2::Reason;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status};
 use utoipa::ToSchema;
 
-use super::{
-    Target, Targets,
-    connect::{Connected, connect},
-};
-use crate::{
-    gate::header::STRATEGY,
-    server::Incoming,
-    strategy::Strategy,
-    telemetry::{Metrics, UpstreamMetrics},
-    tls::Trust,
-};
+use super::{Target, Targets, connect::Connected, dial::dial, resolve::Addresses, stats::EndpointStats};
+use crate::{gate::header::STRATEGY, server::Incoming, strategy::Strategy, telemetry::Metrics, tls::Trust};
 
 /// How long an engine may take to say that it is well.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// The method that is asked, with an empty message.
 const HEALTH_CHECK: &str = "/QueryEngineService/healthCheck";
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
-/// How long what an engine answered is held against it: the timer asks again before.
-const ANSWER_HOLDS: Duration = Duration::from_secs(10);
-/// Reasons that are told of one outage at most.
-const TOLD: usize = 8;
 /// No answer is longer.
 const LONGEST_ANSWER: usize = 64 << 10;
 
@@ -65,32 +42,6 @@ struct Patient {
     stats: Arc<EndpointStats>,
 }
 
-/// What the connections of all threads to an engine tell of it.
-#[derive(Debug)]
-pub(super) struct EndpointStats {
-    connections: AtomicUsize,
-    metrics: UpstreamMetrics,
-    problems: Mutex<Problems>,
-}
-
-#[derive(Debug, Default)]
-struct Problems {
-    /// Why the last connection could not be had.
-    connecting: Option<String>,
-    /// All such reasons since there was one: two that take turns are no news.
-    told: Vec<String>,
-    /// Whether it was said that there is a connection, since one could not be had.
-    is_told: bool,
-    /// What was wrong with its answer when it was asked, and when that was.
-    answer: Option<(Instant, String)>,
-}
-
-/// A connection, counted while it is there.
-#[derive(Debug)]
-pub(super) struct Counted {
-    stats: Arc<EndpointStats>,
-}
-
 /// How an engine is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EngineStatus {
@@ -106,6 +57,21 @@ pub struct EngineStatus {
     pub problem: Option<String>,
     /// Open connections to it.
     pub connections: usize,
+    /// Its addresses: those of its name, and those that are still connected to.
+    #[serde(default)]
+    pub addresses: Vec<AddressStatus>,
+}
+
+/// How one address of an engine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddressStatus {
+    /// `ip:port`
+    pub address: String,
+    /// Open connections to it.
+    pub connections: usize,
+    /// Why it could not be connected to when it was last tried.
+    #[schema(required)]
+    pub problem: Option<String>,
 }
 
 /// An engine that does not say it is well.
@@ -122,7 +88,8 @@ impl Health {
     /// Nothing is known yet. What is counted of the engines is among `metrics`.
     pub fn new(targets: &Targets, metrics: &Metrics) -> Self {
         let patient = |target: &Target| {
-            let stats = Arc::new(EndpointStats::new(metrics.upstream(&target.to_string())));
+            let addresses = Addresses::of(&target.address);
+            let stats = Arc::new(EndpointStats::new(addresses, metrics.upstream(&target.to_string())));
             Arc::new(Patient { target: target.clone(), trust: targets.trust.clone(), stats })
         };
         let blue = patient(&targets.blue);
@@ -137,7 +104,7 @@ impl Health {
         let problem = asked.unwrap_or_else(|_| {
             Err(format!("gives no answer within {}", humantime::format_duration(ANSWERS_WITHIN)))
         });
-        patient.stats.problems().answer = problem.clone().err().map(|problem| (Instant::now(), problem));
+        patient.stats.answered(problem.clone().err());
         problem.map_err(|problem| Unwell { url: patient.target.to_string(), problem })
     }
 
@@ -159,8 +126,8 @@ impl Health {
 impl Patient {
     async fn ask(&self, strategy: Strategy) -> Result<(), String> {
         let unreachable = |error| format!("cannot be reached: {error}");
-        let connected = connect(&self.target, self.trust.as_ref()).await.map_err(unreachable)?;
-        let Connected { mut send, mut connection, .. } = connected;
+        let dialled = dial(&self.target, self.trust.as_ref(), &self.stats, |_| 0).await;
+        let (_, Connected { mut send, mut connection, .. }) = dialled.map_err(unreachable)?;
         // It may allow no streams at first.
         let allowed = poll_fn(|cx| {
             let ended = Pin::new(&mut connection).poll(cx);
@@ -201,16 +168,11 @@ impl Patient {
     }
 
     fn state(&self, strategies: Vec<Strategy>) -> EngineStatus {
-        let connections = self.stats.connections.load(Ordering::Relaxed);
-        let problem = {
-            let problems = self.stats.problems();
-            let connecting = problems.connecting.as_ref().filter(|_| connections == 0);
-            let answer = problems.answer.as_ref().filter(|(at, _)| at.elapsed() < ANSWER_HOLDS);
-            answer.map(|(_, problem)| problem).or(connecting).cloned()
-        };
+        let (connections, problem) = (self.stats.connections(), self.stats.problem());
         let is_known = problem.is_some() || connections > 0;
         let healthy = is_known.then_some(problem.is_none());
-        EngineStatus { strategies, url: self.target.to_string(), healthy, problem, connections }
+        let addresses = self.stats.address_states();
+        EngineStatus { strategies, url: self.target.to_string(), healthy, problem, connections, addresses }
     }
 }
 
@@ -228,54 +190,6 @@ fn verdict(status: StatusCode, trailers: &HeaderMap) -> Result<(), String> {
             200 => Err("answers healthCheck without a status".to_owned()),
             _ => Err(format!("answers healthCheck with HTTP status {status}")),
         },
-    }
-}
-
-impl EndpointStats {
-    fn new(metrics: UpstreamMetrics) -> Self {
-        Self { connections: AtomicUsize::new(0), metrics, problems: Mutex::default() }
-    }
-
-    /// What is counted of the engine.
-    pub(super) fn metrics(&self) -> &UpstreamMetrics {
-        &self.metrics
-    }
-
-    /// A connection was opened: it counts for as long as what this returns. And whether that is news: it is the
-    /// first, or the first after one could not be had.
-    pub(super) fn connected(self: &Arc<Self>) -> (Counted, bool) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        self.metrics.connections.increment(1.0);
-        let mut problems = self.problems();
-        problems.connecting = None;
-        problems.told.clear();
-        let is_news = !std::mem::replace(&mut problems.is_told, true);
-        (Counted { stats: self.clone() }, is_news)
-    }
-
-    /// A connection could not be opened. Whether that is news.
-    pub(super) fn failed(&self, why: &impl fmt::Display) -> bool {
-        self.metrics.connect.increment(1);
-        let problem = format!("cannot be reached: {why}");
-        let mut problems = self.problems();
-        let is_news = problems.told.len() < TOLD && !problems.told.contains(&problem);
-        if is_news {
-            problems.told.push(problem.clone());
-        }
-        problems.connecting = Some(problem);
-        problems.is_told = false;
-        is_news
-    }
-
-    fn problems(&self) -> MutexGuard<'_, Problems> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.stats.connections.fetch_sub(1, Ordering::Relaxed);
-        self.stats.metrics.connections.decrement(1.0);
     }
 }
 

@@ -3,18 +3,29 @@
 
 mod body;
 mod connect;
+mod diagnosis;
+mod dial;
 mod endpoint;
 mod forward;
 mod health;
 mod metadata;
+mod pacing;
 mod permit;
 mod pool;
+mod race;
 mod refusal;
 mod replay;
+mod resolve;
 mod retry;
+mod stats;
 mod upload;
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket},
+    str::FromStr,
+    time::Duration,
+};
 
 use http::Uri;
 use rustls::pki_types::ServerName;
@@ -22,7 +33,7 @@ use rustls::pki_types::ServerName;
 pub use self::{
     body::ForwardBody,
     forward::Upstream,
-    health::{EngineStatus, Health, Unwell},
+    health::{AddressStatus, EngineStatus, Health, Unwell},
 };
 use crate::tls::Trust;
 
@@ -35,6 +46,8 @@ pub struct Targets {
     pub green: Target,
     /// How long a connection may take to be established.
     pub connect_timeout: Duration,
+    /// From one look at the addresses of their names to the next.
+    pub resolve_every: Duration,
     /// By what those are judged that are reached by TLS.
     pub trust: Option<Trust>,
 }
@@ -55,11 +68,38 @@ impl Target {
     pub fn is_tls(&self) -> bool {
         self.name.is_some()
     }
+
+    /// Whether who listens at one of these addresses is what answers there: under any name of this host. Blocks
+    /// while the name is resolved, which it is only where the ports are the same.
+    pub fn is_served_at(&self, listens: &[SocketAddr]) -> bool {
+        let port = self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        // A port of 0 is chosen later.
+        let listens = listens.iter().filter(|listen| listen.port() != 0 && Some(listen.port()) == port);
+        let listens: Vec<_> = listens.map(|listen| listen.ip().to_canonical()).collect();
+        if listens.is_empty() {
+            return false;
+        }
+        let Ok(found) = self.address.to_socket_addrs() else { return false };
+        found.map(|address| address.ip().to_canonical()).any(|address| {
+            // Who connects to no address in particular reaches this host.
+            let is_own = || address.is_unspecified() || is_own(address);
+            listens.iter().any(|listen| {
+                *listen == address
+                    || (listen.is_unspecified() && is_own())
+                    || (listen.is_loopback() && address.is_unspecified())
+            })
+        })
+    }
+}
+
+/// Whether an address is one of this host: others can't be bound to.
+fn is_own(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// A text that is no URL of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a URL such as http://127.0.0.1:50051 or https://engine.example")]
+#[error("expected a URL such as http://127.0.0.1:50071 or https://engine.example")]
 pub struct BadTarget;
 
 impl FromStr for Target {

@@ -5,22 +5,74 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use http2::client::SendRequest;
-use tokio::sync::OwnedSemaphorePermit;
+use http2::{Reason, SendStream, client::SendRequest};
+use tokio::{
+    sync::{
+        OwnedSemaphorePermit,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
+    time::sleep_until,
+};
 
-use super::{endpoint::Endpoint, pool::Connection};
+use super::{endpoint::Endpoint, pacing::Pacing, pool::Connection};
 
 /// What a connection has to carry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ConnectionStats {
     streams: AtomicUsize,
     /// Uploads that wait for the engine to read.
     stalled: AtomicUsize,
     /// A call waits for the engine to allow more streams.
     is_awaited: AtomicBool,
+    pacing: Pacing,
+    /// Calls that were given up, and that the engine is not told of yet.
+    parked: AtomicUsize,
+    park: UnboundedSender<Parked>,
 }
 
+/// The stream of a call that was given up, and the code for it. There are no more of them than streams.
+pub(super) type Parked = (SendStream, Reason);
+
 impl ConnectionStats {
+    /// Of a new connection, with what receives its parked streams.
+    pub(super) fn new() -> (Self, UnboundedReceiver<Parked>) {
+        let (park, parked) = unbounded_channel();
+        let (streams, stalled, is_awaited) = Default::default();
+        let pacing = Pacing::default();
+        (Self { streams, stalled, is_awaited, pacing, parked: AtomicUsize::new(0), park }, parked)
+    }
+
+    /// Resets a stream: now, or when its engine bears one more. Until then it keeps its place.
+    pub(super) fn reset(&self, mut stream: SendStream, code: Reason) {
+        if self.parked.load(Ordering::Relaxed) == 0 && self.pacing.take().is_ok() {
+            return stream.send_reset(code);
+        }
+        self.parked.fetch_add(1, Ordering::Relaxed);
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        if self.park.send((stream, code)).is_err() {
+            // The connection is over.
+            self.unpark();
+        }
+    }
+
+    /// Resets parked streams as its engine bears them, and calls `told` after each.
+    pub(super) async fn unpark_all(&self, mut parked: UnboundedReceiver<Parked>, told: impl Fn()) {
+        while let Some((mut stream, code)) = parked.recv().await {
+            while let Err(at) = self.pacing.take() {
+                sleep_until(at).await;
+            }
+            stream.send_reset(code);
+            drop(stream);
+            self.unpark();
+            told();
+        }
+    }
+
+    fn unpark(&self) {
+        self.parked.fetch_sub(1, Ordering::Relaxed);
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(super) fn streams(&self) -> usize {
         self.streams.load(Ordering::Relaxed)
     }
@@ -29,9 +81,9 @@ impl ConnectionStats {
         self.streams() == 0
     }
 
-    /// Whether an upload waits for the engine to read.
+    /// Whether an upload waits for the engine to read, or a reset for its turn: calls go elsewhere meanwhile.
     pub(super) fn has_backpressure(&self) -> bool {
-        self.stalled.load(Ordering::Relaxed) > 0
+        self.stalled.load(Ordering::Relaxed) > 0 || self.parked.load(Ordering::Relaxed) > 0
     }
 
     /// An upload began to wait for the engine to read, or has ended to.

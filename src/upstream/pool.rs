@@ -1,6 +1,6 @@
 //! The connections to one engine, and which of them gets the next call.
 
-use std::time::Duration;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http2::client::SendRequest;
 use tokio::time::Instant;
@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::{
     connect::STREAMS,
     endpoint::Endpoint,
-    health::Counted,
     permit::{ConnectionStats, PooledStream, StreamPermit},
+    stats::Counted,
 };
 
 /// So many streams on one connection are as good as none.
@@ -40,6 +40,11 @@ pub(super) struct Pool {
     unused: u32,
     /// Connections that are kept open.
     pub(super) min_idle: usize,
+    /// Addresses that calls are to be spread over, and those that they are.
+    pub(super) spread: usize,
+    covered: usize,
+    /// Which of the connections that have as much to carry comes first.
+    turn: usize,
 }
 
 impl Default for Pool {
@@ -54,6 +59,9 @@ impl Default for Pool {
             is_used: false,
             unused: 0,
             min_idle: MIN_IDLE,
+            spread: 1,
+            covered: 0,
+            turn: 0,
         }
     }
 }
@@ -62,16 +70,22 @@ impl Default for Pool {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) send: SendRequest,
+    pub(super) address: SocketAddr,
     /// Streams that it takes, as far as known.
     limit: usize,
-    pub(super) stats: std::sync::Arc<ConnectionStats>,
+    pub(super) stats: Arc<ConnectionStats>,
     _counted: Counted,
 }
 
 impl Connection {
-    pub(super) fn new(send: SendRequest, stats: std::sync::Arc<ConnectionStats>, counted: Counted) -> Self {
+    pub(super) fn new(
+        send: SendRequest,
+        address: SocketAddr,
+        stats: Arc<ConnectionStats>,
+        counted: Counted,
+    ) -> Self {
         let limit = send.current_max_send_streams().min(STREAMS);
-        Self { send, limit, stats, _counted: counted }
+        Self { send, address, limit, stats, _counted: counted }
     }
 
     fn look_again(&mut self) {
@@ -80,11 +94,6 @@ impl Connection {
 
     fn has_capacity(&self) -> bool {
         self.stats.streams() < self.limit
-    }
-
-    /// Few calls share a connection: what they send leaves in one write.
-    fn order(&self) -> (bool, usize) {
-        (self.stats.has_backpressure(), self.stats.streams() / SHARING)
     }
 }
 
@@ -99,8 +108,7 @@ impl Pool {
     pub(super) fn checkout(&mut self, endpoint: &Endpoint, any: bool) -> Option<PooledStream> {
         self.is_used = true;
         loop {
-            let usable = |one: &&mut Connection| (any || !one.stats.has_backpressure()) && one.has_capacity();
-            let best = self.connections.iter_mut().filter(usable).min_by_key(|one| one.order());
+            let best = self.best(any);
             // What is known of the limits may be old.
             let Some(best) = best else {
                 return self.look_again(any).then(|| self.checkout(endpoint, any))?;
@@ -116,6 +124,24 @@ impl Pool {
             let permit = StreamPermit::new(best.stats.clone(), endpoint.clone());
             return Some(PooledStream { send: best.send.clone(), permit });
         }
+    }
+
+    /// The connection for the next call. Few calls share one: what they send leaves in one write. But where the
+    /// engine has several addresses, all of them get calls.
+    fn best(&mut self, any: bool) -> Option<&mut Connection> {
+        let (spread, all) = (self.spread, self.connections.len().max(1));
+        self.turn = (self.turn + 1) % all;
+        let turn = self.turn;
+        let usable = |(_, one): &(usize, &mut Connection)| {
+            (any || !one.stats.has_backpressure()) && one.has_capacity()
+        };
+        let order = |(at, one): &(usize, &mut Connection)| {
+            let streams = one.stats.streams();
+            let place = if spread > 1 { (streams, (at + turn) % all) } else { (streams / SHARING, 0) };
+            (one.stats.has_backpressure(), place)
+        };
+        let best = self.connections.iter_mut().enumerate().filter(usable).min_by_key(order);
+        best.map(|(_, one)| one)
     }
 
     /// Asks each connection for its limit. Whether there is room now; if not, whoever drives a connection is to
@@ -150,6 +176,7 @@ impl Pool {
     pub(super) fn add(&mut self, connection: Connection) {
         self.failure.clear();
         self.connections.push(connection);
+        self.count_addresses();
     }
 
     /// Notes a failed attempt. When the next one may be.
@@ -164,13 +191,37 @@ impl Pool {
     /// Notes that a connection has ended. How long to wait before another is opened that no call needs.
     pub(super) fn ended(&mut self) -> Duration {
         self.remove_closed();
-        if std::mem::take(&mut self.is_used) {
-            (self.min_idle, self.unused) = (MIN_IDLE, 0);
+        if self.wake() {
             return PAUSE;
         }
         self.min_idle = 1;
         self.unused = self.unused.saturating_add(1);
         PAUSE.saturating_mul(4_u32.saturating_pow(self.unused)).min(MAX_PAUSE)
+    }
+
+    /// Keeps connections for calls, if some came since this was asked last.
+    pub(super) fn wake(&mut self) -> bool {
+        let is_used = std::mem::take(&mut self.is_used);
+        if is_used {
+            (self.min_idle, self.unused) = (MIN_IDLE.max(self.spread), 0);
+        }
+        is_used
+    }
+
+    /// Open connections to an address.
+    pub(super) fn connections_to(&self, address: SocketAddr) -> usize {
+        self.connections.iter().filter(|one| one.address == address).count()
+    }
+
+    /// Takes connections to addresses that the engine does not have any more out of the pool: they end with their
+    /// calls. The last connection stays for calls until there is another; false then.
+    pub(super) fn retire(&mut self, current: &[SocketAddr]) -> bool {
+        let is_current = |one: &Connection| current.contains(&one.address);
+        let has_other = self.connections.iter().any(is_current);
+        if has_other {
+            self.keep(is_current);
+        }
+        has_other || self.connections.is_empty()
     }
 
     pub(super) fn is_failing(&self) -> bool {
@@ -183,13 +234,30 @@ impl Pool {
     }
 
     pub(super) fn remove_closed(&mut self) {
-        self.connections.retain(|one| !one.send.is_closed());
+        self.keep(|one| !one.send.is_closed());
     }
 
-    /// Gives up a connection, if more than so many are there. It ends without calls on it.
-    pub(super) fn remove_surplus(&mut self, stats: &ConnectionStats, kept: usize) {
-        if self.connections.len() > kept {
-            self.connections.retain(|one| !std::ptr::eq(&*one.stats, stats));
+    fn keep(&mut self, is_kept: impl Fn(&Connection) -> bool) {
+        self.connections.retain(is_kept);
+        self.count_addresses();
+    }
+
+    fn count_addresses(&mut self) {
+        let is_first = |(at, one): &(usize, &Connection)| {
+            !self.connections[..*at].iter().any(|before| before.address == one.address)
+        };
+        self.covered = self.connections.iter().enumerate().filter(is_first).count();
+    }
+
+    /// Whether there are calls, and an address that has no part of them yet.
+    pub(super) fn lacks_address(&self) -> bool {
+        (1..self.spread).contains(&self.covered) && self.connecting == 0 && self.pause().is_none()
+    }
+
+    /// Gives up a connection, if there are more than are kept. It ends without calls on it.
+    pub(super) fn remove_surplus(&mut self, stats: &ConnectionStats) {
+        if self.connections.len() > MIN_IDLE.max(self.spread) {
+            self.keep(|one| !std::ptr::eq(&*one.stats, stats));
         }
     }
 }

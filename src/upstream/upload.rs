@@ -33,7 +33,7 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     pub(super) fn new(body: Replay<B>, stream: SendStream, stats: Arc<ConnectionStats>) -> Self {
-        Self { sending: Some(SendBody::new(body, stream)), stats, is_stalled: false }
+        Self { sending: Some(SendBody::deferred(body, stream)), stats, is_stalled: false }
     }
 
     /// Ready when all is sent, or nothing more can be.
@@ -45,12 +45,23 @@ where
             self.is_stalled = is_stalled;
             self.stats.backpressure(is_stalled);
         }
+        if let Some(code) = sending.broken() {
+            // The client gave it up.
+            self.reset(code);
+        }
         polled.map(|_| ())
     }
 
     /// Gives the body back, to be sent on another stream.
     pub(super) fn into_body(mut self) -> Option<Replay<B>> {
         self.sending.take().map(SendBody::into_body)
+    }
+
+    /// Tells the engine that the call is given up.
+    fn reset(&mut self, code: Reason) {
+        if let Some(sending) = self.sending.take() {
+            self.stats.reset(sending.into_stream(), code);
+        }
     }
 
     /// The call is over: what is left of the request is wanted by nobody.
@@ -60,7 +71,8 @@ where
 
     /// All of it is sent.
     pub(super) fn into_sent(mut self) -> PendingUpload {
-        PendingUpload(self.sending.take().map(|sending| Pending::Sent(sending.into_stream())))
+        let stats = self.stats.clone();
+        PendingUpload(self.sending.take().map(|sending| Pending::Sent(sending.into_stream(), stats)))
     }
 }
 
@@ -80,9 +92,9 @@ where
                 is_sent = is_sent || self.poll(cx).is_ready();
                 Pin::new(&mut ended).poll(cx)
             });
-            match (code.await, &mut self.sending) {
-                (Ok(code), Some(sending)) => sending.reset(code),
-                _ => self.end(),
+            match code.await {
+                Ok(code) => self.reset(code),
+                Err(_) => self.end(),
             }
         });
         PendingUpload(Some(Pending::Beside(end)))
@@ -97,9 +109,7 @@ where
         if self.is_stalled {
             self.stats.backpressure(false);
         }
-        if let Some(sending) = &mut self.sending {
-            sending.reset(given_up::code());
-        }
+        self.reset(given_up::code());
     }
 }
 
@@ -111,7 +121,7 @@ pub(super) struct PendingUpload(Option<Pending>);
 #[derive(Debug)]
 enum Pending {
     /// Nothing but its stream.
-    Sent(SendStream),
+    Sent(SendStream, Arc<ConnectionStats>),
     /// It is sent beside the answer, and to be told of a reset.
     Beside(oneshot::Sender<Reason>),
 }
@@ -126,7 +136,7 @@ impl PendingUpload {
 impl Drop for PendingUpload {
     fn drop(&mut self) {
         match self.0.take() {
-            Some(Pending::Sent(mut stream)) => stream.send_reset(given_up::code()),
+            Some(Pending::Sent(stream, stats)) => stats.reset(stream, given_up::code()),
             Some(Pending::Beside(end)) => _ = end.send(given_up::code()),
             None => {}
         }

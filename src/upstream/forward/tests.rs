@@ -77,8 +77,8 @@ fn upstream(blue: &Target, green: &Target) -> Upstream {
 }
 
 fn targets(blue: &Target, green: &Target) -> Targets {
-    let connect_timeout = Duration::from_secs(5);
-    Targets { blue: blue.clone(), green: green.clone(), connect_timeout, trust: None }
+    let (connect_timeout, resolve_every) = (Duration::from_secs(5), Duration::from_secs(30));
+    Targets { blue: blue.clone(), green: green.clone(), connect_timeout, resolve_every, trust: None }
 }
 
 fn request(body: &str) -> Request<RequestBody<Full<Bytes>>> {
@@ -325,6 +325,27 @@ async fn connections_that_are_not_needed_any_more_are_closed() {
     }
     while open.load(Ordering::SeqCst) != 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_target_that_is_the_listener_is_known_by_any_name_of_this_host() {
+    for (target, listen, is_own) in [
+        ("http://127.0.0.1:7", "127.0.0.1:7", true),
+        ("http://localhost:7", "127.0.0.1:7", true),
+        ("http://[::ffff:127.0.0.1]:7", "127.0.0.1:7", true),
+        ("http://0.0.0.0:7", "127.0.0.1:7", true),
+        ("http://127.0.0.9:7", "0.0.0.0:7", true),
+        ("http://127.0.0.9:7", "[::]:7", true),
+        ("https://localhost", "0.0.0.0:443", true),
+        ("http://127.0.0.1:8", "127.0.0.1:7", false),
+        ("http://127.0.0.9:7", "127.0.0.1:7", false),
+        ("http://127.0.0.1:7", "127.0.0.1:0", false),
+        ("http://192.0.2.1:7", "0.0.0.0:7", false),
+        ("http://name.invalid:7", "0.0.0.0:7", false),
+    ] {
+        let target: Target = target.parse().unwrap();
+        assert_eq!(target.is_served_at(&[listen.parse().unwrap()]), is_own, "{target} at {listen}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::Response;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
 use super::*;
 use crate::{
@@ -85,7 +85,8 @@ async fn engine(answer: Answer) -> String {
 
 fn targets(green: &str, trust: Option<Trust>) -> Targets {
     let (blue, green) = (nowhere().parse().unwrap(), green.parse().unwrap());
-    Targets { blue, green, connect_timeout: Duration::from_secs(60), trust }
+    let (connect_timeout, resolve_every) = (Duration::from_secs(60), Duration::from_secs(30));
+    Targets { blue, green, connect_timeout, resolve_every, trust }
 }
 
 /// Where nobody listens.
@@ -159,6 +160,7 @@ async fn one_engine_for_both_is_one() {
         healthy: None,
         problem: None,
         connections: 0,
+        addresses: Vec::new(),
     };
     assert_eq!(health.engines(), [state]);
 }
@@ -227,14 +229,36 @@ async fn connections_tell_how_an_engine_is() {
     drop(upstream);
 }
 
-#[test]
-fn a_reason_is_news_once_in_an_outage() {
-    let stats = Arc::new(EndpointStats::new(Metrics::default().upstream("http://e")));
-    assert_eq!(
-        ["refused", "reset", "refused", "reset"].map(|why| stats.failed(&why)),
-        [true, true, false, false]
-    );
-    assert!(stats.connected().1 && !stats.connected().1, "an engine that closes connections is there");
-    assert!(stats.failed(&"refused"), "another outage");
-    assert!(stats.connected().1, "and its end");
+#[tokio::test]
+async fn an_engine_that_speaks_something_else_is_named_as_such() {
+    let listens = identity(&Authority::new(), None);
+    let door = move |stream| {
+        let listens = listens.clone();
+        async move { listens.accept(stream).await }
+    };
+    let tls = engine_behind(door, Answer::Well).await;
+    let why = ask(&format!("http://{tls}")).await.unwrap_err();
+    assert!(why.contains("cannot be reached: it speaks TLS: its URL has to begin with https:// ("), "{why}");
+
+    let plain = engine(Answer::Well).await.replace("http:", "https:");
+    let trust = trust(&Authority::new(), None);
+    let asked = Health::new(&targets(&plain, Some(trust)), &Metrics::default()).ask(Strategy::Green).await;
+    let why = asked.unwrap_err().problem;
+    let named = "cannot be reached: it speaks HTTP/2 without TLS: its URL has to begin with http:// (";
+    assert!(why.starts_with(named), "{why}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 24];
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut asked).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .await
+                .unwrap();
+        }
+    });
+    let why = ask(&format!("http://{address}")).await.unwrap_err();
+    assert!(why.contains("it speaks HTTP/1.1, but not HTTP/2"), "{why}");
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use h2::server::Builder;
 use tokio::net::TcpListener;
 
-use super::peers::{Answer, Call, client, echo, engine, engine_with, framed, open, request};
+use super::peers::{Answer, Call, client, echo, engine, engine_with, framed, nobody, open, request, unary};
 use crate::support::teal;
 
 /// Calls to green's engine are answered while 100 to blue's wait, for an hour if need be.
@@ -79,5 +79,42 @@ async fn point_41_the_engine_of_each_colour_sees_its_own_calls_alone() {
         let (response, _) = open(&client, sent, true).await;
         assert_eq!(Answer::of(response).await.status(), Some("0"));
         assert_eq!([blue.calls(), green.calls() - asked], expected, "{strategy:?}");
+    }
+}
+
+#[tokio::test]
+async fn point_36_the_addresses_of_an_engines_name_are_told() {
+    let engine = engine(echo).await;
+    let server = teal()
+        .admin()
+        .switch_every("0")
+        .with("--threads", "1")
+        .with("--upstream", &format!("http://localhost:{}", engine.address.port()))
+        .run();
+    assert_eq!(unary(&client(server.address).await, "/a/b", b"x").await.body, framed(b"x"));
+    let state: serde_json::Value = serde_json::from_str(&server.get("/api/v1/state")).unwrap();
+    let addresses = state["engines"][0]["addresses"].as_array().unwrap();
+    let of = |address: &serde_json::Value| address["address"] == engine.address.to_string();
+    let told = addresses.iter().find(|address| of(address)).unwrap();
+    assert!(told["connections"].as_u64().unwrap() > 0, "{state}");
+    assert!(told["problem"].is_null());
+    let gauge = format!(
+        "teal_upstream_address_connections{{upstream=\"http://localhost:{}\",address=\"{}\"}} ",
+        engine.address.port(),
+        engine.address
+    );
+    let metrics = server.get("/metrics");
+    assert!(metrics.contains(&gauge), "{metrics}");
+}
+
+#[tokio::test]
+async fn point_36_teal_does_not_forward_to_itself() {
+    let listen = nobody().await;
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let url = format!("http://{host}:{}", listen.port());
+        let (status, output) = teal().listen(&listen.to_string()).with("--upstream", &url).refused();
+        assert_eq!(status.code(), Some(64), "{output}");
+        assert!(output.contains("--upstream") && output.contains(&url), "{output}");
+        assert!(output.contains("teal's own (--listen)"), "{output}");
     }
 }

@@ -1,6 +1,12 @@
 //! Points 4 to 8: answers that break off, and calls that are given up.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use h2::Reason;
@@ -9,6 +15,7 @@ use super::{
     peers::{Call, Engine, announcing, before, client, engine, framed, open, request, unary, until, within},
     raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RESET, Raw},
 };
+use crate::support::teal;
 
 /// What a client sees of a call whose engine sends `frames` and then resets the stream with `code`.
 async fn seen_of(frames: &'static [&'static [u8]], code: u8) -> Vec<raw::Frame> {
@@ -252,5 +259,55 @@ async fn point_08_a_cancelled_upload_is_no_half_close() {
         upload.send_reset(code);
         assert_eq!(within(ended.recv()).await.unwrap(), Err(Some(code)));
         drop(response);
+    }
+}
+
+#[tokio::test]
+async fn point_42_a_burst_of_cancelled_calls_is_paced_on_each_connection_to_the_engine() {
+    // When each reset came, by connection.
+    let resets: Arc<Mutex<Vec<Vec<Instant>>>> = Arc::default();
+    let known = resets.clone();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let arrived = calls.clone();
+    let address = raw::engine(move |mut engine| {
+        let (resets, arrived) = (known.clone(), arrived.clone());
+        async move {
+            let number = {
+                let mut resets = resets.lock().unwrap();
+                resets.push(Vec::new());
+                resets.len() - 1
+            };
+            while let Some(frame) = engine.next().await {
+                match frame.kind {
+                    HEADERS => _ = arrived.fetch_add(1, Ordering::SeqCst),
+                    RESET => resets.lock().unwrap()[number].push(Instant::now()),
+                    _ => {}
+                }
+            }
+        }
+    })
+    .await;
+    let server = teal().switch_every("0").with("--threads", "1").upstream(address).run();
+    let client = client(server.address).await;
+    // All of them at once are less than a client may cancel.
+    for round in 1..=9 {
+        let mut held = Vec::new();
+        for number in 0..100 {
+            held.push(open(&client, request("/a/b"), number % 2 == 0).await);
+        }
+        until(|| calls.load(Ordering::SeqCst) == round * 100).await;
+        for (_, upload) in &mut held {
+            upload.send_reset(Reason::CANCEL);
+        }
+    }
+    let all = || resets.lock().unwrap().iter().map(Vec::len).sum::<usize>();
+    until(|| all() == 900).await;
+    for times in resets.lock().unwrap().iter() {
+        for (number, first) in times.iter().enumerate() {
+            for (more, last) in times[number..].iter().enumerate() {
+                let most = 200.0 + 1.0 + 33.0 * (*last - *first).as_secs_f64();
+                assert!((more + 1) as f64 <= most, "{more} resets in {:?}", *last - *first);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -24,6 +24,8 @@ const PROTOCOL_ERROR: u8 = 1;
 enum End {
     /// With GOAWAY, which leaves the call out, and a word on it.
     GoAway(u8),
+    /// With GOAWAY that leaves nothing out, as Netty does for what it cannot decode.
+    Hard(u8),
     /// With nothing, after it has read the call.
     Close,
 }
@@ -33,9 +35,9 @@ enum End {
 struct Seen {
     connections: AtomicUsize,
     calls: AtomicUsize,
-    /// Calls that it can't bear, and those of them that had a connection for themselves.
+    /// Calls that it can't bear, and whether the last of them had a connection for itself.
     poisonous: AtomicUsize,
-    alone: AtomicUsize,
+    was_alone: AtomicBool,
 }
 
 /// An engine that ends the connection of any call with `poison` in its message, holds calls with `hold` until
@@ -56,12 +58,18 @@ async fn fragile(end: End, go: tokio::sync::watch::Receiver<bool>) -> (SocketAdd
                 seen.calls.fetch_add(1, Ordering::SeqCst);
                 if frame.payload.ends_with(b"poison") {
                     seen.poisonous.fetch_add(1, Ordering::SeqCst);
-                    seen.alone.fetch_add(usize::from(frame.stream == 1), Ordering::SeqCst);
+                    seen.was_alone.store(frame.stream == 1, Ordering::SeqCst);
                     match end {
                         End::GoAway(code) => {
                             let last = u32::to_be_bytes(last);
                             let goodbye = [&last[..], &[0, 0, 0, code], b"can't bear it\n"].concat();
                             engine.write(GOAWAY, 0, 0, &goodbye).await;
+                        }
+                        End::Hard(code) => {
+                            let goodbye =
+                                [&[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, code][..], b"can't bear it"].concat();
+                            engine.write(GOAWAY, 0, 0, &goodbye).await;
+                            return engine.close().await;
                         }
                         End::Close => return engine.close().await,
                     }
@@ -129,7 +137,7 @@ async fn point_35_a_call_that_ends_its_connection_is_tried_once_more_and_alone()
     assert_eq!(refused.status(), Some("14"), "{refused:?}");
     assert!(refused.message().ends_with(": can't bear it"), "{}", refused.message());
     assert_eq!(seen.poisonous.load(Ordering::SeqCst), 2);
-    assert_eq!(seen.alone.load(Ordering::SeqCst), 1, "the second time it was the only call there");
+    assert!(seen.was_alone.load(Ordering::SeqCst), "the second time it was the only call there");
     go.send_replace(true);
     for call in others {
         assert_eq!(within(call).await.unwrap().body, framed(b"x"), "it was there before, and is answered");
@@ -140,11 +148,16 @@ async fn point_35_a_call_that_ends_its_connection_is_tried_once_more_and_alone()
 #[tokio::test]
 async fn point_35_a_call_that_may_have_been_served_is_not_tried_again() {
     let (_go, going) = tokio::sync::watch::channel(false);
-    let (address, seen) = fragile(End::Close, going).await;
-    let server = before(address);
-    let lost = unary(&client(server.address).await, "/a/b", b"poison").await;
-    assert_eq!(lost.status(), Some("14"), "{lost:?}");
-    assert_eq!(seen.poisonous.load(Ordering::SeqCst), 1);
+    for (end, said) in
+        [(End::Close, "has closed the connection"), (End::Hard(PROTOCOL_ERROR), ": can't bear it")]
+    {
+        let (address, seen) = fragile(end, going.clone()).await;
+        let server = before(address);
+        let lost = unary(&client(server.address).await, "/a/b", b"poison").await;
+        assert_eq!(lost.status(), Some("14"), "{lost:?}");
+        assert!(lost.message().ends_with(said), "{}", lost.message());
+        assert_eq!(seen.poisonous.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[tokio::test]

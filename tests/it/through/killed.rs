@@ -5,6 +5,8 @@ use crate::support::{Connector, Recorder, alone, engine, python, teal};
 
 /// What memory may grow by, in bytes.
 const MOST: usize = 20 << 20;
+/// Connections to an engine that may be opened because it bears no more resets on the others.
+const CONNECTIONS: usize = 8;
 
 #[test]
 fn an_engine_that_is_killed_in_mid_result_is_found_again() {
@@ -41,5 +43,6 @@ fn ten_thousand_calls_that_are_given_up_leave_nothing() {
     eprintln!("bytes and open files after 1000 calls, and after all: {held:?}");
     let [(resident, files), (resident_after, files_after)] = held[..] else { unreachable!("two words") };
     assert!(resident_after.saturating_sub(resident) < MOST, "{held:?}");
-    assert!(files_after <= files, "{held:?}");
+    // So many calls that are given up are spread over more connections to the engine.
+    assert!(files_after <= files + CONNECTIONS, "{held:?}");
 }

@@ -1,0 +1,268 @@
+//! What the connections of all threads to an engine tell of it, and of each of its addresses.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{AddressStatus, resolve::Addresses};
+use crate::telemetry::{AddressMetrics, UpstreamMetrics};
+
+/// How long what an engine answered is held against it: the timer asks again before.
+const ANSWER_HOLDS: Duration = Duration::from_secs(10);
+/// How long an address that has failed is tried after all others.
+const AVOIDED: Duration = Duration::from_secs(30);
+/// Reasons that are told of one outage at most.
+const TOLD: usize = 8;
+/// From one look at what an engine speaks to the next.
+const DIAGNOSED_EVERY: Duration = Duration::from_secs(10);
+
+/// An engine as all threads see it.
+#[derive(Debug)]
+pub(super) struct EndpointStats {
+    pub(super) addresses: Addresses,
+    connections: AtomicUsize,
+    metrics: UpstreamMetrics,
+    problems: Mutex<Problems>,
+    known: Mutex<BTreeMap<SocketAddr, Arc<AddressStats>>>,
+}
+
+/// One address of an engine.
+#[derive(Debug)]
+struct AddressStats {
+    connections: AtomicUsize,
+    /// Attempts at one.
+    attempts: AtomicUsize,
+    metrics: AddressMetrics,
+    /// What was wrong with it when it was last tried, and when that was.
+    problem: Mutex<Option<(Instant, String)>>,
+}
+
+#[derive(Debug, Default)]
+struct Problems {
+    /// Why the last connection could not be had.
+    connecting: Option<String>,
+    /// All such reasons since there was one: two that take turns are no news.
+    told: Vec<String>,
+    /// Whether it was said that there is a connection, since one could not be had.
+    is_told: bool,
+    /// What was wrong with its answer when it was asked, and when that was.
+    answer: Option<(Instant, String)>,
+    /// What it speaks in place of what its URL says, and when that was looked for.
+    spoken: Option<(Instant, Option<&'static str>)>,
+}
+
+/// A connection, counted while it is there.
+#[derive(Debug)]
+pub(super) struct Counted {
+    stats: Arc<EndpointStats>,
+    address: Arc<AddressStats>,
+}
+
+/// An attempt at a connection.
+#[derive(Debug)]
+pub(super) struct Attempt(Arc<AddressStats>);
+
+impl EndpointStats {
+    pub(super) fn new(addresses: Addresses, metrics: UpstreamMetrics) -> Self {
+        let (connections, problems, known) = Default::default();
+        Self { addresses, connections, metrics, problems, known }
+    }
+
+    /// What is counted of the engine.
+    pub(super) fn metrics(&self) -> &UpstreamMetrics {
+        &self.metrics
+    }
+
+    /// Open connections to it.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// What is wrong with it.
+    pub(super) fn problem(&self) -> Option<String> {
+        let problems = self.problems();
+        let connecting = problems.connecting.as_ref().filter(|_| self.connections() == 0);
+        let answer = problems.answer.as_ref().filter(|(at, _)| at.elapsed() < ANSWER_HOLDS);
+        answer.map(|(_, problem)| problem).or(connecting).cloned()
+    }
+
+    /// It was asked how it is, and this was wrong with its answer.
+    pub(super) fn answered(&self, problem: Option<String>) {
+        self.problems().answer = problem.map(|problem| (Instant::now(), problem));
+    }
+
+    /// A connection was opened: it counts for as long as what this returns. And whether that is news: it is the
+    /// first, or the first after one could not be had.
+    pub(super) fn connected(self: &Arc<Self>, address: SocketAddr) -> (Counted, bool) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.increment(1.0);
+        let address = self.address(address);
+        address.connections.fetch_add(1, Ordering::Relaxed);
+        address.metrics.connections.increment(1.0);
+        *address.problem() = None;
+        let mut problems = self.problems();
+        problems.connecting = None;
+        problems.spoken = None;
+        problems.told.clear();
+        let is_news = !std::mem::replace(&mut problems.is_told, true);
+        (Counted { stats: self.clone(), address }, is_news)
+    }
+
+    /// A connection could not be opened. Whether that is news.
+    pub(super) fn failed(&self, why: &impl fmt::Display) -> bool {
+        self.metrics.connect.increment(1);
+        let problem = format!("cannot be reached: {why}");
+        let mut problems = self.problems();
+        let is_news = problems.told.len() < TOLD && !problems.told.contains(&problem);
+        if is_news {
+            problems.told.push(problem.clone());
+        }
+        problems.connecting = Some(problem);
+        problems.is_told = false;
+        is_news
+    }
+
+    /// An address could not be connected to. Whether that is news.
+    pub(super) fn address_failed(&self, address: SocketAddr, why: &impl fmt::Display) -> bool {
+        let address = self.address(address);
+        address.metrics.failures.increment(1);
+        let mut problem = address.problem();
+        problem.replace((Instant::now(), why.to_string())).is_none()
+    }
+
+    /// Whether an address has failed so recently that others come first.
+    pub(super) fn is_avoided(&self, address: SocketAddr) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let problem = known.get(&address).and_then(|known| known.problem().as_ref().map(|(at, _)| *at));
+        problem.is_some_and(|at| at.elapsed() < AVOIDED)
+    }
+
+    /// Connections to an address that are open, or about to be.
+    pub(super) fn load_of(&self, address: SocketAddr) -> usize {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&address).map_or(0, |known| {
+            known.connections.load(Ordering::Relaxed) + known.attempts.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Somebody connects to an address, for as long as what this returns is there.
+    pub(super) fn attempt(&self, address: SocketAddr) -> Attempt {
+        let address = self.address(address);
+        address.attempts.fetch_add(1, Ordering::Relaxed);
+        Attempt(address)
+    }
+
+    /// Whether it is time to look at what the engine speaks.
+    pub(super) fn may_diagnose(&self) -> bool {
+        let mut problems = self.problems();
+        let may = problems.spoken.is_none_or(|(at, _)| at.elapsed() >= DIAGNOSED_EVERY);
+        if may {
+            let before = problems.spoken.and_then(|(_, spoken)| spoken);
+            problems.spoken = Some((Instant::now(), before));
+        }
+        may
+    }
+
+    /// What was found.
+    pub(super) fn diagnosed(&self, spoken: Option<&'static str>) {
+        self.problems().spoken = Some((Instant::now(), spoken));
+    }
+
+    /// What the engine speaks in place of what its URL says, as far as is known.
+    pub(super) fn spoken(&self) -> Option<&'static str> {
+        self.problems().spoken.and_then(|(_, spoken)| spoken)
+    }
+
+    /// How each address is, in their order.
+    pub(super) fn address_states(&self) -> Vec<AddressStatus> {
+        let current = self.addresses.current();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that are gone from the name, and that nothing is connected to.
+        known.retain(|address, stats| {
+            current.contains(address) || stats.connections.load(Ordering::Relaxed) > 0
+        });
+        let mut shown: Vec<SocketAddr> = current.iter().chain(known.keys()).copied().collect();
+        shown.sort();
+        shown.dedup();
+        let state = |address: SocketAddr| {
+            let stats = known.get(&address);
+            let problem =
+                stats.and_then(|stats| stats.problem().as_ref().map(|(_, problem)| problem.clone()));
+            AddressStatus {
+                address: address.to_string(),
+                connections: stats.map_or(0, |stats| stats.connections.load(Ordering::Relaxed)),
+                problem,
+            }
+        };
+        shown.into_iter().map(state).collect()
+    }
+
+    fn address(&self, address: SocketAddr) -> Arc<AddressStats> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let metrics = self.metrics.address(address);
+            Arc::new(AddressStats {
+                connections: AtomicUsize::new(0),
+                attempts: AtomicUsize::new(0),
+                metrics,
+                problem: Mutex::default(),
+            })
+        };
+        known.entry(address).or_insert_with(new).clone()
+    }
+
+    fn problems(&self) -> MutexGuard<'_, Problems> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AddressStats {
+    fn problem(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.0.attempts.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        self.stats.metrics.connections.decrement(1.0);
+        self.address.connections.fetch_sub(1, Ordering::Relaxed);
+        self.address.metrics.connections.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn a_reason_is_news_once_in_an_outage() {
+        let stats =
+            Arc::new(EndpointStats::new(Addresses::of("e:80"), Metrics::default().upstream("http://e")));
+        assert_eq!(
+            ["refused", "reset", "refused", "reset"].map(|why| stats.failed(&why)),
+            [true, true, false, false]
+        );
+        let address: SocketAddr = "10.0.0.1:80".parse().unwrap();
+        let connect = || stats.connected(address).1;
+        assert!(connect() && !connect(), "an engine that closes connections is there");
+        assert!(stats.failed(&"refused"), "another outage");
+        assert!(connect(), "and its end");
+    }
+}
