@@ -21,6 +21,9 @@ use tokio::{
 };
 use tracing::info;
 
+#[global_allocator]
+static ALLOCATOR: teal_memory::Allocator = teal_memory::ALLOCATOR;
+
 /// What sysexits.h calls EX_USAGE.
 const BAD_SETTINGS: u8 = 64;
 /// What a shell makes of a process that SIGINT has ended.

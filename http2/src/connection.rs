@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     budget::Budget,
-    core::{Core, Ending, Shared},
+    core::{Core, Ending, SETTLED_EVERY, Shared},
     error::{By, Error, Reason},
     output::Output,
     reader::Reader,
@@ -40,7 +40,7 @@ pub(crate) struct Driver<IO> {
     turn: Option<Turn>,
     /// Who is woken when the client holds too much.
     registered: Option<Waker>,
-    /// Ends a pause in reading, or the whole connection.
+    /// Ends a pause in reading, or the whole connection, or has what is left unread counted.
     timer: Option<Pin<Box<Sleep>>>,
     shut: Shut,
 }
@@ -193,8 +193,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             return Poll::Ready(Ok(()));
         }
         core.driver.park(cx);
-        // What its readers leave is counted then.
-        if core.has_slices { poll_yield(cx) } else { Poll::Pending }
+        let has_slices = core.slices > 0;
+        drop(core);
+        if has_slices {
+            // What its readers have left by then is counted.
+            if self.timer.as_ref().is_none_or(|timer| timer.is_elapsed()) {
+                self.start_timer(SETTLED_EVERY);
+            }
+            if self.poll_timer(cx).is_ready() {
+                return poll_yield(cx);
+            }
+        }
+        Poll::Pending
     }
 
     /// Writes until there is nothing left.

@@ -25,6 +25,12 @@ use crate::{
     stream::{Cause, Parked, State, Stream},
 };
 
+/// From one count of what is left unread to the next.
+pub(crate) const SETTLED_EVERY: Duration = Duration::from_millis(5);
+
+/// So many parts of larger buffers are looked at sooner: each may keep 64 KiB.
+const SLICES: usize = 32;
+
 /// The state of a connection. While it is locked, nothing is awaited, read or written, and what is woken must not
 /// run at once: it would find the lock taken.
 #[derive(Clone, Debug)]
@@ -96,8 +102,10 @@ pub(crate) struct Core {
     pub(crate) account: Option<Arc<Account>>,
     /// Streams that hold more than was counted.
     pub(crate) unsettled: Vec<usize>,
-    /// Some of these hold parts of larger buffers.
-    pub(crate) has_slices: bool,
+    /// Parts of larger buffers that were added to these.
+    pub(crate) slices: usize,
+    /// When that was looked at last, by the connection's clock.
+    settled: u64,
     started: Instant,
     /// Nanoseconds from then to the begin of this turn.
     pub(crate) now: u64,
@@ -164,7 +172,8 @@ impl Core {
             budget,
             account,
             unsettled: Vec::new(),
-            has_slices: false,
+            slices: 0,
+            settled: 0,
             started: Instant::now(),
             now: 0,
         }
@@ -175,10 +184,13 @@ impl Core {
         self.driver.wake();
     }
 
-    /// Begins a turn: what was left unread is counted, and given up where it is too much.
+    /// Begins a turn: what was left unread for some time is counted, and given up where it is too much.
     pub(crate) fn begin_turn(&mut self) {
         self.now = self.nanos_since_start();
-        self.settle();
+        let is_due = self.now - self.settled >= SETTLED_EVERY.as_nanos() as u64;
+        if is_due || self.slices >= SLICES {
+            self.settle();
+        }
         let given_up = self.account.as_ref().map(|account| account.shed());
         for id in given_up.into_iter().flatten() {
             if let Some(key) = self.live.get(&id).copied() {
@@ -201,7 +213,7 @@ impl Core {
 
     /// A stream holds more than was counted: it is, unless somebody takes it before the next turn.
     pub(crate) fn unsettle(&mut self, key: usize, is_slice: bool) {
-        self.has_slices |= is_slice;
+        self.slices += usize::from(is_slice);
         let stream = &mut self.streams[key];
         if !std::mem::replace(&mut stream.is_unsettled, true) {
             self.unsettled.push(key);
@@ -209,21 +221,31 @@ impl Core {
     }
 
     fn settle(&mut self) {
-        self.has_slices = false;
-        while let Some(key) = self.unsettled.pop() {
+        (self.settled, self.slices) = (self.now, 0);
+        let mut moving = Vec::new();
+        for key in std::mem::take(&mut self.unsettled) {
             let Some(stream) = self.streams.get_mut(key) else { continue };
             stream.is_unsettled = false;
             let held = stream.held();
             if held == 0 {
                 continue;
             }
-            stream.detach();
+            // A copy is for what is left, not for what is on its way.
+            if std::mem::take(&mut stream.has_moved) {
+                moving.push(key);
+            } else {
+                stream.detach();
+            }
             if held > stream.charged
                 && let Some(client) = &stream.client
             {
                 client.account.charge(client.stream, held - stream.charged);
                 stream.charged = held;
             }
+        }
+        self.slices = usize::from(!moving.is_empty());
+        for key in moving {
+            self.unsettle(key, false);
         }
     }
 

@@ -12,6 +12,9 @@ use crate::{
     settings::Settings,
 };
 
+/// Bytes of a header block that cost as much as a frame.
+const HEADER_BYTES: usize = 128;
+
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) input: Input,
@@ -80,7 +83,10 @@ impl Reader {
                 self.expects = Expects::Anything;
             }
             self.frame(head, core)?;
-            *frames = frames.saturating_sub(1);
+            // A header block costs more than another frame.
+            let is_block = matches!(head.kind, kind::HEADERS | kind::CONTINUATION);
+            let cost = if is_block { 1 + head.len / HEADER_BYTES } else { 1 };
+            *frames = frames.saturating_sub(cost as u32);
             if core.ending == Ending::Now {
                 break;
             }

@@ -168,6 +168,7 @@ impl Core {
         let stream = &mut self.streams[key];
         let (id, send) = (stream.id, &mut stream.send);
         let Some((data, is_empty)) = send.pop(most) else { return };
+        stream.has_moved = true;
         let len = data.len() as i64;
         send.window -= len;
         self.send_window -= len;

@@ -46,7 +46,7 @@ pub struct Settings {
 /// ENHANCE_YOUR_CALM, but where it says otherwise. The crate's README has the reasons.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Frames that are worked on before other connections have their turn.
+    /// Frames that are worked on before other connections have their turn. Each 128 bytes of a header block count as one.
     pub frames_per_turn: u32,
     /// SETTINGS frames.
     pub settings: Rate,

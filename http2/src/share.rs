@@ -63,6 +63,7 @@ impl RecvStream {
         let (mut core, key) = (self.0.core.lock(), self.0.key);
         let stream = &mut core.streams[key];
         if let Some(data) = stream.recv.pop() {
+            stream.has_moved = true;
             if stream.charged > 0 {
                 core.uncharge(key);
             }

@@ -30,8 +30,10 @@ pub(crate) struct Stream {
     pub(crate) client: Option<StreamAccount>,
     /// Bytes that are charged to that.
     pub(crate) charged: usize,
-    /// It is among those whose bytes are counted at the next turn.
+    /// It is among those whose bytes are counted next.
     pub(crate) is_unsettled: bool,
+    /// Some of its data was taken since they were counted.
+    pub(crate) has_moved: bool,
 }
 
 /// The states of RFC 9113, 5.1. An idle stream has none of its own; nothing is ever reserved.
@@ -212,6 +214,7 @@ impl Stream {
             client: None,
             charged: 0,
             is_unsettled: false,
+            has_moved: false,
         }
     }
 

@@ -23,7 +23,10 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 use tower::Service;
 use tracing::warn;
 
@@ -44,7 +47,10 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(180);
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Polls of tasks between two looks at the sockets: tokio's own 61 let a busy client delay the others.
-const EVENT_INTERVAL: u32 = 8;
+const EVENT_INTERVAL: u32 = 31;
+
+/// From one look at what can be given back to the next.
+const RELEASE_EVERY: Duration = Duration::from_secs(5);
 
 /// How clients are served.
 #[derive(Clone, Debug)]
@@ -123,6 +129,14 @@ where
     joined.map_err(|_| io::Error::other("a network thread panicked"))
 }
 
+/// Gives memory back that a load has left behind.
+async fn release_memory() {
+    loop {
+        sleep(RELEASE_EVERY).await;
+        teal_memory::release();
+    }
+}
+
 /// One thread: serves what it is dealt until there is nothing more.
 async fn work<M, S, B>(
     mut streams: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
@@ -136,6 +150,7 @@ async fn work<M, S, B>(
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let connections = TaskTracker::new();
+    let _releasing = AbortOnDropHandle::new(tokio::spawn(release_memory()));
     while let Some((stream, peer)) = streams.recv().await {
         match TcpStream::from_std(stream) {
             Ok(stream) => {

@@ -11,6 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 
 /// A longer body is sent once.
 const KEPT: usize = 64 * 1024;
+/// Shorter chunks are no slices of larger buffers, and longer ones are most of theirs.
+const SMALL: usize = 1024;
+const LARGE: usize = 48 * 1024;
 
 /// Keeps what was read of `inner`, until it is too much or [forgotten](Replay::forget).
 #[derive(Debug)]
@@ -23,6 +26,11 @@ pub(super) struct Replay<B> {
     is_whole: bool,
     /// The end came by itself, behind what was read: it is sent like that again.
     ends_apart: bool,
+}
+
+/// What is kept of a chunk: a copy, unless it is as good as the whole buffer that it would keep.
+fn kept(chunk: &Bytes) -> Bytes {
+    if (SMALL..LARGE).contains(&chunk.len()) { Bytes::copy_from_slice(chunk) } else { chunk.clone() }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
@@ -68,7 +76,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replay<B> {
             match frame.as_ref().and_then(Frame::data_ref) {
                 Some(chunk) if this.kept_len + chunk.len() <= KEPT => {
                     this.kept_len += chunk.len();
-                    this.kept.push_back(chunk.clone());
+                    this.kept.push_back(kept(chunk));
                     this.next += 1;
                 }
                 None if frame.is_none() => {}
