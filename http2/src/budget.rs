@@ -34,6 +34,8 @@ struct Process {
     total: usize,
     used: AtomicUsize,
     accounts: Mutex<Slab<Weak<Account>>>,
+    /// A client was asked to hold less and has not answered: asking goes through all of them.
+    is_demanding: AtomicBool,
     refused: [AtomicU64; Refusal::ALL.len()],
 }
 
@@ -51,6 +53,7 @@ impl Budget {
             total,
             used: AtomicUsize::new(0),
             accounts: Mutex::default(),
+            is_demanding: AtomicBool::new(false),
             refused: Default::default(),
         }))
     }
@@ -91,6 +94,9 @@ impl Budget {
 impl Process {
     /// Asks the client that holds most to hold less.
     fn demand(&self) {
+        if self.is_demanding.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let accounts: Vec<_> = lock(&self.accounts).iter().filter_map(|(_, it)| it.upgrade()).collect();
         if let Some(largest) = accounts.iter().max_by_key(|account| lock(&account.book).used) {
             largest.demand();
@@ -202,6 +208,7 @@ impl Account {
         if !self.is_over.load(Ordering::Acquire) || !self.is_over.swap(false, Ordering::AcqRel) {
             return Vec::new();
         }
+        self.process.is_demanding.store(false, Ordering::Release);
         let over = |used: usize, limit: usize| if used > limit { used - (limit - limit / FREED) } else { 0 };
         let mut book = lock(&self.book);
         let all = over(self.process.used.load(Ordering::Relaxed), self.process.total).min(book.used);
@@ -227,6 +234,9 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.process.used.fetch_sub(lock(&self.book).used, Ordering::Relaxed);
         lock(&self.process.accounts).remove(self.key);
+        if *self.is_over.get_mut() {
+            self.process.is_demanding.store(false, Ordering::Release);
+        }
     }
 }
 
@@ -304,10 +314,13 @@ mod tests {
         let accounts: Vec<_> = (0..18).map(|_| budget.open_account()).collect();
         for account in &accounts {
             account.charge(1, 60);
-            account.charge(3, 29);
+            account.charge(3, 28);
         }
-        accounts[4].charge(5, 9);
-        assert!(budget.used() > 1600);
+        for account in &accounts[..16] {
+            account.charge(5, 1);
+        }
+        assert_eq!(budget.used(), 1600);
+        accounts[4].charge(7, 9);
         for (number, account) in accounts.iter().enumerate() {
             let given_up = account.shed();
             assert_eq!(given_up.is_empty(), number != 4, "{number}: {given_up:?}");
