@@ -29,7 +29,7 @@ use crate::{
 pub(crate) const SETTLED_EVERY: Duration = Duration::from_millis(5);
 
 /// So many parts of larger buffers are looked at sooner: each may keep 64 KiB.
-const SLICES: usize = 32;
+const SLICES: usize = 8;
 
 /// The state of a connection. While it is locked, nothing is awaited, read or written, and what is woken must not
 /// run at once: it would find the lock taken.

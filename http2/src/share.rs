@@ -36,7 +36,8 @@ pub(crate) fn handles(core: &Shared, key: usize) -> (RecvStream, SendStream) {
     (RecvStream(handle(true)), SendStream(handle(false)))
 }
 
-/// What is received of a stream.
+/// What is received of a stream. Once it is dropped, what still comes is passed over, but its window is not given back:
+/// the peer may wait then until the stream ends.
 #[derive(Debug)]
 pub struct RecvStream(Handle);
 
@@ -108,7 +109,8 @@ impl RecvStream {
     }
 }
 
-/// What is sent on a stream.
+/// What is sent on a stream. When its last handle is gone, an answer that was handed over to its end still leaves; a
+/// request of which some waits for a window is reset (CANCEL).
 #[derive(Debug)]
 pub struct SendStream(Handle);
 

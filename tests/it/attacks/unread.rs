@@ -185,5 +185,6 @@ fn unread_bytes_cost_a_quarter_more() {
     });
     trial.harmed_nobody();
     let unread = UPLOADS as usize * EACH;
-    assert!(trial.grown() < unread * 5 / 4 + 4 * MIB, "{} bytes more for {unread}", trial.grown());
+    // The calls themselves take 3 MB, and so does the upload that is read.
+    assert!(trial.grown() < unread * 5 / 4 + 6 * MIB, "{} bytes more for {unread}", trial.grown());
 }
