@@ -36,6 +36,9 @@ pub enum Operate {
     },
     /// Make the announced strategy the active one at once
     Cutover {
+        /// Also if its engine is not healthy
+        #[arg(long)]
+        force: bool,
         /// Whom to tell.
         #[command(flatten)]
         server: Running,

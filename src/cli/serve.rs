@@ -93,6 +93,15 @@ pub struct Serve {
     /// The time after which an announcement that no client has adopted is cut over; 0 is never
     #[arg(long, env = "TEAL_ANNOUNCE_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub announce_timeout: Duration,
+    /// How long the announced engine may be unhealthy before its announcement is aborted; 0 is never
+    #[arg(long, env = "TEAL_UNHEALTHY_ABORT", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub unhealthy_abort: Duration,
+    /// How long the active engine may be unhealthy before a healthy other one takes its place; 0 is never
+    #[arg(long, env = "TEAL_FAILOVER", value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub failover: Duration,
+    /// Where phase, epoch and timer are kept, so that a restart goes on from there
+    #[arg(long, env = "TEAL_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// How long the old strategy must have been silent for its drain to be over
     #[arg(long, env = "TEAL_GRACE", value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub grace: Duration,

@@ -5,10 +5,12 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    LastRefusal, Shared, Snapshot,
+    LastRefusal, Left, Shared, Snapshot,
+    engines::Report,
     journal::{Journal, Note},
+    keeper::Keeper,
     machine::Machine,
-    phase::{Phase, Transition},
+    phase::{Actor, Phase, Transition},
     queries::{Forgotten, Queries, Query},
     rules::Rules,
     timer::{Asking, Event, Step},
@@ -37,17 +39,27 @@ pub(super) struct State {
     pub(super) journal: Journal,
     /// The last event that was noted there by this.
     pub(super) noted: Option<u64>,
-    /// What is done now was ordered by an operator.
-    pub(super) is_ordered: bool,
+    /// What becomes of calls that wait for an engine.
+    pub(super) left: [Left; 2],
+    /// What is wrong with each engine, as far as known.
+    pub(super) problems: [Option<String>; 2],
+    /// Has the state written.
+    pub(super) keeper: Option<Keeper>,
     /// When the present phase began.
     pub(super) entered: Instant,
     pub(super) last_refusal: Option<LastRefusal>,
 }
 
 impl State {
-    pub(super) fn new(rules: Rules, now: Instant, events: UnboundedSender<Event>, journal: Journal) -> Self {
+    pub(super) fn new(
+        machine: Machine,
+        now: Instant,
+        events: UnboundedSender<Event>,
+        journal: Journal,
+        keeper: Option<Keeper>,
+    ) -> Self {
         Self {
-            machine: Machine::new(rules, now),
+            machine,
             oldest_request: None,
             forgotten: 0,
             events,
@@ -55,7 +67,9 @@ impl State {
             asking: Asking::Nobody,
             journal,
             noted: None,
-            is_ordered: false,
+            left: Default::default(),
+            problems: Default::default(),
+            keeper,
             entered: now,
             last_refusal: None,
         }
@@ -101,7 +115,8 @@ impl State {
         }
         let transitions = self.machine.take_transitions();
         let before = self.machine.epoch() - transitions.len() as u64;
-        for (epoch, transition) in (before + 1..).zip(transitions) {
+        let has_moved = !transitions.is_empty();
+        for (epoch, (transition, by)) in (before + 1..).zip(transitions) {
             let headed_for = self.machine.phase().headed_for();
             if headed_for != heading.get().0 {
                 heading.set(headed_for, self.machine.epoch());
@@ -114,13 +129,61 @@ impl State {
             let abandoned = left as u64;
             self.forgotten += abandoned;
             self.enter(transition, now);
+            self.leave(transition, by);
             let cutover = self.machine.rules().cutover;
-            let note = Note::transition(transition, epoch, left, cutover, self.is_ordered);
+            let note = Note::transition(transition, epoch, left, cutover, by);
             self.noted = Some(self.journal.note(note));
             let (phase, announcement) = (self.machine.phase(), heading.get().1);
-            let step = Step { transition, phase, announcement, at: now, abandoned };
+            let step = Step { transition, by, phase, announcement, at: now, abandoned };
             // The receiver is gone only where nobody runs the timer: then there is no log either.
             let _ = self.events.send(Event { step, forgotten });
+        }
+        if has_moved {
+            self.keep(now);
+            shared.moved.send_replace(());
+        }
+    }
+
+    /// Has the present state written, where it is kept.
+    pub(super) fn keep(&self, now: Instant) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(self.machine.keep(now));
+        }
+    }
+
+    /// Takes in what an engine said of itself, and what is wrong with it.
+    pub(super) fn hear(&mut self, strategy: Strategy, report: Report, problem: Option<String>, now: Instant) {
+        self.problems[strategy.index()] = problem;
+        if report.is_healthy {
+            self.come_back(strategy);
+        }
+        self.machine.hear(strategy, report, now);
+    }
+
+    /// What is wrong with the engine of a strategy.
+    pub(super) fn problem(&self, strategy: Strategy) -> String {
+        let known = self.problems[strategy.index()].clone();
+        known.unwrap_or_else(|| format!("the engine of {strategy} is not known to be healthy"))
+    }
+
+    /// Tells those who wait for an engine that is left because of its health.
+    fn leave(&mut self, transition: Transition, by: Actor) {
+        match transition {
+            Transition::CutOver { from: left, .. } | Transition::Aborted { withdrawn: left }
+                if by == Actor::Health =>
+            {
+                self.left[left.index()].leave(self.problem(left));
+            }
+            Transition::Announced { to, .. } => self.come_back(to),
+            _ => {}
+        }
+    }
+
+    /// Whoever comes to the engine from now on may wait for it.
+    fn come_back(&mut self, strategy: Strategy) {
+        let left = &mut self.left[strategy.index()];
+        if left.is_left() {
+            *left = Left::default();
         }
     }
 

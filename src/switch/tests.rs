@@ -4,9 +4,11 @@ mod announcing;
 mod clauses;
 mod drains;
 mod edges;
+mod health;
 mod large;
 mod lock_free;
 mod properties;
+mod restart;
 mod rules;
 mod simulation;
 
@@ -27,6 +29,21 @@ fn switch(set: impl FnOnce(&mut Rules)) -> Switch {
 }
 
 impl Switch {
+    /// What an operator orders.
+    pub(crate) fn operate(&self, command: Command) -> Result<Done, Refusal> {
+        self.command(command, Order::by(Actor::Operator))
+    }
+
+    /// What is found of an engine that was asked just now.
+    pub(crate) fn hears(&self, strategy: Strategy, found: Result<(), &str>) {
+        self.hear(strategy, found.map_err(str::to_owned), Instant::now());
+    }
+
+    /// Whether that changes anything.
+    fn operates(&self, command: Command) -> bool {
+        self.operate(command).is_ok_and(|done| done.event.is_some())
+    }
+
     fn try_call(&self, action: Action<'_>, header: Header) -> Result<Pass, Refused> {
         self.arrive(Arrival { action, header })
     }

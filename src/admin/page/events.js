@@ -92,10 +92,10 @@ export class Events {
   }
 }
 
-function item({ id, time, kind, message, epoch }) {
+function item({ id, time, kind, message, epoch, by }) {
   const [word, mark] = KINDS[kind] ?? ['', '·'];
   const sign = el('span', { class: 'sign', 'aria-hidden': 'true' }, mark);
   return el('li', { value: id, class: kind },
     el('time', { datetime: time }, moment(time)), sign, el('b', {}, word || kind.replaceAll('_', ' ')), el('span', { class: 'message' }, message),
-    el('span', { class: 'quiet' }, `epoch ${epoch}`));
+    el('span', { class: 'quiet' }, by ? `epoch ${epoch}, by ${by}` : `epoch ${epoch}`));
 }

@@ -77,12 +77,12 @@ async fn operate(world: Rc<World>, mut random: SmallRng) {
         sleep(millis(random.random_range(100..8_000))).await;
         world.observe();
         match random.random_range(0..8) {
-            0..4 => drop(world.switch.announce()),
-            4 => drop(world.switch.cutover()),
-            5 => drop(world.switch.abort()),
-            6 => drop(world.switch.rollback()),
-            _ if world.switch.pause_timer() => {}
-            _ => _ = world.switch.resume_timer(),
+            0..4 => drop(world.switch.operate(Command::Announce { to: None })),
+            4 => drop(world.switch.operate(Command::Cutover { force: false })),
+            5 => drop(world.switch.operate(Command::Abort)),
+            6 => drop(world.switch.operate(Command::Rollback)),
+            _ if world.switch.operates(Command::PauseTimer) => {}
+            _ => _ = world.switch.operates(Command::ResumeTimer),
         }
         world.observe();
     }
@@ -133,7 +133,7 @@ async fn live(seed: u64) -> Tally {
     while let Some(ended) = twins.join_next().await {
         ended.unwrap();
     }
-    world.switch.pause_timer();
+    world.switch.operates(Command::PauseTimer);
     operators.shutdown().await;
     world.check_end().await;
     background.shutdown().await;
