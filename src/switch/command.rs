@@ -44,8 +44,8 @@ pub enum Command {
 pub struct Order {
     by: Actor,
     seen: Option<u64>,
-    /// What the engine said that the command names, if it was asked.
-    health: Option<Result<(), String>>,
+    /// What the engine said that the command names, and when it was asked.
+    health: Option<(Instant, Result<(), String>)>,
 }
 
 impl Order {
@@ -60,9 +60,9 @@ impl Order {
         self
     }
 
-    /// The engine that the command names was asked: it is well, or why not.
-    pub fn found(mut self, health: Result<(), String>) -> Self {
-        self.health = Some(health);
+    /// The engine that the command names was asked at that moment: it is well, or why not.
+    pub fn found(mut self, asked: Instant, health: Result<(), String>) -> Self {
+        self.health = Some((asked, health));
         self
     }
 }
@@ -172,7 +172,8 @@ impl Switch {
         if let Some(named) = command.names(now.phase).filter(|_| self.has_engines())
             && seen.is_none_or(|seen| seen == now.epoch)
         {
-            order = order.at(now.epoch).found(ask(named).await);
+            let asked = tokio::time::Instant::now().into_std();
+            order = order.at(now.epoch).found(asked, ask(named).await);
         }
         self.command(command, order)
     }
@@ -206,13 +207,26 @@ impl Command {
         }
     }
 
-    /// The strategy that it announces in a phase, if it fits: its engine has to be healthy.
+    /// The strategy that it announces or cuts over to in a phase, if it fits: its engine has to be healthy.
     pub fn names(self, phase: Phase) -> Option<Strategy> {
         let other = phase.active().other();
         match (self, phase) {
             (Self::Announce { to }, Phase::Stable { .. }) => (to != Some(other.other())).then_some(other),
             (Self::Rollback, Phase::Draining { .. }) => Some(other),
+            (Self::Cutover { force: false }, Phase::Announced { .. }) => Some(other),
             _ => None,
+        }
+    }
+
+    /// What it does to the engine that it names.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Announce { .. } => "announce",
+            Self::Cutover { .. } => "cut over",
+            Self::Abort => "abort",
+            Self::Rollback => "roll back",
+            Self::PauseTimer => "pause the timer",
+            Self::ResumeTimer => "resume the timer",
         }
     }
 }
@@ -233,14 +247,7 @@ impl State {
                 return Err(self.refusal(RefusalCode::Unfit, why));
             }
             Command::Announce { .. } => self.machine.announce(by, now),
-            Command::Cutover { force } => {
-                let pending = phase.active().other();
-                if !force && matches!(phase, Phase::Announced { .. }) && !self.machine.is_healthy(pending) {
-                    let why = format!("cannot cut over in phase ANNOUNCED: {}", self.problem(pending));
-                    return Err(self.refusal(RefusalCode::Engine, why));
-                }
-                self.machine.cutover(by, now)
-            }
+            Command::Cutover { .. } => self.machine.cutover(by, now),
             Command::Abort => self.machine.abort(by, now),
             Command::Rollback => self.machine.rollback(by, now),
             Command::PauseTimer => return self.pause(now),
@@ -252,11 +259,11 @@ impl State {
         }
     }
 
-    /// Whether the engine may be announced that a command names.
+    /// Whether the engine that a command names is healthy.
     fn ask(&mut self, command: Command, named: Strategy, order: &Order, now: Instant) -> Result<(), Refusal> {
         let health = match order.health.clone() {
-            Some(health) => {
-                let report = Report { is_healthy: health.is_ok(), asked: now };
+            Some((asked, health)) => {
+                let report = Report { is_healthy: health.is_ok(), asked };
                 self.hear(named, report, health.clone().err(), now);
                 health
             }
@@ -264,8 +271,8 @@ impl State {
             None => Err(self.problem(named)),
         };
         health.map_err(|problem| {
-            let verb = if command == Command::Rollback { "roll back" } else { "announce" };
-            let why = format!("cannot {verb} in phase {}: {problem}", self.machine.phase().name());
+            let (verb, phase) = (command.verb(), self.machine.phase().name());
+            let why = format!("cannot {verb} in phase {phase}: {problem}");
             self.refusal(RefusalCode::Engine, why)
         })
     }
@@ -273,7 +280,8 @@ impl State {
     /// Notes a refusal. The timer tries again and again: a reason that stays the same is noted once.
     fn refused(&mut self, command: Command, refusal: &Refusal, by: Actor) {
         let mut is_news = by != Actor::Timer;
-        if refusal.code == RefusalCode::Engine && command.names(self.machine.phase()).is_some() {
+        let is_announcement = matches!(command, Command::Announce { .. } | Command::Rollback);
+        if refusal.code == RefusalCode::Engine && is_announcement {
             let last = LastRefusal { time: Utc::now(), why: refusal.why.clone() };
             let before = self.last_refusal.replace(last);
             if before.is_none_or(|before| before.why != refusal.why) {

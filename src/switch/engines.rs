@@ -16,8 +16,9 @@ pub(super) struct Report {
 pub(super) enum EngineHealth {
     /// Not asked yet.
     Unknown { since: Instant },
-    /// Its last answer was good; all since then were.
-    Healthy { since: Instant },
+    /// All its answers since then were good. The last one was to a question that was `asked` then, and came when
+    /// it was `known`.
+    Healthy { since: Instant, asked: Instant, known: Instant },
     /// Not healthy since it was asked then, as was `known` at that time.
     Unhealthy { since: Instant, known: Instant },
 }
@@ -30,10 +31,12 @@ impl EngineHealth {
     /// Takes in what was heard of it by `now`.
     pub(super) fn hear(&mut self, report: Report, now: Instant) {
         *self = match (*self, report.is_healthy) {
-            (Self::Healthy { .. }, true) | (Self::Unhealthy { .. }, false) => return,
-            (_, true) => Self::Healthy { since: now },
+            (Self::Unhealthy { .. }, false) => return,
+            (Self::Healthy { asked, .. }, true) if report.asked <= asked => return,
+            (Self::Healthy { since, .. }, true) => Self::Healthy { since, asked: report.asked, known: now },
+            (_, true) => Self::Healthy { since: now, asked: report.asked, known: now },
             // Asked before it was last found healthy: it has become unhealthy since.
-            (Self::Healthy { since }, false) => {
+            (Self::Healthy { since, .. }, false) => {
                 Self::Unhealthy { since: report.asked.max(since), known: now }
             }
             (Self::Unknown { .. }, false) => Self::Unhealthy { since: report.asked, known: now },
@@ -46,7 +49,7 @@ impl EngineHealth {
 
     pub(super) fn healthy_since(self) -> Option<Instant> {
         match self {
-            Self::Healthy { since } => Some(since),
+            Self::Healthy { since, .. } => Some(since),
             Self::Unknown { .. } | Self::Unhealthy { .. } => None,
         }
     }
@@ -62,14 +65,16 @@ impl EngineHealth {
     /// Since when the present answer, or the lack of one, holds.
     pub(super) fn not_healthy_since(self) -> Instant {
         match self {
-            Self::Unknown { since } | Self::Healthy { since } | Self::Unhealthy { since, .. } => since,
+            Self::Unknown { since } | Self::Healthy { since, .. } | Self::Unhealthy { since, .. } => since,
         }
     }
 
     /// When it became known to be as it is.
     pub(super) fn known(self) -> Instant {
         match self {
-            Self::Unknown { since } | Self::Healthy { since } | Self::Unhealthy { known: since, .. } => since,
+            Self::Unknown { since }
+            | Self::Healthy { known: since, .. }
+            | Self::Unhealthy { known: since, .. } => since,
         }
     }
 }

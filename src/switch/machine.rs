@@ -418,26 +418,7 @@ impl Machine {
     fn next_of_phase(&self) -> Option<(Instant, Step)> {
         match self.phase {
             Phase::Stable { .. } => None,
-            Phase::Announced { active, since } => {
-                let noticed = since + self.rules.notice;
-                let adopted = self.adopted.map(|at| at.max(noticed));
-                let timed_out = self.rules.announce_timeout.map(|timeout| noticed.max(since + timeout));
-                let pending = self.engines.map(|engines| engines[active.other().index()]);
-                let (dues, not_before, step) =
-                    match pending.map(|engine| engine.healthy_since().ok_or(engine)) {
-                        None => ([adopted, timed_out], since, Step::CutOver),
-                        Some(Ok(healthy)) => ([adopted, timed_out], healthy, Step::CutOver),
-                        Some(Err(engine)) => {
-                            let given_up = self
-                                .rules
-                                .unhealthy_abort
-                                .map(|after| engine.not_healthy_since().max(since) + after);
-                            ([given_up, timed_out], engine.known(), Step::Abort)
-                        }
-                    };
-                let due = dues.into_iter().flatten().min()?;
-                Some((due.max(not_before).max(self.ruled), step))
-            }
+            Phase::Announced { .. } => self.next_of_announcement(),
             Phase::Draining { since, .. } => {
                 let timed_out = self.rules.drain_timeout.map(|timeout| (since + timeout).max(self.ruled));
                 let quiet = self.quiet_since(since);
@@ -449,6 +430,61 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// The cutover, once the pending engine has said that it is healthy after it was due; or the abort, where it
+    /// does not.
+    fn next_of_announcement(&self) -> Option<(Instant, Step)> {
+        let (active, since, due) = self.cutover_due()?;
+        let Some(engines) = self.engines else { return Some((due?, Step::CutOver)) };
+        let step = match engines[active.other().index()] {
+            EngineHealth::Healthy { asked, known, .. } => {
+                let due = due.filter(|due| *due <= asked)?;
+                (due.max(known), Step::CutOver)
+            }
+            engine => {
+                let after = self.rules.unhealthy_abort;
+                let given_up = after.map(|after| engine.not_healthy_since().max(since) + after);
+                let timed_out = self.announce_timed_out(since);
+                let due = [given_up, timed_out].into_iter().flatten().min()?;
+                (due.max(engine.known()).max(self.ruled), Step::Abort)
+            }
+        };
+        Some(step)
+    }
+
+    /// The active strategy, since when the other one is announced, and when the cutover is due, health aside.
+    fn cutover_due(&self) -> Option<(Strategy, Instant, Option<Instant>)> {
+        let Phase::Announced { active, since } = self.phase else { return None };
+        let adopted = self.adopted.map(|at| at.max(since + self.rules.notice));
+        let due = [adopted, self.announce_timed_out(since)].into_iter().flatten().min();
+        Some((active, since, due.map(|due| due.max(self.ruled))))
+    }
+
+    fn announce_timed_out(&self, since: Instant) -> Option<Instant> {
+        let timeout = self.rules.announce_timeout?;
+        Some(since + timeout.max(self.rules.notice))
+    }
+
+    /// From when on the pending engine has to be asked again: a cutover to it is due then, and the last good
+    /// answer is older.
+    pub(super) fn question_due(&self) -> Option<Instant> {
+        let (active, _, due) = self.cutover_due()?;
+        match self.engines?[active.other().index()] {
+            EngineHealth::Healthy { asked, .. } => due.filter(|due| *due > asked),
+            EngineHealth::Unknown { .. } | EngineHealth::Unhealthy { .. } => None,
+        }
+    }
+
+    /// The strategy whose engine is neither active nor announced, and when it has been unhealthy for so long that
+    /// nobody is to wait for it.
+    pub(super) fn leaves(&self) -> Option<(Strategy, Instant)> {
+        let old = match self.phase {
+            Phase::Announced { .. } => return None,
+            Phase::Stable { active } | Phase::Draining { active, .. } => active.other(),
+        };
+        let (since, known) = self.engines?[old.index()].unhealthy()?;
+        Some((old, (since + self.rules.unhealthy_abort?).max(known).max(self.ruled)))
     }
 
     /// Since when nothing of the old strategy has been going on.

@@ -136,7 +136,7 @@ struct Shared {
     due: AtomicU64,
     /// Something happened that may bring a deadline forward.
     changed: Notify,
-    /// The phase or the rules are others: whose health has to be known may be, too.
+    /// Which engine has to be asked, or when, may be another one.
     moved: tokio::sync::watch::Sender<()>,
     has_engines: bool,
     journal: Journal,

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tracing::warn;
 
 use super::{
     LastRefusal, Left, Shared, Snapshot,
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) journal: Journal,
     /// The last event that was noted there by this.
     pub(super) noted: Option<u64>,
+    /// When the pending engine has to be asked, so that the cutover can go on.
+    question: Option<Instant>,
     /// What becomes of calls that wait for an engine.
     pub(super) left: [Left; 2],
     /// What is wrong with each engine, as far as known.
@@ -67,6 +70,7 @@ impl State {
             asking: Asking::Nobody,
             journal,
             noted: None,
+            question: None,
             left: Default::default(),
             problems: Default::default(),
             keeper,
@@ -129,10 +133,12 @@ impl State {
             let abandoned = left as u64;
             self.forgotten += abandoned;
             self.enter(transition, now);
-            self.leave(transition, by);
             let cutover = self.machine.rules().cutover;
             let note = Note::transition(transition, epoch, left, cutover, by);
             self.noted = Some(self.journal.note(note));
+            if let Some(strategy) = self.left_at(transition, by) {
+                self.leave(strategy);
+            }
             let (phase, announcement) = (self.machine.phase(), heading.get().1);
             let step = Step { transition, by, phase, announcement, at: now, abandoned };
             // The receiver is gone only where nobody runs the timer: then there is no log either.
@@ -140,6 +146,13 @@ impl State {
         }
         if has_moved {
             self.keep(now);
+        }
+        if let Some(old) = self.leaves().filter(|(_, due)| *due <= now).map(|(old, _)| old) {
+            self.leave(old);
+        }
+        let question = self.machine.question_due();
+        if has_moved || question != self.question {
+            self.question = question;
             shared.moved.send_replace(());
         }
     }
@@ -166,17 +179,35 @@ impl State {
         known.unwrap_or_else(|| format!("the engine of {strategy} is not known to be healthy"))
     }
 
-    /// Tells those who wait for an engine that is left because of its health.
-    fn leave(&mut self, transition: Transition, by: Actor) {
+    /// Whose engine is left at a transition, because of its health.
+    fn left_at(&mut self, transition: Transition, by: Actor) -> Option<Strategy> {
         match transition {
-            Transition::CutOver { from: left, .. } | Transition::Aborted { withdrawn: left }
-                if by == Actor::Health =>
-            {
-                self.left[left.index()].leave(self.problem(left));
+            Transition::CutOver { from: left, .. } | Transition::Aborted { withdrawn: left } => {
+                (by == Actor::Health).then_some(left)
             }
-            Transition::Announced { to, .. } => self.come_back(to),
-            _ => {}
+            Transition::Announced { to, .. } => {
+                self.come_back(to);
+                None
+            }
+            Transition::Drained { .. } | Transition::DrainTimedOut { .. } => None,
         }
+    }
+
+    /// Tells those who wait for the engine of a strategy to log in or to begin a query that it is left.
+    fn leave(&mut self, strategy: Strategy) {
+        let problem = self.problem(strategy);
+        let message = format!("Nobody waits for the engine of {strategy} any longer: {problem}");
+        warn!("{message}");
+        let details = [("by", Actor::Health.as_str()), ("strategy", strategy.as_str())];
+        let details = details.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+        let epoch = self.machine.epoch();
+        self.journal.note(Note { kind: "engine_left", epoch, message, details, ..Note::default() });
+        self.left[strategy.index()].leave(problem);
+    }
+
+    /// The engine that is left next, if nothing else happens, and when.
+    fn leaves(&self) -> Option<(Strategy, Instant)> {
+        self.machine.leaves().filter(|(old, _)| !self.left[old.index()].is_left())
     }
 
     /// Whoever comes to the engine from now on may wait for it.
@@ -201,7 +232,8 @@ impl State {
     /// When the timer has to look again, if nothing else happens.
     pub(super) fn wake(&self) -> Option<Instant> {
         let expiry = self.oldest_request.map(|at| at + self.machine.rules().query_ttl);
-        [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
+        let leaves = self.leaves().map(|(_, due)| due);
+        [self.machine.deadline(), self.announcement_due(), leaves, expiry].into_iter().flatten().min()
     }
 
     /// When the timer asks for an announcement.

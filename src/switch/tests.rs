@@ -8,6 +8,7 @@ mod health;
 mod large;
 mod lock_free;
 mod properties;
+mod questions;
 mod restart;
 mod rules;
 mod simulation;
@@ -37,6 +38,11 @@ impl Switch {
     /// What is found of an engine that was asked just now.
     pub(crate) fn hears(&self, strategy: Strategy, found: Result<(), &str>) {
         self.hear(strategy, found.map_err(str::to_owned), Instant::now());
+    }
+
+    /// Whether the engine of a strategy is left for its health.
+    fn has_left(&self, strategy: Strategy) -> bool {
+        self.lock().left[strategy.index()].is_left()
     }
 
     /// Whether that changes anything.

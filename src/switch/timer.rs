@@ -161,9 +161,8 @@ impl Timer {
         };
         self.switch.change(|state, _| state.asking = asking);
         // Where it is refused nothing else is lost: the timer comes back to it.
-        _ = self
-            .switch
-            .command(Command::Announce { to: None }, Order::by(Actor::Timer).at(epoch).found(is_well));
+        let order = Order::by(Actor::Timer).at(epoch).found(asked.into_std(), is_well);
+        _ = self.switch.command(Command::Announce { to: None }, order);
     }
 
     /// When to look again, if nothing else happens.

@@ -34,28 +34,33 @@ where
     A: Future<Output = Result<(), String>>,
 {
     let mut moved = switch.shared.moved.subscribe();
+    let mut asked = None;
     loop {
         moved.mark_unchanged();
-        if !switch.has_to_know(strategy) {
+        let next = switch.next_question(strategy, asked);
+        tokio::select! {
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+            () = alarmed(&mut alarm, asked), if next.is_some() => {}
             // The sender lives as long as the switch.
-            _ = moved.changed().await;
-            continue;
+            _ = moved.changed() => continue,
         }
         if let Some(alarm) = &mut alarm {
             alarm.mark_unchanged();
         }
-        let asked = Instant::now();
+        let now = Instant::now();
+        asked = Some(now);
         let answer = check(strategy).await;
-        switch.hear(strategy, answer, asked);
-        tokio::select! {
-            () = sleep_until(asked + EVERY) => {}
-            () = alarmed(&mut alarm) => sleep_until(asked + SOONEST).await,
-        }
+        switch.hear(strategy, answer, now);
     }
 }
 
-async fn alarmed(alarm: &mut Option<Receiver<()>>) {
+/// Resolves when a connection has failed since the engine was `asked`, but not sooner after that than it may be
+/// asked again.
+async fn alarmed(alarm: &mut Option<Receiver<()>>, asked: Option<Instant>) {
     let Some(alarm) = alarm else { return pending().await };
+    if let Some(asked) = asked {
+        sleep_until(asked + SOONEST).await;
+    }
     if alarm.changed().await.is_err() {
         // Nobody is left who could raise it.
         pending().await
@@ -68,15 +73,22 @@ impl Switch {
         self.shared.has_engines
     }
 
-    fn has_to_know(&self, strategy: Strategy) -> bool {
-        self.change(|state, _| {
-            let is_pending = match state.machine.phase() {
-                Phase::Announced { active, .. } => strategy != active,
-                // Logins are still let in to an engine that was left.
-                Phase::Draining { .. } => state.left[strategy.index()].is_left(),
-                Phase::Stable { .. } => false,
+    /// When the engine of a strategy is to be asked again, if its health matters.
+    fn next_question(&self, strategy: Strategy, asked: Option<Instant>) -> Option<Instant> {
+        self.change(|state, now| {
+            let phase = state.machine.phase();
+            let is_other = strategy != phase.active();
+            let matters = match phase {
+                Phase::Announced { .. } | Phase::Draining { .. } => is_other,
+                // None come any more, but some may still wait.
+                Phase::Stable { .. } => is_other && state.machine.requests(strategy) > 0,
             };
-            is_pending || state.machine.rules().failover.is_some()
+            if !matters && state.machine.rules().failover.is_none() {
+                return None;
+            }
+            let regular = asked.map_or(Instant::from_std(now), |asked| asked + EVERY);
+            let needed = state.machine.question_due().filter(|_| is_other).map(Instant::from_std);
+            Some(needed.map_or(regular, |needed| regular.min(needed)))
         })
     }
 

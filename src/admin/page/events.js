@@ -19,6 +19,7 @@ const KINDS = {
   ...TRANSITIONS,
   refused: ['refused', '!'],
   reload_refused: ['reload refused', '!'],
+  engine_left: ['engine left', '⊘'],
   reloaded: ['reloaded', '⟳'],
   timer_paused: ['timer paused', '‖'],
   timer_resumed: ['timer resumed', '▸'],

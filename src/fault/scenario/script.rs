@@ -133,7 +133,7 @@ impl Script {
     /// Does one step, at once or once an engine has been asked.
     fn begin(&self, state: &mut State, at: usize) {
         let has_engines = self.hands.switch.as_ref().is_some_and(Switch::has_engines);
-        if has_engines && self.scenario.steps[at].acts.iter().any(Act::announces) {
+        if has_engines && self.scenario.steps[at].acts.iter().any(Act::names_engine) {
             state.is_asking = true;
             self.moved.notify_one();
             return;
@@ -149,14 +149,15 @@ impl Script {
         state.at.filter(|_| state.is_asking)
     }
 
-    /// Does one step, and asks the engines that it announces.
+    /// Does one step, and asks the engines that it names.
     async fn ask_and_act(&self, at: usize) {
         for act in &self.scenario.steps[at].acts {
             let done = match (act, &self.hands.switch) {
-                (Act::Announce, Some(switch)) => self.announce(switch, Command::Announce { to: None }).await,
-                (Act::Rollback, Some(switch)) => self.announce(switch, Command::Rollback).await,
+                (Act::Announce, Some(switch)) => self.order(switch, Command::Announce { to: None }).await,
+                (Act::Cutover, Some(switch)) => self.order(switch, Command::Cutover { force: false }).await,
+                (Act::Rollback, Some(switch)) => self.order(switch, Command::Rollback).await,
                 (Act::Switch, Some(switch)) => {
-                    let announced = self.announce(switch, Command::Announce { to: None }).await;
+                    let announced = self.order(switch, Command::Announce { to: None }).await;
                     announced.and_then(|()| self.perform(&Act::Cutover))
                 }
                 _ => self.perform(act),
@@ -166,7 +167,7 @@ impl Script {
         self.go_on(&mut self.lock(), at);
     }
 
-    async fn announce(&self, switch: &Switch, command: Command) -> Result<(), String> {
+    async fn order(&self, switch: &Switch, command: Command) -> Result<(), String> {
         let ask = |strategy| async move {
             match &self.hands.engines {
                 Some(engines) => engines.check(strategy).await,

@@ -60,8 +60,8 @@ pub enum Act {
 
 impl Act {
     /// Whether it names an engine that may have to be asked first.
-    pub(super) fn announces(&self) -> bool {
-        matches!(self, Self::Announce | Self::Switch | Self::Rollback)
+    pub(super) fn names_engine(&self) -> bool {
+        matches!(self, Self::Announce | Self::Cutover | Self::Switch | Self::Rollback)
     }
 }
 
