@@ -125,7 +125,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
         }
         #[cfg(feature = "mock")]
         Backend::Mock(mock) => {
-            let engine = teal_engine::Engine::open(mock.engine).map_err(io::Error::other)?;
+            let engine = teal_sql::Engine::open(mock.engine).map_err(io::Error::other)?;
             // SQL is run and results are encoded here, away from the network's threads.
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(threads)

@@ -108,7 +108,7 @@ pub enum Backend {
 #[derive(Debug)]
 pub struct MockConfig {
     /// Its tables and limits.
-    pub engine: teal_engine::Options,
+    pub engine: teal_sql::Options,
     /// Its sessions and queries.
     pub service: crate::mock::Options,
 }
@@ -366,7 +366,7 @@ fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {
 
 #[cfg(feature = "mock")]
 fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
-    use teal_engine::UnknownTables;
+    use teal_sql::UnknownTables;
 
     use crate::{
         cli::{SessionsKind, TokensKind, UnknownTablesKind},
@@ -381,7 +381,7 @@ fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
         })?;
     }
     Ok(MockConfig {
-        engine: teal_engine::Options {
+        engine: teal_sql::Options {
             data: serve.mock.data.clone(),
             unknown_tables: match serve.mock.unknown_tables {
                 UnknownTablesKind::Error => UnknownTables::Error,

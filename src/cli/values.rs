@@ -46,7 +46,7 @@ choices! {
 
 #[cfg(feature = "mock")]
 choices! {
-    /// See `teal_engine::UnknownTables`.
+    /// See `teal_sql::UnknownTables`.
     UnknownTablesKind { Error, Generate }
     /// See [`crate::mock::Sessions`].
     SessionsKind { Known, Any }

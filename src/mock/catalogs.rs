@@ -1,7 +1,7 @@
 //! Adding catalogs: the JSON that asks for it, and what became of each element.
 
 use serde_json::Value;
-use teal_engine::{Engine, NewCatalog};
+use teal_sql::{Engine, NewCatalog};
 
 use super::status::Fault;
 use crate::pb::FailedSchemaElement;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use teal_engine::{Measured, arrow::datatypes::SchemaRef};
+use teal_sql::{Measured, arrow::datatypes::SchemaRef};
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
     time::Instant,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use teal_engine::{Measured, arrow::array::RecordBatch};
+use teal_sql::{Measured, arrow::array::RecordBatch};
 use tokio::{sync::Notify, time::Instant};
 
 use super::status::{Fault, Refusal};

@@ -89,7 +89,7 @@ pub struct Mock {
 
 impl Mock {
     /// The engine interface over `engine`. What is slow runs on `runtime`.
-    pub fn new(options: Options, engine: teal_engine::Engine, runtime: Handle) -> Self {
+    pub fn new(options: Options, engine: teal_sql::Engine, runtime: Handle) -> Self {
         let cluster = Cluster::new();
         let ttl = options.query_ttl;
         let tokens = Tokens::new(options.tokens.clone());

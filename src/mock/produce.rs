@@ -3,14 +3,14 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::{FutureExt, Stream, StreamExt};
-use teal_engine::{Measured, Rows, arrow::array::RecordBatch};
+use teal_sql::{Measured, Rows, arrow::array::RecordBatch};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{held::Held, status::Fault};
 
 /// Rows with a measurement of the work on them.
 pub(crate) trait Source:
-    Stream<Item = Result<RecordBatch, teal_engine::Error>> + Send + 'static
+    Stream<Item = Result<RecordBatch, teal_sql::Error>> + Send + 'static
 {
     /// What was measured so far.
     fn measured(&self) -> Measured;

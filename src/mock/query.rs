@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use teal_engine::{Frame, Statement};
+use teal_sql::{Frame, Statement};
 use uuid::Uuid;
 
 use super::{

@@ -1,6 +1,6 @@
 //! What a session can set for its later statements.
 
-use teal_engine::Scope;
+use teal_sql::Scope;
 
 use super::status::Fault;
 

@@ -12,7 +12,7 @@ const LONGEST_MESSAGE: usize = 2000;
 pub(crate) enum Fault {
     /// The SQL engine refused the query or failed in it.
     #[error(transparent)]
-    Engine(#[from] teal_engine::Error),
+    Engine(#[from] teal_sql::Error),
     /// The client asked for what cannot be had.
     #[error(transparent)]
     Client(#[from] Refusal),
@@ -75,7 +75,7 @@ impl Fault {
     }
 
     fn code(&self) -> Code {
-        use teal_engine::Error;
+        use teal_sql::Error;
         match self {
             Self::Engine(Error::Invalid(_)) => Code::InvalidArgument,
             Self::Engine(Error::Forbidden(_)) => Code::PermissionDenied,
@@ -92,7 +92,7 @@ impl From<Fault> for Status {
         match &fault {
             Fault::Bug(what) => tracing::error!("internal error: {what}"),
             // Its words may hold SQL and data: they are for the client alone.
-            Fault::Engine(teal_engine::Error::Internal(_)) => tracing::error!("the SQL engine failed"),
+            Fault::Engine(teal_sql::Error::Internal(_)) => tracing::error!("the SQL engine failed"),
             _ => {}
         }
         let mut message = fault.to_string();
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_code() {
-        use teal_engine::Error;
+        use teal_sql::Error;
         let cases: [(Fault, Code, &str); 9] = [
             (Refusal::InvalidCredentials.into(), Code::Unauthenticated, "Invalid credentials"),
             (Refusal::AccessDenied.into(), Code::Internal, "Access denied"),

@@ -20,9 +20,9 @@ const TTL: Duration = Duration::from_secs(3600);
 const ENDLESS: &str = "SELECT a.value FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
 
 fn mock(sessions: Sessions, max_queries: usize) -> Mock {
-    let engine = teal_engine::Options {
+    let engine = teal_sql::Options {
         data: None,
-        unknown_tables: teal_engine::UnknownTables::Error,
+        unknown_tables: teal_sql::UnknownTables::Error,
         memory_limit: 1 << 30,
         batch_rows: 8192,
     };
@@ -33,7 +33,7 @@ fn mock(sessions: Sessions, max_queries: usize) -> Mock {
         engine_ip: "127.0.0.1".to_owned(),
         tokens: TokenOptions::default(),
     };
-    Mock::new(options, teal_engine::Engine::open(engine).unwrap(), Handle::current())
+    Mock::new(options, teal_sql::Engine::open(engine).unwrap(), Handle::current())
 }
 
 /// A call as it comes off the network: code, message of the error, answer.

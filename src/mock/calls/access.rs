@@ -119,7 +119,7 @@ fn forget(query: &Query) {
 mod tests {
     use std::time::Duration;
 
-    use teal_engine::{Engine, Scope, UnknownTables};
+    use teal_sql::{Engine, Scope, UnknownTables};
     use tokio::runtime::Handle;
 
     use super::{
@@ -130,7 +130,7 @@ mod tests {
     const TTL: Duration = Duration::from_secs(60);
 
     fn calls() -> Calls {
-        let engine = teal_engine::Options {
+        let engine = teal_sql::Options {
             data: None,
             unknown_tables: UnknownTables::Error,
             memory_limit: 1 << 30,

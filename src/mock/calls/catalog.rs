@@ -1,6 +1,6 @@
 //! What there is to query: catalogs, schemas, tables and columns.
 
-use teal_engine::Scope;
+use teal_sql::Scope;
 
 use super::{
     super::{catalogs, results::field_type, status::Fault},

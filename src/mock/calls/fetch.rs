@@ -1,6 +1,6 @@
 //! Results, and how a query is doing.
 
-use teal_engine::Statement;
+use teal_sql::Statement;
 
 use super::{
     super::{

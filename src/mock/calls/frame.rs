@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use teal_engine::{Aggregate, Frame, Scope};
+use teal_sql::{Aggregate, Frame, Scope};
 use tokio::sync::Mutex;
 
 use super::{
@@ -151,7 +151,7 @@ impl Calls {
 }
 
 async fn create(
-    engine: &teal_engine::Engine,
+    engine: &teal_sql::Engine,
     scope: &Scope,
     request: &CreateDataFrameRequest,
 ) -> Result<Frame, Fault> {
@@ -188,7 +188,7 @@ fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(Stri
     let columns = frame.statement()?.schema();
     let position = |name: &str| {
         let same =
-            |field: &Arc<teal_engine::arrow::datatypes::Field>| field.name().eq_ignore_ascii_case(name);
+            |field: &Arc<teal_sql::arrow::datatypes::Field>| field.name().eq_ignore_ascii_case(name);
         columns.fields().iter().position(same).unwrap_or(usize::MAX)
     };
     let mut entries: Vec<(String, i32)> = map.iter().map(|(name, value)| (name.clone(), *value)).collect();

@@ -30,7 +30,7 @@ const MOST_SESSIONS: usize = 1_000_000;
 /// Everything that a call can reach.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    engine: teal_engine::Engine,
+    engine: teal_sql::Engine,
     engine_ip: String,
     workers: Workers,
     cluster: Cluster,
@@ -43,7 +43,7 @@ impl Calls {
     /// Without sessions and queries.
     pub(crate) fn new(
         options: Options,
-        engine: teal_engine::Engine,
+        engine: teal_sql::Engine,
         runtime: Handle,
         cluster: Cluster,
     ) -> Self {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write, sync::Arc};
 
-use teal_engine::{Parameter, Scope, Statement};
+use teal_sql::{Parameter, Scope, Statement};
 use tokio::time::Instant;
 
 use super::{
@@ -250,7 +250,7 @@ fn parameters(params: Vec<ParameterValue>) -> Result<Vec<Parameter>, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use teal_engine::arrow::datatypes::DataType;
+    use teal_sql::arrow::datatypes::DataType;
 
     use super::*;
 

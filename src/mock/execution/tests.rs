@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{FutureExt, Stream, StreamExt, stream};
-use teal_engine::arrow::{
+use teal_sql::arrow::{
     array::{ArrayRef, Int64Array, RecordBatch},
     datatypes::{DataType, Field, Schema},
 };
@@ -26,7 +26,7 @@ impl<S> Drop for Rows<S> {
     }
 }
 
-impl<S: Stream<Item = Result<RecordBatch, teal_engine::Error>> + Unpin> Stream for Rows<S> {
+impl<S: Stream<Item = Result<RecordBatch, teal_sql::Error>> + Unpin> Stream for Rows<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
@@ -34,7 +34,7 @@ impl<S: Stream<Item = Result<RecordBatch, teal_engine::Error>> + Unpin> Stream f
     }
 }
 
-impl<S: Stream<Item = Result<RecordBatch, teal_engine::Error>> + Unpin + Send + 'static> Source for Rows<S> {
+impl<S: Stream<Item = Result<RecordBatch, teal_sql::Error>> + Unpin + Send + 'static> Source for Rows<S> {
     fn measured(&self) -> Measured {
         Measured { plan: "plan".into(), compute: Duration::ZERO, output_rows: 7, spilled_bytes: 0 }
     }
@@ -45,7 +45,7 @@ fn batch(value: i64) -> RecordBatch {
     RecordBatch::try_from_iter([("n", column)]).unwrap()
 }
 
-type Item = Result<RecordBatch, teal_engine::Error>;
+type Item = Result<RecordBatch, teal_sql::Error>;
 
 fn run(stream: impl Stream<Item = Item> + Unpin + Send + 'static) -> (Arc<Execution>, Arc<AtomicBool>) {
     let dropped = Arc::new(AtomicBool::new(false));
@@ -138,7 +138,7 @@ async fn fetches_at_the_same_time_share_the_rows_out() {
 
 #[tokio::test]
 async fn an_error_in_mid_stream_is_told_again() {
-    let error = teal_engine::Error::Invalid("division by zero".into());
+    let error = teal_sql::Error::Invalid("division by zero".into());
     let (execution, _) = run(stream::iter([Ok(batch(1)), Err(error)]));
     assert_eq!(rows(&execution.metadata().await.unwrap()), -1);
     assert!(!execution.chunk().await.unwrap().is_empty());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use teal_engine::arrow::{
+use teal_sql::arrow::{
     array::{ArrayRef, AsArray, Int64Array, StringArray},
     datatypes::Int64Type,
 };

@@ -1,6 +1,6 @@
 //! One batch as a Thrift `Chunk`, column at a time, without a heap allocation per value.
 
-use teal_engine::arrow::array::{Array, RecordBatch};
+use teal_sql::arrow::array::{Array, RecordBatch};
 use thrift::protocol::{
     TBinaryOutputProtocol, TFieldIdentifier, TListIdentifier, TOutputProtocol, TStructIdentifier, TType,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use teal_engine::arrow::{
+use teal_sql::arrow::{
     array::{
         Array, AsArray, BooleanArray, Float16Array, Float32Array, Float64Array, Int8Array, Int16Array,
         Int32Array, Int64Array, UInt8Array, UInt16Array, UInt32Array,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use teal_engine::arrow::{
+use teal_sql::arrow::{
     array::{Array, AsArray, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array, UInt64Array},
     datatypes::{DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, UInt64Type},
 };

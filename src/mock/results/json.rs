@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, ops::Range};
 
-use teal_engine::arrow::{
+use teal_sql::arrow::{
     array::{Array, AsArray, BooleanArray, GenericListViewArray, OffsetSizeTrait},
     buffer::NullBuffer,
     datatypes::{ArrowNativeType, DataType},

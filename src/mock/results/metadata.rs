@@ -1,6 +1,6 @@
 //! `GetResultMetadataResponse.resultMetaData`.
 
-use teal_engine::arrow::datatypes::Schema;
+use teal_sql::arrow::datatypes::Schema;
 
 use super::{super::status::cut, types::Wire};
 
@@ -36,7 +36,7 @@ fn put(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use teal_engine::arrow::datatypes::{DataType, Field};
+    use teal_sql::arrow::datatypes::{DataType, Field};
 
     use super::*;
 

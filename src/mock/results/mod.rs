@@ -11,7 +11,7 @@ mod text;
 mod types;
 mod zone;
 
-use teal_engine::arrow::{array::ArrayRef, compute::cast, datatypes::Schema};
+use teal_sql::arrow::{array::ArrayRef, compute::cast, datatypes::Schema};
 
 use super::status::{Fault, Refusal};
 

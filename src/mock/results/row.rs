@@ -1,6 +1,6 @@
 //! `GetNextResultRowResponse.resultRow`: one row at a time, for clients of the first generation.
 
-use teal_engine::arrow::array::RecordBatch;
+use teal_sql::arrow::array::RecordBatch;
 
 use super::{
     super::status::Fault,

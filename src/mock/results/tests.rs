@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use teal_engine::arrow::{array::*, buffer::OffsetBuffer, datatypes::*};
+use teal_sql::arrow::{array::*, buffer::OffsetBuffer, datatypes::*};
 use thrift::protocol::{TBinaryInputProtocol, TInputProtocol, TType};
 
 use super::*;
@@ -184,7 +184,7 @@ fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
     ) -> (ArrayRef, i32, [Value; 2]) {
         (Arc::new(array), kind, [first, third])
     }
-    let i256 = |value: i128| Some(teal_engine::arrow::datatypes::i256::from_i128(value));
+    let i256 = |value: i128| Some(teal_sql::arrow::datatypes::i256::from_i128(value));
     let span = IntervalMonthDayNano::new(1, 2, 3_000_000_000);
     let day = IntervalDayTime::new(1, 5000);
     let huge = 99_999_999_999_999_999_999_999_999_999_999_999_999;
@@ -439,7 +439,7 @@ fn every_type_can_be_constant() {
     for (column, kind, [first, _]) in columns() {
         let name = column.data_type().to_string();
         let indices = UInt32Array::from(vec![0, 0]);
-        let same = teal_engine::arrow::compute::take(&column, &indices, None).unwrap();
+        let same = teal_sql::arrow::compute::take(&column, &indices, None).unwrap();
         assert_eq!(through(same, true).unwrap(), (kind, vec![first.clone(), first]), "{name}");
         let nulls = new_null_array(column.data_type(), 2);
         assert_eq!(through(nulls, true).unwrap().1, [Value::Null, Value::Null], "{name}");

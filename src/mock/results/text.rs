@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use teal_engine::arrow::{
+use teal_sql::arrow::{
     array::{
         Array, AsArray, BinaryArray, BinaryViewArray, FixedSizeBinaryArray, LargeBinaryArray,
         LargeStringArray, StringArray, StringViewArray,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use teal_engine::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use teal_sql::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 
 use super::super::status::Fault;
 

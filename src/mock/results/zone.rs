@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, Offset, TimeZone};
-use teal_engine::arrow::{
+use teal_sql::arrow::{
     array::{
         Array, AsArray, Date32Array, Date64Array, TimestampMicrosecondArray, TimestampMillisecondArray,
         TimestampNanosecondArray, TimestampSecondArray, timezone::Tz,

@@ -1,4 +1,4 @@
-//! What `http2/fuzz` needs of the inside of this crate.
+//! What `crates/http2/fuzz` needs of the inside of this crate.
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Method, StatusCode};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futures::StreamExt;
-use teal_engine::{
+use teal_sql::{
     Engine, Error, Options, Parameter, Rows, Scope, Statement, UnknownTables,
     arrow::{
         array::RecordBatch,

@@ -1,6 +1,6 @@
 //! Checks a connection's bookkeeping from inside: credit is conserved, and every list is what it should be.
 //!
-//! For tests and for `http2/fuzz`: not part of the crate otherwise.
+//! For tests and for `crates/http2/fuzz`: not part of the crate otherwise.
 
 use std::collections::HashSet;
 

@@ -1,6 +1,6 @@
 //! Placeholders and their values.
 
-use teal_engine::{Error, Parameter, arrow::datatypes::DataType};
+use teal_sql::{Error, Parameter, arrow::datatypes::DataType};
 
 use crate::support::{Opened, batches, engine, parameter, text};
 
