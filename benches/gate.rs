@@ -11,11 +11,11 @@ use std::{
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use grpc::{Appender, read_string, string_field};
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use teal::{
     fault::{Around, FaultLayer, Faults, Rule, Source},
-    frame::{Appender, read_string, string_field},
     gate::{GateLayer, Mismatch},
     protocol::Protocol,
     strategy::Strategy,

@@ -5,10 +5,10 @@ use std::{convert::Infallible, hint::black_box, net::IpAddr};
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
+use grpc::string_field;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
 use teal::{
-    frame::string_field,
     gate::{GateLayer, Mismatch},
     protocol::Protocol,
     switch::{Rules, Switch},

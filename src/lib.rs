@@ -7,7 +7,6 @@ pub mod cli;
 pub mod clients;
 pub mod config;
 pub mod fault;
-pub mod frame;
 pub mod gate;
 #[cfg(feature = "mock")]
 pub mod mock;

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 
-use crate::{frame::string_field, strategy::Strategy};
+use grpc::string_field;
+
+use crate::strategy::Strategy;
 
 /// The encoded `FileDescriptorSet` of `proto/`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

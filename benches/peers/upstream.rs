@@ -10,10 +10,11 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
+use grpc::string_field;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
-use teal::{frame::string_field, server};
+use teal::server;
 use tokio::net::TcpListener;
 use tower::service_fn;
 

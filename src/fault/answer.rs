@@ -17,11 +17,11 @@ use super::{
     rule::{BadRule, Failure},
 };
 use crate::{
-    frame::{PREFIX_LEN, Prefix, read_string},
-    gate::{Order, header::GRPC_STATUS, message},
+    gate::{Order, message},
     pb::{GetNextResultBatchResponse, GetNextResultBatchV2Response},
     server::BoxError,
 };
+use grpc::{PREFIX_LEN, Prefix, header::GRPC_STATUS, read_string};
 
 /// The longest answer that is read as a whole to be looked into.
 const WHOLE: usize = 64 << 20;

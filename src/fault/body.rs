@@ -13,10 +13,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::book::Armed;
-use crate::{
-    frame::{PREFIX_LEN, Prefix},
-    server::BoxError,
-};
+use crate::server::BoxError;
+use grpc::{PREFIX_LEN, Prefix};
 
 /// At a given rate bytes leave so often a second.
 const BEATS: u64 = 20;

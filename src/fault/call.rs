@@ -17,10 +17,10 @@ use super::{
     rule::{At, BadRule, Outcome, Shape},
 };
 use crate::{
-    frame::read_string,
     gate::{Order, RequestBody},
     server::{BoxError, Trouble},
 };
+use grpc::read_string;
 
 /// How much of a message is held to look into it.
 const LOOKED_AT: usize = 1 << 20;

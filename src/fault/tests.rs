@@ -25,12 +25,12 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
 use crate::{
-    frame::{Prefix, string_field},
-    gate::{GateLayer, Mismatch, header::GRPC_STATUS},
+    gate::{GateLayer, Mismatch},
     protocol::Protocol,
     strategy::Strategy,
     switch::{Rules, Switch},
 };
+use grpc::{Prefix, header::GRPC_STATUS, string_field};
 
 /// A body of given frames.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use grpc::{
+    Coding,
+    header::{GRPC_STATUS, is_grpc, is_protobuf, is_success},
+};
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -18,8 +22,7 @@ use tower::Service;
 use super::{
     Shared,
     connection::Connection,
-    header::{self, GRPC_STATUS, NEW_STRATEGY},
-    inflate::Coding,
+    header::{self, NEW_STRATEGY},
     left::{self, Leaving},
     order::Order,
     reject,
@@ -89,7 +92,7 @@ where
         mut request: Request<RequestBody<B>>,
     ) -> Self {
         let arrived = connection.line.as_ref().map(|_| Instant::now());
-        let phase = if header::is_grpc(request.headers()) {
+        let phase = if is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
             let arriving = Arriving::new(inner, request, method, connection.line.as_ref());
             match arriving.reads {
@@ -116,7 +119,7 @@ where
             _ => None,
         };
         let caller = method.caller.filter(|_| line.is_some_and(|line| line.asks(method.role, head)));
-        let reads = [query_id, caller].map(|field| field.filter(|_| header::is_protobuf(head)));
+        let reads = [query_id, caller].map(|field| field.filter(|_| is_protobuf(head)));
         Self { inner, request, method, reads }
     }
 
@@ -255,7 +258,7 @@ impl Call {
             return rejection.map(ResponseBody::own);
         }
         let is_trailers_only = body.is_end_stream();
-        let is_refusal = is_trailers_only && !header::is_success(&head.headers);
+        let is_refusal = is_trailers_only && !is_success(&head.headers);
         let due = pass.notice();
         let notice = match order {
             Some(Order::Notice(strategy)) => Some(Notice { strategy, announcement: 0 }),
@@ -284,7 +287,7 @@ impl Call {
         }
         // An engine that tells the outcome before a message is out of order: its client is to see that.
         let is_message = head.status == StatusCode::OK
-            && header::is_protobuf(&head.headers)
+            && is_protobuf(&head.headers)
             && !head.headers.contains_key(GRPC_STATUS);
         let notice = notice.filter(|_| is_message).and_then(|notice| method.notice(notice.strategy));
         let notice = notice.map(|field| Order::repeat(order, field));

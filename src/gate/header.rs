@@ -1,9 +1,6 @@
 //! The names of what the gate reads and writes in metadata, and how it reads it.
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{CONTENT_TYPE, GetAll},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::GetAll};
 
 use crate::{strategy::Strategy, switch::Header};
 
@@ -15,16 +12,6 @@ pub(crate) const NEW_STRATEGY: HeaderName = HeaderName::from_static("new-strateg
 pub(crate) const EXPECTED_STRATEGY: HeaderName = HeaderName::from_static("expected-strategy");
 /// Rejection: what the request named.
 pub(crate) const RECEIVED_STRATEGY: HeaderName = HeaderName::from_static("received-strategy");
-/// The outcome of a call.
-pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// The outcome in words.
-pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// The coding of messages whose flag is set.
-pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-
-const GRPC: &[u8] = b"application/grpc";
-const PROTOBUF: [&[u8]; 2] = [GRPC, b"application/grpc+proto"];
-
 /// How much of a header's value is told back.
 const RECEIVED_LEN: usize = 64;
 
@@ -50,25 +37,6 @@ pub(super) fn received(headers: &HeaderMap) -> Option<HeaderValue> {
 fn first<'a>(values: &GetAll<'a, HeaderValue>) -> Option<&'a [u8]> {
     let value = values.iter().next()?.as_bytes();
     value.split(|byte| *byte == b',').next().map(<[u8]>::trim_ascii)
-}
-
-/// Whether headers are those of a gRPC call, whatever its messages are made of.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..GRPC.len()));
-    content_type.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-}
-
-/// Whether the messages are protobuf in gRPC's own framing, the only ones to be read or written.
-pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    content_type
-        .and_then(|value| value.split(|byte| *byte == b';').next())
-        .is_some_and(|media| PROTOBUF.iter().any(|known| media.trim_ascii().eq_ignore_ascii_case(known)))
-}
-
-/// Whether trailers, or the headers of a Trailers-Only response, tell of success.
-pub(super) fn is_success(trailers: &HeaderMap) -> bool {
-    trailers.get(GRPC_STATUS).is_some_and(|status| status == "0")
 }
 
 #[cfg(test)]
@@ -108,21 +76,5 @@ mod tests {
         assert_eq!(received(&headers).unwrap(), "prple");
         headers.insert(STRATEGY, HeaderValue::from_str(&"x".repeat(8000)).unwrap());
         assert_eq!(received(&headers).unwrap(), &"x".repeat(64));
-    }
-
-    #[test]
-    fn only_protobuf_in_grpc_framing_is_read() {
-        for (content_type, grpc, protobuf) in [
-            ("application/grpc", true, true),
-            ("application/grpc+proto", true, true),
-            ("application/grpc; charset=utf-8", true, true),
-            ("Application/GRPC", true, true),
-            ("application/grpc+json", true, false),
-            ("application/grpc-web", true, false),
-            ("text/plain", false, false),
-        ] {
-            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-            assert_eq!((is_grpc(&headers), is_protobuf(&headers)), (grpc, protobuf), "{content_type}");
-        }
     }
 }

@@ -8,14 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, header::CONTENT_TYPE};
+use grpc::{Failure, header::GRPC};
+use http::{Response, header::CONTENT_TYPE};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::header::{GRPC_MESSAGE, GRPC_STATUS};
 use crate::switch::Left;
-
-/// gRPC's UNAVAILABLE.
-const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 
 /// Resolves when the engine is left that a call waits for.
 pub(super) struct Leaving(Pin<Box<WaitForCancellationFutureOwned>>);
@@ -39,13 +36,7 @@ impl fmt::Debug for Leaving {
 /// UNAVAILABLE, and why the engine is left. `why` names it.
 pub(super) fn response(why: &str) -> Response<Option<Bytes>> {
     let mut response = Response::new(None);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, UNAVAILABLE);
-    // A message is percent-encoded; ours are short and have nothing else to encode.
-    let why: String = why.replace('%', "%25").chars().filter(|c| matches!(c, ' '..='~')).collect();
-    if let Ok(why) = HeaderValue::try_from(why) {
-        headers.insert(GRPC_MESSAGE, why);
-    }
+    *response.headers_mut() = Failure::Unavailable.trailers(why);
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }

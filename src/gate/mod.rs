@@ -4,7 +4,6 @@
 mod connection;
 mod future;
 pub(crate) mod header;
-mod inflate;
 mod left;
 mod order;
 mod preview;

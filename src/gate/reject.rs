@@ -1,9 +1,10 @@
 //! What a 456 looks like on the wire. No other file knows.
 
 use bytes::Bytes;
+use grpc::header::{GRPC, GRPC_MESSAGE, GRPC_STATUS};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
-use super::header::{EXPECTED_STRATEGY, GRPC_MESSAGE, GRPC_STATUS, RECEIVED_STRATEGY};
+use super::header::{EXPECTED_STRATEGY, RECEIVED_STRATEGY};
 use crate::switch::Refused;
 
 /// In which dialect a 456 is said.
@@ -46,7 +47,7 @@ pub(super) fn response(
     if mismatch == Mismatch::Http {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(CONTENT_TYPE, GRPC);
         headers.insert(GRPC_STATUS, UNKNOWN);
         headers.insert(GRPC_MESSAGE, TEXT);
     }

@@ -11,11 +11,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::inflate::Coding;
-use crate::{
-    frame::{PREFIX_LEN, Prefix, read_string},
-    strategy::Strategy,
-};
+use crate::strategy::Strategy;
+use grpc::{Coding, PREFIX_LEN, Prefix, read_string};
 
 /// How much of a message is held, or inflated, to find its query id.
 pub(super) const HELD: usize = 64 * 1024;

@@ -13,12 +13,12 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{Counters, header, inflate::Coding, request::HELD};
+use super::{Counters, request::HELD};
 use crate::{
-    frame::{Appender, PREFIX_LEN, Prefix, read_string},
     switch::Pass,
     telemetry::{Call, Status},
 };
+use grpc::{Appender, Coding, PREFIX_LEN, Prefix, header::is_success, read_string};
 
 /// How long a message that is inflated to be appended to may be, before and after.
 const INFLATED: usize = 16 * 1024 * 1024;
@@ -166,7 +166,7 @@ impl Answer {
     /// The stream has come to its end, with these trailers.
     fn end(&mut self, trailers: Option<&HeaderMap>) {
         let Some(pass) = self.pass.take() else { return };
-        let effect = pass.answered(trailers.is_some_and(header::is_success));
+        let effect = pass.answered(trailers.is_some_and(is_success));
         if let Some(watched) = self.watched.take() {
             watched.over(trailers.map_or(Status::NONE, Status::of), effect);
         }

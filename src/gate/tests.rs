@@ -24,10 +24,8 @@ use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
-use crate::{
-    frame::{Prefix, string_field},
-    switch::Rules,
-};
+use crate::switch::Rules;
+use grpc::{Prefix, string_field};
 
 /// A body of given frames.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +39,7 @@ impl Frames {
     }
 
     fn status(mut self, status: &'static str) -> Self {
-        let trailers = HeaderMap::from_iter([(header::GRPC_STATUS, HeaderValue::from_static(status))]);
+        let trailers = HeaderMap::from_iter([(grpc::header::GRPC_STATUS, HeaderValue::from_static(status))]);
         self.left.push_back(Err(trailers));
         self
     }

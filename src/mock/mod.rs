@@ -28,6 +28,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::header::is_grpc;
 use http::{StatusCode, header::AUTHORIZATION};
 use tokio::{runtime::Handle, time::Instant};
 use tonic::{
@@ -39,7 +40,6 @@ use tower::Service;
 pub use self::introspection::Health;
 use crate::{
     admin::ClusterControl,
-    gate::header::is_grpc,
     pb::{
         cluster_service_server::{self, ClusterServiceServer},
         query_engine_service_server::QueryEngineServiceServer,

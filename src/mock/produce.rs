@@ -9,9 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{held::Held, status::Fault};
 
 /// Rows with a measurement of the work on them.
-pub(crate) trait Source:
-    Stream<Item = Result<RecordBatch, teal_sql::Error>> + Send + 'static
-{
+pub(crate) trait Source: Stream<Item = Result<RecordBatch, teal_sql::Error>> + Send + 'static {
     /// What was measured so far.
     fn measured(&self) -> Measured;
 }

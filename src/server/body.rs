@@ -12,7 +12,7 @@ use http2::{Reason, RecvStream, SendStream};
 use tracing::debug;
 
 use super::{BoxError, Trouble, given_up, oversized};
-use crate::gate::header::GRPC_STATUS;
+use grpc::header::GRPC_STATUS;
 
 /// The body of a request, as it comes off the connection.
 #[derive(Debug)]

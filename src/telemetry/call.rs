@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use grpc::{CODES, header::GRPC_STATUS};
 use http::HeaderMap;
 
 use super::{shard::Shard, traces::Span};
@@ -45,17 +46,17 @@ pub struct Status(u8);
 
 impl Status {
     /// There was none, or none that is defined.
-    pub const NONE: Self = Self(17);
+    pub const NONE: Self = Self(CODES.len() as u8);
     /// Success.
     pub const OK: Self = Self(0);
     /// What a 456 looks like to a client.
     pub const UNKNOWN: Self = Self(2);
     /// How many there are.
-    pub(crate) const COUNT: usize = NAMES.len();
+    pub(crate) const COUNT: usize = CODES.len() + 1;
 
     /// The one that trailers, or the headers of a Trailers-Only response, tell.
     pub fn of(trailers: &HeaderMap) -> Self {
-        let status = trailers.get("grpc-status").and_then(|status| status.to_str().ok());
+        let status = trailers.get(GRPC_STATUS).and_then(|status| status.to_str().ok());
         match status.and_then(|status| status.parse().ok()) {
             Some(code) if code < Self::NONE.0 => Self(code),
             _ => Self::NONE,
@@ -64,7 +65,7 @@ impl Status {
 
     /// Its name in gRPC's specification, or `none`.
     pub fn as_str(self) -> &'static str {
-        NAMES[self.index()]
+        CODES.get(self.index()).copied().unwrap_or("none")
     }
 
     /// All of them.
@@ -84,27 +85,6 @@ impl Status {
         if self == Self::OK { Outcome::Ok } else { Outcome::Error }
     }
 }
-
-const NAMES: [&str; 18] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-    "none",
-];
 
 /// A call that was judged. Dropped before it is [over](Call::over), it counts as dropped.
 #[derive(Debug)]

@@ -7,10 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::Failure;
 use http_body::{Body, Frame, SizeHint};
 use http2::Reason;
 
-use super::{permit::StreamPermit, refusal::Refusal, upload::PendingUpload};
+use super::{permit::StreamPermit, upload::PendingUpload};
 use crate::server::Incoming;
 
 /// What comes from an engine, as it comes.
@@ -71,7 +72,7 @@ impl Body for ForwardBody {
                 let is_grpc = live.is_grpc;
                 self.end();
                 Some(if is_grpc {
-                    Ok(Frame::trailers(Refusal::Unavailable.trailers(&why)))
+                    Ok(Frame::trailers(Failure::Unavailable.trailers(&why)))
                 } else {
                     Err(Reason::INTERNAL_ERROR.into())
                 })

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::{Failure, header::is_grpc};
 use http::{Request, Response, Uri, header::HOST, request::Parts, uri::Scheme};
 use http_body::Body;
 use http2::{RawAuthority, client};
@@ -19,13 +20,13 @@ use super::{
     endpoint::{Endpoint, Pace},
     metadata,
     permit::PooledStream,
-    refusal::Refusal,
+    refusal,
     replay::Replay,
     retry::{Retry, Way, is_orderly},
     upload::Upload,
 };
 use crate::{
-    gate::{RequestBody, header::is_grpc},
+    gate::RequestBody,
     server::{BoxError, Incoming},
     strategy::Strategy,
 };
@@ -98,7 +99,7 @@ where
             Ok(size) => size,
             Err(name) => {
                 let why = format!("malformed binary metadata: the value of {name} is not base64");
-                return Ok(Refusal::Malformed.answer(&why, is_grpc));
+                return Ok(refusal::answer(Failure::Internal, &why, is_grpc));
             }
         };
         make_absolute(&mut request, &endpoint)?;
@@ -117,7 +118,7 @@ where
                 Ok(stream) => stream,
                 Err(unreachable) => {
                     endpoint.metrics().unreachable.increment(1);
-                    return Ok(Refusal::Unavailable.answer(&unreachable.to_string(), is_grpc));
+                    return Ok(refusal::answer(Failure::Unavailable, &unreachable.to_string(), is_grpc));
                 }
             };
             let PooledStream { mut send, mut permit } = stream;
@@ -131,7 +132,7 @@ where
                     continue;
                 }
                 Err(error) if is_lost(&error) || error.is_full() => {
-                    return Ok(Refusal::Unavailable.answer(&permit.lost(&error), is_grpc));
+                    return Ok(refusal::answer(Failure::Unavailable, &permit.lost(&error), is_grpc));
                 }
                 Err(error) => match error.oversized_header_list() {
                     Some((size, most)) => {
@@ -139,7 +140,7 @@ where
                             "the request's metadata have {size} bytes, engine {} takes {most}",
                             endpoint.url()
                         );
-                        return Ok(Refusal::ResourceExhausted.answer(&why, is_grpc));
+                        return Ok(refusal::answer(Failure::ResourceExhausted, &why, is_grpc));
                     }
                     // The request's own fault: other connections would not take it either.
                     None => return Err(error.into()),
@@ -170,7 +171,7 @@ where
                     permit.was_reset(&error);
                     return Err(error.into());
                 }
-                None => return Ok(Refusal::Unavailable.answer(&permit.lost(&error), is_grpc)),
+                None => return Ok(refusal::answer(Failure::Unavailable, &permit.lost(&error), is_grpc)),
             }
         }
     }

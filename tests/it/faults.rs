@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use grpc::string_field;
 use prost::Message;
 use serde::Deserialize;
-use teal::{fault::rule::KEYS, frame::string_field, pb};
+use teal::{fault::rule::KEYS, pb};
 use tonic::{Code, metadata::MetadataMap};
 
 use crate::support::{Connector, Running, Server, call, engine, go, java, node, python, teal};

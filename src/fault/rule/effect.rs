@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use grpc::CODES;
 use http::StatusCode;
 use http2::Reason;
 use prost::Message as _;
@@ -192,28 +193,9 @@ fn failure(status: &str, pairs: &[(String, String)]) -> Result<Failure, String> 
 }
 
 fn code(text: &str) -> Result<Code, String> {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    let named = NAMES.iter().position(|name| name.eq_ignore_ascii_case(text));
-    let number = named.or_else(|| text.parse().ok()).filter(|number| (1..NAMES.len()).contains(number));
-    let expected = || format!("expected a gRPC status from 1 to 16, or one of {}", NAMES[1..].join(", "));
+    let named = CODES.iter().position(|name| name.eq_ignore_ascii_case(text));
+    let number = named.or_else(|| text.parse().ok()).filter(|number| (1..CODES.len()).contains(number));
+    let expected = || format!("expected a gRPC status from 1 to 16, or one of {}", CODES[1..].join(", "));
     number.map(|number| Code::from(number as i32)).ok_or_else(expected)
 }
 
@@ -252,7 +234,7 @@ fn details(code: Code, message: &str, text: &str) -> Result<Bytes, String> {
         let decoded = BASE64_STANDARD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded));
         return decoded.map(Bytes::from).map_err(|error| format!("expected base64 ({error})"));
     }
-    let info = crate::frame::string_field(2, text);
+    let info = grpc::string_field(2, text);
     let any = prost_types::Any {
         type_url: "type.googleapis.com/google.rpc.DebugInfo".to_owned(),
         value: info.into(),

@@ -138,7 +138,7 @@ async fn outcomes_are_counted_by_method_strategy_and_status() {
     assert_eq!(ok.counted("teal_rejected_total"), ["teal_rejected_total 1"]);
 
     let mut refusal = grpc(Frames::default());
-    refusal.headers_mut().insert(header::GRPC_STATUS, HeaderValue::from_static("14"));
+    refusal.headers_mut().insert(grpc::header::GRPC_STATUS, HeaderValue::from_static("14"));
     let failing = watched(refusal);
     failing.connection()(schemas("")).await;
     let counted = failing.counted("teal_requests_total");

@@ -187,8 +187,7 @@ fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, Fault> {
 fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(String, i32)>, Fault> {
     let columns = frame.statement()?.schema();
     let position = |name: &str| {
-        let same =
-            |field: &Arc<teal_sql::arrow::datatypes::Field>| field.name().eq_ignore_ascii_case(name);
+        let same = |field: &Arc<teal_sql::arrow::datatypes::Field>| field.name().eq_ignore_ascii_case(name);
         columns.fields().iter().position(same).unwrap_or(usize::MAX)
     };
     let mut entries: Vec<(String, i32)> = map.iter().map(|(name, value)| (name.clone(), *value)).collect();

@@ -41,12 +41,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Without sessions and queries.
-    pub(crate) fn new(
-        options: Options,
-        engine: teal_sql::Engine,
-        runtime: Handle,
-        cluster: Cluster,
-    ) -> Self {
+    pub(crate) fn new(options: Options, engine: teal_sql::Engine, runtime: Handle, cluster: Cluster) -> Self {
         Self {
             engine,
             engine_ip: options.engine_ip,

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use grpc::header::{GRPC_MESSAGE, GRPC_STATUS};
 use h2::Reason;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
@@ -19,7 +20,6 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    gate::header::{GRPC_MESSAGE, GRPC_STATUS},
     protocol::Protocol,
     telemetry::{Metrics, Watch},
 };

@@ -9,8 +9,8 @@ use flate2::{
     Compression,
     write::{GzEncoder, ZlibEncoder},
 };
+use grpc::string_field;
 use http::{HeaderName, HeaderValue, Response};
-use teal::frame::string_field;
 use tonic::{
     Code,
     metadata::{MetadataMap, MetadataValue},

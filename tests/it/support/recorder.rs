@@ -13,13 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::{PREFIX_LEN, read_string};
 use h2::{
     Reason, RecvStream, SendStream,
     client::{self, SendRequest},
     server::{self, SendResponse},
 };
 use http::{Request, Response};
-use teal::frame::{PREFIX_LEN, read_string};
 use tokio::{net::TcpStream, sync::oneshot};
 
 /// Room for what is on its way, in bytes.

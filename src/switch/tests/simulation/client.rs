@@ -13,10 +13,8 @@ use super::{
     engine::{framed, serve},
     *,
 };
-use crate::{
-    frame::{read_string, string_field},
-    rehearse::{Call, Does, Outcome, process::Process},
-};
+use crate::rehearse::{Call, Does, Outcome, process::Process};
+use grpc::{read_string, string_field};
 
 /// How often `execute` tries.
 const TRIES: u32 = 5;

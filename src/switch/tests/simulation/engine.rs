@@ -16,10 +16,8 @@ use rand::Rng;
 use tokio::time::{Sleep, sleep};
 
 use super::*;
-use crate::{
-    frame::{Prefix, read_string, string_field},
-    gate::RequestBody,
-};
+use crate::gate::RequestBody;
+use grpc::{Prefix, read_string, string_field};
 
 /// The queries that engines have, and of which one each is.
 #[derive(Debug, Default)]

@@ -5,11 +5,12 @@ use std::io::Read;
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 use http::{HeaderMap, HeaderValue};
 
-use super::header::GRPC_ENCODING;
+use crate::header::GRPC_ENCODING;
 
 /// A coding that can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub enum Coding {
+    /// `gzip`
     Gzip,
     /// zlib's format, RFC 1950.
     Deflate,
@@ -17,7 +18,7 @@ pub(super) enum Coding {
 
 impl Coding {
     /// The coding of the messages behind these headers whose flag is set.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
         match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
             Some(b"gzip") => Some(Self::Gzip),
             Some(b"deflate") => Some(Self::Deflate),
@@ -27,7 +28,7 @@ impl Coding {
 
     /// The message, if it can be read and isn't longer than `limit` bytes. Of what has more behind it (a second
     /// member of gzip, for one) some clients read one part and some all: that is for each to judge.
-    pub(super) fn inflate(self, message: &[u8], limit: usize) -> Option<Vec<u8>> {
+    pub fn inflate(self, message: &[u8], limit: usize) -> Option<Vec<u8>> {
         let mut inflated = Vec::new();
         // One more, to tell a message at the limit from a longer one.
         let limit_plus = limit as u64 + 1;

@@ -1,0 +1,80 @@
+//! The outcome of a call: its code, and how it is told.
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::header::{GRPC_MESSAGE, GRPC_STATUS};
+
+/// The names of gRPC's codes, by their numbers.
+pub const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// What a proxy tells of a call that it can't carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is more than the other side takes.
+    ResourceExhausted,
+    /// The call is not as gRPC has it.
+    Internal,
+    /// There is nobody to carry it out.
+    Unavailable,
+}
+
+impl Failure {
+    /// Its number, as metadata has it.
+    pub fn code(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::ResourceExhausted => "8",
+            Self::Internal => "13",
+            Self::Unavailable => "14",
+        })
+    }
+
+    /// It as trailers, with the reason: its printable ASCII, a `%` encoded.
+    pub fn trailers(self, why: &str) -> HeaderMap {
+        let mut trailers = HeaderMap::from_iter([(GRPC_STATUS, self.code())]);
+        let message: String = why.replace('%', "%25").chars().filter(|c| matches!(c, ' '..='~')).collect();
+        if let Ok(message) = HeaderValue::try_from(message) {
+            trailers.insert(GRPC_MESSAGE, message);
+        }
+        trailers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_in_printable_ascii() {
+        let trailers = Failure::Unavailable.trailers("100 %\nof é");
+        assert_eq!(
+            (&trailers[GRPC_STATUS], &trailers[GRPC_MESSAGE]),
+            (&"14".parse().unwrap(), &"100 %25of ".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn the_names_are_at_their_numbers() {
+        for failure in [Failure::ResourceExhausted, Failure::Internal, Failure::Unavailable] {
+            let number: usize = failure.code().to_str().unwrap().parse().unwrap();
+            assert_eq!(CODES[number].replace('_', ""), format!("{failure:?}").to_uppercase());
+        }
+    }
+}
