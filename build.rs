@@ -1,20 +1,12 @@
-//! Compiles `proto/` without protoc, and keeps the descriptors for `protocol.rs`. Has the binary linked for little
-//! memory.
+//! Has the binary linked for little memory.
 
-use std::{env, error::Error, fs, path::PathBuf, process::Command};
+use std::{env, process::Command};
 
-use protox::prost::Message;
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let descriptors = protox::compile(["e6x_engine.proto", "cluster.proto"], ["proto"])?;
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
-    println!("cargo:rerun-if-changed=proto");
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
     if packs_relocations() {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
-    Ok(())
 }
 
 /// Whether relative relocations can be packed: 7 MiB less that stay in memory. glibc reads them since 2.36; the one

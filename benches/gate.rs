@@ -14,11 +14,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use grpc::{Appender, read_string, string_field};
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
+use protocol::Protocol;
+use protocol::Strategy;
 use teal::{
     fault::{Around, FaultLayer, Faults, Rule, Source},
     gate::{GateLayer, Mismatch},
-    protocol::Protocol,
-    strategy::Strategy,
     switch::{Action, Actor, Arrival, Command, Header, Order, Rules, Switch},
 };
 use tower::{Layer, Service, service_fn};

@@ -8,9 +8,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use grpc::string_field;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
+use protocol::Protocol;
 use teal::{
     gate::{GateLayer, Mismatch},
-    protocol::Protocol,
     switch::{Rules, Switch},
     telemetry::{Metrics, Watch},
 };

@@ -8,6 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http2::Budget;
 use humantime::format_duration;
+use protocol::Protocol;
 use tokio::{net::TcpListener, sync::watch::Receiver, time::sleep};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::{Layer, Service, ServiceExt};
@@ -22,7 +23,6 @@ use crate::{
         scenario::{Hands, Script},
     },
     gate::{GateLayer, RequestBody},
-    protocol::Protocol,
     reload::{self, Parts, Reload},
     server::{self, BoxError, Incoming, Options},
     switch::{Start, Switch, Timer},

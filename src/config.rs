@@ -4,6 +4,9 @@ mod tls;
 
 use std::{fs, num::NonZero, path::Path, thread, time::Duration};
 
+use protocol::Protocol;
+use protocol::Strategy;
+
 use crate::{
     admin::Token,
     cli::{
@@ -16,8 +19,6 @@ use crate::{
         scenario::{BadScenario, Scenario},
     },
     gate::Mismatch,
-    protocol::Protocol,
-    strategy::Strategy,
     switch::{Cutover, Kept, Rules, StateFile},
     tls::Identity,
     upstream::{Target, Targets},

@@ -11,19 +11,10 @@ pub mod gate;
 #[cfg(feature = "mock")]
 pub mod mock;
 pub mod operate;
-pub mod protocol;
 pub mod rehearse;
 pub mod reload;
 pub mod server;
-pub mod strategy;
 pub mod switch;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
-
-/// The messages and services of `proto/`, generated.
-#[allow(missing_docs, unreachable_pub, missing_debug_implementations)]
-#[allow(clippy::all, clippy::unwrap_used)]
-pub mod pb {
-    tonic::include_proto!("_");
-}

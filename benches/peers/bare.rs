@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
+use protocol::Protocol;
 use teal::{
     gate::{GateLayer, Mismatch},
-    protocol::Protocol,
     server,
     switch::{Rules, Switch},
     telemetry::Metrics,

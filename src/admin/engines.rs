@@ -3,11 +3,9 @@
 use std::fmt::Debug;
 
 use futures::future::BoxFuture;
+use protocol::Strategy;
 
-use crate::{
-    strategy::Strategy,
-    upstream::{EngineStatus, Health},
-};
+use crate::upstream::{EngineStatus, Health};
 
 /// Who knows the engines.
 pub trait Engines: Debug + Send + Sync {

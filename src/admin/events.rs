@@ -8,6 +8,7 @@ use axum::{
     response::sse::{self, KeepAlive, Sse},
 };
 use futures::{Stream, stream};
+use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::{
@@ -17,10 +18,7 @@ use tokio::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Params, Problem, Shared, state::told};
-use crate::{
-    strategy::Strategy,
-    switch::{KEPT, Record},
-};
+use crate::switch::{KEPT, Record};
 
 /// How often the state is sent, whatever happens.
 const BEAT: Duration = Duration::from_secs(1);

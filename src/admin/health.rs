@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::{Json, extract, http::StatusCode};
+use protocol::Strategy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ErrorAnswer, Problem, Shared};
-use crate::strategy::Strategy;
 
 /// All is well.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::{Json, extract, http::StatusCode};
+use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{ErrorAnswer, Params, Problem, Shared};
-use crate::strategy::Strategy;
 
 /// Queries that are listed unless another number is asked for.
 const FEW: usize = 100;

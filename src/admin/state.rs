@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{Json, extract};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Problem, Shared};
 use crate::{
-    strategy::Strategy,
     switch::{Cutover, Phase, View},
     upstream::EngineStatus,
 };

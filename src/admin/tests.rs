@@ -14,12 +14,12 @@ use std::{
 use axum::{Router, body, http::HeaderMap, http::Request, http::StatusCode};
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
+use protocol::Strategy;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    strategy::Strategy,
     switch::{Command, Rules, Start},
     upstream::EngineStatus,
 };

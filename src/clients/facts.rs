@@ -2,9 +2,10 @@
 
 use std::{collections::VecDeque, time::Instant};
 
+use protocol::Role;
+use protocol::Strategy;
+
 use crate::{
-    protocol::Role,
-    strategy::Strategy,
     switch::{Effect, Notice},
     telemetry::{Outcome, Status},
 };
@@ -16,7 +17,7 @@ pub(crate) const TURNS: usize = 20;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
     pub(crate) arrived: Instant,
-    /// See [`Method::label`](crate::protocol::Method).
+    /// See [`Method::label`](protocol::Method).
     pub(crate) label: usize,
     pub(crate) role: Role,
     /// Under which it was let in.

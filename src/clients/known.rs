@@ -8,8 +8,9 @@ use std::{
     },
 };
 
+use protocol::Strategy;
+
 use super::{facts::Facts, key::Key};
-use crate::strategy::Strategy;
 
 /// Clients that are remembered: those heard from most recently.
 pub(crate) const MOST: usize = 10_000;

@@ -5,11 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use protocol::Strategy;
+
 use super::facts::TURNS;
-use crate::{
-    strategy::Strategy,
-    switch::{Phase, Step, Transition},
-};
+use crate::switch::{Phase, Step, Transition};
 
 /// The work turns from one strategy to the other: an announcement with all that follows from it, or
 /// what an abort withdraws.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use protocol::Strategy;
 use serde::Serialize;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     turns::Turns,
     verdict::{Verdict, judge},
 };
-use crate::{strategy::Strategy, telemetry::Status};
+use crate::telemetry::Status;
 
 /// A client: whatever calls with the same user agent, as the same user, from the same address.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]

@@ -3,12 +3,14 @@
 use std::{collections::VecDeque, future::poll_fn, pin::Pin};
 
 use bytes::{Bytes, BytesMut};
+use grpc::{PREFIX_LEN, Prefix, header::GRPC_STATUS, read_string};
 use http::{
     HeaderMap, HeaderValue, Response,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body::{Body, Frame};
 use prost::Message;
+use protocol::pb::{GetNextResultBatchResponse, GetNextResultBatchV2Response};
 use tonic::{Code, Status};
 
 use super::{
@@ -18,10 +20,8 @@ use super::{
 };
 use crate::{
     gate::{Order, message},
-    pb::{GetNextResultBatchResponse, GetNextResultBatchV2Response},
     server::BoxError,
 };
-use grpc::{PREFIX_LEN, Prefix, header::GRPC_STATUS, read_string};
 
 /// The longest answer that is read as a whole to be looked into.
 const WHOLE: usize = 64 << 20;

@@ -9,12 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::{PREFIX_LEN, Prefix};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::book::Armed;
 use crate::server::BoxError;
-use grpc::{PREFIX_LEN, Prefix};
 
 /// At a given rate bytes leave so often a second.
 const BEATS: u64 = 20;

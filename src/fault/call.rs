@@ -3,6 +3,7 @@
 use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use grpc::read_string;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http2::Reason;
@@ -20,7 +21,6 @@ use crate::{
     gate::{Order, RequestBody},
     server::{BoxError, Trouble},
 };
-use grpc::read_string;
 
 /// How much of a message is held to look into it.
 const LOOKED_AT: usize = 1 << 20;

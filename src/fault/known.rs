@@ -4,8 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet};
-
-use crate::protocol::DESCRIPTORS;
+use protocol::DESCRIPTORS;
 
 /// The fields of a method's request, by number.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,20 +17,20 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::{Prefix, header::GRPC_STATUS, string_field};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
+use protocol::Protocol;
+use protocol::Strategy;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
 use crate::{
     gate::{GateLayer, Mismatch},
-    protocol::Protocol,
-    strategy::Strategy,
     switch::{Rules, Switch},
 };
-use grpc::{Prefix, header::GRPC_STATUS, string_field};
 
 /// A body of given frames.
 #[derive(Clone, Debug, Default)]

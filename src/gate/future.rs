@@ -17,6 +17,7 @@ use grpc::{
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use protocol::{Method, Role};
 use tower::Service;
 
 use super::{
@@ -30,7 +31,6 @@ use super::{
     response::{Answer, Hold, ResponseBody},
 };
 use crate::{
-    protocol::{Method, Role},
     switch::{Action, Arrival, Notice, Pass, Refused},
     telemetry::{self, Line, Said, Status},
 };

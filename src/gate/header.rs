@@ -1,8 +1,9 @@
 //! The names of what the gate reads and writes in metadata, and how it reads it.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::GetAll};
+use protocol::Strategy;
 
-use crate::{strategy::Strategy, switch::Header};
+use crate::switch::Header;
 
 /// Request: the strategy that the client wants.
 pub(crate) const STRATEGY: HeaderName = HeaderName::from_static("strategy");

@@ -25,6 +25,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use protocol::Protocol;
 use tower::{Layer, Service};
 
 use self::connection::Connection;
@@ -33,7 +34,7 @@ pub use self::{
     future::ResponseFuture, order::Order, preview::Preview, reject::Mismatch, request::RequestBody,
     response::ResponseBody,
 };
-use crate::{protocol::Protocol, switch::Switch, telemetry::Line};
+use crate::{switch::Switch, telemetry::Line};
 
 /// Puts a [`Gate`] before a service.
 #[derive(Clone, Debug)]

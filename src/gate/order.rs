@@ -1,8 +1,7 @@
 //! What somebody behind the gate wants it to say: a fault that is about the switch.
 
 use bytes::Bytes;
-
-use crate::strategy::Strategy;
+use protocol::Strategy;
 
 /// Among the extensions of an answer: what the gate is to say in its place, or beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,14 +13,12 @@ use futures::{
 };
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
+use protocol::Role;
+use protocol::Strategy;
 use tower::Service;
 
 use super::{Shared, header, reject, request::RequestBody, response::ResponseBody};
-use crate::{
-    protocol::Role,
-    strategy::Strategy,
-    switch::{Header, Refused},
-};
+use crate::switch::{Header, Refused};
 
 /// The service behind the gate, as clients of the preview listener reach it.
 #[derive(Clone, Debug)]

@@ -7,12 +7,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use grpc::{Coding, PREFIX_LEN, Prefix, read_string};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-
-use crate::strategy::Strategy;
-use grpc::{Coding, PREFIX_LEN, Prefix, read_string};
+use protocol::Strategy;
 
 /// How much of a message is held, or inflated, to find its query id.
 pub(super) const HELD: usize = 64 * 1024;

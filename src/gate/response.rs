@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use grpc::{Appender, Coding, PREFIX_LEN, Prefix, header::is_success, read_string};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -18,7 +19,6 @@ use crate::{
     switch::Pass,
     telemetry::{Call, Status},
 };
-use grpc::{Appender, Coding, PREFIX_LEN, Prefix, header::is_success, read_string};
 
 /// How long a message that is inflated to be appended to may be, before and after.
 const INFLATED: usize = 16 * 1024 * 1024;

@@ -18,6 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::{Prefix, string_field};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -25,7 +26,6 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
 use crate::switch::Rules;
-use grpc::{Prefix, string_field};
 
 /// A body of given frames.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,10 @@
 //! Adding catalogs: the JSON that asks for it, and what became of each element.
 
+use protocol::pb::FailedSchemaElement;
 use serde_json::Value;
 use teal_sql::{Engine, NewCatalog};
 
 use super::status::Fault;
-use crate::pb::FailedSchemaElement;
 
 /// What became of a request to add catalogs.
 #[derive(Clone, Debug, Default)]

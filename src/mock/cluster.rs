@@ -5,17 +5,15 @@ use std::{
     time::Duration,
 };
 
+use protocol::pb::{
+    ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse, SuspendRequest,
+    SuspendResponse, cluster_service_server::ClusterService,
+};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::status::Refusal;
-use crate::{
-    admin::ClusterControl,
-    pb::{
-        ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse, SuspendRequest,
-        SuspendResponse, cluster_service_server::ClusterService,
-    },
-};
+use crate::admin::ClusterControl;
 
 /// How long a resume takes.
 const RESUMING: Duration = Duration::from_secs(2);

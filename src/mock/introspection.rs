@@ -4,6 +4,8 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use protocol::DESCRIPTORS;
+use protocol::pb::{cluster_service_server, query_engine_service_server};
 use tonic::{
     body::Body,
     codegen::{BoxFuture, StdError},
@@ -15,11 +17,6 @@ use tonic_health::{
 };
 use tonic_reflection::server::Builder;
 use tower::{Service, util::BoxCloneSyncService};
-
-use crate::{
-    pb::{cluster_service_server, query_engine_service_server},
-    protocol::DESCRIPTORS,
-};
 
 const REFLECTION_V1: &str = "grpc.reflection.v1.ServerReflection";
 const REFLECTION_V1ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";

@@ -30,6 +30,10 @@ use std::{
 use bytes::Bytes;
 use grpc::header::is_grpc;
 use http::{StatusCode, header::AUTHORIZATION};
+use protocol::pb::{
+    cluster_service_server::{self, ClusterServiceServer},
+    query_engine_service_server::QueryEngineServiceServer,
+};
 use tokio::{runtime::Handle, time::Instant};
 use tonic::{
     codec::CompressionEncoding,
@@ -38,13 +42,7 @@ use tonic::{
 use tower::Service;
 
 pub use self::introspection::Health;
-use crate::{
-    admin::ClusterControl,
-    pb::{
-        cluster_service_server::{self, ClusterServiceServer},
-        query_engine_service_server::QueryEngineServiceServer,
-    },
-};
+use crate::admin::ClusterControl;
 use calls::{Calls, bearer_token};
 use cluster::Cluster;
 use introspection::Introspection;

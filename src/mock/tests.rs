@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use prost::Message;
+use protocol::pb;
 use tonic::Code;
 use tower::ServiceExt;
 
 use super::*;
-use crate::pb;
 
 /// The engine and one session.
 struct Client {

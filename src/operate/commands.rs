@@ -1,5 +1,6 @@
 //! What each command asks, and what it prints.
 
+use protocol::Strategy;
 use serde_json::{Value, json};
 
 use super::{
@@ -13,7 +14,6 @@ use crate::{
     admin::{Answer, ClusterStatus, Queries, State},
     cli::{ClusterAction, Colour, Operate, Running, TimerAction, TokenCommand},
     reload::Reloaded,
-    strategy::Strategy,
 };
 
 const STATE: &str = "/api/v1/state";

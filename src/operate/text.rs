@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
+use protocol::Strategy;
 use serde_json::Value;
 
 use crate::{
     admin::{PhaseName, Queries, State},
     fault::api::FaultList,
-    strategy::Strategy,
     upstream::{AddressStatus, EngineStatus},
 };
 

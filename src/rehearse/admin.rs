@@ -8,11 +8,10 @@ use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use protocol::Strategy;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
-
-use crate::strategy::Strategy;
 
 const LONGEST: Duration = Duration::from_secs(10);
 

@@ -29,7 +29,7 @@ const SMALL_WINDOW: u32 = 2 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
     pub(super) call: &'static str,
-    pub(super) strategy: Option<crate::strategy::Strategy>,
+    pub(super) strategy: Option<protocol::Strategy>,
     pub(super) code: Option<Code>,
     pub(super) message: String,
     /// Nobody answered: the connection or the engine was gone.

@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use protocol::Strategy;
+
 use super::behaviour::Adopts;
-use crate::strategy::Strategy;
 
 /// The strategy of a process. Knows no I/O.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, fmt::Write as _, sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use protocol::Strategy;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
@@ -12,7 +13,6 @@ use super::{
     record::Recorder,
     story::{Seen, Stage, Watch},
 };
-use crate::strategy::Strategy;
 
 const REDRAW: Duration = Duration::from_millis(250);
 /// From one line in the log to the next.

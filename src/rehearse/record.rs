@@ -8,11 +8,11 @@ use std::{
     time::SystemTime,
 };
 
+use protocol::Strategy;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::behaviour::Behaviour;
-use crate::strategy::Strategy;
 
 /// Calls that are kept for the checker; later ones count in the figures alone.
 const MOST_CALLS: usize = 4_000_000;

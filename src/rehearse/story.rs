@@ -3,6 +3,7 @@
 use std::{sync::Mutex, time::Duration};
 
 use chrono::{DateTime, Utc};
+use protocol::Strategy;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -11,7 +12,6 @@ use super::{
     admin::{Admin, AdminError, Event, State},
     record::{Recorder, micros},
 };
-use crate::strategy::Strategy;
 
 const LOOK: Duration = Duration::from_millis(250);
 /// A thread of a busy machine may wait so long, in microseconds, between doing something and saying when.

@@ -6,13 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::header::GRPC_STATUS;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http2::{Reason, RecvStream, SendStream};
 use tracing::debug;
 
 use super::{BoxError, Trouble, given_up, oversized};
-use grpc::header::GRPC_STATUS;
 
 /// The body of a request, as it comes off the connection.
 #[derive(Debug)]

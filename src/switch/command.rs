@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use protocol::Strategy;
 use serde_json::Map;
 use tracing::warn;
 
@@ -14,7 +15,6 @@ use super::{
     phase::{Actor, Phase, Transition},
     queries::QueryView,
 };
-use crate::strategy::Strategy;
 
 /// What is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Where the work is headed, readable without a lock: each response asks when its message leaves.
 
 // Tests put loom's atomics in this place.
+use protocol::Strategy;
+
 use super::atomic::{AtomicU64, Ordering};
-use crate::strategy::Strategy;
 
 /// The strategy that the work is headed for, and the epoch in which it became that.
 #[derive(Debug)]

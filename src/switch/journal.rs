@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use protocol::Strategy;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -13,7 +14,6 @@ use super::{
     phase::{Actor, Transition},
     rules::Cutover,
 };
-use crate::strategy::Strategy;
 
 /// How many events are kept.
 pub const KEPT: usize = 10_000;

@@ -7,9 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use protocol::Strategy;
 use serde::{Deserialize, Serialize};
-
-use crate::strategy::Strategy;
 
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use protocol::Strategy;
+
 use super::{
     engines::{EngineHealth, Report},
     kept::{Kept, KeptPhase, KeptTimer},
     phase::{Actor, Does, Phase, Refused, Ticket, Transition, Unfit},
     rules::{Cutover, Rules},
 };
-use crate::strategy::Strategy;
 
 /// The requests and queries of one strategy.
 #[derive(Clone, Copy, Debug)]

@@ -29,6 +29,7 @@ use std::{
     },
 };
 
+use protocol::Strategy;
 use tokio::{sync::Notify, time::Instant};
 
 pub use self::{
@@ -52,7 +53,6 @@ use self::{
     state::State,
     turnstile::Turnstile,
 };
-use crate::strategy::Strategy;
 
 /// A deadline that there is not.
 const NEVER: u64 = u64::MAX;

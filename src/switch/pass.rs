@@ -1,5 +1,6 @@
 //! A request that was let in, until it is answered or gone.
 
+use protocol::Strategy;
 use tokio::time::Instant;
 
 use super::{
@@ -7,7 +8,6 @@ use super::{
     phase::{Does, Ticket},
     queries::Query,
 };
-use crate::strategy::Strategy;
 
 /// Where the work is headed, as told to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use protocol::Strategy;
+
 use super::rules::Cutover;
-use crate::strategy::Strategy;
 
 /// Who is served, and where the work is headed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,7 @@ use std::{
 };
 
 use hashlink::LinkedHashMap;
-
-use crate::strategy::Strategy;
+use protocol::Strategy;
 
 /// Enough that two requests seldom meet, and that none waits long for a table to grow.
 const SHARDS: usize = 64;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::strategy::Strategy;
+use protocol::Strategy;
 
 /// How and when the switch moves. A `None` duration means never.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use protocol::Strategy;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::warn;
 
@@ -16,7 +17,6 @@ use super::{
     rules::Rules,
     timer::{Asking, Event, Step},
 };
-use crate::strategy::Strategy;
 
 /// More than one, so that the record shrinks while it is in use; few, so that no request waits.
 const EXPIRED_PER_CHANGE: usize = 4;

@@ -3,6 +3,7 @@
 use std::{fmt, pin::pin, time::Duration};
 
 use futures::future::OptionFuture;
+use protocol::Strategy;
 use tokio::{
     sync::{mpsc::UnboundedReceiver, watch::Receiver},
     time::{Instant, sleep_until},
@@ -15,7 +16,6 @@ use super::{
     queries::Forgotten,
     watch,
 };
-use crate::strategy::Strategy;
 
 /// From one attempt to announce to the next.
 const AGAIN: Duration = Duration::from_secs(5);

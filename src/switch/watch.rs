@@ -2,13 +2,13 @@
 
 use std::{future::pending, time::Duration};
 
+use protocol::Strategy;
 use tokio::{
     sync::watch::Receiver,
     time::{Instant, sleep_until},
 };
 
 use super::{Phase, Switch, engines::Report};
-use crate::strategy::Strategy;
 
 /// From one question to the next.
 const EVERY: Duration = Duration::from_secs(1);

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Instant};
 
 use grpc::{CODES, header::GRPC_STATUS};
 use http::HeaderMap;
+use protocol::Role;
+use protocol::Strategy;
 
 use super::{shard::Shard, traces::Span};
 use crate::{
     clients::{Known, Visit},
-    protocol::Role,
-    strategy::Strategy,
     switch::{Effect, Notice},
 };
 

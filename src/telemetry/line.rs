@@ -10,6 +10,7 @@ use http::{
     HeaderMap, HeaderValue,
     header::{AUTHORIZATION, USER_AGENT},
 };
+use protocol::{Method, Role};
 
 use super::{
     call::Call,
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::{
     clients::{Key, Known, Visit, Who},
-    protocol::{Method, Role},
     switch::Notice,
 };
 

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use protocol::Strategy;
 use serde::Serialize;
 
 use super::watch::Clock;
-use crate::{admin::Each, strategy::Strategy};
+use crate::admin::Each;
 
 /// Seconds that are kept.
 pub(super) const KEPT: u64 = 600;

@@ -7,16 +7,15 @@ use std::{
     time::Instant,
 };
 
+use protocol::Protocol;
+
 use super::{
     call::{Outcome, Status},
     line::Line,
     tally::Tally,
     traces::{Spans, Tracer},
 };
-use crate::{
-    clients::{Clients, Directory},
-    protocol::Protocol,
-};
+use crate::clients::{Clients, Directory};
 
 /// A network thread's part of the [watch](super::Watch).
 #[derive(Debug)]

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use protocol::Strategy;
+
 use super::{
     call::{Outcome, Status},
     series::Ring,
 };
-use crate::strategy::Strategy;
 
 /// The upper bounds of the duration histogram, in seconds.
 pub(super) const BOUNDS: [f64; 15] =
@@ -18,7 +19,7 @@ pub(super) const STRATEGIES: usize = 3;
 /// Counts of one thread. Only that thread adds to them.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// By [`Method::label`](crate::protocol::Method) and strategy.
+    /// By [`Method::label`](protocol::Method) and strategy.
     pub(super) rows: Vec<Row>,
     pub(super) rejected: u64,
     pub(super) notices: u64,

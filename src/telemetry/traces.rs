@@ -23,6 +23,8 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
 };
+use protocol::Protocol;
+use protocol::Strategy;
 use tracing::{info, warn};
 
 pub(super) use self::span::{Sampling, Span};
@@ -30,7 +32,7 @@ use super::{
     call::{Outcome, Status},
     shard::lock,
 };
-use crate::{clients::Visit, protocol::Protocol, strategy::Strategy};
+use crate::clients::Visit;
 
 /// How long the last spans may take to be sent when teal ends.
 const LAST_WORDS: Duration = Duration::from_secs(3);

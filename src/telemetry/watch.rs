@@ -7,6 +7,8 @@ use std::{
 };
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use protocol::Protocol;
+use protocol::Strategy;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
@@ -17,8 +19,6 @@ use super::{
 };
 use crate::{
     clients::{self, Client, Directory, Key, Known, Turns, Who},
-    protocol::Protocol,
-    strategy::Strategy,
     switch::{Step, Switch, Transition},
 };
 

@@ -11,6 +11,7 @@ use grpc::{Failure, header::is_grpc};
 use http::{Request, Response, Uri, header::HOST, request::Parts, uri::Scheme};
 use http_body::Body;
 use http2::{RawAuthority, client};
+use protocol::Strategy;
 use tokio::task::yield_now;
 use tower::Service;
 
@@ -28,7 +29,6 @@ use super::{
 use crate::{
     gate::RequestBody,
     server::{BoxError, Incoming},
-    strategy::Strategy,
 };
 
 /// How many connections may turn out not to take the call, before anything of it is sent.

@@ -10,6 +10,7 @@ use http::{
 };
 use http_body_util::{BodyExt, Limited};
 use http2::Reason;
+use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -17,7 +18,7 @@ use tonic::{Code, Status};
 use utoipa::ToSchema;
 
 use super::{Target, Targets, connect::Connected, dial::dial, resolve::Addresses, stats::EndpointStats};
-use crate::{gate::header::STRATEGY, server::Incoming, strategy::Strategy, telemetry::Metrics, tls::Trust};
+use crate::{gate::header::STRATEGY, server::Incoming, telemetry::Metrics, tls::Trust};
 
 /// How long an engine may take to say that it is well.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use crate::support::{Connector, python, teal};
 
 fn descriptors_are_equal(connector: Connector) {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("descriptors-{connector:?}.bin"));
-    fs::write(&file, teal::protocol::DESCRIPTORS).expect("the target folder is writable");
+    fs::write(&file, protocol::DESCRIPTORS).expect("the target folder is writable");
     python(connector).run_offline("descriptors.py", &[&file.to_string_lossy()]);
 }
 

@@ -7,8 +7,9 @@ use std::{
 };
 
 use prost::Message;
+use protocol::pb;
 use serde_json::{Value, json};
-use teal::{fault::rule::KEYS, pb};
+use teal::fault::rule::KEYS;
 use tonic::{Code, Status};
 
 use crate::support::{Server, call, command, send, teal};

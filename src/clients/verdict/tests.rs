@@ -1,7 +1,7 @@
 use Verdict::{Followed, Late, LostWork, NotHeardFrom, Recovered};
+use protocol::Strategy::{Blue, Green};
 
 use super::*;
-use crate::strategy::Strategy::{Blue, Green};
 
 /// Moments in tenths of a second: the client is first heard at 0, green is announced at 100.
 const ANNOUNCED: u64 = 100;

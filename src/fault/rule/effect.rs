@@ -8,11 +8,11 @@ use grpc::CODES;
 use http::StatusCode;
 use http2::Reason;
 use prost::Message as _;
+use protocol::Strategy;
 use rand::Rng;
 use tonic::Code;
 
 use super::grammar::{BadRule, bytes, count, duration, flag};
-use crate::strategy::Strategy;
 
 /// A wait, an outcome, or both.
 #[derive(Clone, Debug, Default)]

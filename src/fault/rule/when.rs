@@ -4,10 +4,11 @@ use std::fmt;
 
 use globset::GlobMatcher;
 use http::{HeaderMap, HeaderName};
+use protocol::Strategy;
 use regex::Regex;
 
 use super::grammar::{BadRule, count, glob};
-use crate::{fault::known, strategy::Strategy};
+use crate::fault::known;
 
 /// The start of the keys that are about metadata.
 pub(super) const METADATA: &str = "metadata.";

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use protocol::Protocol;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until},
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     admin::{ClusterControl, Engines, Revoke, TokenControl},
     fault::{Faults, Source},
-    protocol::Protocol,
     switch::{Actor, Command, Order, Switch},
 };
 

@@ -2,8 +2,9 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use protocol::{Protocol, Role};
+
 use super::super::rule::{BadRule, Method, Rule, When, duration, pairs, text};
-use crate::protocol::{Protocol, Role};
 
 /// A step of a scenario.
 #[derive(Clone, Debug)]

@@ -2,12 +2,12 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
+use protocol::Strategy;
 use tokio::time::sleep;
 
 use super::*;
 use crate::{
     fault::{Around, Faults, rule::Setting},
-    strategy::Strategy,
     switch::{Phase, Rules, Switch},
 };
 

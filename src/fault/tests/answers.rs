@@ -1,10 +1,10 @@
 //! What becomes of answers.
 
 use prost::Message;
+use protocol::pb::{GetNextResultBatchResponse, GetNextResultBatchV2Response};
 use tokio::time::timeout;
 
 use super::*;
-use crate::pb::{GetNextResultBatchResponse, GetNextResultBatchV2Response};
 
 fn v1(batch: &[u8]) -> Vec<u8> {
     let session_id = "s".to_owned();

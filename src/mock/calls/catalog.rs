@@ -1,17 +1,17 @@
 //! What there is to query: catalogs, schemas, tables and columns.
 
-use teal_sql::Scope;
-
-use super::{
-    super::{catalogs, results::field_type, status::Fault},
-    Caller, Calls,
-};
-use crate::pb::{
+use protocol::pb::{
     AddCatalogsRequest, AddCatalogsResponse, CatalogResponse, GFieldInfo, GetAddCatalogsRequest,
     GetAddCatalogsResponse, GetCatalogesRequest, GetCatalogesResponse, GetColumnsRequest, GetColumnsResponse,
     GetColumnsV2Request, GetSchemaNamesRequest, GetSchemaNamesResponse, GetSchemaNamesV2Request,
     GetTablesRequest, GetTablesResponse, GetTablesV2Request, RefreshCatalogsRequest, RefreshCatalogsResponse,
     SyncSchemaRequest, SyncSchemaResponse,
+};
+use teal_sql::Scope;
+
+use super::{
+    super::{catalogs, results::field_type, status::Fault},
+    Caller, Calls,
 };
 
 impl Calls {

@@ -1,5 +1,11 @@
 //! Results, and how a query is doing.
 
+use protocol::pb::{
+    ExplainAnalyzeRequest, ExplainAnalyzeResponse, ExplainRequest, ExplainResponse,
+    GetNextResultBatchRequest, GetNextResultBatchResponse, GetNextResultBatchV2Response,
+    GetNextResultRowRequest, GetNextResultRowResponse, GetResultMetadataRequest, GetResultMetadataResponse,
+    RemoteChunkRequest, RemoteChunkResponse, StatusRequest, StatusResponse,
+};
 use teal_sql::Statement;
 
 use super::{
@@ -8,12 +14,6 @@ use super::{
         status::{Fault, Refusal, whole_millis},
     },
     Caller, Calls,
-};
-use crate::pb::{
-    ExplainAnalyzeRequest, ExplainAnalyzeResponse, ExplainRequest, ExplainResponse,
-    GetNextResultBatchRequest, GetNextResultBatchResponse, GetNextResultBatchV2Response,
-    GetNextResultRowRequest, GetNextResultRowResponse, GetResultMetadataRequest, GetResultMetadataResponse,
-    RemoteChunkRequest, RemoteChunkResponse, StatusRequest, StatusResponse,
 };
 
 impl Calls {

@@ -2,6 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use protocol::pb::{
+    AggregateFunction, AggregateOnDataFrameRequest, AggregateOnDataFrameResponse, CreateDataFrameRequest,
+    CreateDataFrameResponse, ExecuteDataFrameRequest, ExecuteDataFrameResponse, FilterOnDataFrameRequest,
+    FilterOnDataFrameResponse, LimitOnDataFrameRequest, LimitOnDataFrameResponse, OrderByOnDataFrameRequest,
+    OrderByOnDataFrameResponse, ProjectionOnDataFrameRequest, ProjectionOnDataFrameResponse, SortDirection,
+};
 use teal_sql::{Aggregate, Frame, Scope};
 use tokio::sync::Mutex;
 
@@ -11,12 +17,6 @@ use super::{
         status::Fault,
     },
     Caller, Calls,
-};
-use crate::pb::{
-    AggregateFunction, AggregateOnDataFrameRequest, AggregateOnDataFrameResponse, CreateDataFrameRequest,
-    CreateDataFrameResponse, ExecuteDataFrameRequest, ExecuteDataFrameResponse, FilterOnDataFrameRequest,
-    FilterOnDataFrameResponse, LimitOnDataFrameRequest, LimitOnDataFrameResponse, OrderByOnDataFrameRequest,
-    OrderByOnDataFrameResponse, ProjectionOnDataFrameRequest, ProjectionOnDataFrameResponse, SortDirection,
 };
 
 impl Calls {

@@ -1,14 +1,15 @@
 //! Logging in and out, and what a session can say about itself.
 
-use super::{
-    super::status::{Fault, Refusal},
-    Caller, Calls,
-};
-use crate::pb::{
+use protocol::pb::{
     AuthenticateRequest, AuthenticateResponse, DropUserContextRequest, DropUserContextResponse,
     HealthCheckRequest, HealthCheckResponse, IdentifyPlannerRequest, IdentifyPlannerResponse,
     SetPropsRequest, SetPropsResponse, UpdateUsersRequest, UpdateUsersResponse,
     identify_planner_response::QueueMessage,
+};
+
+use super::{
+    super::status::{Fault, Refusal},
+    Caller, Calls,
 };
 
 impl Calls {

@@ -9,6 +9,7 @@ mod statement;
 
 use std::{sync::Arc, time::Duration};
 
+use protocol::pb::{self, query_engine_service_server::QueryEngineService};
 use tokio::{runtime::Handle, time::Instant};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 use uuid::Uuid;
@@ -22,7 +23,6 @@ use super::{
     status::Fault,
     workers::Workers,
 };
-use crate::pb::{self, query_engine_service_server::QueryEngineService};
 
 /// As many sessions are remembered at most; the longest unused leave first.
 const MOST_SESSIONS: usize = 1_000_000;

@@ -2,6 +2,13 @@
 
 use std::{collections::HashSet, fmt::Write, sync::Arc};
 
+use protocol::pb::{
+    AnalyzeQueryRequest, AnalyzeQueryResponse, CancelQueryRequest, CancelQueryResponse,
+    ClearOrCancelQueryRequest, ClearOrCancelQueryResponse, ClearRequest, ClearResponse, DryRunRequest,
+    DryRunRequestV2, DryRunResponse, ExecuteStatementRequest, ExecuteStatementResponse,
+    ExecuteStatementV2Request, GetDynamicParamsRequest, GetDynamicParamsResponse, ParameterValue,
+    PrepareStatementRequest, PrepareStatementResponse, PrepareStatementV2Request,
+};
 use teal_sql::{Parameter, Scope, Statement};
 use tokio::time::Instant;
 
@@ -13,13 +20,6 @@ use super::{
         status::Fault,
     },
     Caller, Calls,
-};
-use crate::pb::{
-    AnalyzeQueryRequest, AnalyzeQueryResponse, CancelQueryRequest, CancelQueryResponse,
-    ClearOrCancelQueryRequest, ClearOrCancelQueryResponse, ClearRequest, ClearResponse, DryRunRequest,
-    DryRunRequestV2, DryRunResponse, ExecuteStatementRequest, ExecuteStatementResponse,
-    ExecuteStatementV2Request, GetDynamicParamsRequest, GetDynamicParamsResponse, ParameterValue,
-    PrepareStatementRequest, PrepareStatementResponse, PrepareStatementV2Request,
 };
 
 impl Calls {

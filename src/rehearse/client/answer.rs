@@ -1,6 +1,7 @@
 //! What answers have in common.
 
-use crate::{pb, strategy::Strategy};
+use protocol::Strategy;
+use protocol::pb;
 
 /// An answer that may announce a strategy.
 pub(super) trait Answer {

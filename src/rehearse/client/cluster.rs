@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use prost::Message;
+use protocol::Strategy;
+use protocol::pb::{ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse};
 use tokio::time::sleep;
 use tonic::Status;
 
 use super::{Client, answer::Answer, session::Method};
-use crate::{
-    pb::{ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse},
-    rehearse::{line::Trouble, plan::Login, record::Does},
-    strategy::Strategy,
-};
+use crate::rehearse::{line::Trouble, plan::Login, record::Does};
 
 const STATUS: Method = Method::new("/ClusterService/status", Does::Neutral);
 const RESUME: Method = Method::new("/ClusterService/resume", Does::Neutral);

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use protocol::Strategy;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,6 @@ use super::{
     process::Process,
     record::{Ending, Failure, Recorder, Run},
 };
-use crate::strategy::Strategy;
 
 /// A schema call follows each query of this number.
 const SCHEMA_EVERY: u64 = 7;

@@ -2,27 +2,25 @@
 
 use std::time::Duration;
 
+use protocol::Strategy;
+use protocol::pb::{
+    ClearOrCancelQueryRequest, ClearOrCancelQueryResponse, ExecuteStatementRequest, ExecuteStatementResponse,
+    ExecuteStatementV2Request, ExplainAnalyzeRequest, ExplainAnalyzeResponse, GetColumnsRequest,
+    GetColumnsResponse, GetColumnsV2Request, GetNextResultBatchRequest, GetNextResultBatchResponse,
+    GetResultMetadataRequest, GetResultMetadataResponse, GetSchemaNamesRequest, GetSchemaNamesResponse,
+    GetSchemaNamesV2Request, GetTablesRequest, GetTablesResponse, GetTablesV2Request,
+    PrepareStatementRequest, PrepareStatementResponse, PrepareStatementV2Request, StatusRequest,
+    StatusResponse,
+};
 use tokio::time::{sleep, timeout};
 use tonic::Status;
 
 use super::{BEGINNINGS, Client, Open, Tally, session::Method};
-use crate::{
-    pb::{
-        ClearOrCancelQueryRequest, ClearOrCancelQueryResponse, ExecuteStatementRequest,
-        ExecuteStatementResponse, ExecuteStatementV2Request, ExplainAnalyzeRequest, ExplainAnalyzeResponse,
-        GetColumnsRequest, GetColumnsResponse, GetColumnsV2Request, GetNextResultBatchRequest,
-        GetNextResultBatchResponse, GetResultMetadataRequest, GetResultMetadataResponse,
-        GetSchemaNamesRequest, GetSchemaNamesResponse, GetSchemaNamesV2Request, GetTablesRequest,
-        GetTablesResponse, GetTablesV2Request, PrepareStatementRequest, PrepareStatementResponse,
-        PrepareStatementV2Request, StatusRequest, StatusResponse,
-    },
-    rehearse::{
-        line::Trouble,
-        query::{Query, differs},
-        record::Does,
-        results::{Cell, Metadata, Unreadable, read_chunk, read_metadata},
-    },
-    strategy::Strategy,
+use crate::rehearse::{
+    line::Trouble,
+    query::{Query, differs},
+    record::Does,
+    results::{Cell, Metadata, Unreadable, read_chunk, read_metadata},
 };
 
 macro_rules! method {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use prost::Message;
+use protocol::Strategy;
+use protocol::pb::{AuthenticateRequest, AuthenticateResponse};
 use tokio::time::timeout;
 use tonic::{
     Code, Status,
@@ -11,16 +13,12 @@ use tonic::{
 use tracing::info;
 
 use super::{Client, Open, answer::Answer};
-use crate::{
-    pb::{AuthenticateRequest, AuthenticateResponse},
-    rehearse::{
-        behaviour::{Adopts, Behaviour},
-        line::{Line, Trouble},
-        plan::Login,
-        process::Adoption,
-        record::{Adopted, Call, Does, Outcome},
-    },
-    strategy::Strategy,
+use crate::rehearse::{
+    behaviour::{Adopts, Behaviour},
+    line::{Line, Trouble},
+    plan::Login,
+    process::Adoption,
+    record::{Adopted, Call, Does, Outcome},
 };
 
 const AUTHENTICATE: &str = "/QueryEngineService/authenticate";

@@ -6,6 +6,7 @@ pub(super) mod spans;
 #[cfg(test)]
 mod tests;
 
+use protocol::Strategy;
 use serde::Serialize;
 
 use self::{queries::Queries, spans::Spans};
@@ -13,7 +14,6 @@ use super::{
     record::{Call, Does, Outcome},
     story::{Stage, Story},
 };
-use crate::strategy::Strategy;
 
 /// So many breaches of a promise are told in words.
 const MOST_TOLD: usize = 20;

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
+use protocol::Strategy;
+
 use super::spans::Spans;
-use crate::{
-    rehearse::record::{Call, Does, Outcome},
-    strategy::Strategy,
-};
+use crate::rehearse::record::{Call, Does, Outcome};
 
 #[derive(Clone, Copy, Debug)]
 struct Life {

@@ -1,11 +1,10 @@
 //! The phases that the server went through, and how each judges.
 
-use crate::{
-    rehearse::{
-        record::{Call, Does},
-        story::{Happened, Kind, Seen, Stage, Story},
-    },
-    strategy::Strategy,
+use protocol::Strategy;
+
+use crate::rehearse::{
+    record::{Call, Does},
+    story::{Happened, Kind, Seen, Stage, Story},
 };
 
 /// One phase, from a moment on.

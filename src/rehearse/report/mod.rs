@@ -12,6 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use protocol::Strategy;
 use serde::Serialize;
 
 pub use self::{
@@ -24,7 +25,6 @@ use super::{
     record::{Call, Does, Ending, Failure, Outcome, Records, Run, Who},
     story::{Stage, Story},
 };
-use crate::strategy::Strategy;
 
 /// The report. Times are microseconds since the start.
 #[derive(Debug, Serialize)]

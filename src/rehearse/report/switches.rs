@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use protocol::Strategy;
 use serde::Serialize;
 
 use super::Spread;
-use crate::{
-    rehearse::{
-        record::{Adopted, Ending, Records, Run},
-        story::{Kind, Story},
-    },
-    strategy::Strategy,
+use crate::rehearse::{
+    record::{Adopted, Ending, Records, Run},
+    story::{Kind, Story},
 };
 
 /// A switch counts as over so long after its last adoption, where the server says nothing.

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use protocol::Strategy;
 use tonic::Code;
 
 use super::{Failed, Report, Spread, SwitchReport};
-use crate::{rehearse::history::seconds, strategy::Strategy};
+use crate::rehearse::history::seconds;
 
 /// Failures that are listed one by one; the rest is in the JSON.
 const MOST_LISTED: usize = 25;

@@ -2,11 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
+use protocol::Strategy;
+
 use super::{Ending, Report, Run, Stage};
-use crate::{
-    rehearse::{history::spans::Spans, story::Kind},
-    strategy::Strategy,
-};
+use crate::rehearse::{history::spans::Spans, story::Kind};
 
 const GUTTER: f64 = 84.0;
 const HEAD: f64 = 34.0;

@@ -1,7 +1,8 @@
 //! Who is let in, which strategy a request has, what goes on record, and what a response tells.
 
+use protocol::Strategy::{Blue, Green};
+
 use super::*;
-use crate::strategy::Strategy::{Blue, Green};
 
 const ALL: [Action<'_>; 5] =
     [Action::LogIn, Action::Begin, Action::Continue("unseen"), Action::End("unseen"), Action::Neutral];

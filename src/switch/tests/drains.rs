@@ -1,7 +1,8 @@
 //! When a drain is over.
 
+use protocol::Strategy::{Blue, Green};
+
 use super::*;
-use crate::strategy::Strategy::{Blue, Green};
 
 /// In `DRAINING`, with green active.
 fn draining(set: impl FnOnce(&mut Rules), before: impl FnOnce(&Switch)) -> Switch {

@@ -1,7 +1,8 @@
 //! The edges between the phases: what takes them, when, and what doesn't.
 
+use protocol::Strategy::{Blue, Green};
+
 use super::*;
-use crate::strategy::Strategy::{Blue, Green};
 
 #[tokio::test(start_paused = true)]
 async fn the_timer_announces() {

@@ -1,7 +1,8 @@
 //! The clauses Health and Failover, and adoption by those alone whose answer was a success.
 
+use protocol::Strategy::{Blue, Green};
+
 use super::*;
-use crate::strategy::Strategy::{Blue, Green};
 
 pub(super) const ANNOUNCE: Command = Command::Announce { to: None };
 pub(super) const CUTOVER: Command = Command::Cutover { force: false };

@@ -18,10 +18,9 @@ use loom::{
     sync::{Arc, Mutex},
     thread,
 };
+use protocol::Strategy::{Blue, Green};
 
 use turnstile::Turnstile;
-
-use crate::strategy::Strategy::{Blue, Green};
 
 /// Promise 2: whoever is told of green finds green let in, for the phase is written before the heading.
 #[test]

@@ -3,13 +3,13 @@
 use std::{cell::RefCell, rc::Rc};
 
 use futures::FutureExt;
+use protocol::Strategy::{Blue, Green};
 use tokio::task::LocalSet;
 
 use super::{
     health::{ANNOUNCE, CUTOVER, DEAD, between},
     *,
 };
-use crate::strategy::Strategy::{Blue, Green};
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_from_before_the_cutover_was_due_does_not_count() {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use protocol::Strategy::{Blue, Green};
+
 use super::*;
-use crate::strategy::Strategy::{Blue, Green};
 
 fn start(path: &Path, set: impl FnOnce(&mut Rules)) -> Switch {
     let mut rules = Rules::default();

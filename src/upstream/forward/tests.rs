@@ -12,6 +12,7 @@ use grpc::header::{GRPC_MESSAGE, GRPC_STATUS};
 use h2::Reason;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Full};
+use protocol::Protocol;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
@@ -19,10 +20,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::{
-    protocol::Protocol,
-    telemetry::{Metrics, Watch},
-};
+use crate::telemetry::{Metrics, Watch};
 
 /// An engine that treats each request on each connection as `serve` says. Gives its URL.
 async fn engine<F, R>(serve: F) -> Target

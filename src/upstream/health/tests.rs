@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use http::Response;
+use protocol::Protocol;
 use tokio::{net::TcpListener, time::Instant};
 
 use super::*;
 use crate::{
-    protocol::Protocol,
     telemetry::{Metrics, Watch},
     tls::tests::{Authority, identity, trust},
     upstream::{Upstream, forward::tests::whole},

@@ -3,6 +3,7 @@
 use std::task::Poll;
 
 use bytes::Bytes;
+use grpc::{read_string, string_field};
 use http::{Request, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use rand::Rng;
@@ -14,7 +15,6 @@ use super::{
     *,
 };
 use crate::rehearse::{Call, Does, Outcome, process::Process};
-use grpc::{read_string, string_field};
 
 /// How often `execute` tries.
 const TRIES: u32 = 5;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use grpc::{Prefix, read_string, string_field};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
@@ -17,7 +18,6 @@ use tokio::time::{Sleep, sleep};
 
 use super::*;
 use crate::gate::RequestBody;
-use grpc::{Prefix, read_string, string_field};
 
 /// The queries that engines have, and of which one each is.
 #[derive(Debug, Default)]

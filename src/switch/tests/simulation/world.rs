@@ -5,6 +5,8 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
+use protocol::Protocol;
+
 use super::{
     engine::Engines,
     fates::{ANSWERS_WITHIN, Fates},
@@ -12,7 +14,6 @@ use super::{
 };
 use crate::{
     gate::{GateLayer, Mismatch},
-    protocol::Protocol,
     rehearse::{Call, Does, Happened, Kind, Outcome, Promise, Seen, Stage, Story, check, story::ENGINE_LEFT},
 };
 

@@ -3,12 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
+use grpc::string_field;
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 
-use grpc::string_field;
-
-use crate::strategy::Strategy;
+use crate::Strategy;
 
 /// The encoded `FileDescriptorSet` of `proto/`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

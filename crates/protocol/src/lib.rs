@@ -1,0 +1,17 @@
+//! The engine's interface: the messages and services of `proto/`, what each method means to a switch, and the two
+//! strategies. Knows no switch, and does no I/O.
+
+mod strategy;
+mod table;
+
+pub use self::{
+    strategy::{Strategy, UnknownStrategy},
+    table::{BadDescriptors, DESCRIPTORS, Method, Protocol, Role},
+};
+
+/// The messages and services of `proto/`, generated.
+#[allow(missing_docs, unreachable_pub, missing_debug_implementations)]
+#[allow(clippy::all, clippy::unwrap_used)]
+pub mod pb {
+    tonic::include_proto!("_");
+}
