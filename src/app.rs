@@ -125,15 +125,15 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
         }
         #[cfg(feature = "mock")]
         Backend::Mock(mock) => {
-            let engine = teal_sql::Engine::open(mock.engine).map_err(io::Error::other)?;
+            let engine = sql::Engine::open(mock.engine).map_err(io::Error::other)?;
             // SQL is run and results are encoded here, away from the network's threads.
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(threads)
                 .thread_name("engine")
                 .enable_all()
                 .build()?;
-            let mock = crate::mock::Mock::new(mock.service, engine, runtime.handle().clone());
-            front.rooms.cluster = Some(mock.cluster());
+            let mock = mock::Mock::new(mock.service, engine, runtime.handle().clone());
+            front.rooms.cluster = Some(Arc::new(mock.cluster().clone()));
             front.rooms.tokens = Some(Arc::new(mock.tokens().clone()));
             let health = mock.health();
             let shutdown = async {

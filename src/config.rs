@@ -109,9 +109,9 @@ pub enum Backend {
 #[derive(Debug)]
 pub struct MockConfig {
     /// Its tables and limits.
-    pub engine: teal_sql::Options,
+    pub engine: sql::Options,
     /// Its sessions and queries.
-    pub service: crate::mock::Options,
+    pub service: mock::Options,
 }
 
 /// A setting that cannot be served by.
@@ -367,12 +367,10 @@ fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {
 
 #[cfg(feature = "mock")]
 fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
-    use teal_sql::UnknownTables;
+    use mock::{Sessions, TokenOptions};
+    use sql::UnknownTables;
 
-    use crate::{
-        cli::{SessionsKind, TokensKind, UnknownTablesKind},
-        mock::{Sessions, TokenOptions},
-    };
+    use crate::cli::{SessionsKind, TokensKind, UnknownTablesKind};
 
     if let Some(data) = &serve.mock.data {
         fs::read_dir(data).map_err(|error| BadSetting {
@@ -382,7 +380,7 @@ fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
         })?;
     }
     Ok(MockConfig {
-        engine: teal_sql::Options {
+        engine: sql::Options {
             data: serve.mock.data.clone(),
             unknown_tables: match serve.mock.unknown_tables {
                 UnknownTablesKind::Error => UnknownTables::Error,
@@ -391,7 +389,7 @@ fn mock(serve: &Serve) -> Result<MockConfig, BadSetting> {
             memory_limit: serve.mock.memory_limit,
             batch_rows: serve.mock.batch_rows,
         },
-        service: crate::mock::Options {
+        service: mock::Options {
             query_ttl: serve.query_ttl,
             max_queries: serve.max_queries,
             sessions: match serve.mock.sessions {

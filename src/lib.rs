@@ -6,10 +6,10 @@ pub mod app;
 pub mod cli;
 pub mod clients;
 pub mod config;
+#[cfg(feature = "mock")]
+mod control;
 pub mod fault;
 pub mod gate;
-#[cfg(feature = "mock")]
-pub mod mock;
 pub mod operate;
 pub mod rehearse;
 pub mod reload;

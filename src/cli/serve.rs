@@ -16,13 +16,13 @@ use super::{
         buffers, collector, count, duration, listen, server_name, some_duration,
     },
 };
-#[cfg(feature = "mock")]
-use crate::mock::OauthClient;
 use crate::{
     config::BadSetting,
     fault::{Rule, scenario::Settings},
     upstream::Target,
 };
+#[cfg(feature = "mock")]
+use mock::OauthClient;
 
 /// The settings of `teal serve`. Each is also read from the environment, as `TEAL_…`.
 #[derive(Debug, Args)]

@@ -46,11 +46,11 @@ choices! {
 
 #[cfg(feature = "mock")]
 choices! {
-    /// See `teal_sql::UnknownTables`.
+    /// See `sql::UnknownTables`.
     UnknownTablesKind { Error, Generate }
-    /// See [`crate::mock::Sessions`].
+    /// See [`mock::Sessions`].
     SessionsKind { Known, Any }
-    /// See [`crate::mock::TokenOptions`].
+    /// See [`mock::TokenOptions`].
     TokensKind { Any, IssuedOnly }
 }
 
@@ -109,10 +109,10 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
 }
 
 #[cfg(feature = "mock")]
-pub(super) fn oauth_client(text: &str) -> Result<crate::mock::OauthClient, String> {
+pub(super) fn oauth_client(text: &str) -> Result<mock::OauthClient, String> {
     match text.split_once(':') {
         Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
-            Ok(crate::mock::OauthClient { id: id.to_owned(), secret: secret.to_owned() })
+            Ok(mock::OauthClient { id: id.to_owned(), secret: secret.to_owned() })
         }
         _ => Err("expected a client's id and secret such as app:secret".to_owned()),
     }

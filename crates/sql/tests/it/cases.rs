@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use teal_sql::Error;
+use sql::Error;
 use tempfile::TempDir;
 
 use crate::support::{Opened, engine};

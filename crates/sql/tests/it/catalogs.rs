@@ -1,6 +1,6 @@
 //! What there is, by name.
 
-use teal_sql::{Catalog, Error, NewCatalog, Scope};
+use sql::{Catalog, Error, NewCatalog, Scope};
 
 use crate::support::{engine, scope};
 

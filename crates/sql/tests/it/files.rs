@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use teal_sql::{
+use sql::{
     Error, NewCatalog, Scope,
     arrow::{
         array::{Int64Array, ListArray, RecordBatch, StringArray, StructArray},
@@ -183,7 +183,7 @@ async fn catalogs_are_added_from_below_the_data_directory() {
     let new = |name: &str, path: &str, default| NewCatalog { name: name.into(), path: path.into(), default };
     engine.engine.add_catalog(&new("added", "more/extra", true)).await.expect("adds");
     assert_eq!(engine.one("select a from added.main.t").await, "5");
-    assert!(engine.engine.catalogs().contains(&teal_sql::Catalog { name: "added".into(), is_default: true }));
+    assert!(engine.engine.catalogs().contains(&sql::Catalog { name: "added".into(), is_default: true }));
     engine.engine.refresh().await.expect("refreshes");
     assert_eq!(engine.one("select a from ADDED.main.t").await, "5");
     for (new, text) in [

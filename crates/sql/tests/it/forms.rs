@@ -1,6 +1,6 @@
 //! Forms that clients and BI tools write.
 
-use teal_sql::Error;
+use sql::Error;
 
 use crate::support::engine;
 

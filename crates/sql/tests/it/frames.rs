@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use teal_sql::{Aggregate, Error, Frame};
+use sql::{Aggregate, Error, Frame};
 
 use crate::support::{Opened, batches, engine, text};
 

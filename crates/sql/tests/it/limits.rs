@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use teal_sql::Error;
+use sql::Error;
 
 use crate::support::engine;
 

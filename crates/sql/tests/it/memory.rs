@@ -3,7 +3,7 @@
 use std::{env, fs, process::Command};
 
 use futures::FutureExt;
-use teal_sql::Error;
+use sql::Error;
 
 use crate::support::{batches, engine};
 

@@ -1,6 +1,6 @@
 //! Numbers and times keep what they were written with, or are refused.
 
-use teal_sql::{
+use sql::{
     Error,
     arrow::datatypes::{DataType, TimeUnit},
 };

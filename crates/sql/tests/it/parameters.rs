@@ -1,6 +1,6 @@
 //! Placeholders and their values.
 
-use teal_sql::{Error, Parameter, arrow::datatypes::DataType};
+use sql::{Error, Parameter, arrow::datatypes::DataType};
 
 use crate::support::{Opened, batches, engine, parameter, text};
 

@@ -1,6 +1,6 @@
 //! What may be asked, and what is answered.
 
-use teal_sql::Error;
+use sql::Error;
 
 use crate::support::engine;
 

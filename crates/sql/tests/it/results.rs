@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use teal_sql::{Error, arrow::array::AsArray, arrow::datatypes::Int64Type};
+use sql::{Error, arrow::array::AsArray, arrow::datatypes::Int64Type};
 use tokio::time::timeout;
 
 use crate::support::{batches, engine};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futures::StreamExt;
-use teal_sql::{
+use sql::{
     Engine, Error, Options, Parameter, Rows, Scope, Statement, UnknownTables,
     arrow::{
         array::RecordBatch,

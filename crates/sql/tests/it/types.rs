@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use teal_sql::arrow::datatypes::{DataType, TimeUnit};
+use sql::arrow::datatypes::{DataType, TimeUnit};
 
 use crate::support::{engine, scope};
 
@@ -10,7 +10,7 @@ use crate::support::{engine, scope};
 async fn orders_and_customers_are_as_promised() {
     let engine = engine().open();
     let columns = |table: &'static str| engine.engine.columns(&engine.scope, table);
-    let shape = |schema: teal_sql::arrow::datatypes::SchemaRef| -> Vec<(String, DataType)> {
+    let shape = |schema: sql::arrow::datatypes::SchemaRef| -> Vec<(String, DataType)> {
         schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
     };
     let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);

@@ -1,0 +1,152 @@
+//! One run of a query: its rows as metadata, chunks and single rows. All ways of fetching read the same stream.
+
+use std::{sync::Arc, time::Duration};
+
+use sql::{Measured, arrow::datatypes::SchemaRef};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    held::{Held, MOST_BATCHES, Progress},
+    produce::{Question, Source, produce},
+    results::{Layout, encode_chunk, encode_metadata, encode_row},
+    status::Fault,
+    workers::Workers,
+};
+
+/// So long the metadata waits for the number of rows.
+const COUNTING: Duration = Duration::from_secs(1);
+
+/// After so long without a row, an envelope without chunks is answered: the client asks again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is known of a run when it starts.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The query's id, for errors.
+    pub(crate) query: String,
+    /// The columns.
+    pub(crate) schema: SchemaRef,
+    /// Which columns are literals.
+    pub(crate) constants: Vec<bool>,
+    /// The number of rows, where the plan knows it.
+    pub(crate) exact_rows: Option<u64>,
+    /// Rows of a chunk at most.
+    pub(crate) most_rows: usize,
+    /// How long parsing and planning took.
+    pub(crate) planning: Duration,
+    /// How long the run waited for its turn.
+    pub(crate) queued: Duration,
+}
+
+/// A run of a query.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    /// What was known when it started.
+    pub(crate) plan: Plan,
+    started: Instant,
+    held: Arc<Held>,
+    /// Fetches take turns, so that each part is handed out once.
+    turn: Mutex<()>,
+    layout: Arc<Layout>,
+    questions: mpsc::UnboundedSender<Question>,
+    producer: AbortOnDropHandle<()>,
+    workers: Workers,
+}
+
+impl Execution {
+    /// Starts to produce rows.
+    pub(crate) fn start(source: impl Source, plan: Plan, workers: &Workers) -> Arc<Self> {
+        let held = Arc::new(Held::new(plan.query.clone(), plan.most_rows));
+        let (questions, asked) = mpsc::unbounded_channel();
+        let layout = Layout::new(&plan.schema, &plan.constants);
+        Arc::new(Self {
+            plan,
+            started: Instant::now(),
+            producer: workers.start(produce(source, Arc::clone(&held), asked)),
+            held,
+            turn: Mutex::new(()),
+            layout: Arc::new(layout),
+            questions,
+            workers: workers.clone(),
+        })
+    }
+
+    /// Stops the work at once and throws away what nobody fetched. Calls that wait end with an error.
+    pub(crate) fn close(&self) {
+        self.producer.abort();
+        self.held.close();
+    }
+
+    /// The metadata. Waits a moment for the number of rows, where only the end of the result tells it.
+    pub(crate) async fn metadata(&self) -> Result<Vec<u8>, Fault> {
+        let patience = if self.plan.exact_rows.is_some() { Duration::ZERO } else { COUNTING };
+        let progress = self.held.settled(patience).await?;
+        let rows = self.plan.exact_rows.or(progress.complete.then_some(progress.rows));
+        Ok(encode_metadata(rows, &self.plan.schema, &self.layout.wires))
+    }
+
+    /// The next chunk; empty when there is no more.
+    pub(crate) async fn chunk(&self) -> Result<Vec<u8>, Fault> {
+        let _turn = self.turn.lock().await;
+        let mut chunks = self.encoded(1, None).await?;
+        self.held.advance(chunks.len())?;
+        Ok(chunks.pop().unwrap_or_default())
+    }
+
+    /// The next few chunks, none if it takes long, and whether these are the last.
+    pub(crate) async fn chunks(&self) -> Result<(Vec<Vec<u8>>, bool), Fault> {
+        let _turn = self.turn.lock().await;
+        let chunks = self.encoded(MOST_BATCHES, Some(PATIENCE)).await?;
+        let last = self.held.advance(chunks.len())?;
+        Ok((chunks, last))
+    }
+
+    /// The next row; empty when there is no more.
+    pub(crate) async fn row(&self) -> Result<Vec<u8>, Fault> {
+        let _turn = self.turn.lock().await;
+        let parts = self.held.peek(1, None).await?;
+        let Some(batch) = parts.into_iter().next() else {
+            return Ok(Vec::new());
+        };
+        let layout = Arc::clone(&self.layout);
+        let row = self.workers.run(async move { encode_row(&batch, 0, &layout) }).await?;
+        self.held.advance_row()?;
+        Ok(row)
+    }
+
+    /// How far it is.
+    pub(crate) fn progress(&self) -> Progress {
+        self.held.progress()
+    }
+
+    /// What was measured so far, and for how long it has run or ran.
+    pub(crate) async fn measured(&self) -> (Option<Measured>, Duration) {
+        let (question, answer) = oneshot::channel();
+        let measured = match self.questions.send(question) {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        let ended = self.held.ended();
+        let until = ended.as_ref().map_or_else(Instant::now, |(_, at)| *at);
+        (measured.or(ended.and_then(|(measured, _)| measured)), until.saturating_duration_since(self.started))
+    }
+
+    /// The next chunks, without taking them off the stream: a call that is dropped here loses nothing.
+    async fn encoded(&self, most: usize, patience: Option<Duration>) -> Result<Vec<Vec<u8>>, Fault> {
+        let parts = self.held.peek(most, patience).await?;
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let layout = Arc::clone(&self.layout);
+        self.workers
+            .run(async move { parts.iter().map(|batch| encode_chunk(batch, &layout)).collect() })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests;

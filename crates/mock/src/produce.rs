@@ -1,0 +1,63 @@
+//! The task that pulls a query's rows, no faster than they are fetched.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures::{FutureExt, Stream, StreamExt};
+use sql::{Measured, Rows, arrow::array::RecordBatch};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{held::Held, status::Fault};
+
+/// Rows with a measurement of the work on them.
+pub(crate) trait Source: Stream<Item = Result<RecordBatch, sql::Error>> + Send + 'static {
+    /// What was measured so far.
+    fn measured(&self) -> Measured;
+}
+
+impl Source for Rows {
+    fn measured(&self) -> Measured {
+        Self::measured(self)
+    }
+}
+
+/// Somebody wants to know what was measured so far.
+pub(crate) type Question = oneshot::Sender<Measured>;
+
+/// Pulls everything into `held`, answering questions in between. A panic becomes the end of the result.
+pub(crate) async fn produce(
+    source: impl Source,
+    held: Arc<Held>,
+    mut questions: mpsc::UnboundedReceiver<Question>,
+) {
+    match AssertUnwindSafe(pull(source, &held, &mut questions)).catch_unwind().await {
+        Ok((result, measured)) => held.finish(result, Some(measured)),
+        Err(_) => held.finish(Err(Fault::Bug("the query panicked")), None),
+    }
+}
+
+async fn pull(
+    source: impl Source,
+    held: &Held,
+    questions: &mut mpsc::UnboundedReceiver<Question>,
+) -> (Result<(), Fault>, Measured) {
+    let mut source = Box::pin(source);
+    loop {
+        let next = async {
+            held.room().await;
+            source.next().await
+        };
+        tokio::select! {
+            biased;
+            Some(question) = questions.recv() => {
+                // Whoever asked may have gone.
+                let _ = question.send(source.measured());
+            }
+            next = next => match next {
+                Some(Ok(batch)) if batch.num_rows() == 0 => {}
+                Some(Ok(batch)) => held.push(&batch),
+                Some(Err(error)) => return (Err(error.into()), source.measured()),
+                None => return (Ok(()), source.measured()),
+            },
+        }
+    }
+}

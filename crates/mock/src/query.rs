@@ -1,0 +1,111 @@
+//! One query: what was prepared, and its present run.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sql::{Frame, Statement};
+use uuid::Uuid;
+
+use super::{
+    execution::Execution,
+    session::Session,
+    status::{Fault, Refusal},
+};
+
+/// A query on record.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// Its id.
+    pub(crate) id: Uuid,
+    /// The session that it belongs to.
+    pub(crate) session: Arc<Session>,
+    /// What is to be run.
+    pub(crate) work: Work,
+    run: Mutex<Run>,
+}
+
+/// What a query runs.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A statement that was prepared.
+    Statement(Statement),
+    /// A DataFrame under construction.
+    Frame(Box<FrameWork>),
+}
+
+/// A DataFrame under construction.
+#[derive(Debug)]
+pub(crate) struct FrameWork {
+    /// The number that the client gave it.
+    pub(crate) number: i32,
+    /// The steps so far; one call at a time adds to them.
+    pub(crate) steps: tokio::sync::Mutex<Steps>,
+}
+
+/// The steps of a DataFrame.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    /// The frame so far.
+    pub(crate) frame: Frame,
+    /// After this no step may follow.
+    pub(crate) executed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    closed: bool,
+    execution: Option<Arc<Execution>>,
+}
+
+impl Query {
+    /// A query that doesn't run yet.
+    pub(crate) fn new(session: Arc<Session>, work: Work) -> Arc<Self> {
+        Arc::new(Self { id: Uuid::new_v4(), session, work, run: Mutex::default() })
+    }
+
+    /// Its run.
+    pub(crate) fn execution(&self) -> Result<Arc<Execution>, Fault> {
+        self.running().ok_or_else(|| match &self.work {
+            Work::Statement(_) => Refusal::NotExecuted(self.id.to_string()).into(),
+            Work::Frame(frame) => Fault::invalid(format!(
+                "DataFrame {} of query '{}' is not executing: call executeDataFrame first",
+                frame.number, self.id
+            )),
+        })
+    }
+
+    /// Its run, if it was started.
+    pub(crate) fn running(&self) -> Option<Arc<Execution>> {
+        self.lock().execution.clone()
+    }
+
+    /// Makes a run its present one, and ends the one before.
+    pub(crate) fn install(&self, execution: Arc<Execution>) -> Result<(), Refusal> {
+        let mut run = self.lock();
+        if run.closed {
+            drop(run);
+            execution.close();
+            return Err(Refusal::Cleared(self.id.to_string()));
+        }
+        let before = run.execution.replace(execution);
+        drop(run);
+        if let Some(before) = before {
+            before.close();
+        }
+        Ok(())
+    }
+
+    /// Ends it for good.
+    pub(crate) fn close(&self) {
+        let mut run = self.lock();
+        run.closed = true;
+        let execution = run.execution.take();
+        drop(run);
+        if let Some(execution) = execution {
+            execution.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
