@@ -16,10 +16,10 @@ use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use protocol::Protocol;
 use protocol::Strategy;
+use switch::{Action, Actor, Arrival, Command, Header, Order, Rules, Switch};
 use teal::{
     fault::{Around, FaultLayer, Faults, Rule, Source},
     gate::{GateLayer, Mismatch},
-    switch::{Action, Actor, Arrival, Command, Header, Order, Rules, Switch},
 };
 use tower::{Layer, Service, service_fn};
 

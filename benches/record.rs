@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use teal::switch::{Action, Actor, Arrival, Command, Header, Order, Phase, Rules, Switch};
+use switch::{Action, Actor, Arrival, Command, Header, Order, Phase, Rules, Switch};
 use uuid::Uuid;
 
 const QUERIES: u32 = 1_000_000;

@@ -9,9 +9,9 @@ use grpc::string_field;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
 use protocol::Protocol;
+use switch::{Rules, Switch};
 use teal::{
     gate::{GateLayer, Mismatch},
-    switch::{Rules, Switch},
     telemetry::{Metrics, Watch},
 };
 use tower::{Layer, Service, service_fn};

@@ -9,6 +9,7 @@ use http_body::Body;
 use http2::Budget;
 use humantime::format_duration;
 use protocol::Protocol;
+use switch::{Start, Switch, Timer};
 use tokio::{net::TcpListener, sync::watch::Receiver, time::sleep};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::{Layer, Service, ServiceExt};
@@ -25,7 +26,6 @@ use crate::{
     gate::{GateLayer, RequestBody},
     reload::{self, Parts, Reload},
     server::{self, BoxError, Incoming, Options},
-    switch::{Start, Switch, Timer},
     telemetry::{self, Metrics, Watch, traces::Traces},
     tls::Trust,
     upstream::{Health, Upstream},

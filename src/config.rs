@@ -6,6 +6,7 @@ use std::{fs, num::NonZero, path::Path, thread, time::Duration};
 
 use protocol::Protocol;
 use protocol::Strategy;
+use switch::{Cutover, Kept, Rules, StateFile};
 
 use crate::{
     admin::Token,
@@ -19,7 +20,6 @@ use crate::{
         scenario::{BadScenario, Scenario},
     },
     gate::Mismatch,
-    switch::{Cutover, Kept, Rules, StateFile},
     tls::Identity,
     upstream::{Target, Targets},
 };

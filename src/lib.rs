@@ -14,7 +14,9 @@ pub mod operate;
 pub mod rehearse;
 pub mod reload;
 pub mod server;
-pub mod switch;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+
+#[cfg(test)]
+mod simulation;

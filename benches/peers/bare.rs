@@ -9,10 +9,10 @@ use std::{
 };
 
 use protocol::Protocol;
+use switch::{Rules, Switch};
 use teal::{
     gate::{GateLayer, Mismatch},
     server,
-    switch::{Rules, Switch},
     telemetry::Metrics,
     upstream::{Health, Target, Targets, Upstream},
 };

@@ -11,6 +11,7 @@ use futures::{Stream, stream};
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use switch::{KEPT, Record};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -18,7 +19,6 @@ use tokio::{
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Params, Problem, Shared, state::told};
-use crate::switch::{KEPT, Record};
 
 /// How often the state is sent, whatever happens.
 const BEAT: Duration = Duration::from_secs(1);

@@ -23,6 +23,7 @@ mod tests;
 
 use std::{fmt, io, sync::Arc, thread::JoinHandle};
 
+use switch::{Journal, Switch};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
@@ -39,7 +40,6 @@ pub use self::{
     tokens::{Revoke, Revoked, TokenControl},
     verbs::Answer,
 };
-use crate::switch::{Journal, Switch};
 
 /// What there is to operate.
 #[derive(Default)]

@@ -6,10 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use switch::{Refusal, RefusalCode};
 use utoipa::ToSchema;
 
 use super::PhaseName;
-use crate::switch::{Refusal, RefusalCode};
 
 /// Why a request is not answered as it wished.
 #[derive(Clone, Debug)]

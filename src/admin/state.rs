@@ -6,13 +6,11 @@ use axum::{Json, extract};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
+use switch::{Cutover, Phase, View};
 use utoipa::ToSchema;
 
 use super::{Problem, Shared};
-use crate::{
-    switch::{Cutover, Phase, View},
-    upstream::EngineStatus,
-};
+use crate::upstream::EngineStatus;
 
 /// The state of the switch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -16,13 +16,11 @@ use futures::future::BoxFuture;
 use http_body_util::BodyExt;
 use protocol::Strategy;
 use serde_json::{Value, json};
+use switch::{Command, Rules, Start};
 use tower::ServiceExt;
 
 use super::*;
-use crate::{
-    switch::{Command, Rules, Start},
-    upstream::EngineStatus,
-};
+use crate::upstream::EngineStatus;
 
 /// An API and what stands behind it.
 struct Bench {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::{Json, extract};
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
+use switch::{Actor, Command, Done};
 use utoipa::ToSchema;
 
 use super::{Body, ErrorAnswer, Problem, Shared, State, extract::whole};
-use crate::switch::{Actor, Command, Done};
 
 /// A command that was carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

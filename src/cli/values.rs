@@ -32,7 +32,7 @@ macro_rules! choices {
 choices! {
     /// A strategy's name.
     Colour { Blue, Green }
-    /// See [`crate::switch::Cutover`].
+    /// See [`switch::Cutover`].
     CutoverKind { Drain, Strict }
     /// See [`crate::gate::Mismatch`].
     MismatchKind { Both, Http, Grpc }

@@ -4,11 +4,9 @@ use std::{collections::VecDeque, time::Instant};
 
 use protocol::Role;
 use protocol::Strategy;
+use switch::{Effect, Notice};
 
-use crate::{
-    switch::{Effect, Notice},
-    telemetry::{Outcome, Status},
-};
+use crate::telemetry::{Outcome, Status};
 
 /// Turns of which is remembered what a client did in them.
 pub(crate) const TURNS: usize = 20;

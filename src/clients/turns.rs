@@ -6,9 +6,9 @@ use std::{
 };
 
 use protocol::Strategy;
+use switch::{Phase, Step, Transition};
 
 use super::facts::TURNS;
-use crate::switch::{Phase, Step, Transition};
 
 /// The work turns from one strategy to the other: an announcement with all that follows from it, or
 /// what an abort withdraws.
@@ -131,7 +131,7 @@ mod tests {
     use Strategy::{Blue, Green};
 
     use super::*;
-    use crate::switch::Actor;
+    use switch::Actor;
 
     /// Steps of a switch a second apart, and what they end.
     fn ends(steps: &[(Transition, Phase)]) -> (Turns, Vec<Option<(End, u64)>>) {

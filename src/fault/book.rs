@@ -13,6 +13,7 @@ use hashlink::LruCache;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use switch::{Cutover, Journal, Note, Switch};
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -20,10 +21,7 @@ use super::{
     rule::{BadRule, Delay, Rule, Setting},
     scenario::Script,
 };
-use crate::{
-    switch::{Cutover, Journal, Note, Switch},
-    telemetry::Watch,
-};
+use crate::telemetry::Watch;
 
 /// Sessions whose user is remembered, and queries whose batches are counted, at most.
 const REMEMBERED: usize = 100_000;

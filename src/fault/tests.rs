@@ -23,14 +23,12 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use protocol::Protocol;
 use protocol::Strategy;
+use switch::{Rules, Switch};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
-use crate::{
-    gate::{GateLayer, Mismatch},
-    switch::{Rules, Switch},
-};
+use crate::gate::{GateLayer, Mismatch};
 
 /// A body of given frames.
 #[derive(Clone, Debug, Default)]

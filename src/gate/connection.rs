@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use switch::Notice;
 use tracing::info;
 
-use crate::{switch::Notice, telemetry::Line};
+use crate::telemetry::Line;
 
 /// A client's connection.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use protocol::{Method, Role};
+use switch::{Action, Arrival, Notice, Pass, Refused};
 use tower::Service;
 
 use super::{
@@ -30,10 +31,7 @@ use super::{
     request::RequestBody,
     response::{Answer, Hold, ResponseBody},
 };
-use crate::{
-    switch::{Action, Arrival, Notice, Pass, Refused},
-    telemetry::{self, Line, Said, Status},
-};
+use crate::telemetry::{self, Line, Said, Status};
 
 pin_project! {
     /// Resolves to the answer from behind the gate, or to a rejection.

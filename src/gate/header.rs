@@ -2,8 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::GetAll};
 use protocol::Strategy;
-
-use crate::switch::Header;
+use switch::Header;
 
 /// Request: the strategy that the client wants.
 pub(crate) const STRATEGY: HeaderName = HeaderName::from_static("strategy");

@@ -10,9 +10,8 @@ use std::{
 use bytes::Bytes;
 use grpc::{Failure, header::GRPC};
 use http::{Response, header::CONTENT_TYPE};
+use switch::Left;
 use tokio_util::sync::WaitForCancellationFutureOwned;
-
-use crate::switch::Left;
 
 /// Resolves when the engine is left that a call waits for.
 pub(super) struct Leaving(Pin<Box<WaitForCancellationFutureOwned>>);

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use protocol::Protocol;
+use switch::Switch;
 use tower::{Layer, Service};
 
 use self::connection::Connection;
@@ -34,7 +35,7 @@ pub use self::{
     future::ResponseFuture, order::Order, preview::Preview, reject::Mismatch, request::RequestBody,
     response::ResponseBody,
 };
-use crate::{switch::Switch, telemetry::Line};
+use crate::telemetry::Line;
 
 /// Puts a [`Gate`] before a service.
 #[derive(Clone, Debug)]

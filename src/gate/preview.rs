@@ -15,10 +15,10 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use protocol::Role;
 use protocol::Strategy;
+use switch::{Header, Refused};
 use tower::Service;
 
 use super::{Shared, header, reject, request::RequestBody, response::ResponseBody};
-use crate::switch::{Header, Refused};
 
 /// The service behind the gate, as clients of the preview listener reach it.
 #[derive(Clone, Debug)]

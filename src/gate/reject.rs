@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use grpc::header::{GRPC, GRPC_MESSAGE, GRPC_STATUS};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use switch::Refused;
 
 use super::header::{EXPECTED_STRATEGY, RECEIVED_STRATEGY};
-use crate::switch::Refused;
 
 /// In which dialect a 456 is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,12 +13,10 @@ use grpc::{Appender, Coding, PREFIX_LEN, Prefix, header::is_success, read_string
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use switch::Pass;
 
 use super::{Counters, request::HELD};
-use crate::{
-    switch::Pass,
-    telemetry::{Call, Status},
-};
+use crate::telemetry::{Call, Status};
 
 /// How long a message that is inflated to be appended to may be, before and after.
 const INFLATED: usize = 16 * 1024 * 1024;

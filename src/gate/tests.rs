@@ -22,10 +22,10 @@ use grpc::{Prefix, string_field};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
+use switch::Rules;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
-use crate::switch::Rules;
 
 /// A body of given frames.
 #[derive(Clone, Debug, Default)]

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use switch::{Journal, Note, Rules, Switch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -16,7 +17,6 @@ pub use self::told::{Change, Reloaded};
 use crate::{
     cli::Effective,
     config::{Backend, Config},
-    switch::{Journal, Note, Rules, Switch},
     telemetry,
     tls::{Identity, Trust},
 };

@@ -6,12 +6,10 @@ use grpc::{CODES, header::GRPC_STATUS};
 use http::HeaderMap;
 use protocol::Role;
 use protocol::Strategy;
+use switch::{Effect, Notice};
 
 use super::{shard::Shard, traces::Span};
-use crate::{
-    clients::{Known, Visit},
-    switch::{Effect, Notice},
-};
+use crate::clients::{Known, Visit};
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,16 +11,14 @@ use http::{
     header::{AUTHORIZATION, USER_AGENT},
 };
 use protocol::{Method, Role};
+use switch::Notice;
 
 use super::{
     call::Call,
     shard::{Shard, lock},
     traces::Span,
 };
-use crate::{
-    clients::{Key, Known, Visit, Who},
-    switch::Notice,
-};
+use crate::clients::{Key, Known, Visit, Who};
 
 /// A connection. A client may have several, and a balancer may bring several clients on one.
 #[derive(Debug)]

@@ -9,12 +9,13 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use protocol::Strategy;
+use switch::Snapshot;
 
 use super::{
     call::{Outcome, Status},
     tally::{BOUNDS, STRATEGIES, Tally},
 };
-use crate::{clients::End, switch::Snapshot};
+use crate::clients::End;
 
 /// The upper bounds of how long a switch takes, in seconds.
 const SWITCH_BOUNDS: [f64; 10] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0];

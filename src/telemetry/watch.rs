@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use protocol::Protocol;
 use protocol::Strategy;
+use switch::{Step, Switch, Transition};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
@@ -17,10 +18,7 @@ use super::{
     shard::{Shard, lock},
     traces::Tracer,
 };
-use crate::{
-    clients::{self, Client, Directory, Key, Known, Turns, Who},
-    switch::{Step, Switch, Transition},
-};
+use crate::clients::{self, Client, Directory, Key, Known, Turns, Who};
 
 /// How often what the threads have counted is collected.
 const EVERY: Duration = Duration::from_secs(1);

@@ -1,9 +1,9 @@
 //! Events, and the stream of them: nothing is missed and nothing comes twice.
 
 use futures::StreamExt;
+use switch::{Cutover, Note};
 
 use super::*;
-use crate::switch::{Cutover, Note};
 
 /// What a reader of the stream gets.
 struct Reader {

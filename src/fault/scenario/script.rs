@@ -6,6 +6,7 @@ use std::{
 };
 
 use protocol::Protocol;
+use switch::{Actor, Command, Order, Switch};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until},
@@ -19,7 +20,6 @@ use super::{
 use crate::{
     admin::{ClusterControl, Engines, Revoke, TokenControl},
     fault::{Faults, Source},
-    switch::{Actor, Command, Order, Switch},
 };
 
 /// How often the phase is looked at while a step waits for one.

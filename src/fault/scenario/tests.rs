@@ -3,13 +3,11 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use protocol::Strategy;
+use switch::{Phase, Rules, Switch};
 use tokio::time::sleep;
 
 use super::*;
-use crate::{
-    fault::{Around, Faults, rule::Setting},
-    switch::{Phase, Rules, Switch},
-};
+use crate::fault::{Around, Faults, rule::Setting};
 
 const SETTING: Setting = Setting { has_gate: true, has_drain: true };
 
@@ -139,7 +137,7 @@ impl crate::admin::Engines for Patient {
 async fn a_switch_asks_the_engine_first_and_holds_no_call_for_it() {
     for (ill, phase) in [(Some("green is ill"), "STABLE"), (None, "DRAINING")] {
         let rules = Rules { switch_every: None, ..Rules::default() };
-        let start = crate::switch::Start { has_engines: true, state: None };
+        let start = switch::Start { has_engines: true, state: None };
         let (switch, _timer) = Switch::start(rules, start).unwrap();
         let faults = Faults::new(false, Around { switch: Some(switch.clone()), ..Around::default() });
         let steps =

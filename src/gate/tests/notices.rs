@@ -9,7 +9,10 @@ fn call() -> Request<Frames> {
 
 async fn announced(response: Response<Frames>) -> Bench {
     let bench = bench(Mismatch::Both, response);
-    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
+    bench
+        .switch
+        .command(switch::Command::Announce { to: None }, switch::Order::by(switch::Actor::Operator))
+        .unwrap();
     bench
 }
 

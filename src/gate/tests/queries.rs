@@ -2,8 +2,14 @@ use super::*;
 
 /// Lets only queries on record of blue go on: all else of blue that continues is refused.
 async fn strict_green(bench: &Bench) {
-    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
-    bench.switch.operate(crate::switch::Command::Cutover { force: false }).unwrap();
+    bench
+        .switch
+        .command(switch::Command::Announce { to: None }, switch::Order::by(switch::Actor::Operator))
+        .unwrap();
+    bench
+        .switch
+        .command(switch::Command::Cutover { force: false }, switch::Order::by(switch::Actor::Operator))
+        .unwrap();
 }
 
 async fn begin(bench: &Bench) {

@@ -1,6 +1,7 @@
 //! Where the work is headed, readable without a lock: each response asks when its message leaves.
 
 // Tests put loom's atomics in this place.
+
 use protocol::Strategy;
 
 use super::atomic::{AtomicU64, Ordering};

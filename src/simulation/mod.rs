@@ -15,13 +15,16 @@ use std::{
     rc::Rc,
     str::FromStr,
     thread,
+    time::Duration,
 };
 
+use protocol::Strategy;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+use switch::{Actor, Command, Cutover, KEPT, Note, Order, Phase, Rules, Snapshot, Start, Switch};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::{JoinSet, LocalSet},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use self::{
@@ -29,8 +32,15 @@ use self::{
     fates::{ANSWERS_WITHIN, Fates},
     world::World,
 };
-use super::*;
 use crate::rehearse::behaviour::Behaviour;
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
 
 const SEEDS: u64 = 2_000;
 /// What a client itself takes between its failures, and what slow engines do.
@@ -191,7 +201,7 @@ async fn live(seed: u64) -> Tally {
     while let Some(ended) = twins.join_next().await {
         ended.unwrap();
     }
-    world.switch.operates(Command::PauseTimer);
+    _ = world.switch.command(Command::PauseTimer, Order::by(Actor::Operator));
     operators.shutdown().await;
     world.check_end().await;
     background.shutdown().await;

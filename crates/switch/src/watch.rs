@@ -73,6 +73,11 @@ impl Switch {
         self.shared.has_engines
     }
 
+    /// Whether the engine of a strategy is left for its health: nobody waits for it to log in or to begin a query.
+    pub fn has_left(&self, strategy: Strategy) -> bool {
+        self.lock().left[strategy.index()].is_left()
+    }
+
     /// When the engine of a strategy is to be asked again, if its health matters.
     fn next_question(&self, strategy: Strategy, asked: Option<Instant>) -> Option<Instant> {
         self.change(|state, now| {

@@ -11,7 +11,6 @@ mod properties;
 mod questions;
 mod restart;
 mod rules;
-mod simulation;
 
 use std::time::Duration;
 
@@ -31,18 +30,13 @@ fn switch(set: impl FnOnce(&mut Rules)) -> Switch {
 
 impl Switch {
     /// What an operator orders.
-    pub(crate) fn operate(&self, command: Command) -> Result<Done, Refusal> {
+    fn operate(&self, command: Command) -> Result<Done, Refusal> {
         self.command(command, Order::by(Actor::Operator))
     }
 
     /// What is found of an engine that was asked just now.
-    pub(crate) fn hears(&self, strategy: Strategy, found: Result<(), &str>) {
+    fn hears(&self, strategy: Strategy, found: Result<(), &str>) {
         self.hear(strategy, found.map_err(str::to_owned), Instant::now());
-    }
-
-    /// Whether the engine of a strategy is left for its health.
-    fn has_left(&self, strategy: Strategy) -> bool {
-        self.lock().left[strategy.index()].is_left()
     }
 
     /// Whether that changes anything.
