@@ -175,6 +175,11 @@ fn names(flag: &str) -> String {
     }
 }
 
+/// The commands and flags, for those who document them.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// A script that completes commands and flags in a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
