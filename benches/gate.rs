@@ -19,7 +19,7 @@ use teal::{
     gate::{GateLayer, Mismatch},
     protocol::Protocol,
     strategy::Strategy,
-    switch::{Action, Arrival, Header, Rules, Switch},
+    switch::{Action, Actor, Arrival, Command, Header, Order, Rules, Switch},
 };
 use tower::{Layer, Service, service_fn};
 
@@ -138,7 +138,7 @@ fn gate(c: &mut Criterion) {
         group.bench_function(format!("about a query{notice}"), |b| {
             b.to_async(&runtime).iter(|| call(layer.layer(service_fn(answer)), about.clone()));
         });
-        _ = switch.announce();
+        _ = switch.command(Command::Announce { to: None }, Order::by(Actor::Operator));
     }
     group.finish();
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use teal::switch::{Action, Arrival, Header, Phase, Rules, Switch};
+use teal::switch::{Action, Actor, Arrival, Command, Header, Order, Phase, Rules, Switch};
 use uuid::Uuid;
 
 const QUERIES: u32 = 1_000_000;
@@ -75,8 +75,8 @@ fn judge_while(switch: &Switch, what: &str, happens: impl FnOnce()) {
 
 /// Cuts over, and has the drain time out. Returns how long that took whoever met it, if this did.
 fn give_up(switch: &Switch) -> Duration {
-    let _ = switch.rollback();
-    switch.cutover().expect("it is ANNOUNCED");
+    let _ = switch.command(Command::Rollback, Order::by(Actor::Operator));
+    switch.command(Command::Cutover { force: false }, Order::by(Actor::Operator)).expect("it is ANNOUNCED");
     thread::sleep(DRAIN_TIMEOUT);
     let (took, _) = time(1, || _ = switch.snapshot());
     assert!(matches!(switch.snapshot().phase, Phase::Stable { .. }));
@@ -94,25 +94,25 @@ fn main() -> io::Result<()> {
     eprintln!("a begin: {mean:?}, the longest {longest:?}");
 
     judge_while(&switch, "nothing happens", || thread::sleep(PAUSE * 2 * TRANSITIONS));
-    switch.announce().expect("it is STABLE");
-    switch.abort().expect("it is ANNOUNCED");
+    switch.command(Command::Announce { to: None }, Order::by(Actor::Operator)).expect("it is STABLE");
+    switch.command(Command::Abort, Order::by(Actor::Operator)).expect("it is ANNOUNCED");
     let (longest, mean) = time(TRANSITIONS, || {
-        switch.rollback().expect("it is DRAINING");
-        switch.abort().expect("it is ANNOUNCED");
+        switch.command(Command::Rollback, Order::by(Actor::Operator)).expect("it is DRAINING");
+        switch.command(Command::Abort, Order::by(Actor::Operator)).expect("it is ANNOUNCED");
     });
     eprintln!("two transitions: {mean:?}, the longest {longest:?}");
     judge_while(&switch, "200 transitions, and a drain that gives up", || {
         for _ in 0..TRANSITIONS {
             thread::sleep(PAUSE);
-            switch.rollback().expect("it is DRAINING");
+            switch.command(Command::Rollback, Order::by(Actor::Operator)).expect("it is DRAINING");
             thread::sleep(PAUSE);
-            switch.abort().expect("it is ANNOUNCED");
+            switch.command(Command::Abort, Order::by(Actor::Operator)).expect("it is ANNOUNCED");
         }
         give_up(&switch);
     });
 
     time(QUERIES, || begin(&switch));
-    switch.announce().expect("it is STABLE");
+    switch.command(Command::Announce { to: None }, Order::by(Actor::Operator)).expect("it is STABLE");
     let took = give_up(&switch);
     let forgotten = switch.snapshot().forgotten - u64::from(QUERIES);
     eprintln!("a drain that times out and forgets {forgotten} queries: {took:?}");

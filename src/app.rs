@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http2::Budget;
 use humantime::format_duration;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{net::TcpListener, sync::watch::Receiver, time::sleep};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tower::{Layer, Service, ServiceExt};
 use tracing::{info, warn};
@@ -25,7 +25,7 @@ use crate::{
     protocol::Protocol,
     reload::{self, Parts, Reload},
     server::{self, BoxError, Incoming, Options},
-    switch::Switch,
+    switch::{Start, Switch, Timer},
     telemetry::{self, Metrics, Watch, traces::Traces},
     tls::Trust,
     upstream::{Health, Upstream},
@@ -97,8 +97,19 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
         #[cfg(feature = "mock")]
         Backend::Mock(_) => None,
     };
-    let mut front =
-        Front { doors, options, trust, gate, token, otlp_endpoint, metrics, rooms, faults, effective };
+    let mut front = Front {
+        doors,
+        options,
+        trust,
+        gate,
+        token,
+        otlp_endpoint,
+        metrics,
+        rooms,
+        faults,
+        effective,
+        alarm: None,
+    };
     let ending = front.rooms.ending.clone();
     let shutdown = async {
         let shutdown = shutdown.await;
@@ -108,6 +119,7 @@ pub async fn serve(config: Config, doors: Doors, shutdown: impl Future<Output = 
     match backend {
         Backend::Upstream(engines) => {
             let health = Health::new(&engines, &front.metrics);
+            front.alarm = Some(health.alarm());
             front.rooms.engines = Some(Arc::new(health.clone()));
             front.serve(move || Upstream::connect(&engines, &health), shutdown).await
         }
@@ -148,6 +160,26 @@ struct Front {
     rooms: Rooms,
     faults: FaultConfig,
     effective: Effective,
+    /// Changes when a connection to an engine has failed.
+    alarm: Option<Receiver<()>>,
+}
+
+/// The switch, where it left off.
+fn start(mut gate: GateConfig, has_engines: bool) -> io::Result<((Switch, Timer), GateConfig)> {
+    let state = gate.state.take();
+    if let Some((file, Some(_))) = &state {
+        info!("The state of the switch is taken up from {}", file.path().display());
+    }
+    let at = state.as_ref().map(|(file, _)| file.path().display().to_string()).unwrap_or_default();
+    let started = Switch::start(gate.rules.clone(), Start { has_engines, state });
+    let started = started.map_err(|error| {
+        let names = format!("--state (or {})", environment("state"));
+        io::Error::new(
+            error.kind(),
+            format!("{names}: '{at}': expected a file that can be written ({error})"),
+        )
+    });
+    Ok((started?, gate))
 }
 
 /// The faults from the settings, and the scenario that is being played.
@@ -160,7 +192,8 @@ fn trouble(config: FaultConfig, rooms: &Rooms, watch: Watch) -> io::Result<(Faul
     for rule in config.rules {
         faults.add(rule, Source::Start).map_err(io::Error::other)?;
     }
-    let hands = Hands { switch, cluster: rooms.cluster.clone(), tokens: rooms.tokens.clone() };
+    let (cluster, tokens, engines) = (rooms.cluster.clone(), rooms.tokens.clone(), rooms.engines.clone());
+    let hands = Hands { switch, cluster, tokens, engines };
     let script = config.scenario.map(|scenario| Script::start(scenario, &faults, hands));
     Ok((faults, script))
 }
@@ -188,8 +221,10 @@ impl Front {
             mut rooms,
             faults,
             effective,
+            alarm,
         } = self;
-        let gate = gate.map(|gate| (Switch::new(gate.rules.clone()), gate));
+        let has_engines = rooms.engines.as_ref().is_some_and(|engines| engines.status().len() > 1);
+        let gate = gate.map(|gate| start(gate, has_engines)).transpose()?;
         // Without a gate there is nothing to tell of a call.
         let traces = otlp_endpoint.as_deref().zip(gate.as_ref());
         let traces = traces.map(|(endpoint, (_, gate))| Traces::to(endpoint, &gate.protocol)).transpose()?;
@@ -201,7 +236,10 @@ impl Front {
                 let tracer = traces.as_ref().map(Traces::tracer);
                 let watch = Watch::new(&gate.protocol, Some(switch.clone()), metrics, tracer);
                 let steps = watch.clone();
-                let timer = timer.tell(move |step| steps.step(step));
+                let mut timer = timer.tell(move |step| steps.step(step));
+                if let Some(alarm) = alarm {
+                    timer = timer.alarmed_by(alarm);
+                }
                 (Some((GateLayer::new(switch, gate.protocol, gate.mismatch), timer)), watch)
             }
         };
@@ -211,7 +249,8 @@ impl Front {
         rooms.more.push(telemetry::routes(watch.clone()));
         let _watch = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
         let (switch, journal) = (rooms.switch.clone(), rooms.journal.clone());
-        let reload = Reload::new(effective, Parts { switch, identity: options.tls.clone(), trust, journal });
+        let parts = Parts { switch: switch.clone(), identity: options.tls.clone(), trust, journal };
+        let reload = Reload::new(effective, parts);
         let _hangups = reload.at_hangups()?;
         rooms.more.push(reload::api::router(reload));
         let engines = rooms.engines.clone();
@@ -259,8 +298,8 @@ impl Front {
                     let engines = engines.clone();
                     async move {
                         match engines {
-                            Some(engines) => engines.may_announce(strategy).await,
-                            None => Ok(()),
+                            Some(engines) if has_engines => engines.check(strategy).await,
+                            _ => Ok(()),
                         }
                     }
                 };
@@ -284,6 +323,9 @@ impl Front {
             }
         };
         script.abort();
+        if let Some(switch) = switch {
+            _ = tokio::task::spawn_blocking(move || switch.flush()).await;
+        }
         if let Some(traces) = traces {
             traces.end().await;
         }

@@ -18,7 +18,7 @@ use crate::{
     gate::Mismatch,
     protocol::Protocol,
     strategy::Strategy,
-    switch::{Cutover, Rules},
+    switch::{Cutover, Kept, Rules, StateFile},
     tls::Identity,
     upstream::{Target, Targets},
 };
@@ -74,6 +74,8 @@ pub struct AdminConfig {
 pub struct GateConfig {
     /// How the switch moves.
     pub rules: Rules,
+    /// Where its state is kept, and what was found there.
+    pub state: Option<(StateFile, Option<Kept>)>,
     /// What a rejection looks like.
     pub mismatch: Mismatch,
     /// What is known of methods.
@@ -124,7 +126,7 @@ pub struct BadSetting {
 }
 
 /// What `--gate off` leaves nothing to set of.
-const SWITCHING: [&str; 13] = [
+const SWITCHING: [&str; 16] = [
     "blue",
     "green",
     "preview-listen",
@@ -133,6 +135,9 @@ const SWITCHING: [&str; 13] = [
     "cutover",
     "notice",
     "announce-timeout",
+    "unhealthy-abort",
+    "failover",
+    "state",
     "grace",
     "drain-timeout",
     "mismatch",
@@ -231,6 +236,8 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
         },
         notice: serve.notice,
         announce_timeout: unless_zero(serve.announce_timeout),
+        unhealthy_abort: unless_zero(serve.unhealthy_abort),
+        failover: unless_zero(serve.failover),
         grace: serve.grace,
         drain_timeout: unless_zero(serve.drain_timeout),
         query_ttl: serve.query_ttl,
@@ -241,7 +248,17 @@ fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
         MismatchKind::Http => Mismatch::Http,
         MismatchKind::Grpc => Mismatch::Grpc,
     };
-    Ok(Some(GateConfig { rules, mismatch, protocol }))
+    if rules.failover.is_some() && (serve.blue.is_none() || serve.blue == serve.green) {
+        let value = humantime::format_duration(serve.failover).to_string();
+        let expected = "expected --blue and --green, two engines, beside it".to_owned();
+        return Err(BadSetting { flag: "failover", value, expected });
+    }
+    let state = serve.state.as_deref().map(StateFile::open).transpose().map_err(|bad| BadSetting {
+        flag: "state",
+        value: serve.state.as_deref().unwrap_or(Path::new("")).display().to_string(),
+        expected: bad.to_string(),
+    })?;
+    Ok(Some(GateConfig { rules, state, mismatch, protocol }))
 }
 
 /// The rules and the scenario, which may set the switch.

@@ -1,6 +1,6 @@
 //! The engines that calls are forwarded to, as operators see them.
 
-use std::{fmt::Debug, future::ready};
+use std::fmt::Debug;
 
 use futures::future::BoxFuture;
 
@@ -16,11 +16,6 @@ pub trait Engines: Debug + Send + Sync {
 
     /// Asks the engine of a strategy whether it is well; if not, why.
     fn check(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>>;
-
-    /// Asks the engine of a strategy that is to be announced, unless it is the only one.
-    fn may_announce(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>> {
-        if self.status().len() > 1 { self.check(strategy) } else { Box::pin(ready(Ok(()))) }
-    }
 }
 
 impl Engines for Health {

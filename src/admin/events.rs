@@ -49,7 +49,7 @@ pub struct Event {
     /// The epoch of the switch, after a transition.
     pub epoch: u64,
     /// `announced`, `cut_over`, `aborted`, `drained` and `drain_timed_out` are transitions: they also say
-    /// `by` whom, and the `phase` that they led to. `refused`, `timer_paused`, `timer_resumed`, `reloaded`,
+    /// `by` whom, and the `phase` that they led to. `refused`, `engine_left`, `timer_paused`, `timer_resumed`, `reloaded`,
     /// `reload_refused`, `fault`, and others.
     #[schema(example = "cut_over")]
     pub kind: String,

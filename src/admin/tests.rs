@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     strategy::Strategy,
-    switch::{Command, Rules},
+    switch::{Command, Rules, Start},
     upstream::EngineStatus,
 };
 
@@ -38,10 +38,12 @@ impl Bench {
 
     fn with(rules: Rules, furnish: impl FnOnce(&mut Rooms), token: Option<&str>) -> Self {
         // Nobody runs the timer.
-        let (switch, _timer) = Switch::new(rules);
-        let (journal, switch_too) = (switch.journal().clone(), Some(switch.clone()));
-        let mut rooms = Rooms { switch: switch_too, journal, ..Rooms::default() };
+        let mut rooms = Rooms { switch: Some(Switch::new(rules.clone()).0), ..Rooms::default() };
         furnish(&mut rooms);
+        let start = Start { has_engines: rooms.engines.is_some(), state: None };
+        let (switch, _timer) = Switch::start(rules, start).unwrap();
+        rooms.journal = switch.journal().clone();
+        rooms.switch = rooms.switch.map(|_| switch.clone());
         let token = token.map(|token| {
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), token).unwrap();
@@ -110,6 +112,10 @@ struct Patients {
 impl Patients {
     fn falls_ill(&self, strategy: Strategy) {
         self.ill.lock().unwrap_or_else(PoisonError::into_inner).push(strategy);
+    }
+
+    fn recovers(&self) {
+        self.ill.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{Body, ErrorAnswer, Problem, Shared, State, extract::whole};
 use crate::{
     strategy::Strategy,
-    switch::{Command, Done, Phase},
+    switch::{Actor, Command, Done},
 };
 
 /// A command that was carried out.
@@ -45,6 +45,18 @@ pub(super) struct Order {
     epoch: Option<u64>,
 }
 
+/// How to cut over.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CutoverOrder {
+    /// Also if the engine of the pending strategy is not healthy.
+    #[serde(default)]
+    force: bool,
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
 /// What to do to the timer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,29 +85,19 @@ pub(super) async fn switch(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(SwitchOrder { to, epoch }): Body<SwitchOrder>,
 ) -> Answered {
-    let switch = shared.switch()?;
-    let now = switch.view().now;
-    // What the engine says holds for this epoch alone.
-    let seen = epoch.unwrap_or(now.epoch);
-    let target = to.unwrap_or(now.phase.active().other());
-    if let (Some(engines), Phase::Stable { active }) = (&shared.rooms.engines, now.phase)
-        && target != active
-        && seen == now.epoch
-    {
-        engines.may_announce(target).await.map_err(|why| switch.refuse_engine(why))?;
-    }
-    shared.command(Command::Announce { to }, Some(seen))
+    shared.command(Command::Announce { to }, epoch).await
 }
 
-/// Make the pending strategy the active one, in phase ANNOUNCED, however young the announcement is.
-#[utoipa::path(post, path = "/api/v1/cutover", tag = "switch", request_body = Option<Order>,
+/// Make the pending strategy the active one, in phase ANNOUNCED, however young the announcement is. If its
+/// engine is healthy, or by force.
+#[utoipa::path(post, path = "/api/v1/cutover", tag = "switch", request_body = Option<CutoverOrder>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
         (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
 pub(super) async fn cutover(
     extract::State(shared): extract::State<Arc<Shared>>,
-    Body(order): Body<Order>,
+    Body(CutoverOrder { force, epoch }): Body<CutoverOrder>,
 ) -> Answered {
-    shared.command(Command::Cutover, order.epoch)
+    shared.command(Command::Cutover { force }, epoch).await
 }
 
 /// Withdraw the announcement, in phase ANNOUNCED, and drain what has adopted it.
@@ -106,10 +108,10 @@ pub(super) async fn abort(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(order): Body<Order>,
 ) -> Answered {
-    shared.command(Command::Abort, order.epoch)
+    shared.command(Command::Abort, order.epoch).await
 }
 
-/// Announce the old strategy again, in phase DRAINING.
+/// Announce the old strategy again, in phase DRAINING and if its engine is well.
 #[utoipa::path(post, path = "/api/v1/rollback", tag = "switch", request_body = Option<Order>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
         (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
@@ -117,7 +119,7 @@ pub(super) async fn rollback(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(order): Body<Order>,
 ) -> Answered {
-    shared.command(Command::Rollback, order.epoch)
+    shared.command(Command::Rollback, order.epoch).await
 }
 
 /// Pause the timer, or let it go on.
@@ -132,12 +134,20 @@ pub(super) async fn timer(
         TimerAction::Pause => Command::PauseTimer,
         TimerAction::Resume => Command::ResumeTimer,
     };
-    shared.command(command, order.epoch)
+    shared.command(command, order.epoch).await
 }
 
 impl Shared {
-    fn command(&self, command: Command, seen: Option<u64>) -> Answered {
-        let Done { what, event, view } = self.switch()?.command(command, seen)?;
+    async fn command(&self, command: Command, seen: Option<u64>) -> Answered {
+        let engines = self.rooms.engines.clone();
+        let ask = |strategy| async move {
+            match engines {
+                Some(engines) => engines.check(strategy).await,
+                None => Ok(()),
+            }
+        };
+        let ordered = self.switch()?.order(command, Actor::Operator, seen, ask).await;
+        let Done { what, event, view } = ordered?;
         Ok(Json(Answer { done: what, event, state: self.state(view) }))
     }
 }

@@ -39,6 +39,9 @@ pub enum Operate {
     /// Make the announced strategy active at once
     #[command(after_help = "Example:\n  teal cutover")]
     Cutover {
+        /// Even if its engine is not healthy
+        #[arg(long)]
+        force: bool,
         /// Whom to tell.
         #[command(flatten)]
         server: Running,

@@ -107,6 +107,15 @@ pub struct Serve {
     /// Cut over an announcement that no client has adopted after this time; 0 is never
     #[arg(long, help_heading = "Switching", env = "TEAL_ANNOUNCE_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub announce_timeout: Duration,
+    /// Abort an announcement whose engine stays unhealthy for this long; 0 is never
+    #[arg(long, help_heading = "Switching", env = "TEAL_UNHEALTHY_ABORT", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub unhealthy_abort: Duration,
+    /// Switch at once if the active engine stays unhealthy for this long and the other one is healthy; 0 is never
+    #[arg(long, help_heading = "Switching", env = "TEAL_FAILOVER", value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub failover: Duration,
+    /// Keep phase, epoch and timer in this file, so that a restart continues from there
+    #[arg(long, help_heading = "Switching", env = "TEAL_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// How long the old strategy must stay idle before its drain completes
     #[arg(long, help_heading = "Switching", env = "TEAL_GRACE", value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub grace: Duration,

@@ -132,14 +132,21 @@ mod tests {
     use Strategy::{Blue, Green};
 
     use super::*;
+    use crate::switch::Actor;
 
     /// Steps of a switch a second apart, and what they end.
     fn ends(steps: &[(Transition, Phase)]) -> (Turns, Vec<Option<(End, u64)>>) {
         let (mut turns, start) = (Turns::default(), Instant::now());
         let ended = steps.iter().zip(1..).map(|((transition, phase), second)| {
             let at = start + Duration::from_secs(second);
-            let step =
-                Step { transition: *transition, phase: *phase, announcement: second, at, abandoned: 0 };
+            let step = Step {
+                transition: *transition,
+                by: Actor::Teal,
+                phase: *phase,
+                announcement: second,
+                at,
+                abandoned: 0,
+            };
             turns.step(&step).map(|(end, took)| (end, took.as_secs()))
         });
         let ended = ended.collect();

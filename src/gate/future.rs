@@ -20,6 +20,7 @@ use super::{
     connection::Connection,
     header::{self, GRPC_STATUS, NEW_STRATEGY},
     inflate::Coding,
+    left::{self, Leaving},
     order::Order,
     reject,
     request::RequestBody,
@@ -53,7 +54,7 @@ pin_project! {
         /// What has to be read of it is on its way in; `None` once it is judged.
         Arriving { arriving: Option<Box<Arriving<S, B>>> },
         /// Let in: the answer is awaited.
-        Inside { #[pin] future: F, call: Option<Call> },
+        Inside { #[pin] future: F, call: Option<Call>, left: Option<Leaving> },
         /// Not let in, and what it named.
         Refused { refused: Refused, received: Option<HeaderValue> },
         /// Not for the gate to judge.
@@ -167,8 +168,9 @@ where
                 if let Some(watched) = &mut watched {
                     watched.let_in(pass.strategy(), request.headers_mut());
                 }
+                let left = pass.left().map(Leaving::of);
                 let call = Some(Call { pass, method, watched });
-                Phase::Inside { future: inner.call(request), call }
+                Phase::Inside { future: inner.call(request), call, left }
             }
         }
     }
@@ -193,8 +195,13 @@ where
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::foreign)));
                 }
-                PhaseProj::Inside { future, call } => {
-                    let response = ready!(future.poll(cx)?);
+                PhaseProj::Inside { future, call, left } => {
+                    let Poll::Ready(response) = future.poll(cx)? else {
+                        ready!(left.as_mut().map_or(Poll::Pending, |left| left.poll(cx)));
+                        let call = call.take().expect("polled after completion");
+                        // What the engine is still doing for it is given up with this future.
+                        return Poll::Ready(Ok(call.leave().map(ResponseBody::own)));
+                    };
                     let call = call.take().expect("polled after completion");
                     return Poll::Ready(Ok(call.answer(this.shared, this.connection, response)));
                 }
@@ -218,6 +225,18 @@ where
 }
 
 impl Call {
+    /// Its engine is left: it waits no longer.
+    fn leave(self) -> Response<Option<Bytes>> {
+        let Self { pass, watched, .. } = self;
+        let why = pass.left().map(|left| left.why().to_owned()).unwrap_or_default();
+        let response = left::response(&why);
+        let effect = pass.answered(false);
+        if let Some(watched) = watched {
+            watched.over(Status::of(response.headers()), effect);
+        }
+        response
+    }
+
     /// Gives the answer the notice that is due as its head passes.
     fn answer<B: Body<Data = Bytes>>(
         self,

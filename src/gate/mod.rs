@@ -5,6 +5,7 @@ mod connection;
 mod future;
 pub(crate) mod header;
 mod inflate;
+mod left;
 mod order;
 mod preview;
 mod reject;

@@ -27,7 +27,8 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
             show(&server, &reply, |state: State, paint| text::state(&state, paint))
         }
         Operate::Switch { to, wait, server } => switch(to, wait, &server).await,
-        Operate::Cutover { server } => order(&server, "cutover", json!({})).await,
+        Operate::Cutover { force: false, server } => order(&server, "cutover", json!({})).await,
+        Operate::Cutover { force: true, server } => order(&server, "cutover", json!({ "force": true })).await,
         Operate::Abort { server } => order(&server, "abort", json!({})).await,
         Operate::Rollback { server } => order(&server, "rollback", json!({})).await,
         Operate::Timer { action, server } => {

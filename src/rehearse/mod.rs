@@ -14,7 +14,7 @@ mod query;
 mod record;
 mod report;
 mod results;
-mod story;
+pub(crate) mod story;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},

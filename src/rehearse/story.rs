@@ -16,6 +16,8 @@ use crate::strategy::Strategy;
 const LOOK: Duration = Duration::from_millis(250);
 /// A thread of a busy machine may wait so long, in microseconds, between doing something and saying when.
 const LATE: u64 = 200_000;
+/// The event of an engine that is left for its health.
+pub(crate) const ENGINE_LEFT: &str = "engine_left";
 
 /// The phase of the server at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -96,6 +98,8 @@ pub struct Story {
     pub seen: Vec<Seen>,
     /// Transitions, in order.
     pub happened: Vec<Happened>,
+    /// The epochs in which the engine that is not active was left for its health: its logins were refused.
+    pub left: Vec<u64>,
     /// Queries of the old strategy are refused at a cutover.
     pub is_strict: bool,
     /// How far the clocks can be apart, in microseconds.
@@ -159,6 +163,8 @@ impl Watch {
         story.slack = clock.round_trip / 2 + LATE;
         story.seen.extend(seen(&state, recorder.now()));
         story.happened.extend(events.events.iter().filter_map(|event| clock.happened(event, recorder)));
+        let left = events.events.iter().filter(|event| event.kind == ENGINE_LEFT);
+        story.left.extend(left.map(|event| event.epoch));
         clock.next = events.next;
         Ok(())
     }

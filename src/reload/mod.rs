@@ -22,8 +22,16 @@ use crate::{
 };
 
 /// What is taken over by the switch.
-const SWITCHING: [&str; 6] =
-    ["switch-every", "cutover", "notice", "announce-timeout", "grace", "drain-timeout"];
+const SWITCHING: [&str; 8] = [
+    "switch-every",
+    "cutover",
+    "notice",
+    "announce-timeout",
+    "unhealthy-abort",
+    "failover",
+    "grace",
+    "drain-timeout",
+];
 /// What is taken over for connections of clients that come from then on.
 const LISTENER: [&str; 3] = ["tls-cert", "tls-key", "client-ca"];
 /// What is taken over for connections to engines that are opened from then on.

@@ -1,4 +1,4 @@
-//! The door for operators: commands, decided in one step with the state that they meet.
+//! The door for whoever orders something: commands, decided in one step with the state that they meet.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,15 @@ use tracing::warn;
 
 use super::{
     Cutover, Snapshot, State, Switch,
+    engines::Report,
     journal::{Journal, Note},
     machine::TimerView,
-    phase::{Phase, Transition},
+    phase::{Actor, Phase, Transition},
     queries::QueryView,
 };
 use crate::strategy::Strategy;
 
-/// What an operator orders.
+/// What is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Announce the other strategy; `to` says which one is meant.
@@ -24,7 +25,10 @@ pub enum Command {
         to: Option<Strategy>,
     },
     /// Make the pending strategy the active one.
-    Cutover,
+    Cutover {
+        /// Also if its engine is not healthy.
+        force: bool,
+    },
     /// Withdraw the announcement.
     Abort,
     /// Announce the old strategy again.
@@ -33,6 +37,34 @@ pub enum Command {
     PauseTimer,
     /// Go on with what was left of the timer.
     ResumeTimer,
+}
+
+/// Who gives a command, and what is known as it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    by: Actor,
+    seen: Option<u64>,
+    /// What the engine said that the command names, and when it was asked.
+    health: Option<(Instant, Result<(), String>)>,
+}
+
+impl Order {
+    /// An order that asked no engine.
+    pub fn by(actor: Actor) -> Self {
+        Self { by: actor, seen: None, health: None }
+    }
+
+    /// For the epoch `seen` alone: refused if the state has moved on.
+    pub fn at(mut self, seen: u64) -> Self {
+        self.seen = Some(seen);
+        self
+    }
+
+    /// The engine that the command names was asked at that moment: it is well, or why not.
+    pub fn found(mut self, asked: Instant, health: Result<(), String>) -> Self {
+        self.health = Some((asked, health));
+        self
+    }
 }
 
 /// A command that was carried out.
@@ -99,25 +131,21 @@ pub struct View {
 }
 
 impl Switch {
-    /// Carries a command out, unless it doesn't fit, or the state has moved on from the epoch `seen`.
-    pub fn command(&self, command: Command, seen: Option<u64>) -> Result<Done, Refusal> {
+    /// Carries a command out, unless it doesn't fit, the state has moved on from the epoch that was seen,
+    /// or the engine that it names is not healthy. Every command passes here, whoever gives it.
+    pub fn command(&self, command: Command, order: Order) -> Result<Done, Refusal> {
         let shared = &*self.shared;
         let ordered = self.change(|state, now| {
             state.noted = None;
-            let ordered = match seen.filter(|seen| *seen != state.machine.epoch()) {
+            let ordered = match order.seen.filter(|seen| *seen != state.machine.epoch()) {
                 Some(seen) => Err(state.stale(seen)),
-                None => {
-                    state.is_ordered = true;
-                    let ordered = state.obey(command, now);
-                    state.settle(shared, now);
-                    state.is_ordered = false;
-                    ordered
-                }
+                None => state.obey(command, &order, now),
             };
+            state.settle(shared, now);
             match ordered {
                 Ok(what) => Ok(Done { what, event: state.noted, view: state.view(now) }),
                 Err(refusal) => {
-                    state.note_refusal(command.name(), &refusal);
+                    state.refused(command, &refusal, order.by);
                     Err(refusal)
                 }
             }
@@ -127,31 +155,27 @@ impl Switch {
         ordered
     }
 
-    /// An announcement that an operator has ordered does not begin, because an engine is not well.
-    pub fn refuse_engine(&self, why: impl Into<String>) -> Refusal {
-        self.refuse(why.into(), true)
-    }
-
-    /// The same for the timer. It tries again and again: a reason that stays the same is noted once.
-    pub(super) fn refuse_timer(&self, why: String) {
-        self.refuse(why, false);
-    }
-
-    fn refuse(&self, problem: String, is_ordered: bool) -> Refusal {
-        self.change(|state, _| {
-            let why = format!("cannot announce in phase {}: {problem}", state.machine.phase().name());
-            let refusal = state.refusal(RefusalCode::Engine, why);
-            let last = LastRefusal { time: Utc::now(), why: refusal.why.clone() };
-            let before = state.last_refusal.replace(last);
-            let is_news = before.is_none_or(|before| before.why != refusal.why);
-            if is_news {
-                warn!("Strategy change does not begin: {problem}");
-            }
-            if is_news || is_ordered {
-                state.note_refusal("switch", &refusal);
-            }
-            refusal
-        })
+    /// [Carries a command out](Switch::command) for somebody who has not asked the engine that it names:
+    /// `ask` does, where there is one, and what it says holds for the epoch in which it was asked.
+    pub async fn order<A>(
+        &self,
+        command: Command,
+        by: Actor,
+        seen: Option<u64>,
+        ask: impl FnOnce(Strategy) -> A,
+    ) -> Result<Done, Refusal>
+    where
+        A: Future<Output = Result<(), String>>,
+    {
+        let now = self.snapshot();
+        let mut order = Order { seen, ..Order::by(by) };
+        if let Some(named) = command.names(now.phase).filter(|_| self.has_engines())
+            && seen.is_none_or(|seen| seen == now.epoch)
+        {
+            let asked = tokio::time::Instant::now().into_std();
+            order = order.at(now.epoch).found(asked, ask(named).await);
+        }
+        self.command(command, order)
     }
 
     /// What operators see.
@@ -175,28 +199,57 @@ impl Command {
     pub fn name(self) -> &'static str {
         match self {
             Self::Announce { .. } => "switch",
-            Self::Cutover => "cutover",
+            Self::Cutover { .. } => "cutover",
             Self::Abort => "abort",
             Self::Rollback => "rollback",
             Self::PauseTimer => "timer pause",
             Self::ResumeTimer => "timer resume",
         }
     }
+
+    /// The strategy that it announces or cuts over to in a phase, if it fits: its engine has to be healthy.
+    pub fn names(self, phase: Phase) -> Option<Strategy> {
+        let other = phase.active().other();
+        match (self, phase) {
+            (Self::Announce { to }, Phase::Stable { .. }) => (to != Some(other.other())).then_some(other),
+            (Self::Rollback, Phase::Draining { .. }) => Some(other),
+            (Self::Cutover { force: false }, Phase::Announced { .. }) => Some(other),
+            _ => None,
+        }
+    }
+
+    /// What it does to the engine that it names.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Announce { .. } => "announce",
+            Self::Cutover { .. } => "cut over",
+            Self::Abort => "abort",
+            Self::Rollback => "roll back",
+            Self::PauseTimer => "pause the timer",
+            Self::ResumeTimer => "resume the timer",
+        }
+    }
 }
 
 impl State {
     /// Carries a command out, and says in a sentence what it did.
-    fn obey(&mut self, command: Command, now: Instant) -> Result<String, Refusal> {
-        let phase = self.machine.phase();
+    fn obey(&mut self, command: Command, order: &Order, now: Instant) -> Result<String, Refusal> {
+        let (phase, by) = (self.machine.phase(), order.by);
+        if by == Actor::Timer && !self.machine.is_timer_due(now) {
+            return Err(self.refusal(RefusalCode::Unfit, "the timer was set anew meanwhile".to_owned()));
+        }
+        if let Some(named) = command.names(phase) {
+            self.ask(command, named, order, now)?;
+        }
         let transition = match command {
             Command::Announce { to: Some(to) } if phase == (Phase::Stable { active: to }) => {
                 let why = format!("cannot switch to {to} in phase STABLE: it is active already");
                 return Err(self.refusal(RefusalCode::Unfit, why));
             }
-            Command::Announce { .. } => self.machine.announce(now),
-            Command::Cutover => self.machine.cutover(now),
-            Command::Abort => self.machine.abort(now),
-            Command::Rollback => self.machine.rollback(now),
+            Command::Announce { .. } => self.machine.announce(by, now),
+            Command::Cutover { .. } => self.machine.cutover(by, now),
+            Command::Abort => self.machine.abort(by, now),
+            Command::Rollback => self.machine.rollback(by, now),
             Command::PauseTimer => return self.pause(now),
             Command::ResumeTimer => return self.resume(now),
         };
@@ -206,12 +259,49 @@ impl State {
         }
     }
 
+    /// Whether the engine that a command names is healthy.
+    fn ask(&mut self, command: Command, named: Strategy, order: &Order, now: Instant) -> Result<(), Refusal> {
+        let health = match order.health.clone() {
+            Some((asked, health)) => {
+                let report = Report { is_healthy: health.is_ok(), asked };
+                self.hear(named, report, health.clone().err(), now);
+                health
+            }
+            None if self.machine.is_healthy(named) => Ok(()),
+            None => Err(self.problem(named)),
+        };
+        health.map_err(|problem| {
+            let (verb, phase) = (command.verb(), self.machine.phase().name());
+            let why = format!("cannot {verb} in phase {phase}: {problem}");
+            self.refusal(RefusalCode::Engine, why)
+        })
+    }
+
+    /// Notes a refusal. The timer tries again and again: a reason that stays the same is noted once.
+    fn refused(&mut self, command: Command, refusal: &Refusal, by: Actor) {
+        let mut is_news = by != Actor::Timer;
+        let is_announcement = matches!(command, Command::Announce { .. } | Command::Rollback);
+        if refusal.code == RefusalCode::Engine && is_announcement {
+            let last = LastRefusal { time: Utc::now(), why: refusal.why.clone() };
+            let before = self.last_refusal.replace(last);
+            if before.is_none_or(|before| before.why != refusal.why) {
+                is_news = true;
+                let problem = refusal.why.split_once(": ").map_or("", |(_, problem)| problem);
+                warn!("Strategy change does not begin: {problem}");
+            }
+        }
+        if is_news {
+            self.note_refusal(command.name(), refusal, by);
+        }
+    }
+
     fn pause(&mut self, now: Instant) -> Result<String, Refusal> {
         self.needs_timer("pause")?;
         if !self.machine.pause_timer(now) {
             return Ok("the timer was paused already".to_owned());
         }
         self.note_timer("timer_paused", "The timer is paused");
+        self.keep(now);
         let left = self.machine.timer_view(now).left.unwrap_or_default();
         Ok(format!("the timer is paused with {} s left", left.as_secs()))
     }
@@ -222,6 +312,7 @@ impl State {
             return Ok("the timer was running already".to_owned());
         }
         self.note_timer("timer_resumed", "The timer goes on");
+        self.keep(now);
         Ok("the timer goes on".to_owned())
     }
 
@@ -244,8 +335,9 @@ impl State {
         Refusal { code, why, phase: self.machine.phase().name(), epoch: self.machine.epoch() }
     }
 
-    fn note_refusal(&self, command: &str, refusal: &Refusal) {
-        let details = Map::from_iter([("command".to_owned(), command.into())]);
+    fn note_refusal(&self, command: &str, refusal: &Refusal, by: Actor) {
+        let details = [("command", command), ("by", by.as_str())];
+        let details = Map::from_iter(details.map(|(name, value)| (name.to_owned(), value.into())));
         let (epoch, message) = (refusal.epoch, refusal.why.clone());
         self.journal.note(Note { kind: "refused", epoch, message, details, ..Note::default() });
     }

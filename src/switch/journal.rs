@@ -9,7 +9,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::{phase::Transition, rules::Cutover};
+use super::{
+    phase::{Actor, Transition},
+    rules::Cutover,
+};
 use crate::strategy::Strategy;
 
 /// How many events are kept.
@@ -111,11 +114,11 @@ impl Note {
         epoch: u64,
         left: usize,
         cutover: Cutover,
-        is_ordered: bool,
+        by: Actor,
     ) -> Self {
-        let by = if is_ordered { "operator" } else { "teal" };
         let phase = transition.phase(cutover);
-        let mut details = Map::from_iter([("by".to_owned(), by.into()), ("phase".to_owned(), phase.into())]);
+        let mut details =
+            Map::from_iter([("by".to_owned(), by.as_str().into()), ("phase".to_owned(), phase.into())]);
         let (kind, from, to) = match transition {
             Transition::Announced { from, to } => ("announced", Some(from), Some(to)),
             Transition::CutOver { from, to } => ("cut_over", Some(from), Some(to)),

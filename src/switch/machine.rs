@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    phase::{Does, Phase, Refused, Ticket, Transition, Unfit},
+    engines::{EngineHealth, Report},
+    kept::{Kept, KeptPhase, KeptTimer},
+    phase::{Actor, Does, Phase, Refused, Ticket, Transition, Unfit},
     rules::{Cutover, Rules},
 };
 use crate::strategy::Strategy;
@@ -54,6 +56,10 @@ enum Step {
     CutOver,
     Drained,
     DrainTimedOut,
+    /// The announced engine is not healthy.
+    Abort,
+    /// The active engine is not healthy, and the other one is.
+    FailOver,
 }
 
 /// The machine. Time only moves forward: every event first [advances](Machine::advance) to its moment.
@@ -71,8 +77,12 @@ pub(super) struct Machine {
     /// The present announcement takes back a cutover.
     is_rollback: bool,
     withheld: Option<Withheld>,
-    /// Steps not yet [taken](Machine::take_transitions).
-    transitions: Vec<Transition>,
+    /// What is known of the engines, where each strategy has its own.
+    engines: Option<[EngineHealth; 2]>,
+    /// Since when the active strategy is that.
+    active_since: Instant,
+    /// Steps not yet [taken](Machine::take_transitions), and who made them.
+    transitions: Vec<(Transition, Actor)>,
 }
 
 impl Machine {
@@ -89,8 +99,72 @@ impl Machine {
             adopted: None,
             is_rollback: false,
             withheld: None,
+            engines: None,
+            active_since: now,
             transitions: Vec::new(),
         }
+    }
+
+    /// Each strategy has an engine of its own, of which nothing is known yet.
+    pub(super) fn with_engines(mut self, now: Instant) -> Self {
+        self.engines = Some([EngineHealth::unknown(now); 2]);
+        self
+    }
+
+    /// Where an earlier run left off. The announcement, or the grace of the drain, begins anew.
+    pub(super) fn resume(mut self, kept: Kept, now: Instant) -> Self {
+        let active = kept.active;
+        self.phase = match (kept.phase, self.rules.cutover) {
+            (KeptPhase::Announced, _) => Phase::Announced { active, since: now },
+            (KeptPhase::Draining, Cutover::Drain) => Phase::Draining { active, since: now },
+            (KeptPhase::Draining | KeptPhase::Stable, _) => Phase::Stable { active },
+        };
+        self.epoch = kept.epoch;
+        self.is_rollback = kept.rollback;
+        if let (Some(every), KeptTimer { paused, left }) = (self.rules.switch_every, kept.timer) {
+            self.timer = Timer::Paused { left: left.unwrap_or(every).min(every) };
+            if !paused {
+                self.resume_timer(now);
+            }
+        } else if kept.timer.paused {
+            self.timer = Timer::Paused { left: Duration::ZERO };
+        }
+        self
+    }
+
+    /// What a later run goes on from.
+    pub(super) fn keep(&self, now: Instant) -> Kept {
+        let every = self.rules.switch_every;
+        let (paused, left) = match self.timer {
+            Timer::Paused { left } => (true, left),
+            Timer::Running { since } => (false, every.unwrap_or_default().saturating_sub(now - since)),
+        };
+        Kept {
+            phase: match self.phase {
+                Phase::Stable { .. } => KeptPhase::Stable,
+                Phase::Announced { .. } => KeptPhase::Announced,
+                Phase::Draining { .. } => KeptPhase::Draining,
+            },
+            active: self.phase.active(),
+            epoch: self.epoch,
+            rollback: self.is_rollback,
+            timer: KeptTimer { paused, left: every.map(|_| left) },
+        }
+    }
+
+    /// What an engine, asked at `report.asked`, said of itself by `now`. Of no account where one engine
+    /// serves both.
+    pub(super) fn hear(&mut self, strategy: Strategy, report: Report, now: Instant) {
+        self.advance(now);
+        if let Some(engines) = &mut self.engines {
+            engines[strategy.index()].hear(report, now);
+        }
+        self.advance(now);
+    }
+
+    /// Whether the engine of a strategy is known to be healthy, as far as that matters.
+    pub(super) fn is_healthy(&self, strategy: Strategy) -> bool {
+        self.engines.is_none_or(|engines| engines[strategy.index()].is_healthy())
     }
 
     /// The present rules.
@@ -105,6 +179,10 @@ impl Machine {
             let every = rules.switch_every.unwrap_or_default();
             let spent = self.rules.switch_every.map_or(Duration::ZERO, |before| before - *left);
             *left = every.saturating_sub(spent);
+        }
+        if self.rules.failover.is_none() && rules.failover.is_some() {
+            // They have not been asked all the time.
+            self.engines = self.engines.map(|_| [EngineHealth::unknown(now); 2]);
         }
         let initial = self.rules.initial;
         self.rules = Rules { initial, ..rules };
@@ -133,7 +211,7 @@ impl Machine {
     }
 
     /// The steps since the last call, in order.
-    pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
+    pub(super) fn take_transitions(&mut self) -> Vec<(Transition, Actor)> {
         std::mem::take(&mut self.transitions)
     }
 
@@ -154,7 +232,9 @@ impl Machine {
             && due <= now
         {
             match step {
-                Step::CutOver => _ = self.enter_cutover(due),
+                Step::CutOver => _ = self.enter_cutover(Actor::Teal, due),
+                Step::Abort => _ = self.enter_aborted(Actor::Health, due),
+                Step::FailOver => self.fail_over(due),
                 Step::Drained => self.enter_drained(),
                 Step::DrainTimedOut => self.time_drain_out(),
             }
@@ -206,21 +286,23 @@ impl Machine {
         load.requests += 1;
         load.queries += u64::from(counts_query);
         load.changed = now;
-        let ticket = Ticket { strategy, birth: counts_query.then_some(self.epoch) };
-        if strategy != active && matches!(does, Does::LogIn | Does::Begin) {
-            self.adopt(now);
-        }
-        Ok(ticket)
+        let adopts = strategy != active && matches!(does, Does::LogIn | Does::Begin);
+        let [birth, adopts] = [counts_query, adopts].map(|is| is.then_some(self.epoch));
+        Ok(Ticket { strategy, birth, adopts })
     }
 
     /// A request is answered, or gone. `keeps_query`: the query counted for it is on record now.
-    pub(super) fn finish(&mut self, ticket: Ticket, keeps_query: bool, now: Instant) {
+    pub(super) fn finish(&mut self, ticket: Ticket, keeps_query: bool, with_success: bool, now: Instant) {
         self.advance(now);
         let load = self.load_mut(ticket.strategy);
         load.requests -= 1;
         load.changed = now;
         if let Some(birth) = ticket.birth.filter(|_| !keeps_query) {
             self.forget(ticket.strategy, birth, now);
+        }
+        // To be let in is not enough: a dead engine lets nobody in.
+        if with_success && ticket.adopts == Some(self.epoch) {
+            self.adopt(now);
         }
     }
 
@@ -259,39 +341,37 @@ impl Machine {
     }
 
     /// Announces the other strategy.
-    pub(super) fn announce(&mut self, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn announce(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
         self.advance(now);
         match self.phase {
-            Phase::Stable { .. } => Ok(self.enter_announced(false, now)),
+            Phase::Stable { .. } => Ok(self.enter_announced(false, by, now)),
             _ => Err(self.unfit("announce", "STABLE")),
         }
     }
 
     /// Makes the pending strategy the active one.
-    pub(super) fn cutover(&mut self, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn cutover(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
         self.advance(now);
         match self.phase {
-            Phase::Announced { .. } => Ok(self.enter_cutover(now)),
+            Phase::Announced { .. } => Ok(self.enter_cutover(by, now)),
             _ => Err(self.unfit("cut over", "ANNOUNCED")),
         }
     }
 
     /// Withdraws the announcement.
-    pub(super) fn abort(&mut self, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn abort(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
         self.advance(now);
-        let Phase::Announced { active, .. } = self.phase else {
-            return Err(self.unfit("abort", "ANNOUNCED"));
-        };
-        self.restart_timer(now);
-        self.enter_drain(active, true, now);
-        Ok(self.record(Transition::Aborted { withdrawn: active.other() }))
+        match self.phase {
+            Phase::Announced { .. } => Ok(self.enter_aborted(by, now)),
+            _ => Err(self.unfit("abort", "ANNOUNCED")),
+        }
     }
 
     /// Announces the old strategy again.
-    pub(super) fn rollback(&mut self, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn rollback(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
         self.advance(now);
         match self.phase {
-            Phase::Draining { .. } => Ok(self.enter_announced(true, now)),
+            Phase::Draining { .. } => Ok(self.enter_announced(true, by, now)),
             _ => Err(self.unfit("roll back", "DRAINING")),
         }
     }
@@ -323,15 +403,22 @@ impl Machine {
     }
 
     fn next_step(&self) -> Option<(Instant, Step)> {
+        let failover = self.failover_due().map(|due| (due, Step::FailOver));
+        [failover, self.next_of_phase()].into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+
+    /// When the active engine has been unhealthy for too long, while the other one is healthy.
+    fn failover_due(&self) -> Option<Instant> {
+        let (after, engines, active) = (self.rules.failover?, self.engines?, self.phase.active());
+        let (since, known) = engines[active.index()].unhealthy()?;
+        let healthy = engines[active.other().index()].healthy_since()?;
+        Some((since.max(self.active_since) + after).max(known).max(healthy).max(self.ruled))
+    }
+
+    fn next_of_phase(&self) -> Option<(Instant, Step)> {
         match self.phase {
             Phase::Stable { .. } => None,
-            Phase::Announced { since, .. } => {
-                let noticed = since + self.rules.notice;
-                let adopted = self.adopted.map(|at| at.max(noticed));
-                let timed_out = self.rules.announce_timeout.map(|timeout| noticed.max(since + timeout));
-                let due = [adopted, timed_out].into_iter().flatten().min()?;
-                Some((due.max(self.ruled), Step::CutOver))
-            }
+            Phase::Announced { .. } => self.next_of_announcement(),
             Phase::Draining { since, .. } => {
                 let timed_out = self.rules.drain_timeout.map(|timeout| (since + timeout).max(self.ruled));
                 let quiet = self.quiet_since(since);
@@ -345,6 +432,61 @@ impl Machine {
         }
     }
 
+    /// The cutover, once the pending engine has said that it is healthy after it was due; or the abort, where it
+    /// does not.
+    fn next_of_announcement(&self) -> Option<(Instant, Step)> {
+        let (active, since, due) = self.cutover_due()?;
+        let Some(engines) = self.engines else { return Some((due?, Step::CutOver)) };
+        let step = match engines[active.other().index()] {
+            EngineHealth::Healthy { asked, known, .. } => {
+                let due = due.filter(|due| *due <= asked)?;
+                (due.max(known), Step::CutOver)
+            }
+            engine => {
+                let after = self.rules.unhealthy_abort;
+                let given_up = after.map(|after| engine.not_healthy_since().max(since) + after);
+                let timed_out = self.announce_timed_out(since);
+                let due = [given_up, timed_out].into_iter().flatten().min()?;
+                (due.max(engine.known()).max(self.ruled), Step::Abort)
+            }
+        };
+        Some(step)
+    }
+
+    /// The active strategy, since when the other one is announced, and when the cutover is due, health aside.
+    fn cutover_due(&self) -> Option<(Strategy, Instant, Option<Instant>)> {
+        let Phase::Announced { active, since } = self.phase else { return None };
+        let adopted = self.adopted.map(|at| at.max(since + self.rules.notice));
+        let due = [adopted, self.announce_timed_out(since)].into_iter().flatten().min();
+        Some((active, since, due.map(|due| due.max(self.ruled))))
+    }
+
+    fn announce_timed_out(&self, since: Instant) -> Option<Instant> {
+        let timeout = self.rules.announce_timeout?;
+        Some(since + timeout.max(self.rules.notice))
+    }
+
+    /// From when on the pending engine has to be asked again: a cutover to it is due then, and the last good
+    /// answer is older.
+    pub(super) fn question_due(&self) -> Option<Instant> {
+        let (active, _, due) = self.cutover_due()?;
+        match self.engines?[active.other().index()] {
+            EngineHealth::Healthy { asked, .. } => due.filter(|due| *due > asked),
+            EngineHealth::Unknown { .. } | EngineHealth::Unhealthy { .. } => None,
+        }
+    }
+
+    /// The strategy whose engine is neither active nor announced, and when it has been unhealthy for so long that
+    /// nobody is to wait for it.
+    pub(super) fn leaves(&self) -> Option<(Strategy, Instant)> {
+        let old = match self.phase {
+            Phase::Announced { .. } => return None,
+            Phase::Stable { active } | Phase::Draining { active, .. } => active.other(),
+        };
+        let (since, known) = self.engines?[old.index()].unhealthy()?;
+        Some((old, (since + self.rules.unhealthy_abort?).max(known).max(self.ruled)))
+    }
+
     /// Since when nothing of the old strategy has been going on.
     fn quiet_since(&self, cutover: Instant) -> Option<Instant> {
         let old = self.load(self.phase.active().other());
@@ -356,18 +498,36 @@ impl Machine {
         Some(cutover.max(old.changed).max(released))
     }
 
-    fn enter_announced(&mut self, is_rollback: bool, now: Instant) -> Transition {
+    /// The other strategy becomes the active one in one step.
+    fn fail_over(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Stable { .. } => _ = self.enter_announced(false, Actor::Health, now),
+            Phase::Draining { .. } => _ = self.enter_announced(true, Actor::Health, now),
+            Phase::Announced { .. } => {}
+        }
+        self.enter_cutover(Actor::Health, now);
+    }
+
+    fn enter_announced(&mut self, is_rollback: bool, by: Actor, now: Instant) -> Transition {
         let active = self.phase.active();
         self.enter(Phase::Announced { active, since: now });
         self.is_rollback = is_rollback;
-        self.record(Transition::Announced { from: active, to: active.other() })
+        self.record(Transition::Announced { from: active, to: active.other() }, by)
     }
 
-    fn enter_cutover(&mut self, now: Instant) -> Transition {
+    fn enter_aborted(&mut self, by: Actor, now: Instant) -> Transition {
+        let active = self.phase.active();
+        self.restart_timer(now);
+        self.enter_drain(active, true, now);
+        self.record(Transition::Aborted { withdrawn: active.other() }, by)
+    }
+
+    fn enter_cutover(&mut self, by: Actor, now: Instant) -> Transition {
         let old = self.phase.active();
         self.restart_timer(now);
+        self.active_since = now;
         self.enter_drain(old.other(), self.is_rollback, now);
-        self.record(Transition::CutOver { from: old, to: old.other() })
+        self.record(Transition::CutOver { from: old, to: old.other() }, by)
     }
 
     fn enter_drain(&mut self, active: Strategy, withholds: bool, now: Instant) {
@@ -384,7 +544,7 @@ impl Machine {
     fn enter_drained(&mut self) {
         let active = self.phase.active();
         self.enter(Phase::Stable { active });
-        self.record(Transition::Drained { old: active.other() });
+        self.record(Transition::Drained { old: active.other() }, Actor::Teal);
     }
 
     fn time_drain_out(&mut self) {
@@ -394,7 +554,7 @@ impl Machine {
         let old = self.load_mut(active.other());
         old.queries = 0;
         old.forgotten = epoch;
-        self.record(Transition::DrainTimedOut { old: active.other() });
+        self.record(Transition::DrainTimedOut { old: active.other() }, Actor::Teal);
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -404,8 +564,8 @@ impl Machine {
         self.withheld = None;
     }
 
-    fn record(&mut self, transition: Transition) -> Transition {
-        self.transitions.push(transition);
+    fn record(&mut self, transition: Transition, by: Actor) -> Transition {
+        self.transitions.push((transition, by));
         transition
     }
 

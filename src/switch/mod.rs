@@ -2,8 +2,12 @@
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
 mod command;
+mod engines;
 mod heading;
 mod journal;
+mod keeper;
+mod kept;
+mod left;
 mod machine;
 mod pass;
 mod phase;
@@ -12,29 +16,36 @@ mod rules;
 mod state;
 mod timer;
 mod turnstile;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{self, AtomicU64, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{self, AtomicU64, Ordering},
+    },
 };
 
 use tokio::{sync::Notify, time::Instant};
 
 pub use self::{
-    command::{Command, Done, LastRefusal, Refusal, RefusalCode, View},
+    command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
     journal::{Journal, KEPT, Note, Record},
+    kept::{BadState, Kept, KeptPhase, StateFile},
+    left::Left,
     machine::TimerView,
     pass::{Effect, Notice, Pass},
-    phase::{Phase, Refused, Transition, Unfit},
+    phase::{Actor, Phase, Refused, Transition, Unfit},
     queries::QueryView,
     rules::{Cutover, Rules},
     timer::{Step, Timer},
 };
 use self::{
     heading::Heading,
+    keeper::Keeper,
     machine::Machine,
     phase::{Does, Ticket},
     queries::{Queries, Query},
@@ -125,27 +136,74 @@ struct Shared {
     due: AtomicU64,
     /// Something happened that may bring a deadline forward.
     changed: Notify,
+    /// Which engine has to be asked, or when, may be another one.
+    moved: tokio::sync::watch::Sender<()>,
+    has_engines: bool,
     journal: Journal,
 }
 
+/// What a switch begins with, besides its rules.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// Each strategy has an engine of its own, whose health counts.
+    pub has_engines: bool,
+    /// Where the state is kept, and what was found there.
+    pub state: Option<(StateFile, Option<Kept>)>,
+}
+
 impl Switch {
-    /// A switch in `STABLE`, and the timer that [drives](Timer::run) it.
+    /// A switch in `STABLE` with one engine, and the timer that [drives](Timer::run) it.
     pub fn new(rules: Rules) -> (Self, Timer) {
+        Self::build(rules, false, None, |_| Ok(None)).expect("nothing is written")
+    }
+
+    /// A switch that goes on from what was kept, and the timer that [drives](Timer::run) it. Fails where
+    /// its state can't be written.
+    pub fn start(rules: Rules, start: Start) -> io::Result<(Self, Timer)> {
+        let Start { has_engines, state } = start;
+        let (file, kept) = state.map_or((None, None), |(file, kept)| (Some(file), kept));
+        Self::build(rules, has_engines, kept, |kept| file.map(|file| Keeper::start(file, kept)).transpose())
+    }
+
+    fn build(
+        rules: Rules,
+        has_engines: bool,
+        kept: Option<Kept>,
+        keeper: impl FnOnce(Kept) -> io::Result<Option<Keeper>>,
+    ) -> io::Result<(Self, Timer)> {
         let (events, log) = tokio::sync::mpsc::unbounded_channel();
         let (start, journal) = (Instant::now().into_std(), Journal::default());
-        let heading = Heading::new(rules.initial, 0);
+        let mut machine = Machine::new(rules, start);
+        if has_engines {
+            machine = machine.with_engines(start);
+        }
+        if let Some(kept) = kept {
+            machine = machine.resume(kept, start);
+        }
+        let keeper = keeper(machine.keep(start))?;
+        let heading = Heading::new(machine.phase().headed_for(), machine.epoch());
         let shared = Shared {
-            state: Mutex::new(State::new(rules, start, events, journal.clone())),
+            state: Mutex::new(State::new(machine, start, events, journal.clone(), keeper)),
             turnstiles: Default::default(),
             queries: Queries::default(),
             heading,
             start,
             due: AtomicU64::new(NEVER),
             changed: Notify::new(),
+            moved: tokio::sync::watch::channel(()).0,
+            has_engines,
             journal,
         };
         let switch = Self { shared: Arc::new(shared) };
-        (switch.clone(), Timer::new(switch, log))
+        Ok((switch.clone(), Timer::new(switch, log)))
+    }
+
+    /// Returns once the present state is in its file, if there is one. Blocks.
+    pub fn flush(&self) {
+        let keeper = self.lock().keeper.clone();
+        if let Some(keeper) = keeper {
+            keeper.flush();
+        }
     }
 
     /// Judges a request at its arrival.
@@ -169,12 +227,21 @@ impl Switch {
                 Action::Continue(_) if query.is_none() => Does::ContinueUnseen,
                 action => action.does(),
             };
-            let judged = state.machine.judge(does, strategy, now);
+            let active = state.machine.phase().active();
+            let judged =
+                if does == Does::LogIn && strategy != active && state.left[strategy.index()].is_left() {
+                    // Its engine was left because it is not healthy: whoever logs in there has to go on elsewhere.
+                    Err(Refused { expected: active })
+                } else {
+                    state.machine.judge(does, strategy, now)
+                };
             if let (Err(_), Some(id)) = (&judged, id) {
                 queries.leave(id, now);
             }
             let ticket = judged?;
-            Ok(Pass::new(self.clone(), ticket, does, id))
+            let waits = self.shared.has_engines && matches!(does, Does::LogIn | Does::Begin);
+            let left = waits.then(|| state.left[strategy.index()].clone());
+            Ok(Pass::new(self.clone(), ticket, does, id, left))
         })
     }
 
@@ -184,6 +251,10 @@ impl Switch {
         let Shared { turnstiles, queries, .. } = &*self.shared;
         let turnstile = |strategy: Strategy| &turnstiles[strategy.index()];
         if arrival.header == Header::Unknown || arrival.action == Action::Begin || self.is_due() {
+            return None;
+        }
+        // It may have to hear that its engine is left.
+        if self.shared.has_engines && arrival.action == Action::LogIn {
             return None;
         }
         let id = arrival.action.id();
@@ -199,8 +270,8 @@ impl Switch {
             (None, Header::Names(strategy)) => turnstile(strategy).enter().then_some(strategy)?,
             (None, _) => Strategy::ALL.into_iter().find(|strategy| turnstile(*strategy).enter_active())?,
         };
-        let ticket = Ticket { strategy, birth: None };
-        Some(Pass::new(self.clone(), ticket, arrival.action.does(), id))
+        let ticket = Ticket { strategy, birth: None, adopts: None };
+        Some(Pass::new(self.clone(), ticket, arrival.action.does(), id, None))
     }
 
     /// Lets a request out without the lock, where no more has to be known than that it is gone.
@@ -215,39 +286,6 @@ impl Switch {
         due != NEVER && due <= nanos(Instant::now().into_std() - *start)
     }
 
-    /// Announces the other strategy.
-    pub fn announce(&self) -> Result<Transition, Unfit> {
-        self.change(|state, now| state.machine.announce(now))
-    }
-
-    /// Makes the pending strategy the active one, however young the announcement is.
-    pub fn cutover(&self) -> Result<Transition, Unfit> {
-        self.change(|state, now| state.machine.cutover(now))
-    }
-
-    /// Withdraws the announcement, and drains what has adopted it.
-    pub fn abort(&self) -> Result<Transition, Unfit> {
-        self.change(|state, now| state.machine.abort(now))
-    }
-
-    /// Announces the old strategy again.
-    pub fn rollback(&self) -> Result<Transition, Unfit> {
-        self.change(|state, now| state.machine.rollback(now))
-    }
-
-    /// Freezes what is left of the timer. False where it was paused already.
-    pub fn pause_timer(&self) -> bool {
-        let is_done = self.change(|state, now| state.machine.pause_timer(now));
-        // It may be about to announce.
-        self.shared.changed.notify_one();
-        is_done
-    }
-
-    /// Goes on with what was left of the timer. False where it was not paused.
-    pub fn resume_timer(&self) -> bool {
-        self.change(|state, now| state.machine.resume_timer(now))
-    }
-
     /// What was announced last: where the work is headed. Costs no lock.
     pub fn heading(&self) -> Notice {
         let (strategy, announcement) = self.shared.heading.get();
@@ -257,7 +295,11 @@ impl Switch {
     /// Moves by other rules from now on, in one step. What is over by them ends now; a drain that has
     /// begun is brought to its end whatever `cutover` says. The initial strategy stays as it was.
     pub fn set_rules(&self, rules: Rules) {
-        self.change(|state, now| state.machine.set_rules(rules, now));
+        self.change(|state, now| {
+            state.machine.set_rules(rules, now);
+            state.keep(now);
+        });
+        self.shared.moved.send_replace(());
         // It may be about to announce.
         self.shared.changed.notify_one();
     }

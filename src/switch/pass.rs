@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{
-    Switch,
+    Left, Switch,
     phase::{Does, Ticket},
     queries::Query,
 };
@@ -38,20 +38,33 @@ pub struct Pass {
     does: Does,
     /// The query that the request, or the answer of a begin, names.
     query: Option<Box<str>>,
+    /// Whether its engine is left, if it is one that does not wait for that.
+    left: Option<Left>,
     /// The query of this begin is on record already.
     is_recorded: bool,
     is_finished: bool,
 }
 
 impl Pass {
-    pub(super) fn new(switch: Switch, ticket: Ticket, does: Does, query: Option<&str>) -> Self {
+    pub(super) fn new(
+        switch: Switch,
+        ticket: Ticket,
+        does: Does,
+        query: Option<&str>,
+        left: Option<Left>,
+    ) -> Self {
         let query = query.map(Box::from);
-        Self { switch, ticket, does, query, is_recorded: false, is_finished: false }
+        Self { switch, ticket, does, query, left, is_recorded: false, is_finished: false }
     }
 
     /// The strategy that the request was let in under.
     pub fn strategy(&self) -> Strategy {
         self.ticket.strategy
+    }
+
+    /// Whether its engine is left, for a call that logs in or begins a query: it is not to wait then.
+    pub fn left(&self) -> Option<&Left> {
+        self.left.as_ref()
     }
 
     /// What a response that leaves now has to tell.
@@ -80,7 +93,7 @@ impl Pass {
 
     /// The query that is counted for the request.
     fn counted(&self) -> Option<Query> {
-        let Ticket { strategy, birth } = self.ticket;
+        let Ticket { strategy, birth, .. } = self.ticket;
         Some(Query { strategy, birth: birth? })
     }
 
@@ -92,7 +105,8 @@ impl Pass {
         let (ticket, counted, is_recorded) = (self.ticket, self.counted(), self.is_recorded);
         let id = self.query.take();
         let is_end = self.does == Does::End && with_success;
-        if counted.is_none() && !is_end {
+        let adopts = with_success && ticket.adopts.is_some();
+        if counted.is_none() && !is_end && !adopts {
             if let Some(id) = &id {
                 queries.leave(id, Instant::now().into_std());
             }
@@ -122,7 +136,7 @@ impl Pass {
                 }
                 _ => {}
             }
-            state.machine.finish(ticket, keeps_query, now);
+            state.machine.finish(ticket, keeps_query, with_success, now);
             effect
         })
     }

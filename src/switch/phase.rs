@@ -81,6 +81,36 @@ pub(super) struct Ticket {
     pub(super) strategy: Strategy,
     /// The epoch at its arrival, where a query is counted for it: that query's birth.
     pub(super) birth: Option<u64>,
+    /// The epoch at its arrival, where an answer with success adopts what is announced then.
+    pub(super) adopts: Option<u64>,
+}
+
+/// Who makes a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The rules: an adoption, a timeout, the end of a drain.
+    Teal,
+    /// The timer.
+    Timer,
+    /// An operator.
+    Operator,
+    /// The scenario that is played.
+    Scenario,
+    /// The health of an engine.
+    Health,
+}
+
+impl Actor {
+    /// As events and the log call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Teal => "teal",
+            Self::Timer => "timer",
+            Self::Operator => "operator",
+            Self::Scenario => "scenario",
+            Self::Health => "health",
+        }
+    }
 }
 
 /// A request's strategy isn't served.

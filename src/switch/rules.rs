@@ -17,6 +17,10 @@ pub struct Rules {
     pub notice: Duration,
     /// The age of an announcement at which it is cut over without having been adopted.
     pub announce_timeout: Option<Duration>,
+    /// How long the announced engine may be unhealthy before its announcement is aborted.
+    pub unhealthy_abort: Option<Duration>,
+    /// How long the active engine may be unhealthy before the other one, if healthy, takes its place.
+    pub failover: Option<Duration>,
     /// How long the old strategy must have been silent for its drain to be over.
     pub grace: Duration,
     /// The age of a drain at which what is left is forgotten.
@@ -44,6 +48,8 @@ impl Default for Rules {
             cutover: Cutover::Drain,
             notice: Duration::from_secs(1),
             announce_timeout: Some(Duration::from_secs(60)),
+            unhealthy_abort: Some(Duration::from_secs(5)),
+            failover: None,
             grace: Duration::from_secs(5),
             drain_timeout: Some(Duration::from_secs(300)),
             query_ttl: Duration::from_secs(3600),

@@ -3,12 +3,15 @@
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tracing::warn;
 
 use super::{
-    LastRefusal, Shared, Snapshot,
+    LastRefusal, Left, Shared, Snapshot,
+    engines::Report,
     journal::{Journal, Note},
+    keeper::Keeper,
     machine::Machine,
-    phase::{Phase, Transition},
+    phase::{Actor, Phase, Transition},
     queries::{Forgotten, Queries, Query},
     rules::Rules,
     timer::{Asking, Event, Step},
@@ -37,17 +40,29 @@ pub(super) struct State {
     pub(super) journal: Journal,
     /// The last event that was noted there by this.
     pub(super) noted: Option<u64>,
-    /// What is done now was ordered by an operator.
-    pub(super) is_ordered: bool,
+    /// When the pending engine has to be asked, so that the cutover can go on.
+    question: Option<Instant>,
+    /// What becomes of calls that wait for an engine.
+    pub(super) left: [Left; 2],
+    /// What is wrong with each engine, as far as known.
+    pub(super) problems: [Option<String>; 2],
+    /// Has the state written.
+    pub(super) keeper: Option<Keeper>,
     /// When the present phase began.
     pub(super) entered: Instant,
     pub(super) last_refusal: Option<LastRefusal>,
 }
 
 impl State {
-    pub(super) fn new(rules: Rules, now: Instant, events: UnboundedSender<Event>, journal: Journal) -> Self {
+    pub(super) fn new(
+        machine: Machine,
+        now: Instant,
+        events: UnboundedSender<Event>,
+        journal: Journal,
+        keeper: Option<Keeper>,
+    ) -> Self {
         Self {
-            machine: Machine::new(rules, now),
+            machine,
             oldest_request: None,
             forgotten: 0,
             events,
@@ -55,7 +70,10 @@ impl State {
             asking: Asking::Nobody,
             journal,
             noted: None,
-            is_ordered: false,
+            question: None,
+            left: Default::default(),
+            problems: Default::default(),
+            keeper,
             entered: now,
             last_refusal: None,
         }
@@ -101,7 +119,8 @@ impl State {
         }
         let transitions = self.machine.take_transitions();
         let before = self.machine.epoch() - transitions.len() as u64;
-        for (epoch, transition) in (before + 1..).zip(transitions) {
+        let has_moved = !transitions.is_empty();
+        for (epoch, (transition, by)) in (before + 1..).zip(transitions) {
             let headed_for = self.machine.phase().headed_for();
             if headed_for != heading.get().0 {
                 heading.set(headed_for, self.machine.epoch());
@@ -115,12 +134,87 @@ impl State {
             self.forgotten += abandoned;
             self.enter(transition, now);
             let cutover = self.machine.rules().cutover;
-            let note = Note::transition(transition, epoch, left, cutover, self.is_ordered);
+            let note = Note::transition(transition, epoch, left, cutover, by);
             self.noted = Some(self.journal.note(note));
+            if let Some(strategy) = self.left_at(transition, by) {
+                self.leave(strategy);
+            }
             let (phase, announcement) = (self.machine.phase(), heading.get().1);
-            let step = Step { transition, phase, announcement, at: now, abandoned };
+            let step = Step { transition, by, phase, announcement, at: now, abandoned };
             // The receiver is gone only where nobody runs the timer: then there is no log either.
             let _ = self.events.send(Event { step, forgotten });
+        }
+        if has_moved {
+            self.keep(now);
+        }
+        if let Some(old) = self.leaves().filter(|(_, due)| *due <= now).map(|(old, _)| old) {
+            self.leave(old);
+        }
+        let question = self.machine.question_due();
+        if has_moved || question != self.question {
+            self.question = question;
+            shared.moved.send_replace(());
+        }
+    }
+
+    /// Has the present state written, where it is kept.
+    pub(super) fn keep(&self, now: Instant) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(self.machine.keep(now));
+        }
+    }
+
+    /// Takes in what an engine said of itself, and what is wrong with it.
+    pub(super) fn hear(&mut self, strategy: Strategy, report: Report, problem: Option<String>, now: Instant) {
+        self.problems[strategy.index()] = problem;
+        if report.is_healthy {
+            self.come_back(strategy);
+        }
+        self.machine.hear(strategy, report, now);
+    }
+
+    /// What is wrong with the engine of a strategy.
+    pub(super) fn problem(&self, strategy: Strategy) -> String {
+        let known = self.problems[strategy.index()].clone();
+        known.unwrap_or_else(|| format!("the engine of {strategy} is not known to be healthy"))
+    }
+
+    /// Whose engine is left at a transition, because of its health.
+    fn left_at(&mut self, transition: Transition, by: Actor) -> Option<Strategy> {
+        match transition {
+            Transition::CutOver { from: left, .. } | Transition::Aborted { withdrawn: left } => {
+                (by == Actor::Health).then_some(left)
+            }
+            Transition::Announced { to, .. } => {
+                self.come_back(to);
+                None
+            }
+            Transition::Drained { .. } | Transition::DrainTimedOut { .. } => None,
+        }
+    }
+
+    /// Tells those who wait for the engine of a strategy to log in or to begin a query that it is left.
+    fn leave(&mut self, strategy: Strategy) {
+        let problem = self.problem(strategy);
+        let message = format!("Nobody waits for the engine of {strategy} any longer: {problem}");
+        warn!("{message}");
+        let details = [("by", Actor::Health.as_str()), ("strategy", strategy.as_str())];
+        let details = details.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+        let epoch = self.machine.epoch();
+        self.journal.note(Note { kind: "engine_left", epoch, message, details, ..Note::default() });
+        self.left[strategy.index()].leave(problem);
+    }
+
+    /// The engine that is left next, if nothing else happens, and when.
+    fn leaves(&self) -> Option<(Strategy, Instant)> {
+        self.machine.leaves().filter(|(old, _)| !self.left[old.index()].is_left())
+    }
+
+    /// Whoever comes to the engine from now on may wait for it.
+    fn come_back(&mut self, strategy: Strategy) {
+        let left = &mut self.left[strategy.index()];
+        if left.is_left() {
+            *left = Left::default();
         }
     }
 
@@ -138,7 +232,8 @@ impl State {
     /// When the timer has to look again, if nothing else happens.
     pub(super) fn wake(&self) -> Option<Instant> {
         let expiry = self.oldest_request.map(|at| at + self.machine.rules().query_ttl);
-        [self.machine.deadline(), self.announcement_due(), expiry].into_iter().flatten().min()
+        let leaves = self.leaves().map(|(_, due)| due);
+        [self.machine.deadline(), self.announcement_due(), leaves, expiry].into_iter().flatten().min()
     }
 
     /// When the timer asks for an announcement.

@@ -4,9 +4,12 @@ mod announcing;
 mod clauses;
 mod drains;
 mod edges;
+mod health;
 mod large;
 mod lock_free;
 mod properties;
+mod questions;
+mod restart;
 mod rules;
 mod simulation;
 
@@ -27,6 +30,26 @@ fn switch(set: impl FnOnce(&mut Rules)) -> Switch {
 }
 
 impl Switch {
+    /// What an operator orders.
+    pub(crate) fn operate(&self, command: Command) -> Result<Done, Refusal> {
+        self.command(command, Order::by(Actor::Operator))
+    }
+
+    /// What is found of an engine that was asked just now.
+    pub(crate) fn hears(&self, strategy: Strategy, found: Result<(), &str>) {
+        self.hear(strategy, found.map_err(str::to_owned), Instant::now());
+    }
+
+    /// Whether the engine of a strategy is left for its health.
+    fn has_left(&self, strategy: Strategy) -> bool {
+        self.lock().left[strategy.index()].is_left()
+    }
+
+    /// Whether that changes anything.
+    fn operates(&self, command: Command) -> bool {
+        self.operate(command).is_ok_and(|done| done.event.is_some())
+    }
+
     fn try_call(&self, action: Action<'_>, header: Header) -> Result<Pass, Refused> {
         self.arrive(Arrival { action, header })
     }

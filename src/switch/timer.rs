@@ -4,15 +4,16 @@ use std::{fmt, pin::pin, time::Duration};
 
 use futures::future::OptionFuture;
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::{mpsc::UnboundedReceiver, watch::Receiver},
     time::{Instant, sleep_until},
 };
 use tracing::{info, warn};
 
 use super::{
-    Switch,
+    Actor, Command, Order, Switch,
     phase::{Phase, Transition},
     queries::Forgotten,
+    watch,
 };
 use crate::strategy::Strategy;
 
@@ -24,6 +25,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub struct Step {
     /// What happened.
     pub transition: Transition,
+    /// Who made it.
+    pub by: Actor,
     /// The phase that it led to.
     pub phase: Phase,
     /// The epoch in which the work became headed for where it is headed now: one number per
@@ -60,11 +63,12 @@ pub struct Timer {
     switch: Switch,
     events: UnboundedReceiver<Event>,
     told: Option<Told>,
+    alarm: Option<Receiver<()>>,
 }
 
 impl Timer {
     pub(super) fn new(switch: Switch, events: UnboundedReceiver<Event>) -> Self {
-        Self { switch, events, told: None }
+        Self { switch, events, told: None, alarm: None }
     }
 
     /// Has `told` called with each step, in order and away from the requests.
@@ -73,16 +77,31 @@ impl Timer {
         self
     }
 
+    /// Has the engines asked at once when `alarm` changes: when a connection to one has failed, that is.
+    pub fn alarmed_by(mut self, alarm: Receiver<()>) -> Self {
+        self.alarm = Some(alarm);
+        self
+    }
+
     /// Runs for as long as it is polled. When an announcement is due, `check` tells whether the engine of
     /// that strategy is well, or why not: then it is tried again after 5 s. It is made only if nothing
-    /// else has moved the switch meanwhile.
-    pub async fn run<F, A>(mut self, check: F)
+    /// else has moved the switch meanwhile. While health matters, `check` is asked every second.
+    pub async fn run<F, A>(self, check: F)
+    where
+        F: Fn(Strategy) -> A,
+        A: Future<Output = Result<(), String>>,
+    {
+        let (switch, alarm) = (self.switch.clone(), self.alarm.clone());
+        tokio::join!(self.drive(&check), watch::run(&switch, &check, alarm.as_ref()));
+    }
+
+    async fn drive<F, A>(mut self, check: &F)
     where
         F: Fn(Strategy) -> A,
         A: Future<Output = Result<(), String>>,
     {
         let rules = self.switch.rules();
-        info!("Initial strategy: {}", rules.initial);
+        info!("Initial strategy: {}", self.switch.snapshot().phase.active());
         if let Some(every) = rules.switch_every {
             info!("Strategy will switch every {} seconds", every.as_secs_f64());
         }
@@ -138,18 +157,12 @@ impl Timer {
     fn announce(&self, is_well: Result<(), String>, epoch: u64, asked: Instant) {
         let asking = match is_well {
             Ok(()) => Asking::Nobody,
-            Err(why) => {
-                self.switch.refuse_timer(why);
-                Asking::From((asked + AGAIN).into_std())
-            }
+            Err(_) => Asking::From((asked + AGAIN).into_std()),
         };
-        self.switch.change(|state, now| {
-            state.asking = asking;
-            let is_wanted = state.machine.epoch() == epoch && state.machine.is_timer_due(now);
-            if matches!(asking, Asking::Nobody) && is_wanted {
-                state.machine.announce(now).expect("the timer waits for STABLE");
-            }
-        });
+        self.switch.change(|state, _| state.asking = asking);
+        // Where it is refused nothing else is lost: the timer comes back to it.
+        let order = Order::by(Actor::Timer).at(epoch).found(asked.into_std(), is_well);
+        _ = self.switch.command(Command::Announce { to: None }, order);
     }
 
     /// When to look again, if nothing else happens.
@@ -164,13 +177,17 @@ impl Event {
     /// In the words that users grep for.
     fn log(self) {
         let left = self.forgotten.as_ref().map_or(0, Forgotten::len);
-        let told = self.step.transition.told(left);
+        let (told, by) = (self.step.transition.told(left), self.step.by.as_str());
         match self.step.transition {
             Transition::DrainTimedOut { .. } => {
                 warn!("{told}");
                 tokio::task::spawn_blocking(|| drop(self.forgotten));
             }
             _ => info!("{told}"),
+        }
+        // A line of its own: users compare the one before word for word.
+        if self.step.by != Actor::Teal {
+            info!("Strategy change ordered by: {by}");
         }
     }
 }

@@ -11,7 +11,7 @@ use http::{
 use http_body_util::{BodyExt, Limited};
 use http2::Reason;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Code, Status};
 use utoipa::ToSchema;
@@ -32,6 +32,7 @@ const LONGEST_ANSWER: usize = 64 << 10;
 pub struct Health {
     /// By [`Strategy::index`]: the same one twice, where one engine serves both.
     engines: [Arc<Patient>; 2],
+    alarm: watch::Sender<()>,
 }
 
 /// An engine as all threads see it.
@@ -87,14 +88,21 @@ pub struct Unwell {
 impl Health {
     /// Nothing is known yet. What is counted of the engines is among `metrics`.
     pub fn new(targets: &Targets, metrics: &Metrics) -> Self {
+        let (alarm, _) = watch::channel(());
         let patient = |target: &Target| {
             let addresses = Addresses::of(&target.address);
-            let stats = Arc::new(EndpointStats::new(addresses, metrics.upstream(&target.to_string())));
+            let metrics = metrics.upstream(&target.to_string());
+            let stats = Arc::new(EndpointStats::new(addresses, metrics, alarm.clone()));
             Arc::new(Patient { target: target.clone(), trust: targets.trust.clone(), stats })
         };
         let blue = patient(&targets.blue);
         let green = if targets.green == targets.blue { blue.clone() } else { patient(&targets.green) };
-        Self { engines: [blue, green] }
+        Self { engines: [blue, green], alarm }
+    }
+
+    /// Changes when a connection to an engine could not be had, or ended.
+    pub fn alarm(&self) -> watch::Receiver<()> {
+        self.alarm.subscribe()
     }
 
     /// Asks the engine of `strategy` whether it is well, on a connection of its own. 2 s at most.

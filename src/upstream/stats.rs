@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{AddressStatus, resolve::Addresses};
 use crate::telemetry::{AddressMetrics, UpstreamMetrics};
@@ -33,6 +33,7 @@ pub(super) struct EndpointStats {
     metrics: UpstreamMetrics,
     problems: Mutex<Problems>,
     known: Mutex<BTreeMap<SocketAddr, Arc<AddressStats>>>,
+    alarm: watch::Sender<()>,
 }
 
 /// One address of an engine.
@@ -72,9 +73,10 @@ pub(super) struct Counted {
 pub(super) struct Attempt(Arc<AddressStats>);
 
 impl EndpointStats {
-    pub(super) fn new(addresses: Addresses, metrics: UpstreamMetrics) -> Self {
+    /// `alarm` changes when a connection could not be had, or ended.
+    pub(super) fn new(addresses: Addresses, metrics: UpstreamMetrics, alarm: watch::Sender<()>) -> Self {
         let (connections, problems, known) = Default::default();
-        Self { addresses, connections, metrics, problems, known }
+        Self { addresses, connections, metrics, problems, known, alarm }
     }
 
     /// What is counted of the engine.
@@ -128,6 +130,7 @@ impl EndpointStats {
         }
         problems.connecting = Some(problem);
         problems.is_told = false;
+        self.alarm.send_replace(());
         is_news
     }
 
@@ -241,6 +244,7 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.stats.connections.fetch_sub(1, Ordering::Relaxed);
         self.stats.metrics.connections.decrement(1.0);
+        self.stats.alarm.send_replace(());
         self.address.connections.fetch_sub(1, Ordering::Relaxed);
         self.address.metrics.connections.decrement(1.0);
     }
@@ -253,8 +257,11 @@ mod tests {
 
     #[test]
     fn a_reason_is_news_once_in_an_outage() {
-        let stats =
-            Arc::new(EndpointStats::new(Addresses::of("e:80"), Metrics::default().upstream("http://e")));
+        let stats = Arc::new(EndpointStats::new(
+            Addresses::of("e:80"),
+            Metrics::default().upstream("http://e"),
+            watch::channel(()).0,
+        ));
         assert_eq!(
             ["refused", "reset", "refused", "reset"].map(|why| stats.failed(&why)),
             [true, true, false, false]

@@ -19,6 +19,7 @@ const KINDS = {
   ...TRANSITIONS,
   refused: ['refused', '!'],
   reload_refused: ['reload refused', '!'],
+  engine_left: ['engine left', '⊘'],
   reloaded: ['reloaded', '⟳'],
   timer_paused: ['timer paused', '‖'],
   timer_resumed: ['timer resumed', '▸'],
@@ -92,10 +93,10 @@ export class Events {
   }
 }
 
-function item({ id, time, kind, message, epoch }) {
+function item({ id, time, kind, message, epoch, by }) {
   const [word, mark] = KINDS[kind] ?? ['', '·'];
   const sign = el('span', { class: 'sign', 'aria-hidden': 'true' }, mark);
   return el('li', { value: id, class: kind },
     el('time', { datetime: time }, moment(time)), sign, el('b', {}, word || kind.replaceAll('_', ' ')), el('span', { class: 'message' }, message),
-    el('span', { class: 'quiet' }, `epoch ${epoch}`));
+    el('span', { class: 'quiet' }, by ? `epoch ${epoch}, by ${by}` : `epoch ${epoch}`));
 }

@@ -51,14 +51,14 @@ async fn a_switch_goes_there_and_back() {
 #[tokio::test]
 async fn a_command_that_does_not_fit_is_refused_by_a_reason_that_names_the_phase() {
     let bench = Bench::new(still());
-    let steps = [None, Some(Command::Announce { to: None }), Some(Command::Cutover)];
+    let steps = [None, Some(Command::Announce { to: None }), Some(Command::Cutover { force: false })];
     for (step, phase, fitting) in [
         (steps[0], "STABLE", &["switch"][..]),
         (steps[1], "ANNOUNCED", &["cutover", "abort"]),
         (steps[2], "DRAINING", &["rollback"]),
     ] {
         if let Some(step) = step {
-            bench.switch.command(step, None).unwrap();
+            bench.switch.operate(step).unwrap();
         }
         let (epoch, told) = (bench.epoch(), bench.switch.journal().next());
         let unfit = ["switch", "cutover", "abort", "rollback"].iter().filter(|verb| !fitting.contains(verb));
@@ -116,7 +116,7 @@ fn of_many_operators_who_saw_the_same_one_switches() {
         assert_eq!(done.len(), 1, "round {round}");
         assert!(refused.iter().all(|(_, answer)| code(answer) == "stale"), "{refused:?}");
         assert_eq!(bench.epoch(), epoch + 1);
-        bench.switch.command(Command::Cutover, None).unwrap();
+        bench.switch.operate(Command::Cutover { force: false }).unwrap();
     }
 }
 
@@ -137,10 +137,37 @@ async fn an_engine_that_is_not_well_is_not_switched_to() {
 }
 
 #[tokio::test]
+async fn a_rollback_asks_and_a_cutover_to_an_engine_that_is_not_healthy_needs_force() {
+    let patients = Arc::new(Patients::default());
+    let engines: Arc<dyn Engines> = patients.clone();
+    let bench = Bench::with(still(), |rooms| rooms.engines = Some(engines), None);
+    bench.post("/api/v1/switch", "{}").await;
+    bench.post("/api/v1/cutover", "{}").await;
+    patients.falls_ill(Strategy::Blue);
+    let (status, answer) = bench.post("/api/v1/rollback", "{}").await;
+    assert_eq!((status, code(&answer)), (StatusCode::CONFLICT, "engine"));
+    assert_eq!(message(&answer), "cannot roll back in phase DRAINING: engine http://blue is ill");
+    patients.recovers();
+    assert_eq!(bench.post("/api/v1/rollback", "{}").await.0, StatusCode::OK);
+    patients.falls_ill(Strategy::Blue);
+    // What is asked of it is of no account here: it is found out while it is pending.
+    bench.switch.hears(Strategy::Blue, Err("engine http://blue is ill"));
+    let (status, answer) = bench.post("/api/v1/cutover", json!({"force": false})).await;
+    assert_eq!((status, code(&answer)), (StatusCode::CONFLICT, "engine"));
+    assert_eq!(message(&answer), "cannot cut over in phase ANNOUNCED: engine http://blue is ill");
+    let (status, answer) = bench.post("/api/v1/cutover", json!({"force": true})).await;
+    assert_eq!((status, &answer["done"]), (StatusCode::OK, &json!("blue is active; green is being drained")));
+}
+
+#[tokio::test]
 async fn an_announcement_ends_the_refusal_before_it() {
-    let bench = Bench::new(still());
-    bench.switch.refuse_engine("it is ill");
+    let patients = Arc::new(Patients::default());
+    let engines: Arc<dyn Engines> = patients.clone();
+    let bench = Bench::with(still(), |rooms| rooms.engines = Some(engines), None);
+    patients.falls_ill(Strategy::Green);
+    bench.post("/api/v1/switch", "{}").await;
     assert!(bench.get("/api/v1/state").await.1["last_refusal"].is_object());
+    patients.recovers();
     bench.post("/api/v1/switch", "{}").await;
     assert!(bench.get("/api/v1/state").await.1["last_refusal"].is_null());
 }

@@ -16,10 +16,10 @@ use super::{
     step::{Act, Event},
 };
 use crate::{
-    admin::{ClusterControl, Revoke, TokenControl},
+    admin::{ClusterControl, Engines, Revoke, TokenControl},
     fault::{Faults, Source},
     protocol::Protocol,
-    switch::Switch,
+    switch::{Actor, Command, Order, Switch},
 };
 
 /// How often the phase is looked at while a step waits for one.
@@ -34,6 +34,8 @@ pub struct Hands {
     pub cluster: Option<Arc<dyn ClusterControl>>,
     /// The tokens of the built-in engine.
     pub tokens: Option<Arc<dyn TokenControl>>,
+    /// The engines that calls are forwarded to, unless the built-in one answers.
+    pub engines: Option<Arc<dyn Engines>>,
 }
 
 /// A scenario on its way through its steps.
@@ -54,6 +56,8 @@ struct State {
     /// Calls that it has counted.
     seen: u64,
     since: Instant,
+    /// Its cue has come, and an engine is asked before it is done.
+    is_asking: bool,
 }
 
 impl Script {
@@ -65,7 +69,7 @@ impl Script {
             faults: faults.clone(),
             hands,
             protocol: Protocol::default(),
-            state: Mutex::new(State { at: Some(0), seen: 0, since: Instant::now() }),
+            state: Mutex::new(State { at: Some(0), seen: 0, since: Instant::now(), is_asking: false }),
             moved: Notify::new(),
         });
         faults.follow(script.clone());
@@ -78,6 +82,11 @@ impl Script {
     pub async fn run(&self) {
         loop {
             let moved = self.moved.notified();
+            if let Some(at) = self.asking() {
+                self.ask_and_act(at).await;
+                self.look();
+                continue;
+            }
             let Some((event, since)) = self.waiting() else { break };
             match event {
                 Event::Time(time) => tokio::select! { () = sleep_until(since + time) => {} () = moved => {} },
@@ -89,17 +98,18 @@ impl Script {
         self.faults.unfollow();
     }
 
-    /// A call has arrived: what it is the cue for is done before it goes on.
+    /// A call has arrived: what it is the cue for is done before it goes on, unless an engine has to be
+    /// asked first.
     pub(in crate::fault) fn saw(&self, path: &str) {
         let mut state = self.lock();
-        let Some(at) = state.at else { return };
+        let Some(at) = state.at.filter(|_| !state.is_asking) else { return };
         let event = &self.scenario.steps[at].event;
         if !event.counts(path, &self.protocol) {
             return;
         }
         state.seen += 1;
         if event.count() == Some(state.seen) {
-            self.act(&mut state, at);
+            self.begin(&mut state, at);
         }
     }
 
@@ -107,7 +117,7 @@ impl Script {
     fn look(&self) {
         let mut state = self.lock();
         let phase = || self.hands.switch.as_ref().map(|switch| switch.snapshot().phase.name());
-        while let Some(at) = state.at {
+        while let Some(at) = state.at.filter(|_| !state.is_asking) {
             let is_due = match &self.scenario.steps[at].event {
                 Event::Time(time) => state.since + *time <= Instant::now(),
                 Event::Phase(wanted) => phase() == Some(wanted),
@@ -116,24 +126,78 @@ impl Script {
             if !is_due {
                 break;
             }
-            self.act(&mut state, at);
+            self.begin(&mut state, at);
         }
     }
 
-    /// Does one step and goes on to the next.
-    fn act(&self, state: &mut State, at: usize) {
-        let Scenario { name, steps, repeat, .. } = &self.scenario;
-        let step = &steps[at];
-        for act in &step.acts {
-            let place = format!("Scenario {name}, step {} of {} ({})", at + 1, steps.len(), step.event);
-            match self.perform(act) {
-                Ok(()) => info!("{place}: {act}"),
-                Err(why) => warn!("{place}: {act}: {why}"),
-            }
+    /// Does one step, at once or once an engine has been asked.
+    fn begin(&self, state: &mut State, at: usize) {
+        let has_engines = self.hands.switch.as_ref().is_some_and(Switch::has_engines);
+        if has_engines && self.scenario.steps[at].acts.iter().any(Act::names_engine) {
+            state.is_asking = true;
+            self.moved.notify_one();
+            return;
         }
+        for act in &self.scenario.steps[at].acts {
+            self.report(at, act, self.perform(act));
+        }
+        self.go_on(state, at);
+    }
+
+    fn asking(&self) -> Option<usize> {
+        let state = self.lock();
+        state.at.filter(|_| state.is_asking)
+    }
+
+    /// Does one step, and asks the engines that it names.
+    async fn ask_and_act(&self, at: usize) {
+        for act in &self.scenario.steps[at].acts {
+            let done = match (act, &self.hands.switch) {
+                (Act::Announce, Some(switch)) => self.order(switch, Command::Announce { to: None }).await,
+                (Act::Cutover, Some(switch)) => self.order(switch, Command::Cutover { force: false }).await,
+                (Act::Rollback, Some(switch)) => self.order(switch, Command::Rollback).await,
+                (Act::Switch, Some(switch)) => {
+                    let announced = self.order(switch, Command::Announce { to: None }).await;
+                    announced.and_then(|()| self.perform(&Act::Cutover))
+                }
+                _ => self.perform(act),
+            };
+            self.report(at, act, done);
+        }
+        self.go_on(&mut self.lock(), at);
+    }
+
+    async fn order(&self, switch: &Switch, command: Command) -> Result<(), String> {
+        let ask = |strategy| async move {
+            match &self.hands.engines {
+                Some(engines) => engines.check(strategy).await,
+                None => Ok(()),
+            }
+        };
+        let ordered = switch.order(command, Actor::Scenario, None, ask).await;
+        ordered.map(|_| ()).map_err(|refusal| refusal.to_string())
+    }
+
+    fn report(&self, at: usize, act: &Act, done: Result<(), String>) {
+        let Scenario { name, steps, .. } = &self.scenario;
+        let place = format!("Scenario {name}, step {} of {} ({})", at + 1, steps.len(), steps[at].event);
+        match done {
+            Ok(()) => info!("{place}: {act}"),
+            Err(why) => warn!("{place}: {act}: {why}"),
+        }
+    }
+
+    /// The next step waits from now on.
+    fn go_on(&self, state: &mut State, at: usize) {
+        let Scenario { name, steps, repeat, .. } = &self.scenario;
         let next = at + 1;
         let next = if next == steps.len() && *repeat { 0 } else { next };
-        *state = State { at: (next < steps.len()).then_some(next), seen: 0, since: Instant::now() };
+        *state = State {
+            at: (next < steps.len()).then_some(next),
+            seen: 0,
+            since: Instant::now(),
+            is_asking: false,
+        };
         if state.at.is_none() {
             info!("Scenario {name}: done");
         }
@@ -141,15 +205,19 @@ impl Script {
     }
 
     fn perform(&self, act: &Act) -> Result<(), String> {
-        let switch = || self.hands.switch.as_ref().ok_or("there is no gate");
-        let told =
-            |result: Result<_, crate::switch::Unfit>| result.map(|_| ()).map_err(|unfit| unfit.to_string());
+        let order = |command| {
+            let switch = self.hands.switch.as_ref().ok_or("there is no gate")?;
+            let ordered = switch.command(command, Order::by(Actor::Scenario));
+            ordered.map(|_| ()).map_err(|refusal| refusal.to_string())
+        };
         match act {
-            Act::Announce => told(switch()?.announce()),
-            Act::Cutover => told(switch()?.cutover()),
-            Act::Switch => told(switch()?.announce()).and_then(|()| told(switch()?.cutover())),
-            Act::Abort => told(switch()?.abort()),
-            Act::Rollback => told(switch()?.rollback()),
+            Act::Announce => order(Command::Announce { to: None }),
+            Act::Cutover => order(Command::Cutover { force: false }),
+            Act::Switch => {
+                order(Command::Announce { to: None }).and_then(|()| order(Command::Cutover { force: false }))
+            }
+            Act::Abort => order(Command::Abort),
+            Act::Rollback => order(Command::Rollback),
             Act::Suspend | Act::Resume => {
                 let cluster = self.hands.cluster.as_ref().ok_or("there is no cluster here")?;
                 _ = if matches!(act, Act::Suspend) { cluster.suspend() } else { cluster.resume() };

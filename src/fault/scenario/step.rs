@@ -58,6 +58,13 @@ pub enum Act {
     Note(String),
 }
 
+impl Act {
+    /// Whether it names an engine that may have to be asked first.
+    pub(super) fn names_engine(&self) -> bool {
+        matches!(self, Self::Announce | Self::Cutover | Self::Switch | Self::Rollback)
+    }
+}
+
 impl Event {
     /// Whether a call of that path is one of those that are waited for.
     pub(super) fn counts(&self, path: &str, protocol: &Protocol) -> bool {

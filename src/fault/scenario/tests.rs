@@ -1,12 +1,13 @@
 //! Scenarios that are read and played, and a folder of those that are refused.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
 use super::*;
 use crate::{
     fault::{Around, Faults, rule::Setting},
+    strategy::Strategy,
     switch::{Phase, Rules, Switch},
 };
 
@@ -113,4 +114,50 @@ async fn a_scenario_that_is_done_costs_nothing() {
     assert!(faults.is_armed());
     script.run().await;
     assert!(!faults.is_armed());
+}
+
+/// Two engines, of which green's is ill, or slow to answer, as a test wants.
+#[derive(Debug, Default)]
+struct Patient(std::sync::Mutex<Option<&'static str>>);
+
+impl crate::admin::Engines for Patient {
+    fn status(&self) -> Vec<crate::upstream::EngineStatus> {
+        Vec::new()
+    }
+
+    fn check(&self, strategy: Strategy) -> futures::future::BoxFuture<'_, Result<(), String>> {
+        assert_eq!(strategy, Strategy::Green);
+        let ill = *self.0.lock().unwrap();
+        Box::pin(async move {
+            sleep(Duration::from_secs(1)).await;
+            ill.map_or(Ok(()), |ill| Err(ill.to_owned()))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_asks_the_engine_first_and_holds_no_call_for_it() {
+    for (ill, phase) in [(Some("green is ill"), "STABLE"), (None, "DRAINING")] {
+        let rules = Rules { switch_every: None, ..Rules::default() };
+        let start = crate::switch::Start { has_engines: true, state: None };
+        let (switch, _timer) = Switch::start(rules, start).unwrap();
+        let faults = Faults::new(false, Around { switch: Some(switch.clone()), ..Around::default() });
+        let steps =
+            "teaches = \"it.\"\n[[step]]\nwhen = \"calls=1\"\ndo = [\"switch\", \"fault id=x,hang\"]\n";
+        let engines = Arc::new(Patient(std::sync::Mutex::new(ill)));
+        let hands = Hands { switch: Some(switch.clone()), engines: Some(engines), ..Hands::default() };
+        let script = Script::start(Scenario::read("test", steps).unwrap(), &faults, hands);
+        let running = tokio::spawn({
+            let script = script.clone();
+            async move { script.run().await }
+        });
+        tokio::task::yield_now().await;
+        script.saw("/QueryEngineService/status");
+        assert_eq!(switch.snapshot().phase.name(), "STABLE");
+        running.await.unwrap();
+        assert_eq!(switch.snapshot().phase.name(), phase);
+        let refused =
+            switch.journal().after(0, 9).iter().filter(|event| event.note.kind == "refused").count();
+        assert_eq!(refused, usize::from(ill.is_some()));
+    }
 }

@@ -112,7 +112,7 @@ async fn users_are_known_by_their_login() {
 async fn phases_are_those_of_the_switch() {
     let bench = bench(&["phase=ANNOUNCED,access-denied"]);
     assert_eq!(bench.call("status").await.status().1, "");
-    bench.switch.announce().unwrap();
+    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
     assert_eq!(bench.call("status").await.status().1, "13");
 }
 

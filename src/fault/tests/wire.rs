@@ -118,7 +118,7 @@ async fn a_notice_is_announced_whatever_is_due() {
     let (head, data) = get(&mut client, "getSchemaNames").await.unwrap();
     assert_eq!(head.headers["new-strategy"], "green");
     assert!(ends_with(&data, &field("green")), "{data:?}");
-    bench.switch.announce().unwrap();
+    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
     let (head, data) = get(&mut client, "getTables").await.unwrap();
     assert_eq!(head.headers["new-strategy"], "blue");
     assert!(ends_with(&data, &field("blue")), "the wrong one, while green is due: {data:?}");
@@ -134,7 +134,7 @@ async fn a_notice_that_is_due_is_said_twice() {
         (None, bench.answer.clone()),
         "none is due"
     );
-    bench.switch.announce().unwrap();
+    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
     let (head, data) = get(&mut client, "getSchemaNames").await.unwrap();
     assert_eq!(head.headers.get_all("new-strategy").iter().count(), 2);
     assert!(data.ends_with(&[string_field(3, "green"), string_field(3, "green")].concat()), "{data:?}");

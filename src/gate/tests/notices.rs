@@ -9,7 +9,7 @@ fn call() -> Request<Frames> {
 
 async fn announced(response: Response<Frames>) -> Bench {
     let bench = bench(Mismatch::Both, response);
-    bench.switch.announce().unwrap();
+    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
     bench
 }
 

@@ -2,8 +2,8 @@ use super::*;
 
 /// Lets only queries on record of blue go on: all else of blue that continues is refused.
 async fn strict_green(bench: &Bench) {
-    bench.switch.announce().unwrap();
-    bench.switch.cutover().unwrap();
+    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
+    bench.switch.operate(crate::switch::Command::Cutover { force: false }).unwrap();
 }
 
 async fn begin(bench: &Bench) {

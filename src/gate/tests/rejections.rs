@@ -65,7 +65,7 @@ async fn the_header_decides() {
 #[tokio::test]
 async fn what_is_no_grpc_is_not_judged() {
     let bench = bench(Mismatch::Both, Response::new(Frames::data(["hello"])));
-    bench.switch.announce().unwrap();
+    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
     let mut request = request("getTables", Some("purple"), Frames::default());
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
     let (head, body, _) = bench.fetch(request).await;
@@ -76,8 +76,8 @@ async fn what_is_no_grpc_is_not_judged() {
 #[tokio::test]
 async fn an_unknown_method_begins_something() {
     let bench = bench(Mismatch::Both, grpc(Frames::default().status("0")));
-    bench.switch.announce().unwrap();
-    bench.switch.cutover().unwrap();
+    bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
+    bench.switch.operate(crate::switch::Command::Cutover { force: false }).unwrap();
     for path in ["/some.Service/method", "/QueryEngineService/newMethod", "/"] {
         let mut request = request("", Some("blue"), Frames::default());
         *request.uri_mut() = path.parse().unwrap();

@@ -172,7 +172,7 @@ async fn queries_and_notices_are_told() {
         watched.clients("queries"),
         json!({ "a session": { "begun": 1, "completed": 0, "abandoned": 0, "open": 1 } })
     );
-    watched.bench.switch.announce().unwrap();
+    watched.bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
     let clear = [string_field(2, "s"), string_field(3, "q")].concat();
     for _ in 0..2 {
         connection(request("clear", Some("blue"), Frames::data([framed(0, &clear)]))).await;
@@ -190,7 +190,7 @@ async fn point_28_a_notice_that_no_message_could_be_given_is_counted() {
         let mut response = grpc(Frames::data([framed(1, &gzip(b"\x0a\x01s"))]).status("0"));
         response.headers_mut().insert("grpc-encoding", HeaderValue::from_static(coding));
         let watched = watched(response);
-        watched.bench.switch.announce().unwrap();
+        watched.bench.switch.operate(crate::switch::Command::Announce { to: None }).unwrap();
         watched.connection()(schemas("session-of-ann")).await;
         assert_eq!(watched.counted("teal_notices_total"), ["teal_notices_total 1"]);
         assert_eq!(watched.counted("teal_notices_untouched_total"), counted);

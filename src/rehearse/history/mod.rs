@@ -11,7 +11,7 @@ use serde::Serialize;
 use self::{queries::Queries, spans::Spans};
 use super::{
     record::{Call, Does, Outcome},
-    story::Story,
+    story::{Stage, Story},
 };
 use crate::strategy::Strategy;
 
@@ -19,6 +19,9 @@ use crate::strategy::Strategy;
 const MOST_TOLD: usize = 20;
 /// A phase may be over that much later than it has to be: servers have more to do than to look at clocks.
 const LATE: u64 = 2_000_000;
+/// The same for an announcement: before the cutover an engine has to say that it is healthy, within 2 s, and it may be
+/// being asked when that is due.
+const LATE_CUTOVER: u64 = LATE + 4_000_000;
 /// The gRPC code of what isn't there.
 const NOT_FOUND: i32 = 5;
 
@@ -208,7 +211,7 @@ impl Checker {
             let is_explained = match &self.spans {
                 Some(spans) if !spans.know(call) => true,
                 Some(spans) => {
-                    spans.during(call).iter().any(|span| !span.lets_in(call.does, strategy, self.is_strict))
+                    spans.during(call).iter().any(|span| span.may_refuse(call.does, strategy, self.is_strict))
                 }
                 // The other one may have been announced since.
                 None => notices.iter().any(|(notice, other)| {
@@ -267,7 +270,8 @@ impl Checker {
         for pair in story.seen.windows(2) {
             let (Some(ends_by), [before, now]) = (pair[0].ends_by, [pair[0], pair[1]]) else { continue };
             self.case(Promise::NothingSticks);
-            if before.epoch == now.epoch && now.at > ends_by + LATE {
+            let late = if before.stage == Stage::Announced { LATE_CUTOVER } else { LATE };
+            if before.epoch == now.epoch && now.at > ends_by + late {
                 self.breach(Promise::NothingSticks, || {
                     format!("{}: {:?} goes on after {}", seconds(now.at), now.stage, seconds(ends_by))
                 });

@@ -15,11 +15,14 @@ pub(in crate::rehearse) struct Span {
     pub(in crate::rehearse) stage: Stage,
     pub(in crate::rehearse) active: Strategy,
     pub(in crate::rehearse) epoch: u64,
+    /// The engine that is not active was left for its health: until it is back its logins are refused.
+    is_left: bool,
 }
 
 impl Span {
     pub(super) fn of(seen: &Seen) -> Self {
-        Self { from: 0, stage: seen.stage, active: seen.active, epoch: seen.epoch }
+        let Seen { stage, active, epoch, .. } = *seen;
+        Self { from: 0, stage, active, epoch, is_left: false }
     }
 
     pub(super) fn is_stable(&self) -> bool {
@@ -39,6 +42,12 @@ impl Span {
                 Stage::Announced => true,
                 Stage::Draining => does != Does::Begin,
             }
+    }
+
+    /// Whether it may refuse a call.
+    pub(super) fn may_refuse(&self, does: Does, strategy: Strategy, is_strict: bool) -> bool {
+        let is_left = self.is_left && does == Does::LogIn && strategy != self.active;
+        is_left || !self.lets_in(does, strategy, is_strict)
     }
 
     /// The phase that follows, if that can happen.
@@ -65,7 +74,7 @@ impl Span {
             Kind::Aborted => (drained, self.active),
             Kind::Drained | Kind::DrainTimedOut => (Stage::Stable, self.active),
         };
-        Self { from: happened.at, stage, active, epoch: happened.epoch }
+        Self { from: happened.at, stage, active, epoch: happened.epoch, is_left: false }
     }
 
     pub(super) fn words(&self) -> String {
@@ -93,6 +102,9 @@ impl Spans {
                 given_up.push((happened.at, before.active.other()));
             }
             spans.push(before.forced(happened, story.is_strict));
+        }
+        for span in &mut spans {
+            span.is_left = story.left.contains(&span.epoch);
         }
         Self { spans, given_up, slack: story.slack, until: story.until }
     }

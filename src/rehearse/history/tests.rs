@@ -55,6 +55,7 @@ fn switch() -> Story {
     let cut_over = Happened { from: Some(Blue), to: Some(Green), ..happened(12, 2, Kind::CutOver) };
     let seen = Seen { at: 0, stage: Stage::Stable, active: Blue, epoch: 0, ends_by: None };
     Story {
+        left: Vec::new(),
         seen: vec![seen],
         happened: vec![announced, cut_over, happened(20, 3, Kind::Drained)],
         is_strict: false,

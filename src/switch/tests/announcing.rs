@@ -50,13 +50,15 @@ async fn an_announcement_that_does_not_begin_is_tried_every_5_s() {
             }
             // It is noted once: what else has happened is not to leave the journal for it.
             assert_eq!(switch.journal().next(), 2);
-            switch.refuse_engine("it is down");
+            let order =
+                Order::by(Actor::Operator).found(Instant::now().into_std(), Err("it is down".to_owned()));
+            switch.command(Command::Announce { to: None }, order).unwrap_err();
             assert_eq!(switch.journal().next(), 3);
             take(&asked).unwrap().2.send(true).unwrap();
             pass(secs(0)).await;
             assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
             // The next one is due as if nothing had been.
-            switch.cutover().unwrap();
+            switch.operate(Command::Cutover { force: false }).unwrap();
             pass(secs(119)).await;
             assert!(take(&asked).is_none());
             pass(secs(1)).await;
@@ -72,7 +74,7 @@ async fn deadlines_are_kept_while_an_engine_is_asked() {
             let (switch, asked) = asking(|rules| rules.announce_timeout = Some(secs(1)));
             pass(secs(120)).await;
             let (_, _, answer) = take(&asked).unwrap();
-            switch.announce().unwrap();
+            switch.operate(Command::Announce { to: None }).unwrap();
             let heading = || switch.shared.heading.get().0;
             assert_eq!(heading(), Strategy::Green);
             pass(secs(1)).await;
@@ -90,12 +92,12 @@ async fn a_paused_timer_announces_nothing_it_had_asked_for() {
             let (switch, asked) = asking(|_| {});
             pass(secs(120)).await;
             let (_, _, answer) = take(&asked).unwrap();
-            assert!(switch.pause_timer());
+            assert!(switch.operates(Command::PauseTimer));
             pass(secs(0)).await;
             assert!(answer.is_closed(), "nobody waits for the answer");
             pass(secs(600)).await;
             assert!(take(&asked).is_none());
-            assert!(switch.resume_timer());
+            assert!(switch.operates(Command::ResumeTimer));
             pass(secs(0)).await;
             assert_eq!(take(&asked).unwrap().1, 0);
         })
@@ -110,9 +112,9 @@ async fn an_announcement_is_not_made_in_a_state_that_moved_on_meanwhile() {
             pass(secs(120)).await;
             let (_, epoch, answer) = take(&asked).unwrap();
             // There and back again, before the timer looks.
-            switch.announce().unwrap();
+            switch.operate(Command::Announce { to: None }).unwrap();
             answer.send(true).unwrap();
-            switch.abort().unwrap();
+            switch.operate(Command::Abort).unwrap();
             pass(secs(0)).await;
             assert_eq!(switch.snapshot().epoch, epoch + 2);
         })

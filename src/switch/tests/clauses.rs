@@ -15,10 +15,10 @@ async fn each_phase_lets_in_what_the_table_says() {
     let switch = switch(|rules| rules.notice = secs(10));
     assert_eq!(let_in(&switch, BLUE), ALL);
     assert_eq!(let_in(&switch, GREEN), [Action::End("unseen")]);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     assert_eq!(let_in(&switch, BLUE), ALL);
     assert_eq!(let_in(&switch, GREEN), ALL);
-    switch.cutover().unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     let all_but_begin: Vec<_> = ALL.into_iter().filter(|action| *action != Action::Begin).collect();
     assert_eq!(let_in(&switch, BLUE), all_but_begin);
     assert_eq!(let_in(&switch, GREEN), ALL);
@@ -38,9 +38,9 @@ async fn a_header_that_names_no_strategy_is_never_let_in() {
     for _ in 0..2 {
         assert_eq!(let_in(&switch, Header::Unknown), []);
         assert!(!switch.is_let_in(Action::Continue("a"), Header::Unknown));
-        switch.announce().unwrap();
+        switch.operate(Command::Announce { to: None }).unwrap();
         assert_eq!(let_in(&switch, Header::Unknown), []);
-        switch.cutover().unwrap();
+        switch.operate(Command::Cutover { force: false }).unwrap();
         assert_eq!(let_in(&switch, Header::Unknown), []);
         switch.end("a");
         pass(secs(5)).await;
@@ -51,8 +51,8 @@ async fn a_header_that_names_no_strategy_is_never_let_in() {
 async fn a_refusal_names_the_active_strategy() {
     let switch = switch(|_| {});
     assert_eq!(switch.try_call(Action::Neutral, GREEN).unwrap_err(), Refused { expected: Blue });
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.try_call(Action::Begin, BLUE).unwrap_err(), Refused { expected: Green });
 }
 
@@ -60,8 +60,8 @@ async fn a_refusal_names_the_active_strategy() {
 async fn a_query_on_record_keeps_its_strategy_whatever_the_header_says() {
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     for header in [BLUE, GREEN, Header::Absent] {
         assert_eq!(switch.call(Action::Continue("a"), header).strategy(), Blue);
     }
@@ -72,9 +72,9 @@ async fn a_query_on_record_keeps_its_strategy_whatever_the_header_says() {
 async fn without_a_header_a_request_is_of_the_active_strategy() {
     let switch = switch(|_| {});
     assert_eq!(switch.call(Action::Begin, Header::Absent).strategy(), Blue);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     assert_eq!(switch.call(Action::Begin, Header::Absent).strategy(), Blue);
-    switch.cutover().unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.call(Action::Begin, Header::Absent).strategy(), Green);
 }
 
@@ -87,8 +87,8 @@ async fn an_unseen_query_that_is_continued_with_success_is_on_record() {
     assert_eq!(switch.queries(Blue), 1);
     switch.call(Action::Continue("unknown"), BLUE).answered(false);
     assert_eq!(switch.queries(Blue), 1);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.call(Action::Continue("old"), GREEN).strategy(), Blue);
 }
 
@@ -186,8 +186,8 @@ async fn above_the_limit_the_oldest_query_is_forgotten() {
         pass(millis(1)).await;
     }
     assert_eq!(switch.queries(Blue), 2);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.call(Action::Continue("d"), Header::Absent).strategy(), Blue);
     assert_eq!(switch.call(Action::Continue("a"), Header::Absent).strategy(), Green, "judged by its header");
 }
@@ -212,7 +212,7 @@ async fn a_notice_names_where_the_work_is_headed() {
     let foreign = switch.call(Action::End("unseen"), GREEN);
     assert_eq!(told(&blue), None);
     assert_eq!(told(&foreign), Some(Blue), "let in under green, headed for blue");
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     assert_eq!(told(&blue), Some(Green), "at the moment the message leaves");
     let green = switch.call(Action::Neutral, GREEN);
     assert_eq!(told(&green), None);
@@ -222,9 +222,9 @@ async fn a_notice_names_where_the_work_is_headed() {
     assert_eq!(switch.phase(), ("DRAINING", Green));
     assert_eq!(told(&blue), Some(Green));
     assert_eq!(blue.notice().unwrap().announcement, announcement, "a cutover is no new announcement");
-    switch.rollback().unwrap();
+    switch.operate(Command::Rollback).unwrap();
     assert_eq!((told(&blue), told(&green)), (None, Some(Blue)));
-    switch.abort().unwrap();
+    switch.operate(Command::Abort).unwrap();
     assert_eq!((told(&blue), told(&green)), (Some(Green), None));
 }
 
@@ -232,8 +232,8 @@ async fn a_notice_names_where_the_work_is_headed() {
 async fn a_request_let_in_before_the_switch_is_told_of_it_in_stable() {
     let switch = switch(|rules| rules.cutover = Cutover::Strict);
     let slow = switch.call(Action::Neutral, BLUE);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.phase(), ("STABLE", Green));
     assert_eq!(slow.notice().unwrap().strategy, Green);
 }
@@ -242,10 +242,10 @@ async fn a_request_let_in_before_the_switch_is_told_of_it_in_stable() {
 async fn the_epoch_counts_the_transitions() {
     let switch = switch(|_| {});
     assert_eq!(switch.snapshot().epoch, 0);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
-    switch.rollback().unwrap();
-    switch.abort().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
+    switch.operate(Command::Rollback).unwrap();
+    switch.operate(Command::Abort).unwrap();
     assert_eq!(switch.snapshot().epoch, 4);
     pass(secs(5)).await;
     assert_eq!((switch.phase(), switch.snapshot().epoch), (("STABLE", Green), 5));

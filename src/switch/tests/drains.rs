@@ -7,8 +7,8 @@ use crate::strategy::Strategy::{Blue, Green};
 fn draining(set: impl FnOnce(&mut Rules), before: impl FnOnce(&Switch)) -> Switch {
     let switch = switch(set);
     before(&switch);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     switch
 }
 
@@ -69,8 +69,8 @@ async fn requests_of_the_active_strategy_do_not_hold_the_drain() {
 async fn a_begin_in_progress_at_the_cutover_holds_the_drain() {
     let switch = switch(|_| {});
     let mut begin = switch.call(Action::Begin, BLUE);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(30)).await;
     begin.begun("late");
     begin.answered(true);
@@ -105,8 +105,8 @@ async fn a_drain_times_out_and_what_is_left_is_judged_by_its_header() {
 async fn a_begin_that_outlasts_its_drain_is_not_put_on_record() {
     let switch = switch(|_| {});
     let mut begin = switch.call(Action::Begin, BLUE);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(300)).await;
     assert_eq!(switch.phase(), ("STABLE", Green));
     begin.begun("late");
@@ -129,8 +129,8 @@ async fn a_drain_timeout_of_0_is_never() {
 async fn after_an_abort_the_queries_of_both_hold_the_drain() {
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
-    switch.announce().unwrap();
-    switch.abort().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Abort).unwrap();
     switch.begin("after", BLUE);
     pass(secs(100)).await;
     assert_eq!(switch.phase(), ("DRAINING", Blue));
@@ -148,8 +148,8 @@ async fn after_an_abort_the_queries_of_both_hold_the_drain() {
 async fn after_an_abort_a_begin_of_the_active_strategy_in_progress_holds_the_drain() {
     let switch = switch(|_| {});
     let begin = switch.call(Action::Begin, BLUE);
-    switch.announce().unwrap();
-    switch.abort().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Abort).unwrap();
     pass(secs(100)).await;
     assert_eq!(switch.phase(), ("DRAINING", Blue));
     drop(begin);
@@ -161,8 +161,8 @@ async fn after_an_abort_a_begin_of_the_active_strategy_in_progress_holds_the_dra
 async fn after_the_cutover_of_a_rollback_the_queries_of_both_hold_the_drain() {
     let switch = draining(|_| {}, |switch| switch.begin("blue", BLUE));
     switch.begin("green", GREEN);
-    switch.rollback().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Rollback).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.phase(), ("DRAINING", Blue));
     switch.end("green");
     pass(secs(100)).await;
@@ -175,9 +175,9 @@ async fn after_the_cutover_of_a_rollback_the_queries_of_both_hold_the_drain() {
 #[tokio::test(start_paused = true)]
 async fn an_ordinary_cutover_withholds_nothing_of_the_active_strategy() {
     let switch = switch(|_| {});
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     switch.begin("green", GREEN);
-    switch.cutover().unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(5)).await;
     assert_eq!(switch.phase(), ("STABLE", Green));
 }

@@ -16,8 +16,8 @@ async fn the_timer_announces() {
 async fn the_timer_counts_from_the_cutover_and_waits_for_stable() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     switch.begin("held", BLUE);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(125)).await;
     assert_eq!(switch.phase(), ("DRAINING", Green));
     switch.end("held");
@@ -30,8 +30,8 @@ async fn the_timer_counts_from_the_cutover_and_waits_for_stable() {
 async fn an_aborted_announcement_starts_the_timer_anew() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     pass(secs(100)).await;
-    switch.announce().unwrap();
-    switch.abort().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Abort).unwrap();
     pass(secs(119)).await;
     assert_eq!(switch.phase(), ("STABLE", Blue));
     pass(secs(1)).await;
@@ -42,12 +42,12 @@ async fn an_aborted_announcement_starts_the_timer_anew() {
 async fn a_paused_timer_goes_on_with_what_was_left() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     pass(secs(100)).await;
-    assert!(switch.pause_timer());
-    assert!(!switch.pause_timer());
+    assert!(switch.operates(Command::PauseTimer));
+    assert!(!switch.operates(Command::PauseTimer));
     pass(secs(1000)).await;
     assert_eq!(switch.phase(), ("STABLE", Blue));
-    assert!(switch.resume_timer());
-    assert!(!switch.resume_timer());
+    assert!(switch.operates(Command::ResumeTimer));
+    assert!(!switch.operates(Command::ResumeTimer));
     pass(secs(19)).await;
     assert_eq!(switch.phase(), ("STABLE", Blue));
     pass(secs(1)).await;
@@ -58,7 +58,7 @@ async fn a_paused_timer_goes_on_with_what_was_left() {
 async fn the_end_of_an_active_query_cuts_over() {
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(2)).await;
     switch.end("a");
     assert_eq!(switch.phase(), ("DRAINING", Green));
@@ -73,7 +73,7 @@ async fn an_adoption_before_the_notice_is_over_takes_effect_then() {
     ] {
         let switch = switch(|_| {});
         switch.begin("a", BLUE);
-        switch.announce().unwrap();
+        switch.operate(Command::Announce { to: None }).unwrap();
         adopt(&switch);
         pass(millis(999)).await;
         assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
@@ -86,7 +86,7 @@ async fn an_adoption_before_the_notice_is_over_takes_effect_then() {
 async fn what_adopts_nothing_does_not_cut_over() {
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(2)).await;
     switch.call(Action::LogIn, BLUE).answered(true);
     switch.call(Action::LogIn, Header::Absent).answered(true);
@@ -101,7 +101,7 @@ async fn what_adopts_nothing_does_not_cut_over() {
 #[tokio::test(start_paused = true)]
 async fn an_announcement_that_nobody_adopts_times_out_into_the_cutover() {
     let switch = switch(|_| {});
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     pass(millis(59_999)).await;
     assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
     pass(millis(1)).await;
@@ -111,14 +111,14 @@ async fn an_announcement_that_nobody_adopts_times_out_into_the_cutover() {
 #[tokio::test(start_paused = true)]
 async fn the_announce_timeout_is_not_less_than_the_notice_and_0_is_never() {
     let patient = switch(|rules| rules.notice = secs(90));
-    patient.announce().unwrap();
+    patient.operate(Command::Announce { to: None }).unwrap();
     pass(secs(89)).await;
     assert_eq!(patient.phase(), ("ANNOUNCED", Blue));
     pass(secs(1)).await;
     assert_eq!(patient.phase(), ("DRAINING", Green));
 
     let endless = switch(|rules| rules.announce_timeout = None);
-    endless.announce().unwrap();
+    endless.operate(Command::Announce { to: None }).unwrap();
     pass(secs(1_000_000)).await;
     assert_eq!(endless.phase(), ("ANNOUNCED", Blue));
 }
@@ -126,17 +126,21 @@ async fn the_announce_timeout_is_not_less_than_the_notice_and_0_is_never() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_cuts_over_before_the_notice_is_over() {
     let switch = switch(|_| {});
-    switch.announce().unwrap();
-    assert_eq!(switch.cutover(), Ok(Transition::CutOver { from: Blue, to: Green }));
+    switch.operate(Command::Announce { to: None }).unwrap();
+    assert_eq!(
+        switch.operate(Command::Cutover { force: false }).unwrap().what,
+        "green is active; blue is being drained"
+    );
     assert_eq!(switch.phase(), ("DRAINING", Green));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_abort_drains_what_had_adopted() {
     let switch = switch(|_| {});
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     switch.begin("early", GREEN);
-    assert_eq!(switch.abort(), Ok(Transition::Aborted { withdrawn: Green }));
+    let done = switch.operate(Command::Abort).unwrap();
+    assert_eq!(done.what, "the announcement of green is withdrawn; blue stays active");
     assert_eq!(switch.phase(), ("DRAINING", Blue));
     pass(secs(60)).await;
     assert_eq!(switch.phase(), ("DRAINING", Blue));
@@ -149,29 +153,48 @@ async fn an_abort_drains_what_had_adopted() {
 #[tokio::test(start_paused = true)]
 async fn a_rollback_announces_the_old_strategy_again() {
     let switch = switch(|_| {});
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
-    assert_eq!(switch.rollback(), Ok(Transition::Announced { from: Green, to: Blue }));
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
+    let done = switch.operate(Command::Rollback).unwrap();
+    assert_eq!(done.what, "blue is announced; green stays active until the cutover");
     assert_eq!(switch.phase(), ("ANNOUNCED", Green));
     assert!(switch.is_let_in(Action::Begin, BLUE));
-    switch.cutover().unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.phase(), ("DRAINING", Blue));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_does_not_fit_names_the_phase() {
     let switch = switch(|_| {});
-    let refusal = |refused: Result<Transition, Unfit>| refused.unwrap_err().to_string();
-    assert_eq!(refusal(switch.cutover()), "cannot cut over in phase STABLE: expected ANNOUNCED");
-    assert_eq!(refusal(switch.abort()), "cannot abort in phase STABLE: expected ANNOUNCED");
-    assert_eq!(refusal(switch.rollback()), "cannot roll back in phase STABLE: expected DRAINING");
-    switch.announce().unwrap();
-    assert_eq!(refusal(switch.announce()), "cannot announce in phase ANNOUNCED: expected STABLE");
-    assert_eq!(refusal(switch.rollback()), "cannot roll back in phase ANNOUNCED: expected DRAINING");
-    switch.cutover().unwrap();
-    assert_eq!(refusal(switch.announce()), "cannot announce in phase DRAINING: expected STABLE");
-    assert_eq!(refusal(switch.cutover()), "cannot cut over in phase DRAINING: expected ANNOUNCED");
-    assert_eq!(refusal(switch.abort()), "cannot abort in phase DRAINING: expected ANNOUNCED");
+    let refusal = |refused: Result<Done, Refusal>| refused.unwrap_err().to_string();
+    assert_eq!(
+        refusal(switch.operate(Command::Cutover { force: false })),
+        "cannot cut over in phase STABLE: expected ANNOUNCED"
+    );
+    assert_eq!(refusal(switch.operate(Command::Abort)), "cannot abort in phase STABLE: expected ANNOUNCED");
+    assert_eq!(
+        refusal(switch.operate(Command::Rollback)),
+        "cannot roll back in phase STABLE: expected DRAINING"
+    );
+    switch.operate(Command::Announce { to: None }).unwrap();
+    assert_eq!(
+        refusal(switch.operate(Command::Announce { to: None })),
+        "cannot announce in phase ANNOUNCED: expected STABLE"
+    );
+    assert_eq!(
+        refusal(switch.operate(Command::Rollback)),
+        "cannot roll back in phase ANNOUNCED: expected DRAINING"
+    );
+    switch.operate(Command::Cutover { force: false }).unwrap();
+    assert_eq!(
+        refusal(switch.operate(Command::Announce { to: None })),
+        "cannot announce in phase DRAINING: expected STABLE"
+    );
+    assert_eq!(
+        refusal(switch.operate(Command::Cutover { force: false })),
+        "cannot cut over in phase DRAINING: expected ANNOUNCED"
+    );
+    assert_eq!(refusal(switch.operate(Command::Abort)), "cannot abort in phase DRAINING: expected ANNOUNCED");
     assert_eq!(switch.snapshot().epoch, 2);
 }
 
@@ -179,15 +202,15 @@ async fn a_command_that_does_not_fit_names_the_phase() {
 async fn strict_knows_no_draining() {
     let switch = switch(|rules| rules.cutover = Cutover::Strict);
     switch.begin("a", BLUE);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     assert!(switch.is_let_in(Action::Begin, GREEN));
-    switch.cutover().unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.phase(), ("STABLE", Green));
     assert!(!switch.is_let_in(Action::Continue("a"), BLUE));
     assert!(!switch.is_let_in(Action::Continue("a"), GREEN), "a query keeps its strategy");
     assert!(!switch.is_let_in(Action::End("a"), BLUE));
-    switch.announce().unwrap();
-    switch.abort().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Abort).unwrap();
     assert_eq!(switch.phase(), ("STABLE", Green));
 }
 
@@ -196,7 +219,7 @@ async fn strict_knows_no_draining() {
 async fn what_is_due_is_done_before_a_request_comes_or_goes() {
     let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
     let open = switch.call(Action::Neutral, BLUE);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     switch.call(Action::LogIn, GREEN).answered(true);
     tokio::time::advance(secs(2)).await;
     // The cutover was due a second ago.
@@ -209,7 +232,7 @@ async fn what_is_due_is_done_before_a_request_comes_or_goes() {
     assert_eq!(switch.phase(), ("STABLE", Green));
 
     let open = switch.call(Action::Neutral, GREEN);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     switch.call(Action::LogIn, BLUE).answered(true);
     tokio::time::advance(secs(2)).await;
     open.answered(true);

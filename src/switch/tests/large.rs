@@ -28,18 +28,18 @@ async fn costs(queries: usize) -> [Duration; 5] {
     let neutral = shortest(|| drop(black_box(switch.call(Action::Neutral, BLUE))));
     let continues = shortest(|| drop(black_box(switch.call(Action::Continue("query-17"), BLUE))));
     let begin = shortest(|| drop(black_box(switch.call(Action::Begin, BLUE))));
-    switch.announce().unwrap();
-    switch.abort().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Abort).unwrap();
     let turns = shortest(|| {
-        switch.rollback().unwrap();
-        switch.abort().unwrap();
+        switch.operate(Command::Rollback).unwrap();
+        switch.operate(Command::Abort).unwrap();
     });
     let mut gives_up = Duration::MAX;
     for _ in 0..3 {
         // What blue had is given up, and green is the next to be drained.
-        let _ = switch.rollback();
-        let _ = switch.announce();
-        switch.cutover().unwrap();
+        let _ = switch.operate(Command::Rollback);
+        let _ = switch.operate(Command::Announce { to: None });
+        switch.operate(Command::Cutover { force: false }).unwrap();
         pass(secs(299)).await;
         switch.snapshot();
         pass(secs(1)).await;

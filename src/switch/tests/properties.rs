@@ -126,10 +126,10 @@ impl World {
                 self.others.swap_remove(at).answered(true);
             }
             Happens::Wait(time) => pass(millis(time)).await,
-            Happens::Announce => drop(self.switch.announce()),
-            Happens::Cutover => drop(self.switch.cutover()),
-            Happens::Abort => drop(self.switch.abort()),
-            Happens::Rollback => drop(self.switch.rollback()),
+            Happens::Announce => drop(self.switch.operate(Command::Announce { to: None })),
+            Happens::Cutover => drop(self.switch.operate(Command::Cutover { force: false })),
+            Happens::Abort => drop(self.switch.operate(Command::Abort)),
+            Happens::Rollback => drop(self.switch.operate(Command::Rollback)),
         }
     }
 
@@ -177,7 +177,7 @@ proptest! {
                 world.check();
             }
             // Promise 5: once nobody holds anything, every phase but STABLE ends.
-            world.switch.pause_timer();
+            world.switch.operates(Command::PauseTimer);
             world.begins.clear();
             world.others.clear();
             for (id, _) in std::mem::take(&mut world.queries) {

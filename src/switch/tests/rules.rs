@@ -42,7 +42,7 @@ async fn a_longer_time_is_waited_for() {
 async fn what_happened_under_the_rules_before_stays_so() {
     let switch = switch(|rules| rules.drain_timeout = None);
     switch.begin("q", BLUE);
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(60)).await;
     assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
     let epoch = switch.snapshot().epoch;
@@ -55,7 +55,7 @@ async fn what_happened_under_the_rules_before_stays_so() {
 #[tokio::test(start_paused = true)]
 async fn a_cutover_by_new_rules_takes_place_now_and_not_earlier() {
     let switch = switch(|_| {});
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(50)).await;
     // Lets in without the lock, so that no moment is kept of it.
     drop(switch.call(Action::Neutral, BLUE));
@@ -71,8 +71,8 @@ async fn a_cutover_by_new_rules_takes_place_now_and_not_earlier() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_both_is_silent_and_too_old_by_new_rules_loses_nothing() {
     let switch = switch(|rules| rules.grace = secs(100));
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(50)).await;
     set(&switch, |rules| {
         rules.grace = secs(30);
@@ -86,8 +86,8 @@ async fn a_drain_that_both_is_silent_and_too_old_by_new_rules_loses_nothing() {
 async fn a_shorter_drain_timeout_gives_up_what_is_left() {
     let switch = switch(|_| {});
     switch.begin("q", BLUE);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(50)).await;
     set(&switch, |rules| rules.drain_timeout = Some(secs(20)));
     assert_eq!((switch.phase(), switch.snapshot().forgotten), (("STABLE", Strategy::Green), 1));
@@ -97,16 +97,16 @@ async fn a_shorter_drain_timeout_gives_up_what_is_left() {
 async fn a_drain_goes_on_when_the_next_cutover_is_to_be_strict() {
     let switch = switch(|_| {});
     switch.begin("q", BLUE);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     set(&switch, |rules| rules.cutover = Cutover::Strict);
     assert!(switch.is_let_in(Action::Continue("q"), BLUE));
     switch.end("q");
     pass(secs(5)).await;
     assert_eq!(switch.phase(), ("STABLE", Strategy::Green));
     switch.begin("r", GREEN);
-    switch.announce().unwrap();
-    switch.cutover().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
+    switch.operate(Command::Cutover { force: false }).unwrap();
     assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
     assert!(!switch.is_let_in(Action::Continue("r"), GREEN));
 }
@@ -114,7 +114,7 @@ async fn a_drain_goes_on_when_the_next_cutover_is_to_be_strict() {
 #[tokio::test(start_paused = true)]
 async fn a_longer_notice_holds_for_an_announcement_that_was_adopted() {
     let switch = switch(|rules| rules.notice = secs(10));
-    switch.announce().unwrap();
+    switch.operate(Command::Announce { to: None }).unwrap();
     switch.begin("q", GREEN);
     set(&switch, |rules| rules.notice = secs(20));
     pass(secs(19)).await;
@@ -128,7 +128,7 @@ async fn a_paused_timer_keeps_what_was_spent_of_it() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     let left = || switch.view().timer.left;
     pass(secs(30)).await;
-    assert!(switch.pause_timer());
+    assert!(switch.operates(Command::PauseTimer));
     set(&switch, |rules| rules.switch_every = Some(secs(100)));
     assert_eq!(left(), Some(secs(70)));
     set(&switch, |rules| rules.switch_every = Some(secs(20)));
@@ -137,7 +137,7 @@ async fn a_paused_timer_keeps_what_was_spent_of_it() {
     assert_eq!(left(), None);
     set(&switch, |rules| rules.switch_every = Some(secs(40)));
     assert_eq!(left(), Some(secs(40)));
-    assert!(switch.resume_timer());
+    assert!(switch.operates(Command::ResumeTimer));
     pass(secs(39)).await;
     assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
     pass(secs(1)).await;

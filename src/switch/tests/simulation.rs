@@ -5,6 +5,7 @@
 
 mod client;
 mod engine;
+mod fates;
 mod world;
 
 use std::{
@@ -23,11 +24,17 @@ use tokio::{
     time::sleep,
 };
 
-use self::{client::Client, world::World};
+use self::{
+    client::Client,
+    fates::{ANSWERS_WITHIN, Fates},
+    world::World,
+};
 use super::*;
 use crate::rehearse::behaviour::Behaviour;
 
 const SEEDS: u64 = 2_000;
+/// What a client itself takes between its failures, and what slow engines do.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// What has been seen in all seeds, so that a simulation of nothing is noticed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +45,10 @@ struct Tally {
     told: u64,
     transitions: u64,
     timed_out: u64,
+    left: u64,
+    /// Begins of those who are never to be without service for long, and what the longest took.
+    waits: u64,
+    longest: Duration,
     /// Of the promise that was put to the test least.
     cases: u64,
 }
@@ -50,6 +61,9 @@ impl Tally {
         self.told += other.told;
         self.transitions += other.transitions;
         self.timed_out += other.timed_out;
+        self.left += other.left;
+        self.waits += other.waits;
+        self.longest = self.longest.max(other.longest);
         self.cases += other.cases;
     }
 }
@@ -69,6 +83,25 @@ fn set(random: &mut SmallRng, rules: &mut Rules) {
     if random.random_ratio(1, 8) {
         rules.cutover = Cutover::Strict;
     }
+    if random.random_ratio(1, 8) {
+        rules.max_queries = random.random_range(2..20);
+    }
+}
+
+/// What becomes of the engines, in a world where each strategy has one of its own.
+fn draw(random: &mut SmallRng, rules: &mut Rules) -> (bool, Fates) {
+    let has_engines = random.random_ratio(1, 2);
+    let is_steady = has_engines && random.random_ratio(1, 2);
+    let steady = is_steady.then(|| Strategy::ALL[random.random_range(0..2)]);
+    rules.unhealthy_abort = Some(millis(random.random_range(1_000..8_000)));
+    rules.failover = rules.unhealthy_abort.map(|longest| longest.mul_f64(random.random_range(0.1..1.0)));
+    if !is_steady && random.random_ratio(1, 2) {
+        rules.failover = None;
+    }
+    if !is_steady && random.random_ratio(1, 8) {
+        rules.unhealthy_abort = None;
+    }
+    (has_engines, Fates::new(steady, SmallRng::seed_from_u64(random.random())))
 }
 
 /// Orders whatever comes to mind, whether or not it fits.
@@ -76,14 +109,17 @@ async fn operate(world: Rc<World>, mut random: SmallRng) {
     loop {
         sleep(millis(random.random_range(100..8_000))).await;
         world.observe();
-        match random.random_range(0..8) {
-            0..4 => drop(world.switch.announce()),
-            4 => drop(world.switch.cutover()),
-            5 => drop(world.switch.abort()),
-            6 => drop(world.switch.rollback()),
-            _ if world.switch.pause_timer() => {}
-            _ => _ = world.switch.resume_timer(),
-        }
+        let command = match random.random_range(0..8) {
+            0..4 => Command::Announce { to: None },
+            // Who forces a cutover to a dead engine is without service.
+            4 => Command::Cutover { force: world.fates.steady.is_none() && random.random_ratio(1, 4) },
+            5 => Command::Abort,
+            6 => Command::Rollback,
+            _ if world.switch.view().timer.is_paused => Command::ResumeTimer,
+            _ => Command::PauseTimer,
+        };
+        let ask = |strategy| world.fates.ask(strategy);
+        _ = world.switch.order(command, Actor::Operator, None, ask).await;
         world.observe();
     }
 }
@@ -99,13 +135,30 @@ async fn live(seed: u64) -> Tally {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut rules = Rules::default();
     set(&mut random, &mut rules);
-    let (switch, timer) = Switch::new(rules.clone());
+    let (has_engines, fates) = draw(&mut random, &mut rules);
+    let (switch, timer) = Switch::start(rules.clone(), Start { has_engines, state: None }).unwrap();
     let (moves, moved) = unbounded_channel();
-    let timer = timer.tell(move |_| _ = moves.send(()));
-    tokio::spawn(timer.run(|_| std::future::ready(Ok(()))));
-    let world = Rc::new(World::new(switch, rules, SmallRng::seed_from_u64(random.random())));
+    let fates = Rc::new(fates);
+    let timer = timer.tell(move |_| _ = moves.send(())).alarmed_by(fates.alarm());
+    let asked = fates.clone();
+    let timer = timer.run(move |strategy| {
+        let asked = asked.clone();
+        async move { asked.ask(strategy).await }
+    });
+    let longest = rules.unhealthy_abort.unwrap_or_default() + ANSWERS_WITHIN + SLACK;
+    let world = Rc::new(World::new(switch, rules, fates, SmallRng::seed_from_u64(random.random())));
     let (mut background, mut operators) = (JoinSet::new(), JoinSet::new());
+    background.spawn_local(timer);
     background.spawn_local(look(world.clone(), moved));
+    let mut more = || SmallRng::seed_from_u64(random.random());
+    let mut probes = JoinSet::new();
+    if has_engines {
+        operators.spawn_local(Fates::turn(world.clone(), more()));
+    }
+    if world.fates.steady.is_some() {
+        let probe = Client::new(u32::MAX, Behaviour::Follow, true, world.clone(), more());
+        probes.spawn_local(probe.probe(longest));
+    }
     if random.random_ratio(2, 3) {
         operators.spawn_local(operate(world.clone(), SmallRng::seed_from_u64(random.random())));
     }
@@ -129,11 +182,16 @@ async fn live(seed: u64) -> Tally {
     while let Some(ended) = clients.join_next().await {
         ended.unwrap();
     }
+    if let Some(Err(failed)) = probes.try_join_next() {
+        std::panic::resume_unwind(failed.into_panic());
+    }
+    probes.shutdown().await;
+    world.fates.heal(&world);
     let mut twins = world.twins.take();
     while let Some(ended) = twins.join_next().await {
         ended.unwrap();
     }
-    world.switch.pause_timer();
+    world.switch.operates(Command::PauseTimer);
     operators.shutdown().await;
     world.check_end().await;
     background.shutdown().await;
@@ -188,8 +246,9 @@ fn the_rules_hold_in_a_simulated_world() {
         }
     }
     eprintln!("{seeds} seeds: {tally:?}");
-    let Tally { clients, calls, refused, told, transitions, timed_out, cases } = tally;
-    let least = [clients, calls / 100, refused, told, transitions, timed_out * 10, cases].into_iter().min();
+    let Tally { clients, calls, refused, told, transitions, timed_out, left, waits, cases, .. } = tally;
+    let seen = [clients, calls / 100, refused, told, transitions, timed_out * 10, left * 10, waits, cases];
+    let least = seen.into_iter().min();
     assert!(least >= Some(seeds), "little was simulated: {tally:?}");
 }
 

@@ -75,7 +75,11 @@ fn named(list: watch::Receiver<Vec<SocketAddr>>) -> Endpoint {
         Box::pin(async move { Ok(found) })
     };
     let addresses = Addresses::by("engine.test:80", Arc::new(lookup));
-    let stats = Arc::new(EndpointStats::new(addresses, Metrics::default().upstream("http://engine.test")));
+    let stats = Arc::new(EndpointStats::new(
+        addresses,
+        Metrics::default().upstream("http://engine.test"),
+        tokio::sync::watch::channel(()).0,
+    ));
     let target = "http://engine.test".parse().unwrap();
     let endpoint = Endpoint::new(&target, None, Duration::from_secs(60), stats, Pace::default());
     endpoint.warm_up();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use rand::Rng;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::{
@@ -88,6 +88,39 @@ impl Client {
             }
             let think = if self.random.random_ratio(1, 20) { 30_000 } else { 500 };
             sleep(millis(self.random.random_range(0..think))).await;
+        }
+    }
+
+    /// Begins queries, and says in which time a begin was without success for longest. Fails if that is longer
+    /// than `longest`.
+    pub(super) async fn probe(mut self, longest: Duration) {
+        loop {
+            let since = Instant::now();
+            let query = timeout_at(since + longest, self.begin()).await;
+            let query = query.unwrap_or_else(|_| self.world.fail_without_service(longest));
+            self.world.waited(since.elapsed());
+            let world = self.world.clone();
+            self.world.twins.borrow_mut().spawn_local(async move {
+                exchange(&world, &CLEAR, query.strategy, Some(&query.id)).await;
+            });
+            sleep(millis(self.random.random_range(100..600))).await;
+        }
+    }
+
+    /// Tries until a query is begun. What is unavailable is tried again where it was.
+    async fn begin(&mut self) -> Query {
+        loop {
+            self.be_ready().await;
+            let (number, strategy) = (self.world.next_query(), self.process.active());
+            match self.call(&PREPARE, strategy, Some((number, None))).await {
+                End::Answered { id: Some(id) } => return Query { number, id, strategy },
+                End::Refused => {
+                    self.process.forget();
+                    self.has_session = false;
+                }
+                End::Answered { id: None } | End::Failed | End::Lost => {}
+            }
+            sleep(millis(self.random.random_range(10..100))).await;
         }
     }
 
@@ -296,7 +329,9 @@ async fn exchange(
     // At this moment its head leaves.
     let now = world.observe();
     let headed_for = now.phase.headed_for();
-    let due = (headed_for != strategy).then_some(headed_for);
+    // An error that comes without a message says nothing.
+    let is_error = response.headers().contains_key("grpc-status");
+    let due = (headed_for != strategy && !is_error).then_some(headed_for);
     let told = response.headers().get("new-strategy").map(|told| told.to_str().unwrap().parse().unwrap());
     assert_eq!(told, due, "the notice of {} let in under {strategy}", method.name);
     if let Some(told) = told {

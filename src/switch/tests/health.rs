@@ -1,0 +1,245 @@
+//! The clauses Health and Failover, and adoption by those alone whose answer was a success.
+
+use super::*;
+use crate::strategy::Strategy::{Blue, Green};
+
+pub(super) const ANNOUNCE: Command = Command::Announce { to: None };
+pub(super) const CUTOVER: Command = Command::Cutover { force: false };
+pub(super) const DEAD: Result<(), &str> = Err("engine http://green is dead");
+
+/// A switch between two healthy engines. Nobody asks them; the test says what is heard.
+pub(super) fn between(set: impl FnOnce(&mut Rules)) -> Switch {
+    let mut rules = Rules { switch_every: None, notice: secs(0), ..Rules::default() };
+    set(&mut rules);
+    let (switch, timer) = Switch::start(rules, Start { has_engines: true, state: None }).unwrap();
+    // Keeps deadlines, and asks engines that never answer.
+    tokio::spawn(timer.run(|_| std::future::pending()));
+    for strategy in Strategy::ALL {
+        switch.hears(strategy, Ok(()));
+    }
+    switch
+}
+
+/// Who made the last transition.
+fn last_by(switch: &Switch) -> (&'static str, String) {
+    let events = switch.journal().after(0, KEPT);
+    let last = events.iter().rfind(|event| event.note.details.contains_key("phase")).unwrap();
+    (last.note.kind, last.note.details["by"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adoption_counts_once_it_is_answered_with_success() {
+    let switch = switch(|rules| rules.notice = secs(0));
+    switch.operate(ANNOUNCE).unwrap();
+    for action in [Action::LogIn, Action::Begin] {
+        switch.call(action, GREEN).answered(false);
+        drop(switch.call(action, GREEN));
+        assert_eq!(switch.phase(), ("ANNOUNCED", Blue), "{action:?} was not answered with success");
+    }
+    let login = switch.call(Action::LogIn, GREEN);
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    login.answered(true);
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_logged_in_before_the_announcement_has_not_adopted_it() {
+    let switch = switch(|rules| rules.notice = secs(0));
+    switch.operate(ANNOUNCE).unwrap();
+    let login = switch.call(Action::LogIn, GREEN);
+    switch.operate(Command::Abort).unwrap();
+    switch.operate(Command::Rollback).unwrap();
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    login.answered(true);
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announced_engine_that_stays_unhealthy_is_given_up() {
+    let switch = between(|_| {});
+    switch.operate(ANNOUNCE).unwrap();
+    pass(secs(2)).await;
+    switch.hears(Green, DEAD);
+    pass(millis(4_999)).await;
+    switch.hears(Green, DEAD);
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    pass(millis(1)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert_eq!(last_by(&switch), ("aborted", "health".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_is_unhealthy_from_the_question_on() {
+    let switch = between(|_| {});
+    switch.operate(ANNOUNCE).unwrap();
+    let asked = Instant::now();
+    pass(secs(2)).await;
+    switch.hear(Green, Err("gives no answer".to_owned()), asked);
+    pass(secs(3)).await;
+    assert_eq!(switch.phase(), ("DRAINING", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_0_an_announced_engine_is_never_given_up_for_its_health() {
+    let switch = between(|rules| (rules.unhealthy_abort, rules.announce_timeout) = (None, None));
+    switch.operate(ANNOUNCE).unwrap();
+    switch.hears(Green, DEAD);
+    pass(secs(3_600)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_have_cut_over_takes_effect_once_the_engine_is_healthy_again() {
+    let switch = between(|_| {});
+    switch.operate(ANNOUNCE).unwrap();
+    switch.begin("a", BLUE);
+    switch.hears(Green, DEAD);
+    switch.end("a");
+    pass(secs(3)).await;
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue), "no cutover to an engine that is not healthy");
+    switch.hears(Green, Ok(()));
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(last_by(&switch), ("cut_over", "teal".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_that_times_out_while_its_engine_is_unhealthy_is_aborted() {
+    let switch = between(|rules| (rules.unhealthy_abort, rules.announce_timeout) = (None, Some(secs(60))));
+    switch.operate(ANNOUNCE).unwrap();
+    pass(secs(59)).await;
+    switch.hears(Green, DEAD);
+    pass(secs(1)).await;
+    assert_eq!((switch.phase(), last_by(&switch).1.as_str()), (("DRAINING", Blue), "health"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_comes_and_goes_is_not_given_up() {
+    let switch = between(|rules| rules.announce_timeout = None);
+    switch.operate(ANNOUNCE).unwrap();
+    for _ in 0..20 {
+        switch.hears(Green, DEAD);
+        pass(secs(4)).await;
+        switch.hears(Green, Ok(()));
+        pass(secs(1)).await;
+    }
+    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ordered_cutover_is_refused_with_the_reason_unless_forced() {
+    let switch = between(|_| {});
+    switch.operate(ANNOUNCE).unwrap();
+    switch.hears(Green, DEAD);
+    for by in [Actor::Operator, Actor::Scenario] {
+        let refusal = switch.command(CUTOVER, Order::by(by)).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::Engine);
+        assert_eq!(refusal.why, "cannot cut over in phase ANNOUNCED: engine http://green is dead");
+    }
+    switch.operate(Command::Cutover { force: true }).unwrap();
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_and_a_rollback_need_a_healthy_engine_whoever_orders_them() {
+    let switch = between(|_| {});
+    let found = |by, health| Order::by(by).found(Instant::now().into_std(), health);
+    for by in [Actor::Operator, Actor::Scenario] {
+        let why = switch.command(ANNOUNCE, found(by, Err("it is ill".to_owned()))).unwrap_err().why;
+        assert_eq!(why, "cannot announce in phase STABLE: it is ill");
+    }
+    switch.command(ANNOUNCE, found(Actor::Scenario, Ok(()))).unwrap();
+    assert_eq!(last_by(&switch), ("announced", "scenario".to_owned()));
+    switch.operate(CUTOVER).unwrap();
+    switch.hears(Blue, Err("blue is ill"));
+    for order in [Order::by(Actor::Operator), found(Actor::Scenario, Err("blue is ill".to_owned()))] {
+        let why = switch.command(Command::Rollback, order).unwrap_err().why;
+        assert_eq!(why, "cannot roll back in phase DRAINING: blue is ill");
+    }
+    switch.command(Command::Rollback, found(Actor::Operator, Ok(()))).unwrap();
+    assert_eq!(switch.phase(), ("ANNOUNCED", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_active_engine_that_stays_unhealthy_is_left_for_a_healthy_one() {
+    for after in [None, Some(secs(3))] {
+        let switch = between(|rules| rules.failover = after);
+        for strategy in Strategy::ALL {
+            switch.hears(strategy, Ok(()));
+        }
+        switch.hears(Blue, Err("blue is dead"));
+        pass(millis(2_999)).await;
+        assert_eq!((switch.phase(), switch.snapshot().epoch), (("STABLE", Blue), 0));
+        pass(millis(1)).await;
+        let Some(_) = after else {
+            assert_eq!(switch.phase(), ("STABLE", Blue), "it is off by default");
+            continue;
+        };
+        assert_eq!((switch.phase(), switch.snapshot().epoch), (("DRAINING", Green), 2));
+        assert_eq!(last_by(&switch), ("cut_over", "health".to_owned()));
+        // Back again, in one step too, while blue is still being drained.
+        let _holds = switch.call(Action::Neutral, BLUE);
+        switch.hears(Blue, Ok(()));
+        switch.hears(Green, DEAD);
+        pass(secs(3)).await;
+        assert_eq!((switch.phase(), switch.snapshot().epoch), (("DRAINING", Blue), 4));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_healthy_other_engine_nothing_fails_over_until_there_is_one() {
+    let switch = between(|rules| rules.failover = Some(secs(3)));
+    for strategy in Strategy::ALL {
+        switch.hears(strategy, Err("dead"));
+    }
+    pass(secs(60)).await;
+    assert_eq!(switch.phase(), ("STABLE", Blue));
+    switch.hears(Green, Ok(()));
+    assert_eq!(switch.phase(), ("DRAINING", Green));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_active_engine_that_dies_during_an_announcement_is_left_too() {
+    let switch = between(|rules| rules.failover = Some(secs(3)));
+    for strategy in Strategy::ALL {
+        switch.hears(strategy, Ok(()));
+    }
+    switch.operate(ANNOUNCE).unwrap();
+    switch.hears(Blue, Err("blue is dead"));
+    pass(secs(3)).await;
+    assert_eq!((switch.phase(), switch.snapshot().epoch), (("DRAINING", Green), 2));
+    assert_eq!(last_by(&switch), ("cut_over", "health".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_engine_that_is_left_is_told_and_who_comes_until_it_is_back() {
+    let switch = between(|_| {});
+    switch.operate(ANNOUNCE).unwrap();
+    let waiting = [switch.call(Action::LogIn, GREEN), switch.call(Action::Begin, GREEN)];
+    let others = [switch.call(Action::LogIn, BLUE), switch.call(Action::Begin, BLUE)];
+    assert!(switch.call(Action::Neutral, GREEN).left().is_none());
+    switch.hears(Green, DEAD);
+    pass(secs(5)).await;
+    for pass in &waiting {
+        let left = pass.left().unwrap();
+        left.wait().await;
+        assert_eq!(left.why(), "engine http://green is dead");
+    }
+    let is_left = |pass: &Pass| futures::FutureExt::now_or_never(pass.left().unwrap().wait()).is_some();
+    let refused = Refused { expected: Blue };
+    assert!(!others.iter().any(is_left));
+    // UNAVAILABLE would not tell them where to go on, and their logins would hold the drain.
+    assert_eq!(switch.try_call(Action::LogIn, GREEN).unwrap_err(), refused);
+    assert_eq!(switch.try_call(Action::Begin, GREEN).unwrap_err(), refused);
+    assert!(switch.is_let_in(Action::Neutral, GREEN));
+    switch.hears(Green, Ok(()));
+    assert!(!is_left(&switch.call(Action::LogIn, GREEN)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_when_an_operator_aborts_goes_on_waiting() {
+    let switch = between(|_| {});
+    switch.operate(ANNOUNCE).unwrap();
+    let waiting = switch.call(Action::LogIn, GREEN);
+    switch.operate(Command::Abort).unwrap();
+    assert!(futures::FutureExt::now_or_never(waiting.left().unwrap().wait()).is_none());
+}
