@@ -278,7 +278,7 @@ fn every_command_has_an_example_that_works() {
 }
 
 #[test]
-fn help_shows_few_flags_and_every_command_and_that_of_serve_all_flags() {
+fn help_of_serve_shows_all_flags_and_help_ten() {
     let (short, long) = (parse(&["--help"]).unwrap_err(), parse(&["serve", "--help"]).unwrap_err());
     let flags = |help: &str| help.lines().filter(|line| line.trim_start().starts_with("--")).count();
     assert_eq!(flags(&short), 10, "{short}");
@@ -297,7 +297,7 @@ fn help_shows_few_flags_and_every_command_and_that_of_serve_all_flags() {
 }
 
 #[test]
-fn a_slip_is_answered_with_what_was_meant() {
+fn a_typo_gets_a_suggestion() {
     for (args, line) in [
         (&["stauts"][..], "unrecognized subcommand 'stauts': did you mean 'status'? (see teal --help)"),
         (

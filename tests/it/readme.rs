@@ -55,6 +55,14 @@ fn the_example_of_tls_reads_rows() {
     assert!(said.starts_with("[["), "{said}");
 }
 
+#[test]
+fn ci_runs_the_test_command_of_the_readme() {
+    let block = page("README.md").block("sh", "cargo test").text;
+    let command = block.lines().find(|line| line.starts_with("cargo test")).expect("it is shown");
+    let command = command.split('#').next().unwrap_or_default().trim();
+    assert!(page(".ci/run").text.lines().any(|line| line == command), "{command} is not in .ci/run");
+}
+
 fn is_line_for_ci(block: &Block) -> bool {
     block.text.contains("kill $!")
 }

@@ -147,3 +147,13 @@ fn the_job_for_ci_runs() {
     let said = Shell::new().run(&block);
     assert!(said.contains("Verdict: "), "{said}");
 }
+
+#[test]
+fn the_flags_for_kubernetes_are_taken() {
+    let block = page("docs/probes.md").block("yaml", "livenessProbe").text;
+    let args = block.split("args: [").nth(1).and_then(|rest| rest.split(']').next()).expect("there are some");
+    let args = args.replace("/etc/teal/token", &example("admin-token"));
+    let args: Vec<&str> = args.split(',').map(str::trim).collect();
+    assert!(args.len() >= 5, "{args:?}");
+    command().args(&["check"]).args(&args).run().done();
+}
