@@ -150,7 +150,7 @@ impl Shell {
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TEAL_")) {
             bash.env_remove(name);
         }
-        bash.args(["-c", &format!("set -e\n{first}\n{text}\nwait")])
+        bash.args(["-c", &format!("set -e\n{first}\n{text}\nlast=$?; wait; exit $last")])
             .current_dir(self.folder.path())
             .env("PATH", path.expect("folders have plain names"))
             .env("OUTSIDE", &outside)
