@@ -14,7 +14,7 @@ pub struct Check {
     /// What is checked.
     #[command(flatten)]
     pub serve: Serve,
-    /// Print JSON
+    /// Print the settings as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -1,4 +1,4 @@
-//! `teal fault` and `teal token`: trouble for a running teal, in the words of `--fault`.
+//! `teal fault` and `teal token`: the faults and tokens of a running teal. Faults have the keys of `--fault`.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
@@ -8,7 +8,10 @@ use crate::fault::rule::{self, BadRule, KEYS, Rule};
 /// What to do about the faults of a running teal.
 #[derive(Debug, Subcommand)]
 pub enum FaultCommand {
-    /// Add a rule behind the others
+    /// Add a rule after the others
+    #[command(
+        after_help = "Example:\n  teal fault add --match 'method=getNextResultBatch,strategy=green' --delay 200ms --first 3"
+    )]
     Add {
         /// What it says.
         #[command(flatten)]
@@ -17,15 +20,17 @@ pub enum FaultCommand {
         #[command(flatten)]
         server: Running,
     },
-    /// List the rules, with the calls that they were about and those that they hit
+    /// List the rules, with the number of calls that each matched and hit
+    #[command(after_help = "Example:\n  teal fault list")]
     List {
         /// Whom to ask.
         #[command(flatten)]
         server: Running,
     },
     /// Remove a rule
+    #[command(after_help = "Example:\n  teal fault remove f1")]
     Remove {
-        /// What it is called
+        /// The id of the rule
         #[arg(value_parser = id)]
         id: String,
         /// Whom to tell.
@@ -33,6 +38,7 @@ pub enum FaultCommand {
         server: Running,
     },
     /// Remove all rules
+    #[command(after_help = "Example:\n  teal fault clear")]
     Clear {
         /// Whom to tell.
         #[command(flatten)]
@@ -43,7 +49,8 @@ pub enum FaultCommand {
 /// What to do about the tokens of a running teal.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Revoke tokens that the built-in engine issued: one, a client's, or all
+    /// Revoke one token, those of a client, or all
+    #[command(after_help = "Example:\n  teal token revoke --client app")]
     Revoke {
         /// Which.
         #[command(flatten)]
@@ -90,7 +97,7 @@ impl RuleFlags {
 impl Args for RuleFlags {
     fn augment_args(command: Command) -> Command {
         let text = Arg::new(MATCH).long(MATCH).value_name("KEY=VALUE,…");
-        let text = text.help("What --fault takes, or the part of it that says which calls are meant");
+        let text = text.help("A rule as --fault takes it, or a part of one");
         KEYS.iter().fold(command.arg(text), |command, key| {
             let arg = Arg::new(key.name).long(key.name).help(key.help);
             command.arg(match key.value {

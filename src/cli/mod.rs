@@ -4,6 +4,7 @@ pub mod check;
 mod effective;
 mod fault;
 mod file;
+mod help;
 mod operate;
 mod rehearse;
 mod scenario;
@@ -24,6 +25,7 @@ pub use self::{
     effective::{Effective, Origin, Setting},
     fault::{FaultCommand, RuleFlags, TokenCommand, Tokens},
     file::Place,
+    help::command,
     operate::{ClusterAction, Operate, Running, TimerAction},
     rehearse::Rehearse,
     scenario::ScenarioCommand,
@@ -36,7 +38,7 @@ pub use self::{
     values::{SessionsKind, TokensKind, UnknownTablesKind},
 };
 
-/// A transparent gRPC proxy that adds the semantics of a blue-green switch, and an engine of its own.
+/// A gRPC proxy that takes clients through blue-green switches, with a built-in engine for tests.
 #[derive(Debug, Parser)]
 #[command(name = "teal", version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Cli {
@@ -49,16 +51,23 @@ struct Cli {
 /// What the user wants done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve (what teal does without a command)
+    /// Start the server (as teal does without a command)
+    #[command(
+        after_help = "Examples:\n  teal serve --switch-every 10m --data tables\n  teal serve --config teal.toml"
+    )]
     Serve(Box<Serve>),
-    /// Show the settings that teal would serve by, and where each comes from
+    /// Show the settings of teal serve, and where each comes from
+    #[command(after_help = "Example:\n  teal check --config teal.toml --notice 2s")]
     Check(Box<Check>),
     /// Something of a teal that runs
     #[command(flatten)]
     Operate(Operate),
-    /// Drive a server with clients that check every row and follow its switches, and judge it
+    /// Drive a server with clients that follow its switches and check every row
+    #[command(
+        after_help = "Example:\n  teal rehearse --clients 64 --duration 5m --admin http://127.0.0.1:50061 --switch-every 10s"
+    )]
     Rehearse(Box<Rehearse>),
-    /// The scenarios that come with teal
+    /// List or show the built-in scenarios
     #[command(subcommand)]
     Scenario(ScenarioCommand),
 }
@@ -78,7 +87,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
     // What a rehearsal does is not set in the environment.
     let has_environment = args.get(1).is_none_or(|command| command != "rehearse");
     let explain = |error: &clap::Error, entries: &[Entry]| explain(error, has_environment, entries);
-    let read = |args: &[OsString]| Cli::command().try_get_matches_from(args);
+    let read = |args: &[OsString]| command().try_get_matches_from(args);
     let mut matches = read(&args).map_err(|error| explain(&error, &[]))?;
     let entries = of_file(&matches).map_err(Stop::Refuse)?;
     if !entries.is_empty() {
@@ -158,7 +167,7 @@ fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Sto
         _ => {
             let text = error.render().to_string();
             let line = text.lines().next().unwrap_or_default();
-            format!("{} (see teal --help)", line.trim_start_matches("error: "))
+            format!("{}{} (see teal --help)", line.trim_start_matches("error: "), help::suggestion(error))
         }
     })
 }

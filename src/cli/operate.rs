@@ -13,30 +13,33 @@ use super::{
 /// What a running teal is asked or told.
 #[derive(Debug, Subcommand)]
 pub enum Operate {
-    /// Show who is served and where the work is headed
+    /// Show the active strategy, the phase and its deadline, engines and queries
+    #[command(after_help = "Example:\n  teal status --watch")]
     Status {
-        /// Go on showing it
+        /// Keep showing it
         #[arg(long)]
         watch: bool,
         /// Whom to ask.
         #[command(flatten)]
         server: Running,
     },
-    /// Announce the other strategy: a switch begins
+    /// Begin a switch: announce the other strategy
+    #[command(after_help = "Example:\n  teal switch green --wait")]
     Switch {
-        /// The strategy that is meant to become active [default: the one that isn't]
+        /// The strategy to make active [default: the other one]
         #[arg(ignore_case = true)]
         to: Option<Colour>,
-        /// Return when the switch is complete; fail if it is taken back or its drain times out
+        /// Return when the switch is complete; fail if it is aborted or rolled back, or its drain times out
         #[arg(long)]
         wait: bool,
         /// Whom to tell.
         #[command(flatten)]
         server: Running,
     },
-    /// Make the announced strategy the active one at once
+    /// Make the announced strategy active at once
+    #[command(after_help = "Example:\n  teal cutover")]
     Cutover {
-        /// Also if its engine is not healthy
+        /// Even if its engine is not healthy
         #[arg(long)]
         force: bool,
         /// Whom to tell.
@@ -44,42 +47,48 @@ pub enum Operate {
         server: Running,
     },
     /// Withdraw the announcement
+    #[command(after_help = "Example:\n  teal abort")]
     Abort {
         /// Whom to tell.
         #[command(flatten)]
         server: Running,
     },
     /// Announce the old strategy again, while it is being drained
+    #[command(after_help = "Example:\n  teal rollback")]
     Rollback {
         /// Whom to tell.
         #[command(flatten)]
         server: Running,
     },
-    /// Pause the timer, or let it go on
+    /// Pause or resume the timer that announces switches
+    #[command(after_help = "Example:\n  teal timer pause")]
     Timer {
-        /// Freeze what is left of it, or go on with that
+        /// Freeze the rest of it, or continue it
         #[arg(ignore_case = true)]
         action: TimerAction,
         /// Whom to tell.
         #[command(flatten)]
         server: Running,
     },
-    /// List the queries on record, the longest silent first
+    /// List the queries on record, the longest idle first
+    #[command(after_help = "Example:\n  teal queries --limit 20")]
     Queries {
-        /// So many at most
+        /// List at most so many
         #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
         limit: usize,
         /// Whom to ask.
         #[command(flatten)]
         server: Running,
     },
-    /// List the clients and how they follow switches
+    /// List the clients, and how they follow switches
+    #[command(after_help = "Example:\n  teal clients")]
     Clients {
         /// Whom to ask.
         #[command(flatten)]
         server: Running,
     },
     /// Show, suspend or resume the cluster of the built-in engine
+    #[command(after_help = "Example:\n  teal cluster suspend")]
     Cluster {
         /// What to do
         #[arg(ignore_case = true)]
@@ -88,19 +97,21 @@ pub enum Operate {
         #[command(flatten)]
         server: Running,
     },
-    /// Trouble for chosen calls: add a rule, list those in force, remove them
+    /// Add, list and remove faults
     #[command(subcommand)]
     Fault(FaultCommand),
-    /// The tokens that the built-in engine issued
+    /// Revoke tokens of the built-in engine
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Read the settings again, and take over what can change while teal runs
+    /// Read the configuration file and certificates again
+    #[command(after_help = "Example:\n  teal reload")]
     Reload {
         /// Whom to tell.
         #[command(flatten)]
         server: Running,
     },
-    /// Print a script that completes commands and flags in a shell
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  teal completions bash")]
     Completions {
         /// The shell
         #[arg(ignore_case = true)]
@@ -108,16 +119,16 @@ pub enum Operate {
     },
 }
 
-/// A running teal, and how it is to be shown.
+/// A running teal, and how to show its response.
 #[derive(Debug, Args)]
 pub struct Running {
-    /// Where it serves operators
+    /// The address of the admin API
     #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR", default_value = ADMIN, value_parser = operators)]
     pub admin: Addresses,
-    /// The token that it asks for
+    /// The token that the admin API requires
     #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
-    /// Print what the API answers
+    /// Print the API's response
     #[arg(long)]
     pub json: bool,
 }
@@ -125,9 +136,9 @@ pub struct Running {
 /// What to do to the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TimerAction {
-    /// Freeze what is left of it
+    /// Freeze the rest of it
     Pause,
-    /// Go on with what was left of it
+    /// Continue it
     Resume,
 }
 

@@ -9,11 +9,13 @@ use crate::fault::scenario::{BUILT_IN, Scenario};
 /// Shows the built-in scenarios.
 #[derive(Debug, Subcommand)]
 pub enum ScenarioCommand {
-    /// Names, and what each teaches
+    /// List their names, and what each teaches
+    #[command(after_help = "Example:\n  teal scenario list")]
     List,
-    /// The text of one: a start for your own
+    /// Show one, as a start for your own; or check a file
+    #[command(after_help = "Example:\n  teal scenario show stale-client")]
     Show {
-        /// Its name, or a file to be checked
+        /// Its name, or a file to check
         name: String,
     },
 }

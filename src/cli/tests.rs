@@ -247,3 +247,72 @@ fn engines_are_named_in_one_way() {
         assert_eq!(refusal(args), line);
     }
 }
+
+/// The commands without commands of their own, each with the words that call it.
+fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
+    if !command.has_subcommands() {
+        found.push((words.to_owned(), command.clone()));
+    }
+    for below in command.get_subcommands() {
+        leaves(below, &format!("{words} {}", below.get_name()), found);
+    }
+}
+
+#[test]
+fn every_command_has_an_example_that_works() {
+    let mut commands = Vec::new();
+    leaves(&command(), "teal", &mut commands);
+    assert!(commands.len() > 15, "{commands:?}");
+    for (words, command) in commands {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        assert!(!examples.is_empty(), "{words} has none");
+        for example in examples {
+            assert!(example.starts_with(&words), "{example}");
+            // A file that is named need not be there.
+            let args = example.replace('\'', "").replace(" --config teal.toml", "");
+            let parsed = super::parse(args.split(' ').map(OsString::from));
+            assert!(parsed.is_ok(), "{example}: {parsed:?}");
+        }
+    }
+}
+
+#[test]
+fn help_of_serve_shows_all_flags_and_help_ten() {
+    let (short, long) = (parse(&["--help"]).unwrap_err(), parse(&["serve", "--help"]).unwrap_err());
+    let flags = |help: &str| help.lines().filter(|line| line.trim_start().starts_with("--")).count();
+    assert_eq!(flags(&short), 10, "{short}");
+    for arg in Cli::command().get_arguments().filter_map(clap::Arg::get_long) {
+        assert!(long.contains(&format!("--{arg} <")), "{arg}");
+    }
+    for command in Cli::command().get_subcommands() {
+        assert!(short.contains(&format!("\n  {:<12} ", command.get_name())), "{}", command.get_name());
+    }
+    let headings = ["Listening", "Engines", "Switching", "Faults", "Operating", "Logging"];
+    assert!(headings.iter().all(|heading| long.contains(&format!("\n{heading}:\n"))), "{long}");
+    // What has no heading is what concerns all of them.
+    let serve = Cli::command().find_subcommand("serve").cloned().unwrap();
+    let without = serve.get_arguments().filter(|arg| arg.get_help_heading().is_none());
+    assert_eq!(without.filter_map(clap::Arg::get_long).collect::<Vec<_>>(), ["config"]);
+}
+
+#[test]
+fn a_typo_gets_a_suggestion() {
+    for (args, line) in [
+        (&["stauts"][..], "unrecognized subcommand 'stauts': did you mean 'status'? (see teal --help)"),
+        (
+            &["--swich-every", "5s"],
+            "unexpected argument '--swich-every' found: did you mean '--switch-every'? (see teal --help)",
+        ),
+        (
+            &["serve", "--grase", "5s"],
+            "unexpected argument '--grase' found: did you mean '--grace'? (see teal --help)",
+        ),
+        (
+            &["switch", "--wiat"],
+            "unexpected argument '--wiat' found: did you mean '--wait'? (see teal --help)",
+        ),
+    ] {
+        assert_eq!(refusal(args), line);
+    }
+}

@@ -1,4 +1,4 @@
-//! What each gRPC library sees of each fault: the table of the README's chapter, and nothing else.
+//! What each gRPC library sees of each fault: the table of `docs/faults.md`, and nothing else.
 
 use std::{
     fs,
@@ -271,9 +271,9 @@ fn the_table_of_effects_is_what_each_library_sees() {
         let cells = columns.each_ref().map(|column| column[at].as_str());
         table += &format!("| `{rule}` | {} |\n", cells.join(" | "));
     }
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
-        .expect("there is a README");
-    assert!(readme.contains(&table), "the README's table of effects is another than\n{table}");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md"))
+        .expect("there is a page");
+    assert!(page.contains(&table), "docs/faults.md has another table of effects than\n{table}");
 }
 
 #[test]

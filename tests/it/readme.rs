@@ -1,18 +1,21 @@
-//! What the README says to do works as it stands there, but for ports.
+//! What the README and the pages of `docs/` say to do works as it stands there, but for ports and durations;
+//! their tables are what the program has; their links lead somewhere.
+
+mod links;
+mod pages;
+mod reference;
+mod settings;
+mod shell;
 
 use std::{fs, net::TcpListener, path::Path, process::Command};
 
 use tempfile::TempDir;
 
-use crate::support::{Connector, Server, alone, python, teal};
-
-const README: &str = include_str!("../../README.md");
-
-/// The first block in this language that contains `text`.
-fn block(language: &str, text: &str) -> &'static str {
-    let mut blocks = README.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix(language));
-    blocks.find(|block| block.contains(text)).unwrap_or_else(|| panic!("no block with {text:?}"))
-}
+use self::{
+    pages::{Block, page, pages},
+    shell::Shell,
+};
+use crate::support::{Authority, Connector, Server, alone, has, python, teal};
 
 /// Runs its Python against a server instead of one on the default port.
 fn runs(server: &Server, program: &str) -> String {
@@ -23,18 +26,54 @@ fn runs(server: &Server, program: &str) -> String {
     python(Connector::V3_0_2).run_offline(script.to_str().expect("it has a plain name"), &[])
 }
 
+fn first_example() -> String {
+    page("README.md").block("python", "cursor.execute").text
+}
+
 #[test]
 fn the_first_example_reads_rows() {
-    let program = block("python", "cursor.execute");
-    let said = runs(&teal().run(), program);
+    let said = runs(&teal().run(), &first_example());
     assert!(said.starts_with("[[") && said.contains("'"), "{said}");
+}
+
+#[test]
+fn the_example_of_tls_reads_rows() {
+    let shown = page("docs/upstream.md").block("python", "secure=True").text;
+    let authority = Authority::new();
+    let pair = authority.issue("localhost");
+    let [certificate, key, ca] = [pair.certificate, pair.key, authority.file()]
+        .map(|path| path.into_os_string().into_string().expect("temporary files have plain names"));
+    let server = teal().with("--tls-cert", &certificate).with("--tls-key", &key).run();
+    let connection = shown
+        .replace("\"cert.pem\"", &format!("{ca:?}"))
+        .replace("...", "username=\"me@example.com\", password=\"secret\", database=\"sales\"");
+    let first = first_example();
+    let end = first.find("cursor = ").expect("it has a cursor");
+    let start = first.find("connection = ").expect("it has a connection");
+    let program = format!("{}connection = {connection}{}", &first[..start], &first[end..]);
+    let said = runs(&server, &program);
+    assert!(said.starts_with("[["), "{said}");
+}
+
+#[test]
+fn ci_runs_the_test_command_of_the_readme() {
+    let block = page("README.md").block("sh", "cargo test").text;
+    let command = block.lines().find(|line| line.starts_with("cargo test")).expect("it is shown");
+    let command = command.split('#').next().unwrap_or_default().trim();
+    assert!(page(".ci/run").text.lines().any(|line| line == command), "{command} is not in .ci/run");
+}
+
+fn is_line_for_ci(block: &Block) -> bool {
+    block.text.contains("kill $!")
 }
 
 /// Runs the line for CI with another scenario, on ports of its own.
 fn tests_in_one_line(scenario: &str) -> std::process::Output {
     let free = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
     let [clients, operators] = free.map(|free| free.local_addr().expect("it is bound").to_string());
-    let line = block("sh", "teal rehearse --duration").trim();
+    let line = page("docs/scenarios.md").block("sh", "teal rehearse --duration").text;
+    assert_eq!(page("README.md").block("sh", "teal rehearse --duration").text, line, "there are two of it");
+    let line = line.trim();
     assert_eq!(line.lines().count(), 1, "{line}");
     let line = line.replace("--scenario graceful", &format!("--scenario {scenario}"));
     let line = line.replace("teal rehearse", &format!("teal rehearse --to http://{clients}"));
@@ -61,15 +100,63 @@ fn a_scenario_and_a_rehearsal_are_a_test_in_one_line() {
 #[test]
 fn tables_of_ones_own_are_read() {
     let folder = TempDir::new().expect("there is room for files");
-    let line =
-        block("sh", "--data demo").lines().find(|line| line.starts_with("mkdir")).expect("it is shown");
+    let block = page("docs/engine.md").block("sh", "--data demo").text;
+    let line = block.lines().find(|line| line.starts_with("mkdir")).expect("it is shown");
     let made = Command::new("sh").args(["-c", line]).current_dir(&folder).status();
     assert!(made.expect("sh starts").success(), "{line}");
     let data = folder.path().join("demo");
     let server = teal().with("--data", data.to_str().expect("it has a plain name")).run();
-    let program = block("python", "cursor.execute")
+    let program = first_example()
         .replace("catalog=\"default\", database=\"sales\"", "catalog=\"shop\", database=\"main\"");
     let statement = program.lines().find(|line| line.starts_with("cursor.execute")).expect("it is shown");
     let program = program.replace(statement, "cursor.execute(\"SELECT * FROM fruit ORDER BY id\")");
     assert_eq!(runs(&server, &program).trim(), "[[1, 'apple'], [2, 'pear']]");
+}
+
+/// Runs the shell of a page, and looks for some of what it writes.
+fn shell(name: &str, words: &[&str]) {
+    if !has("curl", "curl") || !has("openssl", "openssl") {
+        return;
+    }
+    let _alone = alone();
+    let shell = Shell::new();
+    let blocks = page(name).blocks().into_iter().filter(|block| block.language == "sh");
+    let blocks: Vec<Block> =
+        blocks.filter(|block| !is_line_for_ci(block) && !block.text.contains("grpcurl")).collect();
+    assert!(!blocks.is_empty(), "{name} has no shell");
+    let said: String = blocks.iter().map(|block| shell.run(block)).collect();
+    for word in words {
+        assert!(said.contains(word), "{name}: {word:?} is not in\n{said}");
+    }
+}
+
+macro_rules! shells {
+    ($($test:ident: $page:literal, $words:expr;)*) => {
+        $(#[test]
+        fn $test() {
+            shell($page, &$words);
+        })*
+
+        /// `CONTRIBUTING.md` is for people with time: what it names takes minutes to hours.
+        #[test]
+        fn every_page_with_shell_is_run() {
+            let run = ["CONTRIBUTING.md", $($page),*];
+            let with_shell = |block: &Block| block.language == "sh";
+            for page in pages() {
+                let is_run = run.contains(&page.name.as_str());
+                assert!(is_run || !page.blocks().iter().any(with_shell), "{} is not run", page.name);
+            }
+        }
+    };
+}
+
+shells! {
+    readme_commands_work: "README.md", ["Verdict: "];
+    engine_commands_work: "docs/engine.md", ["access_token"];
+    fault_commands_work: "docs/faults.md", ["getNextResultBatch"];
+    scenario_commands_work: "docs/scenarios.md", ["graceful"];
+    upstream_commands_work: "docs/upstream.md", [];
+    operating_commands_work: "docs/operating.md", ["green", "\"epoch\"", "event: state"];
+    rehearse_commands_work: "docs/rehearse.md", ["Verdict: "];
+    promise_commands_work: "docs/promises.md", ["Verdict: "];
 }

@@ -66,7 +66,7 @@ scenarios! {
 }
 
 #[test]
-fn the_readme_has_what_was_found() {
+fn docs_have_what_was_found() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = CONNECTORS.map(|(name, ..)| name).join(" | ");
     let mut table = format!("| scenario | {names} |\n| --- | --- | --- | --- | --- |\n");
@@ -77,8 +77,8 @@ fn the_readme_has_what_was_found() {
         let cells: Vec<_> = cells.map(|story| story.replace("_InactiveRpcError ", "")).collect();
         table += &format!("| `{scenario}` | {} |\n", cells.join(" | "));
     }
-    let readme = fs::read_to_string(folder.join("README.md")).expect("there is a README");
-    assert!(readme.contains(&table), "the README's table of scenarios is another than\n{table}");
+    let page = fs::read_to_string(folder.join("docs/scenarios.md")).expect("there is a page");
+    assert!(page.contains(&table), "docs/scenarios.md has another table than\n{table}");
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn every_client_gets_its_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let exposition = folder.path().join("metrics");
     fs::write(&exposition, proxy.get("/metrics")).unwrap();
-    let dashboard = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grafana.json");
+    let dashboard = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/grafana/teal.json");
     let files = [exposition, dashboard].map(|path| path.into_os_string().into_string().unwrap());
     python(Connector::V3_0_2).run_offline("exposition.py", &files.each_ref().map(String::as_str));
 }

@@ -1,4 +1,4 @@
-//! The state machine of `design/switching.md`: a pure function of state, event and time.
+//! The state machine of `docs/design/switching.md`: a pure function of state, event and time.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The words of `design/switching.md`: phases, what a call does, transitions.
+//! The words of `docs/design/switching.md`: phases, what a call does, transitions.
 
 use std::time::Instant;
 

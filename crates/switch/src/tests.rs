@@ -1,4 +1,4 @@
-//! Each edge and each clause of `design/switching.md`, on paused time.
+//! Each edge and each clause of `docs/design/switching.md`, on paused time.
 
 mod announcing;
 mod clauses;

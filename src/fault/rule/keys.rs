@@ -1,4 +1,4 @@
-//! The keys of a rule: their names, values and meaning, in one table for parser, help and README.
+//! The keys of a rule: their names, values and meaning, in one table for parser and help. `docs/faults.md` has them too.
 
 /// A key of a rule.
 #[derive(Clone, Copy, Debug)]

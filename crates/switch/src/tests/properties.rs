@@ -1,4 +1,4 @@
-//! The promises of `design/switching.md` over random histories.
+//! The promises of `docs/design/switching.md` over random histories.
 
 use std::collections::HashMap;
 
