@@ -9,6 +9,7 @@ mod chaos;
 mod config;
 mod connectors;
 mod data;
+mod dying;
 mod ending;
 mod faults;
 mod foreign;

@@ -133,3 +133,40 @@ async fn point_36_teal_does_not_forward_to_itself() {
         assert!(output.contains("teal's own (--listen)"), "{output}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_an_engine_that_is_left_is_told_which() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let (blue, green) = (engine(echo).await, {
+        let hangs = hangs.clone();
+        engine(async move |call: Call| match hangs.load(Ordering::SeqCst) {
+            true => std::future::pending().await,
+            false => echo(call).await,
+        })
+        .await
+    });
+    let server = teal()
+        .admin()
+        .switch_every("0")
+        .between(blue.address, green.address)
+        .with("--unhealthy-abort", "1s")
+        .run();
+    server.operate(&["switch"]).ended(0);
+    hangs.store(true, Ordering::SeqCst);
+    let client = client(server.address).await;
+    for (method, is_told) in [("authenticate", true), ("prepareStatement", true), ("getSchemaNames", false)] {
+        let mut sent = request(&format!("/QueryEngineService/{method}"));
+        sent.headers_mut().insert("strategy", http::HeaderValue::from_static("green"));
+        let (response, _) = open(&client, sent, true).await;
+        let answer = tokio::spawn(Answer::of(response));
+        if is_told {
+            let answer = answer.await.unwrap();
+            let why = format!("engine http://{} gives no answer within 2s", green.address);
+            assert_eq!((answer.status(), answer.message()), (Some("14"), Some(why.as_str())), "{method}");
+            server.operate(&["rollback"]).ended(1);
+            continue;
+        }
+        server.wait_for("Drained: no query left on green", 0, Duration::from_secs(1));
+        assert!(!answer.is_finished(), "{method} goes on waiting");
+    }
+}

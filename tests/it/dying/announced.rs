@@ -1,0 +1,76 @@
+//! The engine that is announced is no more.
+
+use std::thread;
+
+use super::*;
+
+const WITHDRAWN: &str = "Strategy change withdrawn: green -> blue";
+
+/// Told of green by every answer from now on, and of blue again once it is left.
+fn is_withdrawn(stage: &Stage) {
+    stage.told(WITHDRAWN, 1);
+    stage.told("Drained: no query left on green", 1);
+    assert!(stage.has_event("aborted", "health"), "{:?}", stage.events());
+    assert_eq!(stage.state()["active"], "blue");
+}
+
+#[test]
+fn one_that_is_killed_is_given_up() {
+    let mut stage = Stage::new(|teal| teal.notice("1s"));
+    stage.order(&["switch"]);
+    stage.kill(GREEN);
+    is_withdrawn(&stage);
+    let green = stage.names(GREEN);
+    let told = stage.end();
+    told.lost_only_at(&[green]);
+    told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
+}
+
+#[test]
+fn one_that_hangs_is_given_up() {
+    let stage = Stage::new(|teal| teal.notice("1s"));
+    stage.order(&["switch"]);
+    stage.hang(GREEN);
+    stage.told(WITHDRAWN, 1);
+    assert!(stage.has_event("aborted", "health"), "{:?}", stage.events());
+    assert!(stage.has_event("engine_left", "health"), "{:?}", stage.events());
+    // Those that had begun a query there go on with it now.
+    stage.wake(GREEN);
+    is_withdrawn(&stage);
+    let green = stage.names(GREEN);
+    let told = stage.end();
+    told.lost_only_at(&[green]);
+    told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
+}
+
+#[test]
+fn one_that_flaps_is_cut_over_to_or_given_up() {
+    let stage = Stage::new(|teal| teal.notice("1s"));
+    stage.order(&["switch"]);
+    for _ in 0..5 {
+        stage.hang(GREEN);
+        thread::sleep(Duration::from_secs(1));
+        stage.wake(GREEN);
+        thread::sleep(Duration::from_secs(1));
+    }
+    stage.told("Drained: no query left on ", 1);
+    let green = stage.names(GREEN);
+    let told = stage.end();
+    told.lost_only_at(&[green]);
+    told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
+}
+
+#[test]
+fn a_cutover_to_a_dead_one_takes_force() {
+    let mut stage = Stage::new(|teal| teal.notice("1h").with("--announce-timeout", "2h"));
+    stage.order(&["switch"]);
+    stage.kill(GREEN);
+    let refused = stage.teal.operate(&["cutover"]).ended(1);
+    assert!(refused.err.contains("cannot cut over in phase ANNOUNCED: engine http://"), "{}", refused.err);
+    stage.order(&["cutover", "--force"]);
+    assert!(stage.has_event("cut_over", "operator"), "{:?}", stage.events());
+    stage.order(&["rollback"]);
+    stage.order(&["cutover"]);
+    stage.told("Drained: no query left on green", 1);
+    stage.end();
+}

@@ -1,0 +1,35 @@
+//! An engine is no more while the old one is drained.
+
+use super::*;
+
+const SWITCHED: &str = "Strategy switched from blue to green";
+const BACK: &str = "Strategy switched from green to blue";
+
+#[test]
+fn the_new_one_is_left_for_the_old_one() {
+    let mut stage = Stage::new(|teal| teal.notice("0s").grace("30s").with("--failover", "2s"));
+    stage.order(&["switch"]);
+    stage.told(SWITCHED, 1);
+    stage.kill(GREEN);
+    stage.told(BACK, 1);
+    assert!(stage.has_event("cut_over", "health"), "{:?}", stage.events());
+    assert_eq!(stage.state()["phase"], "DRAINING");
+    let green = stage.names(GREEN);
+    let told = stage.end();
+    told.lost_only_at(&[green]);
+    told.waited_at_most(Duration::from_secs(2) + ANSWERS_WITHIN);
+}
+
+#[test]
+fn of_the_old_one_its_own_queries_are_lost() {
+    let mut stage = Stage::new(|teal| teal.notice("0s"));
+    stage.order(&["switch"]);
+    stage.told(SWITCHED, 1);
+    stage.kill(BLUE);
+    stage.told("Drained: no query left on blue", 1);
+    assert_eq!(stage.state()["active"], "green");
+    let blue = stage.names(BLUE);
+    let told = stage.end();
+    told.lost_only_at(&[blue]);
+    told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
+}

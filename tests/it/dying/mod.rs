@@ -1,0 +1,146 @@
+//! Engines die, hang and come back under connector 3.0.2. It is never without service for long, and what was begun at a living
+//! engine is not lost.
+
+mod announced;
+mod draining;
+mod stable;
+mod state;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::support::{Builder, Connector, Running, Server, python, teal};
+
+/// `--unhealthy-abort` of these tests, and how long an engine has to say how it is.
+const UNHEALTHY_ABORT: Duration = Duration::from_secs(3);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// What the client needs besides: a login and a query on a busy machine, and its pauses.
+const MARGIN: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(20);
+
+const BLUE: usize = 0;
+const GREEN: usize = 1;
+
+/// Two engines, teal before them, and a client that has completed queries.
+struct Stage {
+    engines: [Option<Server>; 2],
+    addresses: [SocketAddr; 2],
+    teal: Server,
+    client: Running,
+}
+
+/// What became of the client's queries.
+#[derive(Debug, Deserialize)]
+struct Told {
+    completed: u64,
+    /// Seconds without a completed query.
+    longest: f64,
+    /// Threads that were still in a call at the end.
+    stuck: u64,
+    /// Queries whose begin was not answered, by the reason.
+    refused: BTreeMap<String, u64>,
+    /// Queries whose begin was, by the reason.
+    lost: BTreeMap<String, u64>,
+}
+
+fn engine(listen: &str) -> Server {
+    teal().with("--gate", "off").with("--sessions", "any").listen(listen).run()
+}
+
+impl Stage {
+    fn new(set: impl FnOnce(Builder) -> Builder) -> Self {
+        let engines = [engine("127.0.0.1:0"), engine("127.0.0.1:0")];
+        let addresses = engines.each_ref().map(|engine| engine.address);
+        let builder = teal()
+            .admin()
+            .between(addresses[BLUE], addresses[GREEN])
+            .switch_every("0")
+            .grace("500ms")
+            .with("--unhealthy-abort", "3s");
+        let teal = set(builder).run();
+        let client = python(Connector::V3_0_2).start(&teal, "dying.py", &["4"]);
+        client.wait_for("warm", 1, Duration::from_secs(60));
+        Self { engines: engines.map(Some), addresses, teal, client }
+    }
+
+    fn kill(&mut self, engine: usize) {
+        self.engines[engine] = None;
+    }
+
+    /// Starts it again where it was.
+    fn start(&mut self, engine: usize) {
+        self.engines[engine] = Some(self::engine(&self.addresses[engine].to_string()));
+    }
+
+    fn hang(&self, engine: usize) {
+        self.signal(engine, "STOP");
+    }
+
+    fn wake(&self, engine: usize) {
+        self.signal(engine, "CONT");
+    }
+
+    fn signal(&self, engine: usize, signal: &str) {
+        self.engines[engine].as_ref().unwrap().signal(signal);
+    }
+
+    fn order(&self, command: &[&str]) {
+        self.teal.operate(command).ended(0);
+    }
+
+    /// Waits until the log has said something so many times.
+    fn told(&self, text: &str, times: usize) {
+        self.teal.wait_for(text, times, SOON);
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_str(&self.teal.get("/api/v1/state")).unwrap()
+    }
+
+    /// The kinds of events and who made them, transitions and engines that were left.
+    fn events(&self) -> Vec<(String, String)> {
+        let events: Value = serde_json::from_str(&self.teal.get("/api/v1/events")).unwrap();
+        let events = events["events"].as_array().unwrap().iter();
+        let text = |event: &Value, key: &str| event[key].as_str().map(str::to_owned);
+        events.filter_map(|event| Some((text(event, "kind")?, text(event, "by")?))).collect()
+    }
+
+    fn has_event(&self, kind: &str, by: &str) -> bool {
+        self.events().contains(&(kind.to_owned(), by.to_owned()))
+    }
+
+    /// Ends the client once it has gone on, with all engines awake.
+    fn end(mut self) -> Told {
+        self.client.close_stdin();
+        let said = self.client.succeed(Duration::from_secs(60));
+        let said = said.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{said}"));
+        let told: Told = serde_json::from_str(said).unwrap();
+        eprintln!("{told:?}");
+        assert_eq!(told.stuck, 0, "{told:?}");
+        told
+    }
+
+    /// The message of a call to an engine that is not there begins so.
+    fn names(&self, engine: usize) -> String {
+        format!("engine http://{} ", self.addresses[engine])
+    }
+}
+
+impl Told {
+    /// Fails if a query was lost at an engine other than those that are named.
+    fn lost_only_at(&self, named: &[String]) {
+        for (why, count) in &self.lost {
+            // An engine that was started again does not know what it had before.
+            let is_of_dead = named.iter().any(|name| why.contains(name.as_str()));
+            assert!(is_of_dead, "{count} lost: {why}\n{self:?}");
+        }
+        assert!(self.completed > 50, "{self:?}");
+        assert!(!self.refused.keys().any(|why| why.contains("456")), "{self:?}");
+    }
+
+    fn waited_at_most(&self, most: Duration) {
+        assert!(self.longest <= (most + MARGIN).as_secs_f64(), "{self:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! The active engine is no more, and nothing is announced.
+
+use std::thread;
+
+use super::*;
+
+const FAILOVER: Duration = Duration::from_secs(2);
+const SWITCHED: &str = "Strategy switched from blue to green";
+
+fn with_failover() -> Stage {
+    Stage::new(|teal| teal.notice("0s").with("--failover", "2s"))
+}
+
+#[test]
+fn it_is_left_for_the_other_one_after_failover() {
+    let mut stage = with_failover();
+    stage.kill(BLUE);
+    stage.told(SWITCHED, 1);
+    stage.told("Drained: no query left on blue", 1);
+    assert!(stage.has_event("cut_over", "health"), "{:?}", stage.events());
+    let blue = stage.names(BLUE);
+    let told = stage.end();
+    told.lost_only_at(&[blue]);
+    told.waited_at_most(FAILOVER + ANSWERS_WITHIN);
+}
+
+#[test]
+fn without_failover_the_operator_leaves_it() {
+    let mut stage = Stage::new(|teal| teal.notice("0s"));
+    stage.kill(BLUE);
+    // Clients hear of it, and teal does nothing.
+    stage.told("cannot be reached", 1);
+    assert_eq!((&stage.state()["phase"], &stage.state()["active"]), (&"STABLE".into(), &"blue".into()));
+    stage.order(&["switch"]);
+    stage.order(&["cutover"]);
+    stage.told("Drained: no query left on blue", 1);
+    assert!(!stage.has_event("cut_over", "health"), "{:?}", stage.events());
+    let blue = stage.names(BLUE);
+    let told = stage.end();
+    told.lost_only_at(&[blue]);
+}
+
+#[test]
+fn one_that_hangs_is_left_too() {
+    let stage = with_failover();
+    stage.hang(BLUE);
+    stage.told(SWITCHED, 1);
+    // Who comes now is served at once, while others wait for the results of what they have begun.
+    let late = python(Connector::V3_0_2).start(&stage.teal, "dying.py", &["2"]);
+    late.wait_for("warm", 1, SOON);
+    stage.wake(BLUE);
+    stage.told("Drained: no query left on blue", 1);
+    let blue = stage.names(BLUE);
+    stage.end().lost_only_at(&[blue]);
+}
+
+#[test]
+fn of_two_dead_ones_the_first_that_is_back_serves() {
+    let mut stage = with_failover();
+    stage.kill(GREEN);
+    stage.kill(BLUE);
+    stage.told("cannot be reached", 1);
+    stage.start(GREEN);
+    stage.told(SWITCHED, 1);
+    stage.told("Drained: no query left on blue", 1);
+    let named = [stage.names(BLUE), stage.names(GREEN)];
+    stage.end().lost_only_at(&named);
+}
+
+#[test]
+fn one_that_flaps_is_kept_or_left_but_not_waited_for() {
+    let mut stage = with_failover();
+    for _ in 0..4 {
+        stage.kill(BLUE);
+        thread::sleep(Duration::from_secs(1));
+        stage.start(BLUE);
+        thread::sleep(Duration::from_secs(1));
+    }
+    let blue = stage.names(BLUE);
+    let told = stage.end();
+    // What began before it died is not known to the one in its place.
+    let is_of_blue = |why: &String| why.contains(&blue) || why.contains("not found") || why.contains("Access denied");
+    assert!(told.lost.keys().all(is_of_blue), "{told:?}");
+    told.waited_at_most(FAILOVER + ANSWERS_WITHIN);
+}
