@@ -7,13 +7,13 @@ mod reference;
 mod settings;
 mod shell;
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
 use self::{
     pages::{Block, page, pages},
-    shell::Shell,
+    shell::{Shell, port},
 };
 use crate::support::{Authority, Connector, Server, alone, has, python, teal};
 
@@ -69,8 +69,7 @@ fn is_line_for_ci(block: &Block) -> bool {
 
 /// Runs the line for CI with another scenario, on ports of its own.
 fn tests_in_one_line(scenario: &str) -> std::process::Output {
-    let free = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
-    let [clients, operators] = free.map(|free| free.local_addr().expect("it is bound").to_string());
+    let [clients, operators] = [0, 1].map(|_| format!("127.0.0.1:{}", port()));
     let line = page("docs/scenarios.md").block("sh", "teal rehearse --duration").text;
     assert_eq!(page("README.md").block("sh", "teal rehearse --duration").text, line, "there are two of it");
     let line = line.trim();

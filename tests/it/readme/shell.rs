@@ -74,7 +74,7 @@ esac
 const NOTHING: &str = "#!/bin/sh\nexit 0\n";
 
 /// A port that no test gets by asking for a free one: those are above 32767.
-fn port() -> u16 {
+pub(super) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = 12_000 + u16::try_from(process::id() % 400).expect("it is below 400") * 50;
     loop {
