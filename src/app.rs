@@ -324,7 +324,7 @@ impl Front {
         };
         script.abort();
         if let Some(switch) = switch {
-            _ = tokio::task::spawn_blocking(move || switch.flush()).await;
+            switch.kept().await;
         }
         if let Some(traces) = traces {
             traces.end().await;

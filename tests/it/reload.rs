@@ -163,3 +163,15 @@ fn a_new_certificate_is_shown_to_new_connections() {
     assert!(server.operate(&["reload"]).done().starts_with("tls-cert is "));
     shows(&before, &moved);
 }
+
+#[test]
+fn the_patience_with_engines_can_change() {
+    let engines = "blue = \"http://127.0.0.1:1\"\ngreen = \"http://127.0.0.1:2\"\nswitch-every = \"0\"\n";
+    let settings = Settings::new(engines);
+    let server = settings.run();
+    settings.set(&format!("{engines}unhealthy-abort = \"1s\"\nfailover = \"2s\"\n"));
+    server.signal("HUP");
+    let line = server.wait_for("Settings reloaded: ", 1, SOON).remove(0);
+    assert!(line.contains("unhealthy-abort is 1s now"), "{line}");
+    assert!(line.contains("failover is 2s now"), "{line}");
+}

@@ -73,6 +73,9 @@ def work(seed):
     warm.wait()
     while not stop.is_set():
         query(connection, numbers)
+    # In the end it is served.
+    while not query(connection, numbers):
+        pass
 
 
 def main():

@@ -175,7 +175,10 @@ impl Switch {
             let asked = tokio::time::Instant::now().into_std();
             order = order.at(now.epoch).found(asked, ask(named).await);
         }
-        self.command(command, order)
+        let done = self.command(command, order)?;
+        // Who is told that it is done can rely on it.
+        self.kept().await;
+        Ok(done)
     }
 
     /// What operators see.

@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::kept::{Kept, StateFile};
@@ -14,7 +15,7 @@ use super::kept::{Kept, StateFile};
 enum Order {
     Write(Kept, SystemTime),
     /// Says when all before is written.
-    Flush(Sender<()>),
+    Flush(oneshot::Sender<()>),
 }
 
 /// The thread's end of a line. It ends with the last clone.
@@ -37,12 +38,12 @@ impl Keeper {
         _ = self.orders.send(Order::Write(kept, SystemTime::now()));
     }
 
-    /// Blocks until all is written.
-    pub(super) fn flush(&self) {
-        let (done, wait) = channel();
-        if self.orders.send(Order::Flush(done)).is_ok() {
-            _ = wait.recv();
-        }
+    /// Resolves when all is written, or could not be.
+    pub(super) fn flush(&self) -> oneshot::Receiver<()> {
+        let (done, wait) = oneshot::channel();
+        // Without the thread it resolves at once.
+        _ = self.orders.send(Order::Flush(done));
+        wait
     }
 }
 

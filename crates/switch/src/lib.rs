@@ -27,10 +27,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{self, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use protocol::Strategy;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 
 pub use self::{
     command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
@@ -56,6 +60,8 @@ use self::{
 
 /// A deadline that there is not.
 const NEVER: u64 = u64::MAX;
+/// How long anybody waits for the state to be in its file.
+const KEPT_WITHIN: Duration = Duration::from_secs(1);
 
 /// What the switch has to know about a request.
 #[derive(Clone, Copy, Debug)]
@@ -198,11 +204,12 @@ impl Switch {
         Ok((switch.clone(), Timer::new(switch, log)))
     }
 
-    /// Returns once the present state is in its file, if there is one. Blocks.
-    pub fn flush(&self) {
+    /// Resolves once the present state is in its file, if there is one, or could not be put there. 1 s at most: a disk
+    /// that hangs stops nobody.
+    pub async fn kept(&self) {
         let keeper = self.lock().keeper.clone();
         if let Some(keeper) = keeper {
-            keeper.flush();
+            _ = timeout(KEPT_WITHIN, keeper.flush()).await;
         }
     }
 
@@ -372,6 +379,6 @@ impl Shared {
     }
 }
 
-fn nanos(time: std::time::Duration) -> u64 {
+fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(NEVER)
 }

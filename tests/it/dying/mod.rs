@@ -57,8 +57,9 @@ impl Stage {
             .admin()
             .between(addresses[BLUE], addresses[GREEN])
             .switch_every("0")
-            .grace("500ms")
-            .with("--unhealthy-abort", "3s");
+            .with("--unhealthy-abort", "3s")
+            // Queries of a dead engine are not ended by anybody.
+            .with("--drain-timeout", "8s");
         let teal = set(builder).run();
         let client = python(Connector::V3_0_2).start(&teal, "dying.py", &["4"]);
         client.wait_for("warm", 1, Duration::from_secs(60));
@@ -136,7 +137,7 @@ impl Told {
             let is_of_dead = named.iter().any(|name| why.contains(name.as_str()));
             assert!(is_of_dead, "{count} lost: {why}\n{self:?}");
         }
-        assert!(self.completed > 50, "{self:?}");
+        assert!(self.completed >= 8, "{self:?}");
         assert!(!self.refused.keys().any(|why| why.contains("456")), "{self:?}");
     }
 

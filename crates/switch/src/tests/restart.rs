@@ -6,6 +6,14 @@ use protocol::Strategy::{Blue, Green};
 
 use super::*;
 
+impl Switch {
+    /// Returns once its state is in the file. On the test's clock no time passes.
+    fn kept_now(&self) {
+        let kept = self.lock().keeper.clone().unwrap().flush();
+        std::thread::spawn(|| kept.blocking_recv()).join().unwrap().unwrap();
+    }
+}
+
 fn start(path: &Path, set: impl FnOnce(&mut Rules)) -> Switch {
     let mut rules = Rules::default();
     set(&mut rules);
@@ -25,14 +33,14 @@ async fn a_restart_goes_on_from_phase_colours_epoch_and_timer() {
     pass(secs(20)).await;
     assert!(first.operates(Command::PauseTimer));
     first.operate(Command::Announce { to: None }).unwrap();
-    first.flush();
+    first.kept_now();
     let second = start(&path, still);
     assert_eq!((second.phase(), second.snapshot().epoch), (("ANNOUNCED", Blue), 1));
     assert_eq!(second.heading(), Notice { strategy: Green, announcement: 1 });
     let timer = second.view().timer;
     assert_eq!((timer.is_paused, timer.left), (true, Some(secs(100))));
     second.operate(Command::Cutover { force: false }).unwrap();
-    second.flush();
+    second.kept_now();
     let third = start(&path, still);
     assert_eq!((third.phase(), third.snapshot().epoch), (("DRAINING", Green), 2));
     assert!(third.is_let_in(Action::Continue("begun before"), BLUE));
@@ -41,7 +49,7 @@ async fn a_restart_goes_on_from_phase_colours_epoch_and_timer() {
     assert_eq!(third.phase(), ("DRAINING", Green), "with the grace from the start on");
     pass(millis(1)).await;
     assert_eq!(third.phase(), ("STABLE", Green));
-    third.flush();
+    third.kept_now();
     let fourth = start(&path, |rules| rules.initial = Blue);
     assert_eq!((fourth.phase(), fourth.snapshot().epoch), (("STABLE", Green), 3));
 }
@@ -53,7 +61,7 @@ async fn a_strict_switch_takes_up_no_drain() {
     let first = start(&path, |_| {});
     first.operate(Command::Announce { to: None }).unwrap();
     first.operate(Command::Cutover { force: false }).unwrap();
-    first.flush();
+    first.kept_now();
     let second = start(&path, |rules| rules.cutover = Cutover::Strict);
     assert_eq!(second.phase(), ("STABLE", Green));
 }
@@ -66,10 +74,10 @@ async fn a_file_that_can_no_longer_be_written_stops_nothing() {
     let switch = start(&below.join("state"), |_| {});
     std::fs::remove_dir_all(&below).unwrap();
     switch.operate(Command::Announce { to: None }).unwrap();
-    switch.flush();
+    switch.kept_now();
     assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
     std::fs::create_dir(&below).unwrap();
     switch.operate(Command::Abort).unwrap();
-    switch.flush();
+    switch.kept_now();
     assert!(below.join("state").exists(), "written again as soon as it can be");
 }
