@@ -1,7 +1,8 @@
 """Queries without pause while engines die: `dying.py ADDRESS THREADS`. Says `warm` once every thread has completed a query.
 
 An application: what fails is begun anew on the same connection. When the input ends it says in JSON how many queries were
-completed, for how long none was, and what became of the others: `refused` before their begin was answered, `lost` after.
+completed, for how long none was, and what became of the others: `refused` before their begin was answered, `lost` after
+(with the IP address of the engine that answered it).
 """
 
 import collections
@@ -42,10 +43,11 @@ def told(error):
 def query(connection, numbers):
     """One query. What is wrong with its rows is an error of its own."""
     first, length = numbers.randrange(1000000), numbers.choice([1, 10, 2000])
-    cursor, outcome = connection.cursor(), refused
+    cursor, outcome, at = connection.cursor(), refused, ""
     try:
         cursor.execute(f"SELECT value, value * 7 FROM generate_series({first}, {first + length - 1}) ORDER BY value")
-        outcome = lost
+        # Which engine it was begun at.
+        outcome, at = lost, f"{cursor._engine_ip}: "
         rows = cursor.fetchall()
         if rows != [[n, n * 7] for n in range(first, first + length)]:
             raise AssertionError(f"wrong rows: {len(rows)} of {length}")
@@ -54,7 +56,7 @@ def query(connection, numbers):
         return True
     except Exception as error:
         with lock:
-            outcome[told(error)] += 1
+            outcome[at + told(error)] += 1
         time.sleep(PAUSE)
         return False
     finally:

@@ -20,9 +20,8 @@ fn one_that_is_killed_is_given_up() {
     stage.order(&["switch"]);
     stage.kill(GREEN);
     is_withdrawn(&stage);
-    let green = stage.names(GREEN);
     let told = stage.end();
-    told.lost_only_at(&[green]);
+    told.lost_only_at(&[GREEN]);
     told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
 }
 
@@ -37,9 +36,8 @@ fn one_that_hangs_is_given_up() {
     // Those that had begun a query there go on with it now.
     stage.wake(GREEN);
     is_withdrawn(&stage);
-    let green = stage.names(GREEN);
     let told = stage.end();
-    told.lost_only_at(&[green]);
+    told.lost_only_at(&[GREEN]);
     told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
 }
 
@@ -54,9 +52,8 @@ fn one_that_flaps_is_cut_over_to_or_given_up() {
         thread::sleep(Duration::from_secs(1));
     }
     stage.told(" left on ", 1);
-    let green = stage.names(GREEN);
     let told = stage.end();
-    told.lost_only_at(&[green]);
+    told.lost_only_at(&[GREEN]);
     told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
 }
 

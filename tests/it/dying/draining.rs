@@ -7,17 +7,30 @@ const BACK: &str = "Strategy switched from green to blue";
 
 #[test]
 fn the_new_one_is_left_for_the_old_one() {
-    let mut stage = Stage::new(|teal| teal.notice("0s").grace("30s").with("--failover", "2s"));
+    let mut stage = Stage::new(|teal| teal.notice("0s").grace("6s").with("--failover", "2s"));
     stage.order(&["switch"]);
     stage.told(SWITCHED, 1);
     stage.kill(GREEN);
     stage.told(BACK, 1);
     assert!(stage.has_event("cut_over", "health"), "{:?}", stage.events());
     assert_eq!(stage.state()["phase"], "DRAINING");
-    let green = stage.names(GREEN);
     let told = stage.end();
-    told.lost_only_at(&[green]);
+    told.lost_only_at(&[GREEN]);
     told.waited_at_most(Duration::from_secs(2) + ANSWERS_WITHIN);
+}
+
+#[test]
+fn without_failover_the_operator_rolls_back() {
+    let mut stage = Stage::new(|teal| teal.notice("0s").grace("6s"));
+    stage.order(&["switch"]);
+    stage.told(SWITCHED, 1);
+    stage.kill(GREEN);
+    stage.told("cannot be reached", 1);
+    assert_eq!(stage.state()["active"], "green");
+    stage.order(&["rollback"]);
+    stage.order(&["cutover"]);
+    stage.told(BACK, 1);
+    stage.end().lost_only_at(&[GREEN]);
 }
 
 #[test]
@@ -25,11 +38,11 @@ fn of_the_old_one_its_own_queries_are_lost() {
     let mut stage = Stage::new(|teal| teal.notice("0s").grace("500ms"));
     stage.order(&["switch"]);
     stage.told(SWITCHED, 1);
+    assert_eq!(stage.state()["phase"], "DRAINING");
     stage.kill(BLUE);
     stage.told("left on blue", 1);
     assert_eq!(stage.state()["active"], "green");
-    let blue = stage.names(BLUE);
     let told = stage.end();
-    told.lost_only_at(&[blue]);
+    told.lost_only_at(&[BLUE]);
     told.waited_at_most(UNHEALTHY_ABORT + ANSWERS_WITHIN);
 }
