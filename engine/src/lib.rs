@@ -14,9 +14,11 @@ mod engine;
 mod error;
 mod exec;
 mod frame;
+mod functions;
 mod guard;
 mod params;
 mod rows;
+mod rules;
 mod sql;
 mod statement;
 

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{
     build::{call, number, text},
     functions::{renamed, written_out},
-    literals::{decimal, like},
+    literals::{decimal, in_range, like},
 };
 use crate::Error;
 
@@ -84,7 +84,10 @@ fn limit(query: &mut Query, fetch: Fetch) -> Result<(), Error> {
 /// What an expression is in other words; its parts are rewritten already.
 fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
     Ok(match expr {
-        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => decimal(digits, false),
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+            in_range(digits)?;
+            decimal(digits, false)
+        }
         Expr::RLike { negated, expr, pattern, .. } => Some(matches(*negated, expr, pattern)),
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             if let Some(escape) = escape_char.take() {

@@ -27,6 +27,20 @@ pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr
     let Some(mut arguments) = arguments(function) else { return Ok(None) };
     let expected = match name {
         "if" | "iff" => 3,
+        // Every match is replaced, as Spark, Trino and Snowflake do.
+        "regexp_replace" => {
+            let flags = match arguments.len() {
+                2 => {
+                    arguments.push(text(""));
+                    text("g")
+                }
+                3 => text("g"),
+                4 => call("concat", vec![text("g"), arguments.remove(3)]),
+                _ => return Ok(None),
+            };
+            arguments.push(flags);
+            return Ok(Some(call(name, arguments)));
+        }
         "datediff" | "mod" | "date_add" | "date_sub" => 2,
         "date" => 1,
         "to_timestamp" if matches!(arguments.first(), Some(Expr::Value(first)) if is_text(first)) => {

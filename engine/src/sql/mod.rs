@@ -22,5 +22,6 @@ mod titles;
 mod tokens;
 mod types;
 
+pub(crate) use literals::escaped;
 pub(crate) use plan::{Planned, frame_expression, plan};
 pub(crate) use scope::column_name;

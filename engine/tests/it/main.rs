@@ -7,6 +7,7 @@ mod forms;
 mod frames;
 mod limits;
 mod literals;
+mod meanings;
 mod memory;
 mod numbers;
 mod parameters;
