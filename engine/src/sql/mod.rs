@@ -13,6 +13,7 @@ mod functions;
 mod items;
 mod literals;
 mod lookup;
+mod merged;
 mod parse;
 mod plan;
 mod relations;

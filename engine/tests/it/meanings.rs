@@ -247,3 +247,34 @@ async fn functions_and_numbers_mean_what_the_dialect_means() {
     let error = engine.failed("SELECT x LIKE x ESCAPE '/' FROM (VALUES ('a/b')) t(x)").await;
     assert!(error.to_string().contains("after the escape /"), "{error}");
 }
+
+#[tokio::test]
+async fn using_and_natural_make_one_column_of_two() {
+    let (a, b) = ("(VALUES (1, 10)) a(k, x)", "(VALUES (2, 20)) b(k, y)");
+    let cases = [
+        (format!("SELECT k FROM {a} RIGHT JOIN {b} USING (k)"), "2"),
+        (format!("SELECT * FROM {a} RIGHT JOIN {b} USING (k)"), "2|null|20"),
+        (format!("SELECT * FROM {a} FULL JOIN {b} USING (k)"), "1|10|null;2|null|20"),
+        (format!("SELECT * FROM {a} NATURAL FULL JOIN {b}"), "1|10|null;2|null|20"),
+        (format!("SELECT K, count(*) FROM {a} FULL JOIN {b} USING (K) GROUP BY k"), "1|1;2|1"),
+        (format!("SELECT a.k, b.k, k FROM {a} FULL JOIN {b} USING (k)"), "1|null|1;null|2|2"),
+        (format!("SELECT k FROM {a} FULL JOIN {b} USING (k) WHERE k > 1 ORDER BY k"), "2"),
+        (format!("SELECT sum(k) OVER (ORDER BY k) FROM {a} FULL JOIN {b} USING (k)"), "1;3"),
+        (format!("SELECT * FROM {a} LEFT ANTI JOIN {b} USING (k)"), "1|10"),
+        (format!("SELECT * EXCLUDE (k) FROM {a} FULL JOIN {b} USING (k)"), "10|null;null|20"),
+        (
+            format!("SELECT * FROM {a} FULL JOIN {b} USING (k) FULL JOIN (VALUES (2, 3)) c(k, z) USING (k)"),
+            "1|10|null|null;2|null|20|3",
+        ),
+        ("SELECT k FROM (VALUES (1)) a(k) JOIN (VALUES (1)) b(k) USING (k) JOIN (VALUES (1)) c(k) USING (k)".into(), "1"),
+        ("SELECT * FROM (VALUES (1)) a(k) NATURAL JOIN (VALUES (1)) b(k) NATURAL JOIN (VALUES (1)) c(k)".into(), "1"),
+        ("SELECT * FROM (SELECT 1 k, 2 x) JOIN (SELECT 1 k, 3 y) USING (k)".into(), "1|2|3"),
+        (format!("SELECT x FROM (SELECT * FROM {a} RIGHT JOIN {b} USING (k)) t WHERE k = 2"), "null"),
+    ];
+    same(&cases.each_ref().map(|(sql, rows)| (sql.as_str(), *rows))).await;
+    let engine = engine().open();
+    let sql = "SELECT * FROM orders JOIN customers USING (CUSTOMER_ID) LIMIT 1";
+    assert_eq!(engine.names(sql).await[..3], ["customer_id", "order_id", "order_date"]);
+    let error = engine.refused("SELECT * FROM orders JOIN customers USING (order_id)").await;
+    assert_eq!(error.to_string(), "column order_id of USING is not on both sides");
+}
