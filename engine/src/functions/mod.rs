@@ -1,9 +1,14 @@
 //! Functions that DataFusion lacks, and those of its own whose meaning is another one here, by family.
 
+mod dates;
 mod instants;
+mod json;
+mod kinds;
 mod patterns;
 mod shift;
+mod simple;
 mod text;
+mod texts;
 
 use std::sync::Arc;
 
@@ -14,7 +19,15 @@ pub(crate) use patterns::ESCAPED;
 
 /// Scalar functions by name.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
-    [instants::functions(), patterns::functions()].concat()
+    [
+        dates::functions(),
+        instants::functions(),
+        json::functions(),
+        kinds::functions(),
+        patterns::functions(),
+        texts::functions(),
+    ]
+    .concat()
 }
 
 /// Window functions by name.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CharacterLength, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, Query, Select, SelectFlavor,
+    CeilFloorKind, CharacterLength, DataType, Expr, Fetch, Ident, Interval, JsonPath, LimitClause, ObjectName, Query, Select, SelectFlavor,
     SelectItem, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
@@ -11,6 +11,7 @@ use super::{
     build::{call, number, text},
     functions::{renamed, written_out},
     literals::{decimal, in_range, like},
+    templates,
 };
 use crate::Error;
 
@@ -99,6 +100,16 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
             longest(data_type).map(|length| call("left", vec![expr.clone(), number(length)]))
         }
         Expr::AtTimeZone { timestamp, time_zone } => zoned(timestamp, time_zone)?,
+        Expr::Ceil { expr, field: CeilFloorKind::Scale(scale) } => {
+            let scale = Expr::Value(scale.clone());
+            templates::filled("ceil", &[expr.as_ref().clone(), scale])?
+        }
+        Expr::Floor { expr, field: CeilFloorKind::Scale(scale) } => {
+            let scale = Expr::Value(scale.clone());
+            templates::filled("floor", &[expr.as_ref().clone(), scale])?
+        }
+        Expr::Interval(interval) => counted(interval)?,
+        Expr::JsonAccess { value, path } => Some(json(value, path)),
         Expr::Function(function) => match name(&function.name) {
             Some(name) => {
                 if let Some(own) = renamed(&name) {
@@ -110,6 +121,27 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
         },
         _ => None,
     })
+}
+
+/// `INTERVAL n DAY` of a computed number.
+fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
+    let Some(unit) = &interval.leading_field else { return Ok(None) };
+    let literal = match interval.value.as_ref() {
+        Expr::UnaryOp { expr, .. } => matches!(expr.as_ref(), Expr::Value(_)),
+        other => matches!(other, Expr::Value(_)),
+    };
+    if literal || interval.last_field.is_some() {
+        return Ok(None);
+    }
+    let template = format!("arrow_cast(concat($1, ' {}'), 'Interval(MonthDayNano)')", unit.to_string().to_lowercase());
+    Ok(Some(templates::fill(&template, &[interval.value.as_ref().clone()])?))
+}
+
+/// `column:field.other[0]`, a path into JSON.
+fn json(value: &Expr, path: &JsonPath) -> Expr {
+    let path = path.to_string();
+    let path = path.trim_start_matches([':', '.']);
+    call("json_extract", vec![value.clone(), text(&format!("$.{path}"))])
 }
 
 /// `a RLIKE b` and `a REGEXP b`.

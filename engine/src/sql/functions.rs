@@ -2,11 +2,15 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator::{Minus, Modulo, Plus},
-    CaseWhen, DataType, Expr, Function, TimezoneInfo,
+    CaseWhen, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    TimezoneInfo,
     helpers::attached_token::AttachedToken,
 };
 
-use super::build::{arguments, binary, call, cast, is_text, number, text};
+use super::{
+    build::{arguments, binary, call, cast, is_text, number, text},
+    dates, templates,
+};
 use crate::Error;
 
 /// DataFusion's own name of a function that other engines call so.
@@ -24,7 +28,13 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
 
 /// What a function of this name is in other words; `None` where it is DataFusion's own, or none at all.
 pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
-    let Some(mut arguments) = arguments(function) else { return Ok(None) };
+    let Some(mut arguments) = arguments(function) else { return counted(name, function) };
+    if let Some(expr) = dates::written_out(name, &arguments)? {
+        return Ok(Some(expr));
+    }
+    if let Some(expr) = templates::filled(name, &arguments)? {
+        return Ok(Some(expr));
+    }
     let expected = match name {
         "if" | "iff" => 3,
         // Every match is replaced, as Spark, Trino and Snowflake do.
@@ -103,6 +113,31 @@ pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr
             if first == 0 { value } else { binary(value, Plus, number(first)) }
         }
     }))
+}
+
+/// `count(distinct a, b)`, which counts the rows of both without a NULL.
+fn counted(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
+    let FunctionArguments::List(list) = &function.args else { return Ok(None) };
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if name != "count" || !distinct || list.args.len() < 2 || function.over.is_some() {
+        return Ok(None);
+    }
+    let one = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let Some(columns) = list.args.iter().map(one).collect::<Option<Vec<Expr>>>() else { return Ok(None) };
+    let places: Vec<String> = (1..=columns.len()).map(|at| format!("${at}")).collect();
+    let filled: Vec<String> = places.iter().map(|place| format!("{place} IS NOT NULL")).collect();
+    let template = format!(
+        "count(DISTINCT CASE WHEN {} THEN struct({}) END)",
+        filled.join(" AND "),
+        places.join(", ")
+    );
+    let Expr::Nested(expr) = templates::fill(&template, &columns)? else { return Ok(None) };
+    let Expr::Function(mut counted) = *expr else { return Ok(None) };
+    counted.filter = function.filter.clone();
+    Ok(Some(Expr::Function(counted)))
 }
 
 /// The part of a date that a function of this name tells, and what its first value is beyond DataFusion's.
