@@ -16,6 +16,7 @@ mod exec;
 mod frame;
 mod functions;
 mod guard;
+mod messages;
 mod params;
 mod rows;
 mod rules;

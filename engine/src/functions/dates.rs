@@ -33,7 +33,9 @@ fn instants(arg: &ColumnarValue, rows: usize) -> Result<TimestampMicrosecondArra
 
 fn naive(micros: i64) -> Result<NaiveDateTime> {
     let instant = DateTime::from_timestamp_micros(micros);
-    instant.map(|instant| instant.naive_utc()).ok_or_else(|| exec_datafusion_err!("a timestamp is out of range"))
+    instant
+        .map(|instant| instant.naive_utc())
+        .ok_or_else(|| exec_datafusion_err!("a timestamp is out of range"))
 }
 
 /// Whole units from one instant to another.

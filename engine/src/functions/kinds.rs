@@ -24,7 +24,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// A type's name as Spark writes it.
-fn name(data_type: &DataType) -> String {
+pub(crate) fn name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "void".into(),
         DataType::Boolean => "boolean".into(),
@@ -92,8 +92,7 @@ fn map_from_entries(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     if pairs.column(0).null_count() > 0 || pairs.null_count() > 0 {
         return exec_err!("map_from_entries(): a key is NULL");
     }
-    let entries =
-        datafusion::arrow::array::StructArray::try_new(fields, pairs.columns().to_vec(), None)?;
+    let entries = datafusion::arrow::array::StructArray::try_new(fields, pairs.columns().to_vec(), None)?;
     let map = MapArray::try_new(field, lists.offsets().clone(), entries, lists.nulls().cloned(), sorted)?;
     Ok(Arc::new(map))
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{ScalarUDF, WindowUDF};
 
 pub(crate) use instants::moved;
+pub(crate) use kinds::name as type_name;
 pub(crate) use patterns::ESCAPED;
 
 /// Scalar functions by name.

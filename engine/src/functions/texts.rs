@@ -12,6 +12,8 @@ use datafusion::{
 };
 use md5::{Digest, Md5};
 use regex::Regex;
+use sha1::Sha1;
+use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::{
     simple::{function, text},
@@ -24,24 +26,50 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         function("soundex", &[1], text, |args, rows| each(args, rows, |text| Ok(Some(soundex(text))))),
         function("url_encode", &[1], text, |args, rows| each(args, rows, |text| Ok(Some(url_encode(text))))),
         function("url_decode", &[1], text, |args, rows| each(args, rows, |text| url_decode(text).map(Some))),
-        function("md5", &[1], text, |args, rows| {
-            each(args, rows, |text| {
-                Ok(Some(Md5::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-                    let _ = write!(hex, "{byte:02x}");
-                    hex
-                })))
-            })
+        function("md5", &[1], text, |args, rows| each(args, rows, |text| Ok(Some(hex(&Md5::digest(text)))))),
+        function("sha1", &[1], text, |args, rows| {
+            each(args, rows, |text| Ok(Some(hex(&Sha1::digest(text)))))
         }),
+        function("sha", &[1], text, |args, rows| each(args, rows, |text| Ok(Some(hex(&Sha1::digest(text)))))),
+        function("sha2", &[2], text, sha2),
         function("regexp_extract", &[3], text, regexp_extract),
         function("format_string", &printf, text, format_string),
     ]
 }
 
 /// A text of each text.
-fn each(args: &[ColumnarValue], rows: usize, of: impl Fn(&str) -> Result<Option<String>>) -> Result<ArrayRef> {
+fn each(
+    args: &[ColumnarValue],
+    rows: usize,
+    of: impl Fn(&str) -> Result<Option<String>>,
+) -> Result<ArrayRef> {
     let texts = strings(&args[0], rows)?;
     let all = texts.iter().map(|text| text.map_or(Ok(None), &of)).collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(StringArray::from(all)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// `sha2(text, bits)`
+fn sha2(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
+    let texts = strings(&args[0], rows)?;
+    let bits = values::<datafusion::arrow::datatypes::Int64Type>(&args[1], rows)?;
+    let one = |(text, bits): (Option<&str>, Option<i64>)| {
+        let text = text?;
+        match bits? {
+            0 | 256 => Some(hex(&Sha256::digest(text))),
+            224 => Some(hex(&Sha224::digest(text))),
+            384 => Some(hex(&Sha384::digest(text))),
+            512 => Some(hex(&Sha512::digest(text))),
+            _ => None,
+        }
+    };
+    Ok(Arc::new(texts.iter().zip(bits.iter()).map(one).collect::<StringArray>()))
 }
 
 fn soundex(text: &str) -> String {
@@ -119,8 +147,9 @@ fn regexp_extract(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
         }
         let pattern = patterns.value(row);
         if compiled.as_ref().is_none_or(|(own, _)| own != pattern) {
-            let regex = Regex::new(pattern)
-                .map_err(|_| exec_datafusion_err!("regexp_extract(): '{pattern}' is no regular expression"))?;
+            let regex = Regex::new(pattern).map_err(|_| {
+                exec_datafusion_err!("regexp_extract(): '{pattern}' is no regular expression")
+            })?;
             compiled = Some((pattern.to_owned(), regex));
         }
         let Some((_, regex)) = &compiled else { continue };

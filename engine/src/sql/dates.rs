@@ -33,9 +33,10 @@ pub(super) fn written_out(name: &str, arguments: &[Expr]) -> Result<Option<Expr>
             };
             Ok(Some(call("units_between", vec![text(unit), start.clone(), end.clone()])))
         }
-        ("date_diff" | "timestamp_diff", [end, start]) => {
-            Ok(Some(fill("CAST(CAST($1 AS DATE) AS INT) - CAST(CAST($2 AS DATE) AS INT)", &[end.clone(), start.clone()])?))
-        }
+        ("date_diff" | "timestamp_diff", [end, start]) => Ok(Some(fill(
+            "CAST(CAST($1 AS DATE) AS INT) - CAST(CAST($2 AS DATE) AS INT)",
+            &[end.clone(), start.clone()],
+        )?)),
         ("format_date" | "format_timestamp" | "format_datetime" | "date_format" | "to_varchar", [a, b]) => {
             let (value, format) = match literal(a) {
                 Some(format) if format.contains('%') => (b, a),
@@ -109,7 +110,7 @@ fn unit(expr: &Expr) -> Option<&'static str> {
 }
 
 /// A date or timestamp so many units later: of a date and a unit of a day or more, a date.
-fn added(unit: &str, count: &Expr, to: &Expr) -> Result<Expr, Error> {
+pub(super) fn added(unit: &str, count: &Expr, to: &Expr) -> Result<Expr, Error> {
     let whole = matches!(unit, "day" | "week" | "month" | "quarter" | "year");
     let (unit, count) = match unit {
         "quarter" => ("month", fill("3 * $1", std::slice::from_ref(count))?),

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CeilFloorKind, CharacterLength, DataType, Expr, Fetch, Ident, Interval, JsonPath, LimitClause, ObjectName, Query, Select, SelectFlavor,
-    SelectItem, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    CeilFloorKind, CharacterLength, DataType, Expr, Fetch, Ident, Interval, JsonPath, LimitClause,
+    ObjectName, Query, Select, SelectFlavor, SelectItem, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::{
@@ -133,7 +134,8 @@ fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
     if literal || interval.last_field.is_some() {
         return Ok(None);
     }
-    let template = format!("arrow_cast(concat($1, ' {}'), 'Interval(MonthDayNano)')", unit.to_string().to_lowercase());
+    let template =
+        format!("arrow_cast(concat($1, ' {}'), 'Interval(MonthDayNano)')", unit.to_string().to_lowercase());
     Ok(Some(templates::fill(&template, &[interval.value.as_ref().clone()])?))
 }
 

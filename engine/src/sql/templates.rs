@@ -24,7 +24,11 @@ const DATES: &[Template] = &[
     ("dayofweek_iso", 1, "(CAST(date_part('dow', $1) AS INT) + 6) % 7 + 1"),
     ("days", 1, "CAST(CAST($1 AS DATE) AS INT)"),
     ("from_unixtime", 1, "CAST(to_timestamp_seconds(CAST($1 AS BIGINT)) AS TIMESTAMP)"),
-    ("last_day", 1, "CAST(date_trunc('month', CAST($1 AS TIMESTAMP)) AS DATE) + INTERVAL '1' MONTH - INTERVAL '1' DAY"),
+    (
+        "last_day",
+        1,
+        "CAST(date_trunc('month', CAST($1 AS TIMESTAMP)) AS DATE) + INTERVAL '1' MONTH - INTERVAL '1' DAY",
+    ),
     ("monthname", 1, "to_char(CAST($1 AS TIMESTAMP), '%b')"),
     ("time", 1, "CAST(CAST($1 AS TIMESTAMP) AS TIME)"),
     ("timestamp", 1, "CAST($1 AS TIMESTAMP)"),
@@ -47,13 +51,8 @@ const TEXTS: &[Template] = &[
     ("charindex", 3, "locate($1, $2, $3)"),
     ("contains_substr", 2, "strpos(lower($1), lower($2)) > 0"),
     ("endswith", 2, "ends_with($1, $2)"),
-    ("format", 1, "CAST($1 AS VARCHAR)"),
     ("ilike", 2, "$1 ILIKE $2"),
     ("like", 2, "$1 LIKE $2"),
-    ("listagg", 1, "string_agg(CAST($1 AS VARCHAR), '')"),
-    ("listagg", 2, "string_agg(CAST($1 AS VARCHAR), $2)"),
-    ("group_concat", 1, "string_agg(CAST($1 AS VARCHAR), ',')"),
-    ("group_concat", 2, "string_agg(CAST($1 AS VARCHAR), $2)"),
     ("locate", 2, "strpos($2, $1)"),
     (
         "locate",
@@ -63,6 +62,9 @@ const TEXTS: &[Template] = &[
     ("regexp_extract", 2, "regexp_extract($1, $2, 1)"),
     ("regexp_substr", 2, "regexp_extract($1, $2, 0)"),
     ("space", 1, "repeat(' ', $1)"),
+    ("hex", 1, "upper(to_hex($1))"),
+    ("unbase64", 1, "decode($1, 'base64')"),
+    ("base64", 1, "encode($1, 'base64pad')"),
     ("split", 2, "string_to_array($1, $2)"),
     ("startswith", 2, "starts_with($1, $2)"),
     ("to_varchar", 1, "CAST($1 AS VARCHAR)"),
@@ -71,15 +73,13 @@ const TEXTS: &[Template] = &[
 
 const VALUES: &[Template] = &[
     ("array_size", 1, "CAST(cardinality($1) AS INT)"),
-    ("approx_count_distinct", 1, "approx_distinct($1)"),
     ("approx_percentile", 2, "approx_percentile_cont($1, $2)"),
-    ("booland_agg", 1, "bool_and($1)"),
-    ("boolor_agg", 1, "bool_or($1)"),
     ("ceil", 2, "ceil($1 * power(10, $2)) / power(10, $2)"),
     ("count_if", 1, "count(CASE WHEN $1 THEN 1 END)"),
     ("element_at", 2, "array_element($1, $2)"),
-    ("every", 1, "bool_and($1)"),
     ("explode", 1, "unnest($1)"),
+    ("any_match", 2, "array_any_match($1, $2)"),
+    ("filter", 2, "array_filter($1, $2)"),
     ("filter_array", 2, "array_filter($1, $2)"),
     ("floor", 2, "floor($1 * power(10, $2)) / power(10, $2)"),
     ("max_by", 2, "first_value($1 ORDER BY $2 DESC) FILTER (WHERE $2 IS NOT NULL)"),
@@ -92,12 +92,19 @@ const VALUES: &[Template] = &[
     ("shiftleft", 2, "$1 << $2"),
     ("shiftright", 2, "$1 >> $2"),
     ("size", 1, "CAST(cardinality($1) AS INT)"),
-    ("some", 1, "bool_or($1)"),
     ("transform", 2, "array_transform($1, $2)"),
     ("try_divide", 2, "CAST($1 AS DOUBLE) / NULLIF(CAST($2 AS DOUBLE), 0)"),
     ("try_element_at", 2, "array_element($1, $2)"),
-    ("variance_samp", 1, "var_samp($1)"),
-    ("std", 1, "stddev($1)"),
+    ("isnull", 1, "$1 IS NULL"),
+    ("isnotnull", 1, "$1 IS NOT NULL"),
+    ("equal_null", 2, "$1 IS NOT DISTINCT FROM $2"),
+    ("pmod", 2, "(($1 % $2) + $2) % $2"),
+    ("truncate", 2, "trunc($1, $2)"),
+    ("sequence", 2, "generate_series($1, $2)"),
+    ("sequence", 3, "generate_series($1, $2, $3)"),
+    ("sort_array", 1, "array_sort($1)"),
+    ("slice", 3, "array_slice($1, $2, $2 + $3 - 1)"),
+    ("array_join", 2, "array_to_string($1, $2)"),
     (
         "width_bucket",
         4,
@@ -108,11 +115,6 @@ const VALUES: &[Template] = &[
     ("nullifzero", 1, "nullif($1, 0)"),
     ("div0", 2, "CASE WHEN $2 = 0 THEN 0 ELSE $1 / $2 END"),
 ];
-
-/// Whether a function of this name is one of these, whatever its arguments.
-pub(super) fn known(name: &str) -> bool {
-    [DATES, TEXTS, VALUES].concat().iter().any(|(own, ..)| *own == name)
-}
 
 /// What a function of these arguments is; `None` where it isn't here.
 pub(super) fn filled(name: &str, arguments: &[Expr]) -> Result<Option<Expr>, Error> {
@@ -132,7 +134,10 @@ pub(super) fn fill(template: &str, arguments: &[Expr]) -> Result<Expr, Error> {
             && let Some(at) = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok())
             && let Some(argument) = arguments.get(at.wrapping_sub(1))
         {
-            *inner = Expr::Nested(Box::new(argument.clone()));
+            *inner = match argument {
+                Expr::Lambda(_) => argument.clone(),
+                other => Expr::Nested(Box::new(other.clone())),
+            };
         }
         ControlFlow::Continue(())
     });

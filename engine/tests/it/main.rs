@@ -2,6 +2,7 @@
 
 mod cases;
 mod catalogs;
+mod dialect;
 mod files;
 mod forms;
 mod frames;
@@ -9,6 +10,7 @@ mod limits;
 mod literals;
 mod meanings;
 mod memory;
+mod messages;
 mod numbers;
 mod parameters;
 mod queries;

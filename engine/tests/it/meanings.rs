@@ -62,7 +62,8 @@ async fn bags_count_their_rows() {
 
 #[tokio::test]
 async fn casts_that_lose_digits_stay_where_they_are() {
-    let t = "FROM (VALUES (CAST(1.2345 AS DECIMAL(20,4)), TIMESTAMP '2024-01-01 10:00:00.5', 1.5)) t(x, at, f)";
+    let t =
+        "FROM (VALUES (CAST(1.2345 AS DECIMAL(20,4)), TIMESTAMP '2024-01-01 10:00:00.5', 1.5)) t(x, at, f)";
     let case = |condition: &str| (format!("SELECT count(*) {t} WHERE {condition}"), "1");
     let cases = [
         case("CAST(x AS DECIMAL(20,2)) = 1.23"),
@@ -100,12 +101,19 @@ async fn an_aggregate_in_exists_or_in_has_one_row() {
 #[tokio::test]
 async fn a_random_value_is_computed_once() {
     let engine = engine().open();
-    let sql = "SELECT k, count(*) FROM (SELECT random() < 0.5 AS k FROM orders GROUP BY 1) WHERE k GROUP BY k";
+    let sql =
+        "SELECT k, count(*) FROM (SELECT random() < 0.5 AS k FROM orders GROUP BY 1) WHERE k GROUP BY k";
     let cases = [
         (sql, "true"),
-        ("SELECT DISTINCT COALESCE(NULLIF(CAST(floor(random()*2) AS INT),0),5) IN (1, 5) FROM orders", "true"),
+        (
+            "SELECT DISTINCT COALESCE(NULLIF(CAST(floor(random()*2) AS INT),0),5) IN (1, 5) FROM orders",
+            "true",
+        ),
         ("SELECT DISTINCT abs(count(*) - 1000) < 200 FROM orders WHERE random() BETWEEN 0.4 AND 0.6", "true"),
-        ("SELECT DISTINCT abs(count(*) - 2500) < 400 FROM orders WHERE floor(random() * 4) IN (0, 1)", "true"),
+        (
+            "SELECT DISTINCT abs(count(*) - 2500) < 400 FROM orders WHERE floor(random() * 4) IN (0, 1)",
+            "true",
+        ),
         ("SELECT DISTINCT r < 0.5 FROM (SELECT random() r FROM orders) t WHERE r < 0.5", "true"),
     ];
     for (sql, value) in cases {
@@ -148,7 +156,9 @@ async fn dates_reach_beyond_nanoseconds() {
         (format!("SELECT d FROM {d} UNION ALL SELECT {then}"), "2020-01-01T00:00:00;9999-12-31T00:00:00"),
         (format!("SELECT d - {then} FROM {d}"), "PT251824377600S"),
         (
-            format!("SELECT t.d FROM {d} JOIN (VALUES (TIMESTAMP '9999-12-31 00:00:00')) u(at) ON t.d = u.at"),
+            format!(
+                "SELECT t.d FROM {d} JOIN (VALUES (TIMESTAMP '9999-12-31 00:00:00')) u(at) ON t.d = u.at"
+            ),
             "9999-12-31",
         ),
     ];
@@ -169,13 +179,20 @@ async fn subqueries_are_conditions_anywhere() {
             format!("SELECT x, EXISTS (SELECT 1 FROM (VALUES (2),(3)) i(y) WHERE y > x + 1) FROM {x}"),
             "1|true;2|false;null|false",
         ),
-        (format!("SELECT x, x > ALL (SELECT 1), x = ANY (SELECT 2) FROM {x}"), "1|false|false;2|true|true;null|null|null"),
         (
-            format!("SELECT t.x, y FROM {x} LEFT JOIN (VALUES (1),(2)) b(y) ON t.x = b.y AND t.x IN (SELECT 1)"),
+            format!("SELECT x, x > ALL (SELECT 1), x = ANY (SELECT 2) FROM {x}"),
+            "1|false|false;2|true|true;null|null|null",
+        ),
+        (
+            format!(
+                "SELECT t.x, y FROM {x} LEFT JOIN (VALUES (1),(2)) b(y) ON t.x = b.y AND t.x IN (SELECT 1)"
+            ),
             "1|1;2|null;null|null",
         ),
         (
-            format!("SELECT t.x, y FROM {x} LEFT JOIN (VALUES (1),(2)) b(y) ON t.x = b.y AND NOT EXISTS (SELECT 1 FROM (VALUES (1)) c(z) WHERE z = y)"),
+            format!(
+                "SELECT t.x, y FROM {x} LEFT JOIN (VALUES (1),(2)) b(y) ON t.x = b.y AND NOT EXISTS (SELECT 1 FROM (VALUES (1)) c(z) WHERE z = y)"
+            ),
             "1|null;2|2;null|null",
         ),
     ];
