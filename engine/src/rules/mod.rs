@@ -4,14 +4,16 @@
 //! Before types are coerced, `instants` chooses how dates meet timestamps. After that `volatile` has
 //! random values computed once, and `casts` keeps comparisons away from casts that lose digits. The
 //! optimizer begins with `bags` (INTERSECT ALL, EXCEPT ALL), `aggregates` and `nulls` (IN and EXISTS), and
-//! `marks` (IN and EXISTS outside of WHERE).
+//! `marks` (IN and EXISTS outside of WHERE), `scalars` (subqueries in aggregates) and `having`.
 
 mod aggregates;
 mod bags;
 mod casts;
+mod having;
 mod instants;
 mod marks;
 mod nulls;
+mod scalars;
 mod volatile;
 
 use std::sync::Arc;
@@ -33,7 +35,7 @@ pub(crate) fn analyzer() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 /// The rules that optimize a plan.
 pub(crate) fn optimizer() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
-        vec![Arc::new(bags::Bags), Arc::new(nulls::Predicates)];
+        vec![Arc::new(bags::Bags), Arc::new(nulls::Predicates), Arc::new(having::Having)];
     rules.extend(Optimizer::new().rules.into_iter().filter(|rule| !LEFT_OUT.contains(&rule.name())));
     rules
 }

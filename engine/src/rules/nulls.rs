@@ -19,7 +19,7 @@ use datafusion::{
     optimizer::{OptimizerConfig, OptimizerRule},
 };
 
-use super::{aggregates, marks};
+use super::{aggregates, marks, scalars};
 
 /// Gives IN and EXISTS their meaning wherever they stand.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl OptimizerRule for Predicates {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        plan.transform_up_with_subqueries(|plan| node(plan, config))
+        plan.transform_up_with_subqueries(|plan| node(plan, config)?.transform_data(scalars::below))
     }
 }
 

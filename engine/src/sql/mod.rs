@@ -9,6 +9,7 @@ mod clauses;
 mod context;
 mod dates;
 mod depth;
+mod distinct;
 mod forms;
 mod functions;
 mod items;

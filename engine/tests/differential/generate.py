@@ -228,7 +228,7 @@ class Generator:
     def windowed(self, depth):
         source, columns = self.source(0)
         number = self.random.choice(columns["int"])
-        order = ", ".join(columns["int"] + columns["text"])
+        order = ", ".join(f"{column} NULLS FIRST" for column in columns["int"] + columns["text"])
         over = f"PARTITION BY {self.random.choice(columns['int'])} ORDER BY {order}"
         frame = self.pick(
             "", "", " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING",

@@ -75,6 +75,7 @@ def main():
     parser.add_argument("--queries", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--duckdb", action="store_true", help="compare with DuckDB, in SQL that SQLite lacks too")
+    parser.add_argument("--refusals", action="store_true", help="print what the engine refuses")
     parser.add_argument("--engine", default=str(ROOT / "target/release/examples/ask"))
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.queries} queries")
@@ -91,6 +92,8 @@ def main():
         rows, error = ask(process, for_engine(sql))
         if error is not None:
             refused[re.sub(r"[\d']+", "…", error)] += 1
+            if options.refusals:
+                print(f"refused {seed}: {sql}\n  {error}")
         elif bag(rows) == expected:
             same += 1
         else:
