@@ -180,6 +180,7 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     let give_up: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(GiveUp);
     let rules = rules::optimizer().into_iter().flat_map(|rule| [Arc::clone(&give_up), rule]);
     let builder = builder.with_default_features().with_optimizer_rules(rules.collect());
+    let builder = builder.with_physical_optimizer_rules(rules::physical());
     let builder = builder.with_analyzer_rules(rules::analyzer());
     let builder = builder.with_analyzer_rule(Arc::new(Guarding::new(memory.clone())));
     let mut state = builder.build();

@@ -13,12 +13,15 @@ mod having;
 mod instants;
 mod marks;
 mod nulls;
+mod physical;
 mod scalars;
 mod volatile;
 
 use std::sync::Arc;
 
 use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerRule, analyzer::Analyzer};
+
+pub(crate) use physical::rules as physical;
 
 /// Rules of DataFusion's optimizer that lose columns beside fields of structs.
 const LEFT_OUT: [&str; 2] = ["extract_leaf_expressions", "push_down_leaf_projections"];
