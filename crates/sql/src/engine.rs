@@ -11,7 +11,8 @@ use datafusion::{
         memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool},
         runtime_env::RuntimeEnvBuilder,
     },
-    optimizer::{Optimizer, OptimizerRule},
+    logical_expr::registry::FunctionRegistry,
+    optimizer::OptimizerRule,
     prelude::SessionConfig,
 };
 use futures::FutureExt;
@@ -19,8 +20,9 @@ use futures::FutureExt;
 use crate::{
     Catalog, Error, Frame, NewCatalog, Scope, Statement, UnknownTables,
     catalog::{Catalogs, Found, Snapshot, Table, Tables, find_plain},
+    functions,
     guard::{GiveUp, Guarding, Memory, apart},
-    sql,
+    rules, sql,
 };
 
 /// How an [`Engine`] is opened.
@@ -163,6 +165,8 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = false;
+    // Of a UNION, the plans differ in what may be NULL.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // What a sort sets aside for merging has to fit beside what it sorts.
     let reserve = &mut options.execution.sort_spill_reservation_bytes;
     *reserve = (*reserve).min(memory_limit / 16);
@@ -174,10 +178,19 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
     // Between any two rules of the optimizer there is a moment to give up.
     let give_up: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(GiveUp);
-    let rules = Optimizer::new().rules.into_iter().flat_map(|rule| [Arc::clone(&give_up), rule]);
+    let rules = rules::optimizer().into_iter().flat_map(|rule| [Arc::clone(&give_up), rule]);
     let builder = builder.with_default_features().with_optimizer_rules(rules.collect());
+    let builder = builder.with_physical_optimizer_rules(rules::physical());
+    let builder = builder.with_analyzer_rules(rules::analyzer());
     let builder = builder.with_analyzer_rule(Arc::new(Guarding::new(memory.clone())));
-    Ok((builder.build(), memory))
+    let mut state = builder.build();
+    for function in functions::scalar() {
+        state.register_udf(function)?;
+    }
+    for function in functions::window() {
+        state.register_udwf(function)?;
+    }
+    Ok((state, memory))
 }
 
 fn schemas<'a>(snapshot: &'a Snapshot, scope: &Scope) -> Option<&'a crate::catalog::Schemas> {

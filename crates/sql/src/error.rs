@@ -7,6 +7,8 @@ use datafusion::{
     sql::sqlparser::{parser::ParserError, tokenizer::TokenizerError},
 };
 
+use crate::messages::clean;
+
 /// What went wrong, by whose fault it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -109,37 +111,6 @@ fn schema_message(error: &SchemaError) -> String {
         }
         other => other.to_string(),
     }
-}
-
-fn clean(text: &str) -> String {
-    const PREFIXES: [&str; 9] = [
-        "Error during planning: ",
-        "Execution error: ",
-        "Arrow error: ",
-        "SQL error: ",
-        "Schema error: ",
-        "External error: ",
-        "Optimizer rule 'optimize_projections' failed",
-        "This feature is not implemented: ",
-        "Internal error: ",
-    ];
-    let mut text = text.split("\n\nbacktrace:").next().unwrap_or_default().trim();
-    if text.contains("does not support logical expression OuterReferenceColumn") {
-        return "a subquery or UNNEST in FROM can't refer to columns outside like this".into();
-    }
-    loop {
-        let before = text;
-        for prefix in PREFIXES {
-            text = text.strip_prefix(prefix).unwrap_or(text).trim_start();
-        }
-        if before == text {
-            break;
-        }
-    }
-    let advice = "This issue was likely caused by a bug in DataFusion's code.";
-    let text = text.split(advice).next().unwrap_or_default().trim_end().trim_end_matches('.');
-    // Errors that quote errors.
-    text.replace(PREFIXES[0], "")
 }
 
 impl From<TokenizerError> for Error {

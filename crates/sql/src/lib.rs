@@ -14,9 +14,12 @@ mod engine;
 mod error;
 mod exec;
 mod frame;
+mod functions;
 mod guard;
+mod messages;
 mod params;
 mod rows;
+mod rules;
 mod sql;
 mod statement;
 

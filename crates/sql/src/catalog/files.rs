@@ -29,8 +29,8 @@ use crate::{
     exec::{FileExec, Open},
 };
 
-/// Rows that tell the types of a CSV or JSON file's columns.
-const INFERRED_ROWS: usize = 20_000;
+/// Rows that tell the types of a CSV or JSON file's columns: all, as any may have the first fraction.
+const INFERRED_ROWS: usize = usize::MAX;
 
 /// Where a table is: a label for people, and the path.
 type Place = (String, PathBuf);

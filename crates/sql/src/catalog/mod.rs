@@ -4,6 +4,7 @@ mod builtin;
 mod column;
 mod files;
 mod folder;
+pub(crate) mod information;
 mod made;
 mod names;
 mod parquet;

@@ -5,8 +5,12 @@ use std::{fs::File, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
-    arrow::{array::RecordBatch, datatypes::SchemaRef},
+    arrow::{
+        array::RecordBatch,
+        datatypes::{DataType, FieldRef, Schema, SchemaRef},
+    },
     catalog::{Session, TableProvider},
+    common::plan_err,
     error::{DataFusionError, Result},
     execution::{SendableRecordBatchStream, TaskContext},
     logical_expr::{Expr, TableType},
@@ -14,7 +18,7 @@ use datafusion::{
 };
 use futures::stream;
 use parquet::arrow::{
-    ProjectionMask,
+    ARROW_SCHEMA_META_KEY, ProjectionMask,
     arrow_reader::{
         ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
     },
@@ -56,6 +60,24 @@ impl Parquet {
         Ok(Self { label, schema, parts })
     }
 
+    /// Refuses intervals of a file that doesn't tell their unit: the reader would leave out their months.
+    fn whole_intervals(&self, schema: &Schema) -> Result<()> {
+        let interval = |field: &&FieldRef| matches!(field.data_type(), DataType::Interval(_));
+        let Some(column) = schema.fields().iter().find(interval) else { return Ok(()) };
+        let told = |part: &Part| {
+            let pairs = part.metadata.metadata().file_metadata().key_value_metadata();
+            pairs.is_some_and(|pairs| pairs.iter().any(|pair| pair.key == ARROW_SCHEMA_META_KEY))
+        };
+        match self.parts.iter().all(told) {
+            true => Ok(()),
+            false => plan_err!(
+                "{}: column {} is an INTERVAL of Parquet, which can't be read: leave it out",
+                self.label,
+                column.name()
+            ),
+        }
+    }
+
     fn rows(&self) -> usize {
         let rows = |part: &Part| part.metadata.metadata().file_metadata().num_rows();
         self.parts.iter().map(|part| usize::try_from(rows(part)).unwrap_or(0)).sum()
@@ -91,6 +113,7 @@ impl TableProvider for Parquet {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => Arc::clone(&self.schema),
         };
+        self.whole_intervals(&schema)?;
         let rows = limit.map_or(self.rows(), |limit| limit.min(self.rows()));
         let scan = Scan {
             parts: self.parts.clone(),

@@ -46,7 +46,9 @@ impl ScalarUDFImpl for Binary {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        // A chain of operators is as deep as it is long.
+        let name = |arg: &Expr| stacker::maybe_grow(128 << 10, 2 << 20, || arg.schema_name().to_string());
+        let names: Vec<String> = args.iter().map(name).collect();
         Ok(names.join(&format!(" {} ", self.sign)))
     }
 

@@ -106,7 +106,9 @@ impl Guarding {
             return None;
         }
         // What has no type yet is a placeholder: the plan comes again when it is bound.
-        let (left, right) = (left.get_type(schema).ok()?, right.get_type(schema).ok()?);
+        // A chain of operators is as deep as it is long.
+        let typed = |expr: &Expr| stacker::maybe_grow(1 << 20, 4 << 20, || expr.get_type(schema).ok());
+        let (left, right) = (typed(left)?, typed(right)?);
         let function = Binary::of(operator, &left).filter(|_| left == right)?;
         Some(Bounded::of(&function, &self.memory).unwrap_or(function))
     }

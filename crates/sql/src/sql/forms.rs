@@ -3,14 +3,16 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CharacterLength, DataType, Expr, Fetch, Ident, LimitClause, ObjectName, Query, Select, SelectFlavor,
-    SelectItem, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    CeilFloorKind, CharacterLength, DataType, Expr, Fetch, Ident, Interval, JsonPath, LimitClause,
+    ObjectName, Query, Select, SelectFlavor, SelectItem, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::{
     build::{call, number, text},
     functions::{renamed, written_out},
-    literals::{decimal, like},
+    literals::{decimal, in_range, like},
+    templates,
 };
 use crate::Error;
 
@@ -84,7 +86,10 @@ fn limit(query: &mut Query, fetch: Fetch) -> Result<(), Error> {
 /// What an expression is in other words; its parts are rewritten already.
 fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
     Ok(match expr {
-        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => decimal(digits, false),
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+            in_range(digits)?;
+            decimal(digits, false)
+        }
         Expr::RLike { negated, expr, pattern, .. } => Some(matches(*negated, expr, pattern)),
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             if let Some(escape) = escape_char.take() {
@@ -96,6 +101,16 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
             longest(data_type).map(|length| call("left", vec![expr.clone(), number(length)]))
         }
         Expr::AtTimeZone { timestamp, time_zone } => zoned(timestamp, time_zone)?,
+        Expr::Ceil { expr, field: CeilFloorKind::Scale(scale) } => {
+            let scale = Expr::Value(scale.clone());
+            templates::filled("ceil", &[expr.as_ref().clone(), scale])?
+        }
+        Expr::Floor { expr, field: CeilFloorKind::Scale(scale) } => {
+            let scale = Expr::Value(scale.clone());
+            templates::filled("floor", &[expr.as_ref().clone(), scale])?
+        }
+        Expr::Interval(interval) => counted(interval)?,
+        Expr::JsonAccess { value, path } => Some(json(value, path)),
         Expr::Function(function) => match name(&function.name) {
             Some(name) => {
                 if let Some(own) = renamed(&name) {
@@ -107,6 +122,28 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
         },
         _ => None,
     })
+}
+
+/// `INTERVAL n DAY` of a computed number.
+fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
+    let Some(unit) = &interval.leading_field else { return Ok(None) };
+    let literal = match interval.value.as_ref() {
+        Expr::UnaryOp { expr, .. } => matches!(expr.as_ref(), Expr::Value(_)),
+        other => matches!(other, Expr::Value(_)),
+    };
+    if literal || interval.last_field.is_some() {
+        return Ok(None);
+    }
+    let template =
+        format!("arrow_cast(concat($1, ' {}'), 'Interval(MonthDayNano)')", unit.to_string().to_lowercase());
+    Ok(Some(templates::fill(&template, &[interval.value.as_ref().clone()])?))
+}
+
+/// `column:field.other[0]`, a path into JSON.
+fn json(value: &Expr, path: &JsonPath) -> Expr {
+    let path = path.to_string();
+    let path = path.trim_start_matches([':', '.']);
+    call("json_extract", vec![value.clone(), text(&format!("$.{path}"))])
 }
 
 /// `a RLIKE b` and `a REGEXP b`.

@@ -2,17 +2,27 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator::{Minus, Modulo, Plus},
-    CaseWhen, DataType, Expr, Function, TimezoneInfo,
+    CaseWhen, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, TimezoneInfo,
     helpers::attached_token::AttachedToken,
 };
 
-use super::build::{arguments, binary, call, cast, is_text, number, text};
+use super::{
+    build::{arguments, binary, call, cast, is_text, number, text},
+    dates, lambdas, templates,
+};
 use crate::Error;
 
 /// DataFusion's own name of a function that other engines call so.
 pub(super) fn renamed(name: &str) -> Option<&'static str> {
     Some(match name {
+        "approx_count_distinct" => "approx_distinct",
         "arbitrary" => "any_value",
+        "booland_agg" | "every" => "bool_and",
+        "boolor_agg" | "some" => "bool_or",
+        "group_concat" | "listagg" => "string_agg",
+        "std" => "stddev",
+        "variance_samp" => "var_samp",
         "lcase" => "lower",
         "ucase" => "upper",
         "len" => "length",
@@ -23,10 +33,38 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
 }
 
 /// What a function of this name is in other words; `None` where it is DataFusion's own, or none at all.
-pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
-    let Some(mut arguments) = arguments(function) else { return Ok(None) };
+pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<Expr>, Error> {
+    lambdas::arguments(name, function);
+    if matches!(name, "listagg" | "group_concat") {
+        joined(name, function);
+        return Ok(None);
+    }
+    let Some(mut arguments) = arguments(function) else { return counted(name, function) };
+    if let Some(expr) = dates::written_out(name, &arguments)? {
+        return Ok(Some(expr));
+    }
+    if let Some(expr) = templates::filled(name, &arguments)? {
+        return Ok(Some(expr));
+    }
     let expected = match name {
         "if" | "iff" => 3,
+        "format" => return Ok(Some(call("format_string", arguments))),
+        // A list of keys and one of values, or keys and values by turns.
+        "map_of" => return Ok(Some(map(arguments))),
+        // Every match is replaced, as Spark, Trino and Snowflake do.
+        "regexp_replace" => {
+            let flags = match arguments.len() {
+                2 => {
+                    arguments.push(text(""));
+                    text("g")
+                }
+                3 => text("g"),
+                4 => call("concat", vec![text("g"), arguments.remove(3)]),
+                _ => return Ok(None),
+            };
+            arguments.push(flags);
+            return Ok(Some(call(name, arguments)));
+        }
         "datediff" | "mod" | "date_add" | "date_sub" => 2,
         "date" => 1,
         "to_timestamp" if matches!(arguments.first(), Some(Expr::Value(first)) if is_text(first)) => {
@@ -71,8 +109,8 @@ pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr
             let by = match by {
                 by @ Expr::Interval(_) => by,
                 days => {
-                    let days = call("concat", vec![days, text(" day")]);
-                    call("arrow_cast", vec![days, text("Interval(MonthDayNano)")])
+                    let days = if name == "date_add" { days } else { templates::fill("- $1", &[days])? };
+                    return dates::added("day", &days, &date).map(Some);
                 }
             };
             binary(date, if name == "date_add" { Plus } else { Minus }, by)
@@ -89,6 +127,55 @@ pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr
             if first == 0 { value } else { binary(value, Plus, number(first)) }
         }
     }))
+}
+
+fn map(arguments: Vec<Expr>) -> Expr {
+    if let [Expr::Array(_) | Expr::Function(_), Expr::Array(_) | Expr::Function(_)] = arguments.as_slice() {
+        return call("map", arguments);
+    }
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    for (at, argument) in arguments.into_iter().enumerate() {
+        if at % 2 == 0 { keys.push(argument) } else { values.push(argument) }
+    }
+    call("map", vec![call("make_array", keys), call("make_array", values)])
+}
+
+/// Texts in a row: their separator, and their order from WITHIN GROUP.
+fn joined(name: &str, function: &mut Function) {
+    let order = std::mem::take(&mut function.within_group);
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut() {
+        *first = cast(first.clone(), DataType::Varchar(None));
+    }
+    if list.args.len() == 1 {
+        let separator = text(if name == "listagg" { "" } else { "," });
+        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(separator)));
+    }
+    if !order.is_empty() {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+}
+
+/// `count(distinct a, b)`, which counts the rows of both without a NULL.
+fn counted(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
+    let FunctionArguments::List(list) = &function.args else { return Ok(None) };
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if name != "count" || !distinct || list.args.len() < 2 || function.over.is_some() {
+        return Ok(None);
+    }
+    let one = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let Some(columns) = list.args.iter().map(one).collect::<Option<Vec<Expr>>>() else { return Ok(None) };
+    let places: Vec<String> = (1..=columns.len()).map(|at| format!("${at}")).collect();
+    let filled: Vec<String> = places.iter().map(|place| format!("{place} IS NOT NULL")).collect();
+    let template =
+        format!("count(DISTINCT CASE WHEN {} THEN struct({}) END)", filled.join(" AND "), places.join(", "));
+    let Expr::Nested(expr) = templates::fill(&template, &columns)? else { return Ok(None) };
+    let Expr::Function(mut counted) = *expr else { return Ok(None) };
+    counted.filter = function.filter.clone();
+    Ok(Some(Expr::Function(counted)))
 }
 
 /// The part of a date that a function of this name tells, and what its first value is beyond DataFusion's.

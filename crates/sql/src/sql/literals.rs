@@ -3,8 +3,8 @@
 
 use datafusion::sql::sqlparser::ast::{DataType, ExactNumberInfo, Expr, Value, ValueWithSpan};
 
-use super::build::{cast, text};
-use crate::Error;
+use super::build::{call, cast, text};
+use crate::{Error, functions::ESCAPED};
 
 /// Digits of a decimal at most.
 const DIGITS: usize = 76;
@@ -40,12 +40,19 @@ pub(super) fn decimal(written: &str, negative: bool) -> Option<Expr> {
 
 /// A LIKE pattern whose wildcards are escaped by another character, with a backslash for it.
 pub(super) fn like(pattern: &Expr, escape: &ValueWithSpan) -> Result<Expr, Error> {
-    let Value::SingleQuotedString(escape) = &escape.value else {
+    let Value::SingleQuotedString(sign) = &escape.value else {
         return Err(Error::invalid(format!("ESCAPE {escape}: expected one character in quotes")));
     };
-    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(pattern), .. }) = pattern else {
-        return Err(Error::invalid(format!("LIKE {pattern} ESCAPE: expected a pattern in quotes")));
-    };
+    match pattern {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(pattern), .. }) => {
+            Ok(text(&escaped(pattern, sign)?))
+        }
+        computed => Ok(call(ESCAPED, vec![computed.clone(), text(sign)])),
+    }
+}
+
+/// A pattern with a backslash in place of its escape character.
+pub(crate) fn escaped(pattern: &str, escape: &str) -> Result<String, Error> {
     let mut characters = escape.chars();
     let (escape, None) = (characters.next(), characters.next()) else {
         return Err(Error::invalid(format!("ESCAPE '{escape}': expected one character")));
@@ -68,5 +75,14 @@ pub(super) fn like(pattern: &Expr, escape: &ValueWithSpan) -> Result<Expr, Error
         }
         plain.push(meant);
     }
-    Ok(text(&plain))
+    Ok(plain)
+}
+
+/// Refuses a number that no type has.
+pub(super) fn in_range(written: &str) -> Result<(), Error> {
+    let infinite = written.replace('_', "").parse::<f64>().is_ok_and(f64::is_infinite);
+    match infinite {
+        true => Err(Error::invalid(format!("{written} is out of range: a number has 308 digits at most"))),
+        false => Ok(()),
+    }
 }

@@ -13,7 +13,7 @@ use datafusion::{
 use super::{resolve::spelled, scope::ambiguous};
 use crate::{
     Error, Scope, UnknownTables,
-    catalog::{Found, Snapshot, Table, find, find_plain, made_up},
+    catalog::{Found, Snapshot, Table, find, find_plain, information, made_up},
     engine::Core,
 };
 
@@ -67,6 +67,16 @@ async fn bound(core: &Core, snapshot: &Snapshot, scope: &Scope, name: &ObjectNam
             let provider = table.provider(&core.state).await?;
             Ok(Bound { path: path[3 - parts.len()..].to_vec(), provider })
         }
+        Lookup::Information(catalog, name) => {
+            let schemas = snapshot.by_name.get(&catalog).cloned().unwrap_or_default();
+            let provider = information::table(&core.state, &catalog, &schemas, &name).await?;
+            let known = information::TABLES.join(", ");
+            let missing =
+                || format!("table {name} not found in {catalog}.information_schema, known are {known}");
+            let provider = provider.ok_or_else(|| Error::Invalid(missing()))?;
+            let path = [catalog.clone(), information::NAME.to_owned(), name.to_lowercase()];
+            Ok(Bound { path: path[3 - parts.len()..].to_vec(), provider })
+        }
         Lookup::Missing(_) if core.unknown_tables == UnknownTables::Generate => {
             let folded = |part: &&Ident| match part.quote_style {
                 Some(_) => part.value.clone(),
@@ -81,6 +91,8 @@ async fn bound(core: &Core, snapshot: &Snapshot, scope: &Scope, name: &ObjectNam
 }
 
 enum Lookup {
+    /// A table of a catalog's information_schema.
+    Information(String, String),
     Found(Arc<Table>, [String; 3]),
     Missing(String),
 }
@@ -108,6 +120,13 @@ fn lookup(snapshot: &Snapshot, scope: &Scope, parts: &[&Ident]) -> Result<Lookup
         _ if scope.schema.is_empty() || parts.len() > 1 => ("", schemas.default_schema().map(str::to_owned)),
         _ => (scope.schema.as_str(), named(find_plain(&scope.schema, known()), &scope.schema)?),
     };
+    let own = match parts {
+        [schema, _] | [_, schema, _] => schema.value.as_str(),
+        _ => scope.schema.as_str(),
+    };
+    if schema.is_none() && own.eq_ignore_ascii_case(information::NAME) {
+        return Ok(Lookup::Information(catalog, name.value.clone()));
+    }
     let Some((tables, schema)) = schema.and_then(|name| Some((schemas.by_name.get(&name)?, name))) else {
         return Ok(Lookup::Missing(format!(
             "table {} not found: no schema {text} in catalog {catalog}",

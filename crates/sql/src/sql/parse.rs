@@ -10,7 +10,7 @@ use datafusion::sql::{
 };
 
 use super::{
-    allowed, clauses, depth,
+    allowed, clauses, depth, distinct,
     tokens::{blank, number, tokens},
 };
 use crate::Error;
@@ -38,13 +38,14 @@ pub(crate) fn statement(sql: &str) -> Result<Parsed, Error> {
     depth::brackets(&tokens)?;
     let placeholders = number(&mut tokens)?;
     let statement = deep(tokens.len(), move || {
-        let mut statements = parser(tokens)?.parse_statements()?;
+        let mut statements = parser(distinct::marked(tokens)?)?.parse_statements()?;
         let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
             return Err(Error::invalid("one statement at a time: there is a second one after the semicolon"));
         };
         let query = allowed::query(&mut statement)?;
         depth::check(query)?;
         clauses::check(query)?;
+        distinct::restored(query);
         Ok(statement)
     })?;
     Ok(Parsed { statement, placeholders })
@@ -61,7 +62,7 @@ pub(crate) fn expression(sql: &str) -> Result<ExprWithAlias, Error> {
         return Err(Error::invalid("an expression of a DataFrame can't have placeholders"));
     }
     deep(tokens.len(), move || {
-        let mut parser = parser(tokens)?;
+        let mut parser = parser(distinct::marked(tokens)?)?;
         let mut expression = parser.parse_expr()?;
         let next = parser.parser.peek_token();
         if next.token != Token::EOF {
@@ -69,6 +70,7 @@ pub(crate) fn expression(sql: &str) -> Result<ExprWithAlias, Error> {
         }
         depth::check(&mut expression.expr)?;
         clauses::check(&mut expression.expr)?;
+        distinct::restored(&mut expression.expr);
         Ok(expression)
     })
 }

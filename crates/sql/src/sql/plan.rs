@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::{
     common::{DFSchema, TableReference},
     execution::context::{SQLOptions, SessionState},
-    logical_expr::{Expr, LogicalPlan},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit},
     sql::{
         parser::Statement as DFStatement,
         planner::{ParserOptions, PlannerContext, SqlToRel},
@@ -20,9 +20,10 @@ use super::{
     parse::{self, Parsed},
     resolve::Resolver,
     scope::{Column, Columns, Relation},
+    show,
     titles::Titles,
 };
-use crate::{Error, Scope, engine::Core};
+use crate::{Error, Scope, engine::Core, functions::type_name};
 
 /// Operators of one plan at most, with those of the tables that WITH names counted at each use.
 const OPERATORS: usize = 20_000;
@@ -41,7 +42,8 @@ pub(crate) struct Planned {
 
 /// Parses and plans one query.
 pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planned, Error> {
-    let Parsed { mut statement, placeholders } = parse::statement(sql)?;
+    let shown = show::query(sql, &core.catalogs.snapshot(), scope)?;
+    let Parsed { mut statement, placeholders } = parse::statement(shown.as_deref().unwrap_or(sql))?;
     let bindings = bind(core, scope, &statement).await;
     let mut titles = Titles::default();
     let mut resolver = Resolver::new(&bindings);
@@ -51,7 +53,8 @@ pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planne
             spell(resolver, query)?;
         }
         Target::Table(name) => {
-            resolver.table(name)?;
+            let table = resolver.table(name)?;
+            return described(&table, &bindings, name);
         }
     }
     let context = Context::new(core, &bindings);
@@ -65,6 +68,21 @@ pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planne
     readonly.verify_plan(&plan).map_err(|error| Error::Forbidden(Error::from(error).to_string()))?;
     let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
     Ok(Planned { plan, titles: titles.of(names), placeholders })
+}
+
+/// The columns of a table, with their types as SQL has them.
+fn described(table: &Relation, bindings: &Bindings, name: &ObjectName) -> Result<Planned, Error> {
+    let bound = bindings.get(&name.to_string()).and_then(|bound| bound.as_ref().ok());
+    let bound = bound.ok_or_else(|| Error::invalid(format!("table {} not found", table.path.join("."))))?;
+    let schema = bound.provider.schema();
+    let rows = schema.fields().iter().map(|field| {
+        let kind = type_name(field.data_type()).to_uppercase();
+        let nullable = if field.is_nullable() { "YES" } else { "NO" };
+        vec![lit(field.name().as_str()), lit(kind), lit(nullable)]
+    });
+    let titles = ["column_name", "data_type", "is_nullable"].map(str::to_owned).to_vec();
+    let plan = LogicalPlanBuilder::values(rows.collect())?.build()?;
+    Ok(Planned { plan, titles, placeholders: Vec::new() })
 }
 
 /// The expression of a SQL text over the columns of a plan.

@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{
+    merged::{Merged, Side, merge},
     resolve::Resolver,
     scope::{Column, Columns, Relation, Scope},
     titles::MARK,
@@ -16,35 +17,73 @@ impl Resolver<'_> {
         &mut self,
         table: &mut TableWithJoins,
         relations: &mut Vec<Relation>,
+        merged: &mut Vec<Merged>,
     ) -> Result<(), Error> {
-        let first = relations.len();
-        self.relation(&mut table.relation, relations)?;
+        let (first, mut own) = (relations.len(), Vec::new());
+        self.relation(&mut table.relation, relations, &mut own)?;
         for join in &mut table.joins {
-            self.relation(&mut join.relation, relations)?;
-            let Some(constraint) = constraint(&mut join.join_operator) else { continue };
-            let scope = Scope { relations: relations[first..].to_vec(), ..Default::default() };
-            match constraint {
-                JoinConstraint::Using(names) => {
-                    let idents = names.iter_mut().flat_map(|name| name.0.iter_mut());
-                    for part in idents {
-                        if let ObjectNamePart::Identifier(name) = part {
-                            scope.spell(std::slice::from_mut(name))?;
-                        }
-                    }
+            let (middle, mut others) = (relations.len(), Vec::new());
+            self.relation(&mut join.relation, relations, &mut others)?;
+            let left = Side { relations: &relations[first..middle], merged: &own };
+            let right = Side { relations: &relations[middle..], merged: &others };
+            let new = merge(&mut join.join_operator, &left, &right)?;
+            own.extend(others);
+            if let Some(new) = new {
+                own.retain(|old| !new.iter().any(|new| new.name == old.name));
+                own.splice(0..0, new);
+            } else {
+                self.constraint(&mut join.join_operator, &relations[first..], &own)?;
+            }
+            match join.join_operator {
+                JoinOperator::Semi(_)
+                | JoinOperator::Anti(_)
+                | JoinOperator::LeftSemi(_)
+                | JoinOperator::LeftAnti(_) => relations.truncate(middle),
+                JoinOperator::RightSemi(_) | JoinOperator::RightAnti(_) => {
+                    relations.drain(first..middle);
                 }
-                JoinConstraint::On(condition) => {
-                    self.scopes.push(scope);
-                    let walked = self.walk(condition);
-                    self.scopes.pop();
-                    walked?;
-                }
-                JoinConstraint::Natural | JoinConstraint::None => {}
+                _ => {}
             }
         }
+        merged.extend(own);
         Ok(())
     }
 
-    fn relation(&mut self, factor: &mut TableFactor, relations: &mut Vec<Relation>) -> Result<(), Error> {
+    /// Spells what a join is on.
+    fn constraint(
+        &mut self,
+        operator: &mut JoinOperator,
+        relations: &[Relation],
+        merged: &[Merged],
+    ) -> Result<(), Error> {
+        let Some(constraint) = constraint(operator) else { return Ok(()) };
+        let scope = Scope { relations: relations.to_vec(), merged: merged.to_vec(), ..Default::default() };
+        match constraint {
+            JoinConstraint::Using(names) => {
+                let idents = names.iter_mut().flat_map(|name| name.0.iter_mut());
+                for part in idents {
+                    if let ObjectNamePart::Identifier(name) = part {
+                        scope.spell(std::slice::from_mut(name))?;
+                    }
+                }
+                Ok(())
+            }
+            JoinConstraint::On(condition) => {
+                self.scopes.push(scope);
+                let walked = self.walk(condition);
+                self.scopes.pop();
+                walked
+            }
+            JoinConstraint::Natural | JoinConstraint::None => Ok(()),
+        }
+    }
+
+    fn relation(
+        &mut self,
+        factor: &mut TableFactor,
+        relations: &mut Vec<Relation>,
+        merged: &mut Vec<Merged>,
+    ) -> Result<(), Error> {
         self.count(1)?;
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
@@ -73,17 +112,25 @@ impl Resolver<'_> {
                 if *lateral {
                     self.scopes.pop();
                 }
-                relations.push(aliased(Relation { path: Vec::new(), columns: columns? }, alias.as_ref()));
                 // Without an alias between them, the optimizer takes two equal SELECTs for one.
                 if alias.is_none() {
                     *alias = Some(named(&format!("subquery_{}", self.relations)));
                 }
+                relations.push(aliased(Relation { path: Vec::new(), columns: columns? }, alias.as_ref()));
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
-                let mut inner = Vec::new();
-                self.joined(table_with_joins, &mut inner)?;
+                let (mut inner, mut one) = (Vec::new(), Vec::new());
+                self.joined(table_with_joins, &mut inner, &mut one)?;
                 match alias {
-                    None => relations.extend(inner),
+                    None => {
+                        relations.extend(inner);
+                        merged.extend(one);
+                    }
+                    Some(_) if !one.is_empty() => {
+                        return Err(Error::invalid(
+                            "an alias for a join with USING or NATURAL is not supported: use a subquery",
+                        ));
+                    }
                     Some(_) => {
                         let known = inner.into_iter().flat_map(|relation| relation.columns.known).collect();
                         let columns = Columns { known, open: false };
@@ -122,7 +169,7 @@ fn named(name: &str) -> TableAlias {
     TableAlias { explicit: true, name: quoted(name), columns: Vec::new(), at: None }
 }
 
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+pub(super) fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
     match operator {
         JoinOperator::Join(constraint)
         | JoinOperator::Inner(constraint)

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{
     items::{excluded, output},
     lookup::Bindings,
+    merged::expanded,
     relations::alias_columns,
     scope::{Column, Columns, Relation, Scope, find_one},
     titles::{MARK, separate},
@@ -182,16 +183,16 @@ impl<'a> Resolver<'a> {
     }
 
     fn select(&mut self, select: &mut Select) -> Result<(Columns, Scope), Error> {
-        let mut relations = Vec::new();
+        let (mut relations, mut merged) = (Vec::new(), Vec::new());
         for table in &mut select.from {
-            self.joined(table, &mut relations)?;
+            self.joined(table, &mut relations, &mut merged)?;
         }
         let alias = |item: &SelectItem| match item {
             SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
             _ => None,
         };
         let aliases = select.projection.iter().filter_map(alias).collect();
-        self.scopes.push(Scope { relations, aliases, aliases_first: false });
+        self.scopes.push(Scope { relations, merged, aliases, aliases_first: false });
         for definition in &mut select.named_window {
             fold(&mut definition.0);
             match &mut definition.1 {
@@ -216,8 +217,25 @@ impl<'a> Resolver<'a> {
     }
 
     /// Spells what is no expression in a select list.
-    fn items(&mut self, items: &mut [SelectItem]) -> Result<(), Error> {
+    fn items(&mut self, items: &mut Vec<SelectItem>) -> Result<(), Error> {
         let Some(scope) = self.scopes.last() else { return Ok(()) };
+        if !scope.merged.is_empty() {
+            for item in mem::take(items) {
+                match item {
+                    SelectItem::Wildcard(options) => {
+                        items.extend(expanded(&scope.relations, &scope.merged, options)?);
+                    }
+                    SelectItem::UnnamedExpr(Expr::Identifier(name)) if scope.merged(&name)?.is_some() => {
+                        let alias = match name.quote_style {
+                            Some(_) => name.clone(),
+                            None => scope.spelled_merged(&name),
+                        };
+                        items.push(SelectItem::ExprWithAlias { expr: Expr::Identifier(name), alias });
+                    }
+                    other => items.push(other),
+                }
+            }
+        }
         for item in items {
             let options = match item {
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
@@ -274,9 +292,31 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
+    /// What a column that USING or NATURAL merged is, where a name means one.
+    fn merged(&self, name: &Ident) -> Result<Option<Expr>, Error> {
+        if self.lambdas.contains(&name.value.to_lowercase()) {
+            return Ok(None);
+        }
+        for scope in self.scopes.iter().rev() {
+            if let Some(merged) = scope.merged(name)? {
+                return Ok(Some(merged));
+            }
+            if scope.spell(&mut [name.clone()])? {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
     fn name(&mut self, expr: &mut Expr) -> Result<(), Error> {
         match expr {
-            Expr::Identifier(name) if !name.value.starts_with('@') => self.spell(std::slice::from_mut(name)),
+            Expr::Identifier(name) if !name.value.starts_with('@') => match self.merged(name)? {
+                Some(merged) => {
+                    *expr = merged;
+                    Ok(())
+                }
+                None => self.spell(std::slice::from_mut(name)),
+            },
             Expr::CompoundIdentifier(parts) if !parts.is_empty() => self.spell(parts),
             Expr::Function(Function { over: Some(WindowType::NamedWindow(name)), .. }) => {
                 fold(name);

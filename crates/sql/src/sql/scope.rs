@@ -2,10 +2,10 @@
 
 use datafusion::{
     arrow::datatypes::{DataType, SchemaRef},
-    sql::sqlparser::ast::Ident,
+    sql::sqlparser::ast::{Expr, Ident},
 };
 
-use super::titles::MARK;
+use super::{merged::Merged, titles::MARK};
 use crate::{
     Error,
     catalog::{Found, find, find_plain, quoted},
@@ -75,6 +75,8 @@ pub(super) struct Relation {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub(super) relations: Vec<Relation>,
+    /// The columns that USING and NATURAL made of those.
+    pub(super) merged: Vec<Merged>,
     /// Names that the select list gives.
     pub(super) aliases: Vec<String>,
     /// Whether these come before columns (in ORDER BY) or after them.
@@ -121,6 +123,23 @@ impl Scope {
             }
         }
         Ok(false)
+    }
+
+    /// What a merged column of this name is; `None` where there is none, or an alias comes before it.
+    pub(super) fn merged(&self, name: &Ident) -> Result<Option<Expr>, Error> {
+        let alias = find_one(name, self.aliases.iter().map(String::as_str));
+        if self.merged.is_empty() || (self.aliases_first && alias?.is_some()) {
+            return Ok(None);
+        }
+        let found = find_one(name, self.merged.iter().map(|merged| merged.name.as_str()))?;
+        let merged = found.and_then(|found| self.merged.iter().find(|merged| merged.name == found));
+        Ok(merged.map(|merged| merged.expr.clone()))
+    }
+
+    /// The name of a merged column as it is spelled in its table.
+    pub(super) fn spelled_merged(&self, name: &Ident) -> Ident {
+        let found = find_one(name, self.merged.iter().map(|merged| merged.name.as_str()));
+        found.ok().flatten().map_or_else(|| name.clone(), |found| quoted(&found))
     }
 
     /// Refuses a name that a subquery gives to several columns.

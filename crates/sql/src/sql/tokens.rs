@@ -71,6 +71,7 @@ impl Dialect for Escaping {
 /// The words of a text.
 pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Error> {
     let tokens = Tokenizer::new(&Escaping, sql).tokenize_with_location()?;
+    let tokens = maps(tokens);
     if tokens.len() > MOST {
         return Err(Error::invalid(format!(
             "the SQL text is too long: {} tokens, at most {MOST}",
@@ -78,6 +79,28 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Error> {
         )));
     }
     Ok(tokens)
+}
+
+/// `MAP[k, v]`, which the parser would take for an element of `MAP`, as a call.
+fn maps(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut open: Vec<bool> = Vec::new();
+    for at in 0..tokens.len() {
+        match tokens[at].token {
+            Token::LBracket => {
+                let map = at
+                    .checked_sub(1)
+                    .filter(|before| keyword(&tokens[*before].token).as_deref() == Some("MAP"));
+                open.push(map.is_some());
+                if let Some(before) = map {
+                    tokens[before].token = Token::make_word("map_of", None);
+                    tokens[at].token = Token::LParen;
+                }
+            }
+            Token::RBracket if open.pop() == Some(true) => tokens[at].token = Token::RParen,
+            _ => {}
+        }
+    }
+    tokens
 }
 
 /// Whether a word says nothing.

@@ -27,9 +27,15 @@ impl TypePlanner for Types {
                     "LONG" => column(DataType::Int64),
                     "SHORT" => column(DataType::Int16),
                     "BYTE" => column(DataType::Int8),
+                    "VARIANT" => column(DataType::Utf8),
+                    "TIMESTAMP_TZ" | "TIMESTAMP_LTZ" | "TIMESTAMPTZ" => {
+                        column(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+                    }
                     _ => Ok(None),
                 };
             }
+            SqlType::JSON | SqlType::JSONB => return column(DataType::Utf8),
+            SqlType::Varbinary(_) | SqlType::Binary(_) => return column(DataType::Binary),
             SqlType::Timestamp(precision, zone) => {
                 (precision, matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz))
             }

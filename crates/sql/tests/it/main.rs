@@ -2,12 +2,15 @@
 
 mod cases;
 mod catalogs;
+mod dialect;
 mod files;
 mod forms;
 mod frames;
 mod limits;
 mod literals;
+mod meanings;
 mod memory;
+mod messages;
 mod numbers;
 mod parameters;
 mod queries;

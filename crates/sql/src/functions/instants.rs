@@ -1,0 +1,102 @@
+//! Dates with intervals, and truncation before 1970.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        array::{ArrayRef, AsArray},
+        compute::kernels::numeric::{add, sub},
+        datatypes::{DataType, FieldRef, IntervalMonthDayNanoType},
+    },
+    common::{Result, exec_err, utils::take_function_args},
+    functions::datetime::date_trunc as date_trunc_udf,
+    logical_expr::{
+        ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    },
+};
+
+pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    vec![Arc::new(ScalarUDF::new_from_impl(Truncated { inner: date_trunc_udf() }))]
+}
+
+/// What adds an interval to a date, or takes it away.
+pub(crate) fn moved(plus: bool) -> Arc<ScalarUDF> {
+    let name = if plus { "date_plus_interval" } else { "date_minus_interval" };
+    Arc::new(ScalarUDF::new_from_impl(Moved { name, signature: Signature::any(2, Volatility::Immutable) }))
+}
+
+/// A date plus or minus an interval of whole days, which is a date.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Moved {
+    name: &'static str,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Moved {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Date32)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [dates, intervals] = take_function_args(self.name, args.args)?;
+        let (dates, intervals) = (dates.to_array(args.number_rows)?, intervals.to_array(args.number_rows)?);
+        let months = intervals.as_primitive::<IntervalMonthDayNanoType>();
+        if months.iter().flatten().any(|interval| interval.nanoseconds != 0) {
+            return exec_err!(
+                "a DATE with an interval below a day is a time: cast the date to TIMESTAMP first"
+            );
+        }
+        let moved: ArrayRef = match self.name {
+            "date_plus_interval" => add(&dates, &intervals)?,
+            _ => sub(&dates, &intervals)?,
+        };
+        Ok(ColumnarValue::Array(moved))
+    }
+}
+
+/// `date_trunc`, which DataFusion computes wrongly of a single value before 1970.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Truncated {
+    inner: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for Truncated {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let Some(instants) = args.args.get_mut(1)
+            && matches!(instants.data_type(), DataType::Timestamp(..))
+            && matches!(instants, ColumnarValue::Scalar(_))
+        {
+            // One value for each row, as for a column.
+            *instants = ColumnarValue::Array(instants.to_array(args.number_rows)?);
+        }
+        self.inner.invoke_with_args(args)
+    }
+}

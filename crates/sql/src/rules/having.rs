@@ -1,0 +1,83 @@
+//! HAVING over an aggregate without groups. DataFusion finds out that it contradicts a condition above, and
+//! moves what is left, `false`, below the aggregate, which has a row even of nothing.
+
+use datafusion::{
+    arrow::datatypes::DataType,
+    common::{
+        Result,
+        tree_node::{Transformed, TreeNode},
+        utils::take_function_args,
+    },
+    logical_expr::{
+        ColumnarValue, Expr, Filter, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+        Volatility,
+    },
+    optimizer::{OptimizerConfig, OptimizerRule},
+};
+
+/// Keeps such conditions where they are.
+#[derive(Debug)]
+pub(super) struct Having;
+
+impl OptimizerRule for Having {
+    fn name(&self) -> &'static str {
+        "having"
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        plan.transform_up_with_subqueries(|plan| match plan {
+            LogicalPlan::Filter(filter) if one_row(&filter.input) && !kept(&filter.predicate) => {
+                let function =
+                    ScalarUDF::new_from_impl(Kept { signature: Signature::any(1, Volatility::Volatile) });
+                let filter = Filter::try_new(function.call(vec![filter.predicate]), filter.input)?;
+                Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+            }
+            other => Ok(Transformed::no(other)),
+        })
+    }
+}
+
+fn one_row(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+}
+
+/// Correlated conditions are taken up into a join, which has to see them.
+fn kept(predicate: &Expr) -> bool {
+    predicate.contains_outer()
+        || predicate
+            .exists(|expr| {
+                Ok(match expr {
+                    Expr::ScalarFunction(call) => call.func.name() == NAME,
+                    Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => true,
+                    _ => false,
+                })
+            })
+            .unwrap_or(true)
+}
+
+const NAME: &str = "having";
+
+/// A condition, as it is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Kept {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Kept {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [condition] = take_function_args(NAME, args.args)?;
+        condition.cast_to(&DataType::Boolean, None)
+    }
+}

@@ -1,0 +1,76 @@
+//! `x -> x + 1` as an argument. The parser takes the arrow for the operator of JSON, which binds tighter
+//! than others: the body is what is left when the arrow is taken out.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LambdaFunction,
+    LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Value,
+};
+
+/// Functions with such arguments.
+const FUNCTIONS: [&str; 12] = [
+    "any_match",
+    "array_any_match",
+    "array_filter",
+    "array_transform",
+    "exists",
+    "filter",
+    "filter_array",
+    "list_any_match",
+    "list_filter",
+    "list_transform",
+    "transform",
+    "array_exists",
+];
+
+/// Makes the arrows among a function's arguments lambdas.
+pub(super) fn arguments(name: &str, function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    if !FUNCTIONS.contains(&name) {
+        return;
+    }
+    for arg in &mut list.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { continue };
+        let Some(params) = taken(expr) else { continue };
+        let body = Box::new(expr.clone());
+        *expr = Expr::Lambda(LambdaFunction { params, body, syntax: LambdaSyntax::Arrow });
+    }
+}
+
+/// Takes the arrow out of an expression, and tells the parameters before it.
+fn taken(expr: &mut Expr) -> Option<OneOrManyWithParens<LambdaFunctionParameter>> {
+    let mut expr = expr;
+    loop {
+        match expr {
+            Expr::BinaryOp { op: BinaryOperator::Arrow, .. } => break,
+            Expr::BinaryOp { left: inner, .. }
+            | Expr::Between { expr: inner, .. }
+            | Expr::InList { expr: inner, .. }
+            | Expr::Like { expr: inner, .. }
+            | Expr::ILike { expr: inner, .. }
+            | Expr::IsNull(inner)
+            | Expr::IsNotNull(inner) => expr = inner,
+            _ => return None,
+        }
+    }
+    let Expr::BinaryOp { left, right, .. } = expr else { return None };
+    let param = |name: &Ident| LambdaFunctionParameter { name: name.clone(), data_type: None };
+    let params = match left.as_ref() {
+        Expr::Identifier(name) => OneOrManyWithParens::One(param(name)),
+        Expr::Nested(inner) => match inner.as_ref() {
+            Expr::Identifier(name) => OneOrManyWithParens::One(param(name)),
+            _ => return None,
+        },
+        Expr::Tuple(names) => {
+            let one = |name: &Expr| match name {
+                Expr::Identifier(name) => Some(param(name)),
+                _ => None,
+            };
+            OneOrManyWithParens::Many(names.iter().map(one).collect::<Option<_>>()?)
+        }
+        _ => return None,
+    };
+    let null = Expr::Value(Value::Null.with_empty_span());
+    let body = std::mem::replace(right.as_mut(), null);
+    *expr = body;
+    Some(params)
+}

@@ -1,0 +1,149 @@
+//! Functions of the dialect that are said in DataFusion's SQL: `$1`, `$2` … are the arguments.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::{
+    ast::{Expr, Value, ValueWithSpan, visit_expressions_mut},
+    dialect::GenericDialect,
+    parser::Parser,
+};
+
+use super::forms;
+use crate::Error;
+
+/// A function by its name and number of arguments, and what it is.
+type Template = (&'static str, usize, &'static str);
+
+const DATES: &[Template] = &[
+    ("add_months", 2, "CAST($1 AS DATE) + arrow_cast(concat($2, ' month'), 'Interval(MonthDayNano)')"),
+    ("convert_timezone", 2, "from_utc_timestamp($2, $1)"),
+    ("convert_timezone", 3, "from_utc_timestamp(to_utc_timestamp($3, $1), $2)"),
+    ("datetime", 1, "CAST($1 AS TIMESTAMP)"),
+    ("dayname", 1, "to_char(CAST($1 AS TIMESTAMP), '%a')"),
+    ("dayofweekiso", 1, "(CAST(date_part('dow', $1) AS INT) + 6) % 7 + 1"),
+    ("dayofweek_iso", 1, "(CAST(date_part('dow', $1) AS INT) + 6) % 7 + 1"),
+    ("days", 1, "CAST(CAST($1 AS DATE) AS INT)"),
+    ("from_unixtime", 1, "CAST(to_timestamp_seconds(CAST($1 AS BIGINT)) AS TIMESTAMP)"),
+    (
+        "last_day",
+        1,
+        "CAST(date_trunc('month', CAST($1 AS TIMESTAMP)) AS DATE) + INTERVAL '1' MONTH - INTERVAL '1' DAY",
+    ),
+    ("monthname", 1, "to_char(CAST($1 AS TIMESTAMP), '%b')"),
+    ("time", 1, "CAST(CAST($1 AS TIMESTAMP) AS TIME)"),
+    ("timestamp", 1, "CAST($1 AS TIMESTAMP)"),
+    ("to_timestamp_ltz", 1, "CAST($1 AS TIMESTAMP WITH TIME ZONE)"),
+    ("to_timestamp_ntz", 1, "CAST($1 AS TIMESTAMP)"),
+    ("to_timestamp_tz", 1, "CAST($1 AS TIMESTAMP WITH TIME ZONE)"),
+    ("to_unix_timestamp", 1, "CAST(floor(date_part('epoch', CAST($1 AS TIMESTAMP))) AS BIGINT)"),
+    ("try_to_timestamp", 1, "TRY_CAST($1 AS TIMESTAMP)"),
+    ("try_to_date", 1, "TRY_CAST($1 AS DATE)"),
+    ("unix_date", 1, "CAST(CAST($1 AS DATE) AS INT)"),
+    ("unix_timestamp", 0, "CAST(floor(date_part('epoch', now())) AS BIGINT)"),
+    ("unix_timestamp", 1, "CAST(floor(date_part('epoch', CAST($1 AS TIMESTAMP))) AS BIGINT)"),
+    ("weekday", 1, "(CAST(date_part('dow', $1) AS INT) + 6) % 7"),
+    ("weekiso", 1, "date_part('week', $1)"),
+    ("yearofweek", 1, "date_part('isoyear', $1)"),
+];
+
+const TEXTS: &[Template] = &[
+    ("charindex", 2, "strpos($2, $1)"),
+    ("charindex", 3, "locate($1, $2, $3)"),
+    ("contains_substr", 2, "strpos(lower($1), lower($2)) > 0"),
+    ("endswith", 2, "ends_with($1, $2)"),
+    ("ilike", 2, "$1 ILIKE $2"),
+    ("like", 2, "$1 LIKE $2"),
+    ("locate", 2, "strpos($2, $1)"),
+    (
+        "locate",
+        3,
+        "CASE WHEN strpos(substr($2, $3), $1) = 0 THEN 0 ELSE strpos(substr($2, $3), $1) + $3 - 1 END",
+    ),
+    ("regexp_extract", 2, "regexp_extract($1, $2, 1)"),
+    ("regexp_substr", 2, "regexp_extract($1, $2, 0)"),
+    ("space", 1, "repeat(' ', $1)"),
+    ("hex", 1, "upper(to_hex($1))"),
+    ("unbase64", 1, "decode($1, 'base64')"),
+    ("base64", 1, "encode($1, 'base64pad')"),
+    ("split", 2, "string_to_array($1, $2)"),
+    ("startswith", 2, "starts_with($1, $2)"),
+    ("to_varchar", 1, "CAST($1 AS VARCHAR)"),
+    ("to_number", 1, "CAST($1 AS DOUBLE)"),
+];
+
+const VALUES: &[Template] = &[
+    ("array_size", 1, "CAST(cardinality($1) AS INT)"),
+    ("approx_percentile", 2, "approx_percentile_cont($1, $2)"),
+    ("ceil", 2, "ceil($1 * power(10, $2)) / power(10, $2)"),
+    ("count_if", 1, "count(CASE WHEN $1 THEN 1 END)"),
+    ("element_at", 2, "array_element($1, $2)"),
+    ("explode", 1, "unnest($1)"),
+    ("any_match", 2, "array_any_match($1, $2)"),
+    ("filter", 2, "array_filter($1, $2)"),
+    ("filter_array", 2, "array_filter($1, $2)"),
+    ("floor", 2, "floor($1 * power(10, $2)) / power(10, $2)"),
+    ("max_by", 2, "first_value($1 ORDER BY $2 DESC) FILTER (WHERE $2 IS NOT NULL)"),
+    ("min_by", 2, "first_value($1 ORDER BY $2) FILTER (WHERE $2 IS NOT NULL)"),
+    ("collect_list", 1, "coalesce(array_agg($1) FILTER (WHERE $1 IS NOT NULL), make_array())"),
+    ("collect_set", 1, "coalesce(array_agg(DISTINCT $1) FILTER (WHERE $1 IS NOT NULL), make_array())"),
+    ("percentile", 2, "percentile_cont($1, $2)"),
+    ("positive", 1, "+ $1"),
+    ("negative", 1, "- $1"),
+    ("shiftleft", 2, "$1 << $2"),
+    ("shiftright", 2, "$1 >> $2"),
+    ("size", 1, "CAST(cardinality($1) AS INT)"),
+    ("transform", 2, "array_transform($1, $2)"),
+    ("try_divide", 2, "CAST($1 AS DOUBLE) / NULLIF(CAST($2 AS DOUBLE), 0)"),
+    ("try_element_at", 2, "array_element($1, $2)"),
+    ("isnull", 1, "$1 IS NULL"),
+    ("isnotnull", 1, "$1 IS NOT NULL"),
+    ("equal_null", 2, "$1 IS NOT DISTINCT FROM $2"),
+    ("pmod", 2, "(($1 % $2) + $2) % $2"),
+    ("truncate", 2, "trunc($1, $2)"),
+    ("sequence", 2, "generate_series($1, $2)"),
+    ("sequence", 3, "generate_series($1, $2, $3)"),
+    ("sort_array", 1, "array_sort($1)"),
+    ("slice", 3, "array_slice($1, $2, $2 + $3 - 1)"),
+    ("array_join", 2, "array_to_string($1, $2)"),
+    (
+        "width_bucket",
+        4,
+        "CASE WHEN $1 < $2 THEN 0 WHEN $1 >= $3 THEN $4 + 1
+         ELSE CAST(floor(CAST($1 - $2 AS DOUBLE) * $4 / ($3 - $2)) AS BIGINT) + 1 END",
+    ),
+    ("zeroifnull", 1, "coalesce($1, 0)"),
+    ("nullifzero", 1, "nullif($1, 0)"),
+    ("div0", 2, "CASE WHEN $2 = 0 THEN 0 ELSE $1 / $2 END"),
+];
+
+/// What a function of these arguments is; `None` where it isn't here.
+pub(super) fn filled(name: &str, arguments: &[Expr]) -> Result<Option<Expr>, Error> {
+    let of = |(own, count, _): &&Template| *own == name && *count == arguments.len();
+    let found = [DATES, TEXTS, VALUES].iter().flat_map(|family| family.iter()).find(of);
+    found.map(|(_, _, template)| fill(template, arguments)).transpose()
+}
+
+/// A template with the arguments in their places.
+pub(super) fn fill(template: &str, arguments: &[Expr]) -> Result<Expr, Error> {
+    let mut parser = Parser::new(&GenericDialect).try_with_sql(template).map_err(wrong)?;
+    let mut expr = parser.parse_expr().map_err(wrong)?;
+    // Before the arguments, which have been rewritten already, are in it.
+    forms::rewrite(&mut expr)?;
+    let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |inner| {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = inner
+            && let Some(at) = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok())
+            && let Some(argument) = arguments.get(at.wrapping_sub(1))
+        {
+            *inner = match argument {
+                Expr::Lambda(_) => argument.clone(),
+                other => Expr::Nested(Box::new(other.clone())),
+            };
+        }
+        ControlFlow::Continue(())
+    });
+    Ok(Expr::Nested(Box::new(expr)))
+}
+
+fn wrong(error: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("a function of the dialect is written wrongly: {error}"))
+}
