@@ -86,7 +86,7 @@ impl Stage {
     }
 
     fn signal(&self, engine: usize, signal: &str) {
-        self.engines[engine].as_ref().unwrap().signal(signal);
+        self.engines[engine].as_ref().expect("it runs").signal(signal);
     }
 
     fn order(&self, command: &[&str]) {
@@ -99,13 +99,13 @@ impl Stage {
     }
 
     fn state(&self) -> Value {
-        serde_json::from_str(&self.teal.get("/api/v1/state")).unwrap()
+        serde_json::from_str(&self.teal.get("/api/v1/state")).expect("it is JSON")
     }
 
     /// The kinds of events and who made them, transitions and engines that were left.
     fn events(&self) -> Vec<(String, String)> {
-        let events: Value = serde_json::from_str(&self.teal.get("/api/v1/events")).unwrap();
-        let events = events["events"].as_array().unwrap().iter();
+        let events: Value = serde_json::from_str(&self.teal.get("/api/v1/events")).expect("it is JSON");
+        let events = events["events"].as_array().expect("it is a list").iter();
         let text = |event: &Value, key: &str| event[key].as_str().map(str::to_owned);
         events.filter_map(|event| Some((text(event, "kind")?, text(event, "by")?))).collect()
     }
@@ -119,7 +119,7 @@ impl Stage {
         self.client.close_stdin();
         let said = self.client.succeed(Duration::from_secs(60));
         let said = said.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{said}"));
-        let told: Told = serde_json::from_str(said).unwrap();
+        let told: Told = serde_json::from_str(said).expect("it is JSON");
         eprintln!("{told:?}");
         assert_eq!(told.stuck, 0, "{told:?}");
         told

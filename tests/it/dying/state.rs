@@ -15,14 +15,14 @@ fn between(engines: &[Server; 2], file: &Path, listen: &str) -> Server {
         .notice("1h")
         .with("--announce-timeout", "2h")
         .grace("1s")
-        .with("--state", file.to_str().unwrap())
+        .with("--state", file.to_str().expect("it has a plain name"))
         .run()
 }
 
 fn phase(teal: &Server) -> (String, String, u64) {
-    let state: Value = serde_json::from_str(&teal.get("/api/v1/state")).unwrap();
-    let text = |key: &str| state[key].as_str().unwrap().to_owned();
-    (text("phase"), text("active"), state["epoch"].as_u64().unwrap())
+    let state: Value = serde_json::from_str(&teal.get("/api/v1/state")).expect("it is JSON");
+    let text = |key: &str| state[key].as_str().expect("it is a text").to_owned();
+    (text("phase"), text("active"), state["epoch"].as_u64().expect("it is a number"))
 }
 
 #[test]

@@ -19,7 +19,7 @@ import sys
 
 from generate import Generator
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[4]
 
 
 def ask(process, sql):
