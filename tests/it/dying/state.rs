@@ -50,7 +50,7 @@ fn its_successor_goes_on_with_the_switch() {
     let said = client.succeed(Duration::from_secs(60));
     let told: Told = serde_json::from_str(said.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
     eprintln!("{told:?}");
-    assert!(told.completed > 50 && told.stuck == 0, "{told:?}");
+    assert_eq!(told.stuck, 0, "{told:?}");
     // Connections that ended with teal, and none that was refused.
     assert!(!told.lost.keys().any(|why| why.contains("456") || why.contains("wrong rows")), "{told:?}");
     assert!(told.lost.values().sum::<u64>() <= 8, "4 threads, killed twice: {told:?}");
