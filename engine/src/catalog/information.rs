@@ -27,7 +27,7 @@ pub(crate) async fn table(
     schemas: &Schemas,
     name: &str,
 ) -> Result<Option<Arc<dyn TableProvider>>, Error> {
-    let Found::One(table) = find_plain(name, TABLES.into_iter()) else { return Ok(None) };
+    let Found::One(table) = find_plain(name, TABLES) else { return Ok(None) };
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut positions: Vec<i64> = Vec::new();
     let all = schemas.by_name.iter().map(|(schema, tables)| (schema.as_str(), tables));

@@ -27,14 +27,18 @@ impl OptimizerRule for Having {
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         plan.transform_up_with_subqueries(|plan| match plan {
             LogicalPlan::Filter(filter) if one_row(&filter.input) && !kept(&filter.predicate) => {
-                let function =
-                    ScalarUDF::new_from_impl(Kept { signature: Signature::any(1, Volatility::Volatile) });
-                let filter = Filter::try_new(function.call(vec![filter.predicate]), filter.input)?;
+                let filter = Filter::try_new(in_place(filter.predicate), filter.input)?;
                 Ok(Transformed::yes(LogicalPlan::Filter(filter)))
             }
             other => Ok(Transformed::no(other)),
         })
     }
+}
+
+/// A condition that stays where it is.
+pub(super) fn in_place(condition: Expr) -> Expr {
+    let signature = Signature::any(1, Volatility::Volatile);
+    ScalarUDF::new_from_impl(Kept { signature }).call(vec![condition])
 }
 
 fn one_row(plan: &LogicalPlan) -> bool {

@@ -48,7 +48,8 @@ impl PhysicalOptimizerRule for Counts {
         plan.apply(|node| {
             if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
                 let count = |name: &str, distinct: bool| name == "count" && !distinct;
-                plain &= aggregate.aggr_expr().iter().all(|expr| count(expr.fun().name(), expr.is_distinct()));
+                plain &=
+                    aggregate.aggr_expr().iter().all(|expr| count(expr.fun().name(), expr.is_distinct()));
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
