@@ -168,10 +168,11 @@ fn with(
     })?;
     let column = subquery.subquery.schema().columns().into_iter().next();
     let column = column.ok_or_else(|| unsupported("IN over a subquery without columns"))?;
-    let equal = binary_expr(left.data, operator, Expr::Column(column));
+    let column = Expr::Column(column);
+    let equal = binary_expr(left.data, operator, column.clone());
     // Of a single row, a condition is never worth moving.
     let condition = match aggregates::one_row(&subquery.subquery) {
-        Some(_) => having::in_place(so(equal)),
+        Some(_) => having::in_place(so(equal), column),
         None => so(equal),
     };
     let plan = LogicalPlanBuilder::from(Arc::clone(&subquery.subquery)).filter(condition)?.build()?;
