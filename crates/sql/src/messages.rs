@@ -15,7 +15,11 @@ const PREFIXES: [&str; 9] = [
 ];
 
 /// Errors that are said better in other words, by a part of their text.
-const SAID: [(&str, &str); 6] = [
+const SAID: [(&str, &str); 7] = [
+    (
+        "does not satisfy order requirements",
+        "the planner does not support this combination of window functions",
+    ),
     (
         "does not support logical expression OuterReferenceColumn",
         "a subquery or UNNEST in FROM can't refer to columns outside like this",

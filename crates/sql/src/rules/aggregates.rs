@@ -63,7 +63,7 @@ pub(super) fn holds_outer(plan: &LogicalPlan) -> bool {
 }
 
 /// `Some` where the plan is an aggregate without groups: with the HAVING that its row goes through.
-fn one_row(plan: &LogicalPlan) -> Option<Option<&LogicalPlan>> {
+pub(super) fn one_row(plan: &LogicalPlan) -> Option<Option<&LogicalPlan>> {
     match plan {
         LogicalPlan::Projection(projection) => one_row(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => one_row(&alias.input),

@@ -27,14 +27,22 @@ impl OptimizerRule for Having {
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         plan.transform_up_with_subqueries(|plan| match plan {
             LogicalPlan::Filter(filter) if one_row(&filter.input) && !kept(&filter.predicate) => {
-                let function =
-                    ScalarUDF::new_from_impl(Kept { signature: Signature::any(1, Volatility::Volatile) });
-                let filter = Filter::try_new(function.call(vec![filter.predicate]), filter.input)?;
+                let Some(column) = filter.input.schema().columns().into_iter().next() else {
+                    return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+                };
+                let condition = in_place(filter.predicate, Expr::Column(column));
+                let filter = Filter::try_new(condition, filter.input)?;
                 Ok(Transformed::yes(LogicalPlan::Filter(filter)))
             }
             other => Ok(Transformed::no(other)),
         })
     }
+}
+
+/// A condition that stays where a column of the aggregate is, whatever else becomes of it.
+pub(super) fn in_place(condition: Expr, column: Expr) -> Expr {
+    let signature = Signature::any(2, Volatility::Volatile);
+    ScalarUDF::new_from_impl(Kept { signature }).call(vec![condition, column])
 }
 
 fn one_row(plan: &LogicalPlan) -> bool {
@@ -77,7 +85,7 @@ impl ScalarUDFImpl for Kept {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [condition] = take_function_args(NAME, args.args)?;
+        let [condition, _] = take_function_args(NAME, args.args)?;
         condition.cast_to(&DataType::Boolean, None)
     }
 }

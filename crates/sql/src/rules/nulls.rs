@@ -19,7 +19,7 @@ use datafusion::{
     optimizer::{OptimizerConfig, OptimizerRule},
 };
 
-use super::{aggregates, marks, scalars};
+use super::{aggregates, having, marks, scalars};
 
 /// Gives IN and EXISTS their meaning wherever they stand.
 #[derive(Debug)]
@@ -168,8 +168,14 @@ fn with(
     })?;
     let column = subquery.subquery.schema().columns().into_iter().next();
     let column = column.ok_or_else(|| unsupported("IN over a subquery without columns"))?;
-    let equal = binary_expr(left.data, operator, Expr::Column(column));
-    let plan = LogicalPlanBuilder::from(Arc::clone(&subquery.subquery)).filter(so(equal))?.build()?;
+    let column = Expr::Column(column);
+    let equal = binary_expr(left.data, operator, column.clone());
+    // Of a single row, a condition is never worth moving.
+    let condition = match aggregates::one_row(&subquery.subquery) {
+        Some(_) => having::in_place(so(equal), column),
+        None => so(equal),
+    };
+    let plan = LogicalPlanBuilder::from(Arc::clone(&subquery.subquery)).filter(condition)?.build()?;
     let subquery = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: subquery.spans.clone() };
     Ok(Exists { subquery, negated: false })
 }

@@ -295,3 +295,21 @@ async fn using_and_natural_make_one_column_of_two() {
     let error = engine.refused("SELECT * FROM orders JOIN customers USING (order_id)").await;
     assert_eq!(error.to_string(), "column order_id of USING is not on both sides");
 }
+
+#[tokio::test]
+async fn conditions_stay_above_an_aggregate_of_everything() {
+    same(&[
+        ("SELECT * FROM (SELECT count(*) c FROM orders HAVING count(*) = 1) q WHERE c = 0", ""),
+        ("SELECT 0 NOT IN (SELECT count(*) FROM (VALUES (1),(2)) t(x) HAVING count(*) = 5)", "true"),
+        ("SELECT x NOT IN (SELECT count(*) FROM (VALUES (1),(2)) t(y)) FROM (SELECT 3 AS x UNION ALL SELECT 2) u", "false;true"),
+        ("SELECT x FROM (VALUES (2),(3)) u(x) WHERE x IN (SELECT count(*) FROM (VALUES (1),(2)) t(y) HAVING count(*) > 1)", "2"),
+        ("SELECT true IS DISTINCT FROM true AND false, 1 IS NOT DISTINCT FROM 2 OR true", "false|true"),
+        ("SELECT sum((SELECT count(*) FROM (VALUES (1)) i(y) WHERE y = x)) FROM (VALUES (1),(2)) o(x)", "1"),
+        (
+            "SELECT s1.a FROM (VALUES (1, 5)) s1(a, b) FULL JOIN (VALUES (2, 1)) s2(a, b) ON s1.a = s2.a WHERE s2.b >= COALESCE(s1.a, s1.b)",
+            "",
+        ),
+        ("SELECT count(DISTINCT b) FROM (SELECT -1 AS b FROM (VALUES (1)) s(x) JOIN (VALUES (2)) t(y) ON x = y) q", "0"),
+    ])
+    .await;
+}
