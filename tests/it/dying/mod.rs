@@ -36,7 +36,6 @@ struct Stage {
 /// What became of the client's queries.
 #[derive(Debug, Deserialize)]
 struct Told {
-    completed: u64,
     /// Seconds without a completed query.
     longest: f64,
     /// Threads that were still in a call at the end.

@@ -3,6 +3,7 @@
 mod cases;
 mod catalogs;
 mod dialect;
+mod differential;
 mod files;
 mod forms;
 mod frames;
