@@ -16,7 +16,7 @@ use tower::{Layer, Service, ServiceExt};
 use tracing::{info, warn};
 
 use crate::{
-    admin::{Admin, Rooms, Token},
+    admin::{Admin, Rooms, Token, check},
     cli::{Addresses, Effective, environment},
     config::{AdminConfig, Backend, Config, FaultConfig, GateConfig},
     fault::{
@@ -294,15 +294,9 @@ impl Front {
                 server::serve(clients, options, start, shutdown).await
             }
             Some((layer, timer)) => {
-                let ask = move |strategy| {
-                    let engines = engines.clone();
-                    async move {
-                        match engines {
-                            Some(engines) if has_engines => engines.check(strategy).await,
-                            _ => Ok(()),
-                        }
-                    }
-                };
+                // The only one need not be asked.
+                let asked = engines.filter(|_| has_engines);
+                let ask = move |strategy| check(asked.clone(), strategy);
                 let _timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
                 let preview = preview.map(|listener| {
                     let (layer, backend) = (layer.clone(), backend.clone());

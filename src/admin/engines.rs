@@ -1,6 +1,6 @@
 //! The engines that calls are forwarded to, as operators see them.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use futures::future::BoxFuture;
 use protocol::Strategy;
@@ -14,6 +14,14 @@ pub trait Engines: Debug + Send + Sync {
 
     /// Asks the engine of a strategy whether it is well; if not, why.
     fn check(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>>;
+}
+
+/// Asks the engine of a strategy whether it is well, where there are engines to ask.
+pub(crate) async fn check(engines: Option<Arc<dyn Engines>>, strategy: Strategy) -> Result<(), String> {
+    match engines {
+        Some(engines) => engines.check(strategy).await,
+        None => Ok(()),
+    }
 }
 
 impl Engines for Health {

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use self::engines::check;
 pub use self::{
     cluster::{ClusterControl, ClusterStatus},
     engines::Engines,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use switch::{Actor, Command, Done};
 use utoipa::ToSchema;
 
-use super::{Body, ErrorAnswer, Problem, Shared, State, extract::whole};
+use super::{Body, ErrorAnswer, Problem, Shared, State, check, extract::whole};
 
 /// A command that was carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -137,13 +137,7 @@ pub(super) async fn timer(
 
 impl Shared {
     async fn command(&self, command: Command, seen: Option<u64>) -> Answered {
-        let engines = self.rooms.engines.clone();
-        let ask = |strategy| async move {
-            match engines {
-                Some(engines) => engines.check(strategy).await,
-                None => Ok(()),
-            }
-        };
+        let ask = |strategy| check(self.rooms.engines.clone(), strategy);
         let ordered = self.switch()?.order(command, Actor::Operator, seen, ask).await;
         let Done { what, event, view } = ordered?;
         Ok(Json(Answer { done: what, event, state: self.state(view) }))

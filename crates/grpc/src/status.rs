@@ -25,7 +25,7 @@ pub const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// What a proxy tells of a call that it can't carry out.
+/// The codes with which a proxy itself ends a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// There is more than the other side takes.

@@ -87,7 +87,7 @@ impl Cluster {
 
 /// Orders come by gRPC or from an operator; the log tells of both.
 impl Cluster {
-    /// What it is: `active`, `suspended` or `resuming`.
+    /// Its state: `active`, `suspended` or `resuming`.
     pub fn status(&self) -> &'static str {
         self.change(Instant::now(), |state| state).name()
     }

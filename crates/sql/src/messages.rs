@@ -43,7 +43,7 @@ const SAID: [(&str, &str); 7] = [
     ),
 ];
 
-/// What shows that a text holds Rust values.
+/// Signs of Rust values in a text.
 const RUST: [&str; 12] = [
     " { ",
     "{ ",

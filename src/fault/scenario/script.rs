@@ -18,7 +18,7 @@ use super::{
     step::{Act, Event},
 };
 use crate::{
-    admin::{ClusterControl, Engines, Revoke, TokenControl},
+    admin::{ClusterControl, Engines, Revoke, TokenControl, check},
     fault::{Faults, Source},
 };
 
@@ -168,12 +168,7 @@ impl Script {
     }
 
     async fn order(&self, switch: &Switch, command: Command) -> Result<(), String> {
-        let ask = |strategy| async move {
-            match &self.hands.engines {
-                Some(engines) => engines.check(strategy).await,
-                None => Ok(()),
-            }
-        };
+        let ask = |strategy| check(self.hands.engines.clone(), strategy);
         let ordered = switch.order(command, Actor::Scenario, None, ask).await;
         ordered.map(|_| ()).map_err(|refusal| refusal.to_string())
     }

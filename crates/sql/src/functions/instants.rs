@@ -19,7 +19,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![Arc::new(ScalarUDF::new_from_impl(Truncated { inner: date_trunc_udf() }))]
 }
 
-/// What adds an interval to a date, or takes it away.
+/// The function that adds an interval to a date, or subtracts it.
 pub(crate) fn moved(plus: bool) -> Arc<ScalarUDF> {
     let name = if plus { "date_plus_interval" } else { "date_minus_interval" };
     Arc::new(ScalarUDF::new_from_impl(Moved { name, signature: Signature::any(2, Volatility::Immutable) }))

@@ -1,4 +1,4 @@
-//! What values are: types by their names in SQL, and maps of entries.
+//! Types by their names in SQL, and maps of entries.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use datafusion::{
 
 use super::nulls::unsupported;
 
-/// What EXISTS and IN over an aggregate mean, by the aggregate's value; refuses what has no such form.
+/// Replaces EXISTS and IN over an aggregate by a condition on the aggregate's value; refuses those that have none.
 pub(super) fn rewritten(expr: Expr) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
         Expr::Exists(Exists { subquery, negated }) if correlated(&subquery) => {

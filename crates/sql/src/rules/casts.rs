@@ -83,7 +83,7 @@ fn loses(from: &DataType, to: &DataType) -> bool {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Cast {
     to: DataType,
-    /// What can't be cast is NULL.
+    /// A value that can't be cast is NULL, not an error.
     safe: bool,
     signature: Signature,
 }

@@ -93,7 +93,7 @@ fn compares(operator: Operator) -> bool {
     matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
-/// What dates among values of these types become.
+/// The type to which dates among values of these types are cast.
 fn instant(types: &[Option<DataType>]) -> Option<DataType> {
     let date = |own: &Option<DataType>| matches!(own, Some(DataType::Date32 | DataType::Date64));
     let zone = types.iter().find_map(|own| match own {

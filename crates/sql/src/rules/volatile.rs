@@ -92,7 +92,7 @@ fn moved(expr: Expr, below: &mut Vec<Expr>) -> Expr {
     Expr::Column(Column::from_name(name))
 }
 
-/// What would be computed twice.
+/// The parts of an expression that would be computed twice.
 fn repeated(expr: &Expr) -> impl Iterator<Item = &Expr> {
     let exprs: Vec<&Expr> = match expr {
         Expr::Between(between) => vec![&between.expr],

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::support::{batches, engine};
 
-/// What shows that a text holds Rust values.
+/// Signs of Rust values in a text.
 const RUST: [&str; 10] =
     [" { ", "Some(", "None)", "Expr::", "DataType::", "Ident(", "Literal(", "InSubquery(", "DFSchema", "::{"];
 
