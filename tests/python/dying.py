@@ -2,7 +2,8 @@
 
 An application: what fails is begun anew on the same connection. When the input ends it says in JSON how many queries were
 completed, for how long none was, and what became of the others: `refused` before their begin was answered, `lost` after
-(with the IP address of the engine that answered it).
+(with the IP address of the engine that answered it). A login may fail between two calls of a query, since the connector
+logs in anew where its strategy has changed: that is refused, not lost.
 """
 
 import collections
@@ -12,6 +13,7 @@ import random
 import sys
 import threading
 import time
+import traceback
 
 from clients import connect
 from facts import limit_time
@@ -40,6 +42,11 @@ def told(error):
     return (error.details() if hasattr(error, "details") else None) or f"{type(error).__name__} {error}"
 
 
+def logged_in(error):
+    """Whether it was a login that failed."""
+    return any(frame.name == "get_session_id" for frame in traceback.extract_tb(error.__traceback__))
+
+
 def query(connection, numbers):
     """One query. What is wrong with its rows is an error of its own."""
     first, length = numbers.randrange(1000000), numbers.choice([1, 10, 2000])
@@ -55,6 +62,8 @@ def query(connection, numbers):
         complete()
         return True
     except Exception as error:
+        if logged_in(error):
+            outcome, at = refused, "login: "
         with lock:
             outcome[at + told(error)] += 1
         time.sleep(PAUSE)
