@@ -25,9 +25,9 @@ async fn costs(queries: usize) -> [Duration; 5] {
     let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
     let fill = || (0..queries).for_each(|number| switch.begin(&format!("query-{number}"), Header::Absent));
     fill();
-    let neutral = shortest(|| drop(black_box(switch.call(Action::Neutral, BLUE))));
-    let continues = shortest(|| drop(black_box(switch.call(Action::Continue("query-17"), BLUE))));
-    let begin = shortest(|| drop(black_box(switch.call(Action::Begin, BLUE))));
+    let neutral = shortest(|| drop(black_box(switch.call(NEUTRAL, BLUE))));
+    let continues = shortest(|| drop(black_box(switch.call(continues("query-17"), BLUE))));
+    let begin = shortest(|| drop(black_box(switch.call(BEGIN, BLUE))));
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Abort).unwrap();
     let turns = shortest(|| {
@@ -46,7 +46,7 @@ async fn costs(queries: usize) -> [Duration; 5] {
         let start = Clock::now();
         switch.snapshot();
         gives_up = gives_up.min(start.elapsed());
-        assert_eq!(switch.phase().0, "STABLE");
+        assert_eq!(switch.phase().0, Stable);
         fill();
     }
     [neutral, continues, begin, turns, gives_up]
