@@ -16,7 +16,7 @@ use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
 use protocol::{CallKind, Protocol, Strategy};
 use proxy::{
-    fault::{Around, FaultLayer, Faults, Rule, Source},
+    fault::{FaultContext, FaultLayer, Faults, Rule, Source},
     gate::{GateLayer, Mismatch},
 };
 use switch::{Actor, Arrival, Command, Header, Order, Rules, Switch};
@@ -154,7 +154,7 @@ fn fault(c: &mut Criterion) {
     group.bench_function("no layer", |b| {
         b.to_async(&runtime).iter(|| call(service.clone(), neutral.clone()));
     });
-    let faults = Faults::new(false, Around::default());
+    let faults = Faults::new(false, FaultContext::default());
     let service = gate.layer(FaultLayer::new(faults.clone()).layer(service_fn(answer)));
     for rules in ["no rule", "1 rule about other calls", "100 rules about other calls"] {
         group.bench_function(rules, |b| {

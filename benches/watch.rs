@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use protocol::Protocol;
 use proxy::{
     gate::{GateLayer, Mismatch},
-    telemetry::{Metrics, Watch},
+    telemetry::{Collector, Metrics},
 };
 use switch::{Rules, Switch};
 use tower::{Layer, Service, service_fn};
@@ -48,7 +48,7 @@ fn benches(criterion: &mut Criterion) {
     });
     let (switch, _timer) = Switch::new(Rules::default());
     let protocol = Protocol::default();
-    let watch = Watch::new(&protocol, Some(switch.clone()), Metrics::default(), None);
+    let watch = Collector::new(&protocol, Some(switch.clone()), Metrics::default(), None);
     let layer = GateLayer::new(switch, protocol, Mismatch::Both);
     let mut alone = layer.layer(service.clone());
     let mut watched = layer.watched(watch.shard().line(HERE), service);

@@ -7,17 +7,17 @@ mod listeners;
 
 use std::{io, sync::Arc, time::Duration};
 
-use admin::{Admin, Handles, ReloadControl, check};
+use admin::{Admin, AdminState, ReloadControl, check};
 use http2::Budget;
 use humantime::format_duration;
 use proxy::{
     DataPath,
-    fault::{Around, Faults, Source},
+    fault::{FaultContext, Faults, Source},
     gate::GateLayer,
     server::Options,
-    telemetry::{Metrics, Watch, traces::Traces},
+    telemetry::{Collector, Metrics, traces::Traces},
 };
-use switch::{Journal, Start, Switch, Timer};
+use switch::{EventLog, Start, Switch, Timer};
 use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::info;
@@ -28,7 +28,7 @@ use crate::{
     cli::environment,
     config::{Config, FaultConfig, GateConfig},
     reload::{Parts, Reload},
-    scenario::{Controls, Script},
+    scenario::{ScenarioContext, Script},
 };
 
 /// How a server is told to end.
@@ -56,20 +56,20 @@ pub async fn serve(
     let watch = watch(switching.as_ref(), metrics, traces.as_ref());
     let _watching = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
     let switch = switching.as_ref().map(|switching| switching.switch.clone());
-    let journal = switch.as_ref().map_or_else(Journal::default, |switch| switch.journal().clone());
-    let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &watch, &journal)?;
+    let event_log = switch.as_ref().map_or_else(EventLog::default, |switch| switch.event_log().clone());
+    let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &watch, &event_log)?;
     let parts = Parts {
         switch: switch.clone(),
         identity: config.tls.clone(),
         trust: backend.trust.clone(),
-        journal: journal.clone(),
+        event_log: event_log.clone(),
     };
     let reload = Reload::new(config.effective, parts);
     let _hangups = reload.at_hangups()?;
     let ending = CancellationToken::new();
-    let handles = Handles {
+    let handles = AdminState {
         switch: switch.clone(),
-        journal,
+        event_log,
         engines: backend.engines.clone(),
         cluster: backend.cluster.clone(),
         tokens: backend.tokens.clone(),
@@ -158,7 +158,7 @@ impl Switching {
     }
 
     /// Starts the timer. The gate stands as long as it runs.
-    fn run(self, backend: &Backend, watch: &Watch) -> (GateLayer, AbortOnDropHandle<()>) {
+    fn run(self, backend: &Backend, watch: &Collector) -> (GateLayer, AbortOnDropHandle<()>) {
         let Self { switch, timer, gate } = self;
         let watch = watch.clone();
         let mut timer = timer.tell(move |step| watch.step(step));
@@ -180,12 +180,12 @@ fn traces(endpoint: Option<&str>, switching: Option<&Switching>) -> io::Result<O
 }
 
 /// What is known of calls and clients.
-fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Watch {
+fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Collector {
     let tracer = traces.map(Traces::tracer);
     match switching {
-        None => Watch::new(&Default::default(), None, metrics, tracer),
+        None => Collector::new(&Default::default(), None, metrics, tracer),
         Some(Switching { switch, gate, .. }) => {
-            Watch::new(&gate.protocol, Some(switch.clone()), metrics, tracer)
+            Collector::new(&gate.protocol, Some(switch.clone()), metrics, tracer)
         }
     }
 }
@@ -195,17 +195,17 @@ fn faults(
     config: FaultConfig,
     backend: &Backend,
     switch: Option<&Switch>,
-    watch: &Watch,
-    journal: &Journal,
+    watch: &Collector,
+    event_log: &EventLog,
 ) -> io::Result<(Faults, Option<Arc<Script>>)> {
     // Without a gate nothing is watched.
     let watch = switch.map(|_| watch.clone());
-    let around = Around { switch: switch.cloned(), watch, journal: journal.clone() };
+    let around = FaultContext { switch: switch.cloned(), watch, event_log: event_log.clone() };
     let faults = Faults::new(config.by_header, around);
     for rule in config.rules {
         faults.add(rule, Source::Start).map_err(io::Error::other)?;
     }
-    let controls = Controls {
+    let controls = ScenarioContext {
         switch: switch.cloned(),
         cluster: backend.cluster.clone(),
         tokens: backend.tokens.clone(),

@@ -14,12 +14,14 @@ mod values;
 use std::{error::Error as _, ffi::OsString, path::PathBuf};
 
 use clap::{
-    ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use clap_complete::Shell;
 
 use self::file::Entry;
+#[cfg(feature = "mock")]
+pub use self::serve::Mock;
 pub use self::{
     check::Check,
     effective::{Effective, Origin, Setting},
@@ -29,13 +31,8 @@ pub use self::{
     operate::{ClusterAction, Operate, Running, TimerAction},
     rehearse::Rehearse,
     scenario::ScenarioCommand,
-    serve::Serve,
-    values::{Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff},
-};
-#[cfg(feature = "mock")]
-pub use self::{
-    serve::Mock,
-    values::{SessionsKind, TokensKind, UnknownTablesKind},
+    serve::{EngineTls, Engines, ListenerTls, Listening, Serve, SwitchRules, Switching},
+    values::{Addresses, Admin, LogFormat, LogLevel, OnOff},
 };
 
 /// A gRPC proxy that takes clients through blue-green switches, with a built-in engine for tests.
@@ -189,6 +186,13 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "teal", &mut script);
     script
+}
+
+/// The flags of a group, without their dashes.
+pub(crate) fn flags_of<G: Args>() -> Vec<&'static str> {
+    let group = G::augment_args(clap::Command::new("group"));
+    let is_there = |flag: &&'static str| group.get_arguments().any(|arg| arg.get_long() == Some(flag));
+    effective::flags().filter_map(|arg| arg.get_long()).filter(is_there).collect()
 }
 
 /// The name of a flag in the environment.

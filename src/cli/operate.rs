@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use admin::client::Address;
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use protocol::Strategy;
 
 use super::{
     FaultCommand, TokenCommand,
-    values::{ADMIN, Colour, count},
+    values::{ADMIN, count},
 };
 
 /// What a running teal is asked or told.
@@ -29,7 +30,7 @@ pub enum Operate {
     Switch {
         /// The strategy to make active [default: the other one]
         #[arg(ignore_case = true)]
-        to: Option<Colour>,
+        to: Option<Strategy>,
         /// Return when the switch is complete; fail if it is aborted or rolled back, or its drain times out
         #[arg(long)]
         wait: bool,

@@ -29,7 +29,7 @@ fn refusal(args: &[&str]) -> String {
 #[test]
 fn serve_is_what_teal_does() {
     let (plain, serve) = (parse(&["--notice", "3s"]).unwrap(), parse(&["serve", "--notice", "3s"]).unwrap());
-    assert_eq!((plain.notice, plain.given), (serve.notice, serve.given));
+    assert_eq!((plain.switching.rules.notice, plain.given), (serve.switching.rules.notice, serve.given));
     assert_eq!(parse(&["serve"]).unwrap().given, Vec::<&str>::new());
 }
 
@@ -239,8 +239,8 @@ fn engines_are_named_in_one_way() {
         (&["--blue", "http://b"], "--blue (or TEAL_BLUE): 'http://b': expected --green beside it"),
         (&["--green", "http://g"], "--green (or TEAL_GREEN): 'http://g': expected --blue beside it"),
         (
-            &["--upstream", "e:80"],
-            "--upstream (or TEAL_UPSTREAM): 'e:80': expected a URL such as http://127.0.0.1:50071 or https://engine.example",
+            &["--upstream", "engine"],
+            "--upstream (or TEAL_UPSTREAM): 'engine': expected host:port, or a URL such as http://127.0.0.1:50071 or https://engine.example",
         ),
         (
             &["--upstream", "http://e", "--batch-rows", "5"],
@@ -248,6 +248,19 @@ fn engines_are_named_in_one_way() {
         ),
     ] {
         assert_eq!(refusal(args), line);
+    }
+}
+
+#[test]
+fn a_place_is_a_url_or_host_and_port() {
+    for upstream in ["e:80", "http://e:80", " http://e "] {
+        let config = Config::read(parse(&["--upstream", upstream]).unwrap()).unwrap();
+        let Backend::Upstream(engines) = config.backend else { panic!("{upstream}") };
+        assert!(["http://e", "http://e:80"].contains(&&*engines.blue.to_string()), "{}", engines.blue);
+    }
+    for admin in ["127.0.0.1:1", "http://127.0.0.1:1", "http://127.0.0.1:1/"] {
+        let config = Config::read(parse(&["--admin", admin]).unwrap()).unwrap();
+        assert_eq!(config.admin.unwrap().at.0, ["127.0.0.1:1".parse().unwrap()]);
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use proxy::upstream::Target;
 use rustls::pki_types::ServerName;
 
 /// The addresses that one `host:port` stands for.
@@ -30,12 +31,6 @@ macro_rules! choices {
 }
 
 choices! {
-    /// A strategy's name.
-    Colour { Blue, Green }
-    /// See [`switch::Cutover`].
-    CutoverKind { Drain, Strict }
-    /// See [`proxy::gate::Mismatch`].
-    MismatchKind { Both, Http, Grpc }
     /// Whether something is there.
     OnOff { On, Off }
     /// Lines for people, or objects for machines.
@@ -44,22 +39,13 @@ choices! {
     LogLevel { Error, Warn, Info, Debug }
 }
 
-#[cfg(feature = "mock")]
-choices! {
-    /// See `sql::UnknownTables`.
-    UnknownTablesKind { Error, Generate }
-    /// See [`mock::Sessions`].
-    SessionsKind { Known, Any }
-    /// See [`mock::TokenOptions`].
-    TokensKind { Any, IssuedOnly }
-}
-
 pub(super) fn listen(text: &str) -> Result<Addresses, String> {
     addresses(text, "expected an address and port such as 127.0.0.1:50051")
 }
 
 fn addresses(text: &str, expected: &str) -> Result<Addresses, String> {
-    let found = text.to_socket_addrs().map_err(|error| format!("{expected} ({error})"))?;
+    let bare = text.trim().strip_prefix("http://").map_or(text, |rest| rest.trim_end_matches('/'));
+    let found = bare.to_socket_addrs().map_err(|error| format!("{expected} ({error})"))?;
     let found = Vec::from_iter(found);
     if found.is_empty() { Err(expected.to_owned()) } else { Ok(Addresses(found)) }
 }
@@ -73,9 +59,10 @@ pub(super) fn admin(text: &str) -> Result<Admin, String> {
 }
 
 pub(super) fn collector(text: &str) -> Result<String, String> {
-    let is_target = text.trim().starts_with("http://") && text.parse::<proxy::upstream::Target>().is_ok();
-    let url = is_target.then(|| text.trim().to_owned());
-    url.ok_or_else(|| "expected the URL of a collector such as http://127.0.0.1:4317".to_owned())
+    let target = text.parse::<Target>().ok().filter(|target| !target.is_tls());
+    target
+        .map(|target| target.to_string())
+        .ok_or_else(|| "expected the URL of a collector such as http://127.0.0.1:4317".to_owned())
 }
 
 pub(super) fn server_name(text: &str) -> Result<ServerName<'static>, String> {

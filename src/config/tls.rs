@@ -8,7 +8,7 @@ use proxy::{
 };
 
 use super::BadSetting;
-use crate::cli::Serve;
+use crate::cli::{EngineTls, ListenerTls, Serve};
 
 /// The flags by which a certificate, its key and the other side's authority are set.
 struct Flags {
@@ -22,7 +22,7 @@ const ENGINES: Flags = Flags { certificate: "upstream-cert", key: "upstream-key"
 
 /// How the listener proves itself to clients, if they speak TLS.
 pub(super) fn identity(serve: &Serve) -> Result<Option<Identity>, BadSetting> {
-    let Serve { tls_cert, tls_key, client_ca, .. } = serve;
+    let ListenerTls { tls_cert, tls_key, client_ca } = &serve.listening.tls;
     let Some(credentials) = LISTENER.credentials(tls_cert.as_deref(), tls_key.as_deref())? else {
         return match client_ca {
             None => Ok(None),
@@ -35,7 +35,8 @@ pub(super) fn identity(serve: &Serve) -> Result<Option<Identity>, BadSetting> {
 
 /// By what engines are judged, where some are reached by TLS.
 pub(super) fn trust(serve: &Serve, engines: &[&Target]) -> Result<Option<Trust>, BadSetting> {
-    let Serve { upstream_ca, upstream_cert, upstream_key, upstream_name, .. } = serve;
+    let EngineTls { upstream_ca, upstream_cert, upstream_key } = &serve.engines.tls;
+    let upstream_name = &serve.engines.upstream_name;
     if !engines.iter().any(|engine| engine.is_tls()) {
         let files = [
             (ENGINES.authority, upstream_ca),

@@ -11,7 +11,7 @@ use super::{
     text::{self, Paint},
     wait, watch,
 };
-use crate::cli::{ClusterAction, Colour, Operate, Running, TimerAction, TokenCommand};
+use crate::cli::{ClusterAction, Operate, Running, TimerAction, TokenCommand};
 
 /// Carries a command out.
 pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
@@ -62,11 +62,10 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
     }
 }
 
-async fn switch(to: Option<Colour>, wait: bool, server: &Running) -> Result<(), Failure> {
+async fn switch(to: Option<Strategy>, wait: bool, server: &Running) -> Result<(), Failure> {
     let api = Api::new(server)?;
     let body = match to {
-        Some(Colour::Blue) => json!({ "to": Strategy::Blue }),
-        Some(Colour::Green) => json!({ "to": Strategy::Green }),
+        Some(to) => json!({ "to": to }),
         // Whoever names none means the one that isn't active now, and not that of a later moment.
         None => {
             let seen: State = api.get(paths::STATE).await?.read()?;

@@ -2,39 +2,21 @@
 
 mod compare;
 
-use std::{
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{io, sync::Arc};
 
 use admin::{ReloadControl, Reloaded};
+use parking_lot::{Mutex, MutexGuard};
 use proxy::tls::{Identity, Trust};
-use switch::{Journal, Note, Rules, Switch};
+use switch::{EventLog, NewEvent, Rules, Switch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::{
-    cli::Effective,
+    cli::{Effective, EngineTls, ListenerTls, SwitchRules, flags_of},
     config::{Backend, Config},
     log,
 };
-
-/// What is taken over by the switch.
-const SWITCHING: [&str; 8] = [
-    "switch-every",
-    "cutover",
-    "notice",
-    "announce-timeout",
-    "unhealthy-abort",
-    "failover",
-    "grace",
-    "drain-timeout",
-];
-/// What is taken over for connections of clients that come from then on.
-const LISTENER: [&str; 3] = ["tls-cert", "tls-key", "client-ca"];
-/// What is taken over for connections to engines that are opened from then on.
-const ENGINES: [&str; 3] = ["upstream-ca", "upstream-cert", "upstream-key"];
 
 /// What changes in flight.
 #[derive(Debug)]
@@ -46,7 +28,7 @@ pub struct Parts {
     /// By what engines are judged, if some are reached by TLS.
     pub trust: Option<Trust>,
     /// Where it is noted.
-    pub journal: Journal,
+    pub event_log: EventLog,
 }
 
 /// Reads the settings again. A clone is the same one.
@@ -82,7 +64,7 @@ impl Reload {
     }
 
     fn effective(&self) -> MutexGuard<'_, Effective> {
-        self.shared.effective.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.effective.lock()
     }
 }
 
@@ -93,7 +75,7 @@ impl ReloadControl for Reload {
         let read = effective.again().and_then(Config::read);
         let epoch = parts.switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
         let note = |kind, message, details| {
-            parts.journal.note(Note { kind, epoch, message, details, ..Note::default() })
+            parts.event_log.note(NewEvent { kind, epoch, message, details, ..NewEvent::default() })
         };
         let config = read.inspect_err(|why| {
             warn!("Settings not reloaded, nothing has changed: {why}");
@@ -115,11 +97,15 @@ impl Parts {
     /// What is taken over of the settings, and what is not. `before` becomes what teal runs by then.
     fn compare(&self, before: &mut Effective, config: &Config) -> Reloaded {
         let mut reloaded = Reloaded::default();
-        let (listener, engines) = (self.identity(config).is_some(), self.trust(config).is_some());
+        let read = [
+            (flags_of::<ListenerTls>(), self.identity(config).is_some()),
+            (flags_of::<EngineTls>(), self.trust(config).is_some()),
+        ];
+        let rules = (flags_of::<SwitchRules>(), self.rules(config).is_some());
         for setting in config.effective.iter() {
             let name = setting.name;
-            let is_read = LISTENER.contains(&name) && listener || ENGINES.contains(&name) && engines;
-            let is_switching = SWITCHING.contains(&name) && self.rules(config).is_some();
+            let is_of = |(flags, is_there): &(Vec<&str>, bool)| *is_there && flags.contains(&name);
+            let (is_read, is_switching) = (read.iter().any(is_of), is_of(&rules));
             if is_read && !setting.values.is_empty() {
                 reloaded.read_again.push(name.to_owned());
             }

@@ -11,6 +11,6 @@ mod tests;
 pub use self::{
     builtin::BUILT_IN,
     file::{BadScenario, Scenario, Settings},
-    script::{Controls, Script},
+    script::{ScenarioContext, Script},
     step::{Act, Event, Step},
 };

@@ -1,11 +1,9 @@
 //! A scenario that is being played.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use admin::{ClusterControl, Engines, Revoke, TokenControl, check};
+use parking_lot::{Mutex, MutexGuard};
 use protocol::Protocol;
 use proxy::fault::{CallObserver, Faults, Source};
 use switch::{Actor, Command, Order, Switch};
@@ -25,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the steps act on.
 #[derive(Clone, Debug, Default)]
-pub struct Controls {
+pub struct ScenarioContext {
     /// The switch, if there is one.
     pub switch: Option<Switch>,
     /// The cluster of the built-in engine.
@@ -41,7 +39,7 @@ pub struct Controls {
 pub struct Script {
     scenario: Scenario,
     faults: Faults,
-    controls: Controls,
+    controls: ScenarioContext,
     protocol: Protocol,
     state: Mutex<State>,
     moved: Notify,
@@ -60,7 +58,7 @@ struct State {
 
 impl Script {
     /// Plays a scenario: from now on it sees calls, and it keeps time for as long as [`Script::run`] runs.
-    pub fn start(scenario: Scenario, faults: &Faults, controls: Controls) -> Arc<Self> {
+    pub fn start(scenario: Scenario, faults: &Faults, controls: ScenarioContext) -> Arc<Self> {
         info!("Scenario {}: {}", scenario.name, scenario.teaches);
         let script = Arc::new(Self {
             scenario,
@@ -214,7 +212,7 @@ impl Script {
                 self.faults.clear();
                 Ok(())
             }
-            Act::Note(_) => Ok(()),
+            Act::NewEvent(_) => Ok(()),
         }
     }
 
@@ -224,7 +222,7 @@ impl Script {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use protocol::Strategy;
-use proxy::fault::{Around, CallObserver as _, Faults, rule::Setting};
+use proxy::fault::{CallObserver as _, FaultContext, Faults, rule::Setting};
 use switch::{
     Phase,
     PhaseName::{Announced, Draining, Stable},
@@ -58,9 +58,9 @@ fn what_the_setting_lacks_is_refused() {
 fn play(steps: &str) -> (Switch, Faults, std::sync::Arc<Script>) {
     let rules = Rules { switch_every: None, ..Rules::default() };
     let (switch, _timer) = Switch::new(rules);
-    let faults = Faults::new(false, Around { switch: Some(switch.clone()), ..Around::default() });
+    let faults = Faults::new(false, FaultContext { switch: Some(switch.clone()), ..FaultContext::default() });
     let scenario = Scenario::read("test", &format!("teaches = \"it.\"\n{steps}")).unwrap();
-    let controls = Controls { switch: Some(switch.clone()), ..Controls::default() };
+    let controls = ScenarioContext { switch: Some(switch.clone()), ..ScenarioContext::default() };
     let script = Script::start(scenario, &faults, controls);
     (switch, faults, script)
 }
@@ -116,7 +116,7 @@ async fn a_scenario_that_is_done_costs_nothing() {
 
 /// Two engines, of which green's is ill, or slow to answer, as a test wants.
 #[derive(Debug, Default)]
-struct IllEngine(std::sync::Mutex<Option<&'static str>>);
+struct IllEngine(parking_lot::Mutex<Option<&'static str>>);
 
 impl admin::Engines for IllEngine {
     fn status(&self) -> Vec<proxy::upstream::EngineStatus> {
@@ -125,7 +125,7 @@ impl admin::Engines for IllEngine {
 
     fn check(&self, strategy: Strategy) -> futures::future::BoxFuture<'_, Result<(), String>> {
         assert_eq!(strategy, Strategy::Green);
-        let ill = *self.0.lock().unwrap();
+        let ill = *self.0.lock();
         Box::pin(async move {
             sleep(Duration::from_secs(1)).await;
             ill.map_or(Ok(()), |ill| Err(ill.to_owned()))
@@ -139,12 +139,16 @@ async fn a_switch_asks_the_engine_first_and_holds_no_call_for_it() {
         let rules = Rules { switch_every: None, ..Rules::default() };
         let start = switch::Start { has_engines: true, state: None };
         let (switch, _timer) = Switch::start(rules, start).unwrap();
-        let faults = Faults::new(false, Around { switch: Some(switch.clone()), ..Around::default() });
+        let faults =
+            Faults::new(false, FaultContext { switch: Some(switch.clone()), ..FaultContext::default() });
         let steps =
             "teaches = \"it.\"\n[[step]]\nwhen = \"calls=1\"\ndo = [\"switch\", \"fault id=x,hang\"]\n";
-        let engines = Arc::new(IllEngine(std::sync::Mutex::new(ill)));
-        let controls =
-            Controls { switch: Some(switch.clone()), engines: Some(engines), ..Controls::default() };
+        let engines = Arc::new(IllEngine(parking_lot::Mutex::new(ill)));
+        let controls = ScenarioContext {
+            switch: Some(switch.clone()),
+            engines: Some(engines),
+            ..ScenarioContext::default()
+        };
         let script = Script::start(Scenario::read("test", steps).unwrap(), &faults, controls);
         let running = tokio::spawn({
             let script = script.clone();
@@ -156,7 +160,7 @@ async fn a_switch_asks_the_engine_first_and_holds_no_call_for_it() {
         running.await.unwrap();
         assert_eq!(switch.snapshot().phase.name(), phase);
         let refused =
-            switch.journal().after(0, 9).iter().filter(|event| event.note.kind == "refused").count();
+            switch.event_log().after(0, 9).iter().filter(|event| event.note.kind == "refused").count();
         assert_eq!(refused, usize::from(ill.is_some()));
     }
 }

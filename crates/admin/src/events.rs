@@ -11,7 +11,7 @@ use futures::{Stream, stream};
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use switch::{KEPT, Record};
+use switch::{Event as LoggedEvent, KEPT};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -90,9 +90,9 @@ pub(super) async fn events(
     extract::State(shared): extract::State<Arc<Shared>>,
     Params(which): Params<Which>,
 ) -> Result<Json<Events>, Problem> {
-    let journal = &shared.handles.journal;
-    let events = journal.after(which.after()?.unwrap_or(0), KEPT);
-    let next = events.last().map_or_else(|| journal.next(), |last| last.id + 1);
+    let event_log = &shared.handles.event_log;
+    let events = event_log.after(which.after()?.unwrap_or(0), KEPT);
+    let next = events.last().map_or_else(|| event_log.next(), |last| last.id + 1);
     Ok(Json(Events { events: events.iter().map(|record| Event::from(&**record)).collect(), next }))
 }
 
@@ -128,7 +128,7 @@ struct Reader {
 
 impl Reader {
     fn new(shared: Arc<Shared>, last: Option<String>, after: Option<u64>) -> Self {
-        let next = shared.handles.journal.next();
+        let next = shared.handles.event_log.next();
         let after = match last {
             Some(last) => match last.rsplit_once('-') {
                 Some((run, id)) if run == shared.run() => id.parse().unwrap_or(0),
@@ -137,7 +137,7 @@ impl Reader {
             },
             None => after.unwrap_or(next - 1),
         };
-        let mut changed = shared.handles.journal.changed();
+        let mut changed = shared.handles.event_log.changed();
         changed.mark_changed();
         let mut beat = interval_at(Instant::now() + BEAT, BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,7 +165,7 @@ impl Reader {
 
     fn fill(&mut self) {
         let run = self.shared.run();
-        let records = self.shared.handles.journal.after(self.after, BATCH);
+        let records = self.shared.handles.event_log.after(self.after, BATCH);
         if records.len() == BATCH {
             self.changed.mark_changed();
         }
@@ -184,12 +184,12 @@ impl Reader {
 impl Shared {
     /// Tells this run of the server from others.
     fn run(&self) -> String {
-        format!("{:x}", self.handles.journal.started().timestamp_micros())
+        format!("{:x}", self.handles.event_log.started().timestamp_micros())
     }
 }
 
-impl From<&Record> for Event {
-    fn from(record: &Record) -> Self {
+impl From<&LoggedEvent> for Event {
+    fn from(record: &LoggedEvent) -> Self {
         let note = record.note.clone();
         Self {
             id: record.id,

@@ -28,8 +28,8 @@ mod tests;
 
 use std::{io, sync::Arc, thread::JoinHandle};
 
-use proxy::{fault::Faults, telemetry::Watch};
-use switch::{Journal, Switch};
+use proxy::{fault::Faults, telemetry::Collector};
+use switch::{EventLog, Switch};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -50,11 +50,11 @@ pub use self::{
 
 /// Handles to the parts of a server, for whoever operates it.
 #[derive(Debug, Default)]
-pub struct Handles {
+pub struct AdminState {
     /// The switch, unless there is no gate.
     pub switch: Option<Switch>,
     /// What has happened.
-    pub journal: Journal,
+    pub event_log: EventLog,
     /// The engines that calls are forwarded to, unless the built-in one answers.
     pub engines: Option<Arc<dyn Engines>>,
     /// The cluster of the built-in engine.
@@ -64,7 +64,7 @@ pub struct Handles {
     /// The rules by which calls are delayed or fail.
     pub faults: Faults,
     /// What is known of calls and clients.
-    pub watch: Watch,
+    pub watch: Collector,
     /// The settings.
     pub reload: Option<Arc<dyn ReloadControl>>,
     /// Cancelled once the server is told to end: it is ready no more.
@@ -74,7 +74,7 @@ pub struct Handles {
 /// What the handlers share.
 #[derive(Debug)]
 struct Shared {
-    handles: Handles,
+    handles: AdminState,
     token: Option<Token>,
     /// The server ends: what would go on for ever ends too.
     end: CancellationToken,
@@ -96,7 +96,7 @@ pub struct Admin {
 
 impl Admin {
     /// Serves on a thread of its own. With a token, whoever asks has to show it.
-    pub fn start(listener: TcpListener, handles: Handles, token: Option<Token>) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, handles: AdminState, token: Option<Token>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = CancellationToken::new();
         let shared = Arc::new(Shared { handles, token, end: end.clone() });

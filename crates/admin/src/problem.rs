@@ -63,7 +63,7 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal.code {
-            RefusalCode::Unfit => "unfit",
+            RefusalCode::InvalidTransition => "unfit",
             RefusalCode::Stale => "stale",
             RefusalCode::Engine => "engine",
         };

@@ -145,7 +145,7 @@ impl Shared {
                 Cutover::Drain => "drain".to_owned(),
                 Cutover::Strict => "strict".to_owned(),
             },
-            started: told(self.handles.journal.started()),
+            started: told(self.handles.event_log.started()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -7,14 +7,12 @@ mod faults;
 mod paths;
 mod verbs;
 
-use std::{
-    fs,
-    sync::{Mutex, PoisonError},
-};
+use std::fs;
 
 use axum::{Router, body, http::HeaderMap, http::Request, http::StatusCode};
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use protocol::Strategy;
 use proxy::upstream::EngineStatus;
 use serde_json::{Value, json};
@@ -35,13 +33,13 @@ impl Bench {
         Self::with(rules, |_| (), None)
     }
 
-    fn with(rules: Rules, furnish: impl FnOnce(&mut Handles), token: Option<&str>) -> Self {
+    fn with(rules: Rules, furnish: impl FnOnce(&mut AdminState), token: Option<&str>) -> Self {
         // Nobody runs the timer.
-        let mut handles = Handles { switch: Some(Switch::new(rules.clone()).0), ..Handles::default() };
+        let mut handles = AdminState { switch: Some(Switch::new(rules.clone()).0), ..AdminState::default() };
         furnish(&mut handles);
         let start = Start { has_engines: handles.engines.is_some(), state: None };
         let (switch, _timer) = Switch::start(rules, start).unwrap();
-        handles.journal = switch.journal().clone();
+        handles.event_log = switch.event_log().clone();
         handles.switch = handles.switch.map(|_| switch.clone());
         let token = token.map(|token| {
             let file = tempfile::NamedTempFile::new().unwrap();
@@ -110,17 +108,17 @@ struct IllEngines {
 
 impl IllEngines {
     fn falls_ill(&self, strategy: Strategy) {
-        self.ill.lock().unwrap_or_else(PoisonError::into_inner).push(strategy);
+        self.ill.lock().push(strategy);
     }
 
     fn recovers(&self) {
-        self.ill.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.ill.lock().clear();
     }
 }
 
 impl Engines for IllEngines {
     fn status(&self) -> Vec<EngineStatus> {
-        let ill = self.ill.lock().unwrap();
+        let ill = self.ill.lock();
         let status = |strategy: &Strategy| EngineStatus {
             strategies: vec![*strategy],
             url: format!("http://{strategy}"),
@@ -133,7 +131,7 @@ impl Engines for IllEngines {
     }
 
     fn check(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>> {
-        let is_ill = self.ill.lock().unwrap().contains(&strategy);
+        let is_ill = self.ill.lock().contains(&strategy);
         Box::pin(async move { if is_ill { Err(format!("engine http://{strategy} is ill")) } else { Ok(()) } })
     }
 }

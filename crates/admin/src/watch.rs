@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use proxy::{
-    clients::{Client, MOST, Verdict},
+    adoption::{Client, MOST, Verdict},
     telemetry::Series,
 };
 use serde::{Deserialize, Serialize};

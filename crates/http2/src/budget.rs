@@ -9,12 +9,13 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
 
+use parking_lot::Mutex;
 use slab::Slab;
 
 use crate::refusal::Refusal;
@@ -75,7 +76,7 @@ impl Budget {
     /// The account of a new client's connection.
     pub(crate) fn open_account(&self) -> Arc<Account> {
         let process = self.0.clone();
-        let mut accounts = lock(&self.0.accounts);
+        let mut accounts = self.0.accounts.lock();
         let entry = accounts.vacant_entry();
         let (key, limit) = (entry.key(), self.0.total / SHARE);
         let account = Arc::new(Account {
@@ -97,8 +98,8 @@ impl Process {
         if self.is_demanding.swap(true, Ordering::AcqRel) {
             return;
         }
-        let accounts: Vec<_> = lock(&self.accounts).iter().filter_map(|(_, it)| it.upgrade()).collect();
-        if let Some(largest) = accounts.iter().max_by_key(|account| lock(&account.book).used) {
+        let accounts: Vec<_> = self.accounts.lock().iter().filter_map(|(_, it)| it.upgrade()).collect();
+        if let Some(largest) = accounts.iter().max_by_key(|account| account.book.lock().used) {
             largest.demand();
         }
     }
@@ -138,7 +139,7 @@ struct Holding {
 impl Account {
     pub(crate) fn charge(&self, stream: u32, bytes: usize) {
         let used = {
-            let mut book = lock(&self.book);
+            let mut book = self.book.lock();
             let since = book.next;
             book.next += 1;
             book.holdings.entry(stream).or_insert(Holding { bytes: 0, since }).bytes += bytes;
@@ -155,7 +156,7 @@ impl Account {
     }
 
     pub(crate) fn release(&self, stream: u32, bytes: usize) {
-        let mut book = lock(&self.book);
+        let mut book = self.book.lock();
         // What was given up is no longer in the book.
         let Some(holding) = book.holdings.get_mut(&stream) else { return };
         let bytes = bytes.min(holding.bytes);
@@ -169,7 +170,7 @@ impl Account {
 
     /// Lets a window grow by `bytes`, unless half of the budget is granted already.
     pub(crate) fn grant(&self, bytes: usize) -> bool {
-        let mut book = lock(&self.book);
+        let mut book = self.book.lock();
         let fits = book.granted + bytes <= self.limit / 2;
         if fits {
             book.granted += bytes;
@@ -178,25 +179,25 @@ impl Account {
     }
 
     pub(crate) fn return_grant(&self, bytes: usize) {
-        lock(&self.book).granted -= bytes;
+        self.book.lock().granted -= bytes;
     }
 
     /// The bytes of each stream, those of all, and those of windows that have grown.
     #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn holdings(&self) -> (HashMap<u32, usize>, usize, usize) {
-        let book = lock(&self.book);
+        let book = self.book.lock();
         let holdings = book.holdings.iter().map(|(stream, holding)| (*stream, holding.bytes));
         (holdings.collect(), book.used, book.granted)
     }
 
     /// Who is woken when streams have to be given up.
     pub(crate) fn register(&self, driver: &Waker) {
-        *lock(&self.driver) = Some(driver.clone());
+        *self.driver.lock() = Some(driver.clone());
     }
 
     fn demand(&self) {
         if !self.is_over.swap(true, Ordering::AcqRel)
-            && let Some(driver) = &*lock(&self.driver)
+            && let Some(driver) = &*self.driver.lock()
         {
             driver.wake_by_ref();
         }
@@ -210,7 +211,7 @@ impl Account {
         }
         self.process.is_demanding.store(false, Ordering::Release);
         let over = |used: usize, limit: usize| if used > limit { used - (limit - limit / FREED) } else { 0 };
-        let mut book = lock(&self.book);
+        let mut book = self.book.lock();
         let all = over(self.process.used.load(Ordering::Relaxed), self.process.total).min(book.used);
         let mut excess = over(book.used, self.limit).max(all);
         let mut oldest: Vec<_> = book.holdings.iter().map(|(stream, it)| (it.since, *stream)).collect();
@@ -232,8 +233,8 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.process.used.fetch_sub(lock(&self.book).used, Ordering::Relaxed);
-        lock(&self.process.accounts).remove(self.key);
+        self.process.used.fetch_sub(self.book.lock().used, Ordering::Relaxed);
+        self.process.accounts.lock().remove(self.key);
         if *self.is_over.get_mut() {
             self.process.is_demanding.store(false, Ordering::Release);
         }
@@ -276,10 +277,6 @@ impl<F: Fn(&mut Option<StreamAccount>)> Drop for Restored<'_, F> {
     fn drop(&mut self) {
         (self.1)(self.0);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

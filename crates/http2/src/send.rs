@@ -80,7 +80,7 @@ impl Core {
     }
 
     pub(crate) fn send_data(&mut self, key: usize, data: Bytes, end: bool) -> Result<(), Error> {
-        let (room, most) = (self.has_room(), self.allowed.payload);
+        let (room, most) = (self.has_capacity(), self.allowed.payload);
         let has_turn = self.pending_send.is_empty();
         let (initial, connection_window) = (self.allowed.window, self.send_window);
         let stream = self.sending(key)?;
@@ -138,14 +138,14 @@ impl Core {
         }
     }
 
-    fn has_room(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         self.out.len() + self.writing < ROOM
     }
 
     /// Sends what windows and the socket have room for, a frame of each stream in turn.
     pub(crate) fn pump(&mut self) {
         let was_open = self.send_window > 0;
-        while self.has_room() && self.send_window > 0 {
+        while self.has_capacity() && self.send_window > 0 {
             let Some(key) = self.pending_send.pop(&mut self.streams) else { return };
             self.send_some(key);
         }

@@ -4,7 +4,7 @@ use protocol::pb::FailedSchemaElement;
 use serde_json::Value;
 use sql::{Engine, NewCatalog};
 
-use super::status::Fault;
+use super::status::EngineError;
 
 /// What became of a request to add catalogs.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +30,9 @@ impl Outcome {
 pub(crate) type Element = Result<NewCatalog, (String, String)>;
 
 /// Reads `[{"name": …, "path": …, "default": bool}, …]`.
-pub(crate) fn read(json: &str) -> Result<Vec<Element>, Fault> {
+pub(crate) fn read(json: &str) -> Result<Vec<Element>, EngineError> {
     let elements: Vec<Value> = serde_json::from_str(json).map_err(|error| {
-        Fault::invalid(format!("expected a JSON array of catalogs with name and path: {error}"))
+        EngineError::invalid(format!("expected a JSON array of catalogs with name and path: {error}"))
     })?;
     Ok(elements.iter().map(element).collect())
 }

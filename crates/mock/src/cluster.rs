@@ -1,10 +1,8 @@
 //! The cluster behind the engine: active, suspended, or on its way from one to the other.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use protocol::pb::{
     ClusterStatusRequest, ClusterStatusResponse, ResumeRequest, ResumeResponse, SuspendRequest,
     SuspendResponse, cluster_service_server::ClusterService,
@@ -69,7 +67,7 @@ impl Cluster {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn resume_at(&self, now: Instant) -> &'static str {

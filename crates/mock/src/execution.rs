@@ -10,11 +10,11 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    held::{Held, MOST_BATCHES, Progress},
+    executor::Executor,
     produce::{Question, Source, produce},
     results::{Layout, encode_chunk, encode_metadata, encode_row},
-    status::Fault,
-    workers::Workers,
+    row_buffer::{MOST_BATCHES, Progress, RowBuffer},
+    status::EngineError,
 };
 
 /// So long the metadata waits for the number of rows.
@@ -48,19 +48,19 @@ pub(crate) struct Execution {
     /// What was known when it started.
     pub(crate) plan: Plan,
     started: Instant,
-    held: Arc<Held>,
+    held: Arc<RowBuffer>,
     /// Fetches take turns, so that each part is handed out once.
     turn: Mutex<()>,
     layout: Arc<Layout>,
     questions: mpsc::UnboundedSender<Question>,
     producer: AbortOnDropHandle<()>,
-    workers: Workers,
+    workers: Executor,
 }
 
 impl Execution {
     /// Starts to produce rows.
-    pub(crate) fn start(source: impl Source, plan: Plan, workers: &Workers) -> Arc<Self> {
-        let held = Arc::new(Held::new(plan.query.clone(), plan.most_rows));
+    pub(crate) fn start(source: impl Source, plan: Plan, workers: &Executor) -> Arc<Self> {
+        let held = Arc::new(RowBuffer::new(plan.query.clone(), plan.most_rows));
         let (questions, asked) = mpsc::unbounded_channel();
         let layout = Layout::new(&plan.schema, &plan.constants);
         Arc::new(Self {
@@ -82,7 +82,7 @@ impl Execution {
     }
 
     /// The metadata. Waits a moment for the number of rows, where only the end of the result tells it.
-    pub(crate) async fn metadata(&self) -> Result<Vec<u8>, Fault> {
+    pub(crate) async fn metadata(&self) -> Result<Vec<u8>, EngineError> {
         let patience = if self.plan.exact_rows.is_some() { Duration::ZERO } else { COUNTING };
         let progress = self.held.settled(patience).await?;
         let rows = self.plan.exact_rows.or(progress.complete.then_some(progress.rows));
@@ -90,7 +90,7 @@ impl Execution {
     }
 
     /// The next chunk; empty when there is no more.
-    pub(crate) async fn chunk(&self) -> Result<Vec<u8>, Fault> {
+    pub(crate) async fn chunk(&self) -> Result<Vec<u8>, EngineError> {
         let _turn = self.turn.lock().await;
         let mut chunks = self.encoded(1, None).await?;
         self.held.advance(chunks.len())?;
@@ -98,7 +98,7 @@ impl Execution {
     }
 
     /// The next few chunks, none if it takes long, and whether these are the last.
-    pub(crate) async fn chunks(&self) -> Result<(Vec<Vec<u8>>, bool), Fault> {
+    pub(crate) async fn chunks(&self) -> Result<(Vec<Vec<u8>>, bool), EngineError> {
         let _turn = self.turn.lock().await;
         let chunks = self.encoded(MOST_BATCHES, Some(PATIENCE)).await?;
         let last = self.held.advance(chunks.len())?;
@@ -106,7 +106,7 @@ impl Execution {
     }
 
     /// The next row; empty when there is no more.
-    pub(crate) async fn row(&self) -> Result<Vec<u8>, Fault> {
+    pub(crate) async fn row(&self) -> Result<Vec<u8>, EngineError> {
         let _turn = self.turn.lock().await;
         let parts = self.held.peek(1, None).await?;
         let Some(batch) = parts.into_iter().next() else {
@@ -136,7 +136,7 @@ impl Execution {
     }
 
     /// The next chunks, without taking them off the stream: a call that is dropped here loses nothing.
-    async fn encoded(&self, most: usize, patience: Option<Duration>) -> Result<Vec<Vec<u8>>, Fault> {
+    async fn encoded(&self, most: usize, patience: Option<Duration>) -> Result<Vec<Vec<u8>>, EngineError> {
         let parts = self.held.peek(most, patience).await?;
         if parts.is_empty() {
             return Ok(Vec::new());

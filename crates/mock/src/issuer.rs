@@ -132,14 +132,17 @@ mod tests {
     use http_body_util::Full;
 
     use super::{
-        super::{OauthClient, TokenOptions},
+        super::{AcceptedTokens, OauthClient, TokenOptions},
         *,
     };
 
     async fn asked(request: http::request::Builder, form: &'static str) -> (StatusCode, serde_json::Value) {
         let client = OauthClient { id: "app 1".into(), secret: "s:e&c".into() };
-        let options =
-            TokenOptions { clients: vec![client], ttl: Duration::from_secs(90), issued_only: false };
+        let options = TokenOptions {
+            clients: vec![client],
+            ttl: Duration::from_secs(90),
+            accepted: AcceptedTokens::Any,
+        };
         let tokens = Tokens::new(options);
         let response = answer(&tokens, request.body(Full::new(Bytes::from(form))).unwrap()).await;
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");

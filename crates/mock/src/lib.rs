@@ -7,18 +7,18 @@ mod calls;
 mod catalogs;
 mod cluster;
 mod execution;
-mod held;
+mod executor;
 mod introspection;
 mod issuer;
-mod ledger;
 mod produce;
 mod query;
 mod results;
+mod row_buffer;
 mod session;
 mod settings;
 mod status;
 mod tokens;
-mod workers;
+mod ttl_cache;
 
 use std::{
     convert::Infallible,
@@ -28,6 +28,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use clap::ValueEnum;
 use grpc::header::is_grpc;
 use http::{StatusCode, header::AUTHORIZATION};
 use protocol::pb::{
@@ -44,11 +45,11 @@ use tower::Service;
 pub use self::{
     cluster::Cluster,
     introspection::Health,
-    tokens::{OauthClient, Revoke, TokenOptions, Tokens},
+    tokens::{AcceptedTokens, OauthClient, Revoke, TokenOptions, Tokens},
 };
 use calls::{Calls, bearer_token};
 use introspection::Introspection;
-use status::Fault;
+use status::EngineError;
 
 /// The largest request message, in bytes.
 const LARGEST_REQUEST: usize = 64 << 20;
@@ -69,7 +70,7 @@ pub struct Options {
 }
 
 /// Whose session ids are good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Sessions {
     /// Those that this engine gave out.
     Known,
@@ -177,7 +178,7 @@ where
         if let Some(token) = header.and_then(|value| bearer_token(value.as_bytes()))
             && let Err(refusal) = self.tokens.check(token, Instant::now())
         {
-            let response = tonic::Status::from(Fault::from(refusal)).into_http();
+            let response = tonic::Status::from(EngineError::from(refusal)).into_http();
             return Box::pin(std::future::ready(Ok(response)));
         }
         match request.uri().path().split('/').nth(1) {

@@ -6,7 +6,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use sql::{Measured, Rows, arrow::array::RecordBatch};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{held::Held, status::Fault};
+use super::{row_buffer::RowBuffer, status::EngineError};
 
 /// Rows with a measurement of the work on them.
 pub(crate) trait Source: Stream<Item = Result<RecordBatch, sql::Error>> + Send + 'static {
@@ -26,20 +26,20 @@ pub(crate) type Question = oneshot::Sender<Measured>;
 /// Pulls everything into `held`, answering questions in between. A panic becomes the end of the result.
 pub(crate) async fn produce(
     source: impl Source,
-    held: Arc<Held>,
+    held: Arc<RowBuffer>,
     mut questions: mpsc::UnboundedReceiver<Question>,
 ) {
     match AssertUnwindSafe(pull(source, &held, &mut questions)).catch_unwind().await {
         Ok((result, measured)) => held.finish(result, Some(measured)),
-        Err(_) => held.finish(Err(Fault::Bug("the query panicked")), None),
+        Err(_) => held.finish(Err(EngineError::Bug("the query panicked")), None),
     }
 }
 
 async fn pull(
     source: impl Source,
-    held: &Held,
+    held: &RowBuffer,
     questions: &mut mpsc::UnboundedReceiver<Question>,
-) -> (Result<(), Fault>, Measured) {
+) -> (Result<(), EngineError>, Measured) {
     let mut source = Box::pin(source);
     loop {
         let next = async {

@@ -1,14 +1,15 @@
 //! One query: what was prepared, and its present run.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use sql::{Frame, Statement};
 use uuid::Uuid;
 
 use super::{
     execution::Execution,
     session::Session,
-    status::{Fault, Refusal},
+    status::{EngineError, Refusal},
 };
 
 /// A query on record.
@@ -63,10 +64,10 @@ impl Query {
     }
 
     /// Its run.
-    pub(crate) fn execution(&self) -> Result<Arc<Execution>, Fault> {
+    pub(crate) fn execution(&self) -> Result<Arc<Execution>, EngineError> {
         self.running().ok_or_else(|| match &self.work {
             Work::Statement(_) => Refusal::NotExecuted(self.id.to_string()).into(),
-            Work::Frame(frame) => Fault::invalid(format!(
+            Work::Frame(frame) => EngineError::invalid(format!(
                 "DataFrame {} of query '{}' is not executing: call executeDataFrame first",
                 frame.number, self.id
             )),
@@ -106,6 +107,6 @@ impl Query {
     }
 
     fn lock(&self) -> MutexGuard<'_, Run> {
-        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+        self.run.lock()
     }
 }

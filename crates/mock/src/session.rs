@@ -4,13 +4,14 @@ use std::{
     collections::{HashSet, hash_map::RandomState},
     fmt,
     hash::BuildHasher,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Sessions, catalogs::Outcome, ledger::Ledger, settings::Settings, status::Refusal};
+use super::{Sessions, catalogs::Outcome, settings::Settings, status::Refusal, ttl_cache::TtlCache};
 
 /// What stands for a session. Of a token only a hash is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,24 +98,24 @@ impl Session {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
 /// Everybody who may call.
 #[derive(Debug)]
-pub(crate) struct Register {
+pub(crate) struct SessionStore {
     accepted: Sessions,
-    sessions: Ledger<Key, Arc<Session>>,
+    sessions: TtlCache<Key, Arc<Session>>,
     hashers: [RandomState; 2],
 }
 
 /// A session, and those that had to leave the record for it.
 pub(crate) type Found = (Arc<Session>, Vec<Arc<Session>>);
 
-impl Register {
+impl SessionStore {
     /// An empty register.
-    pub(crate) fn new(accepted: Sessions, sessions: Ledger<Key, Arc<Session>>) -> Self {
+    pub(crate) fn new(accepted: Sessions, sessions: TtlCache<Key, Arc<Session>>) -> Self {
         Self { accepted, sessions, hashers: [RandomState::new(), RandomState::new()] }
     }
 
@@ -173,8 +174,8 @@ mod tests {
 
     const TTL: Duration = Duration::from_secs(60);
 
-    fn register(accepted: Sessions) -> Register {
-        Register::new(accepted, Ledger::new(TTL, 100))
+    fn register(accepted: Sessions) -> SessionStore {
+        SessionStore::new(accepted, TtlCache::new(TTL, 100))
     }
 
     #[test]

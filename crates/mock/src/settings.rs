@@ -2,7 +2,7 @@
 
 use sql::Scope;
 
-use super::status::Fault;
+use super::status::EngineError;
 
 /// The settings of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ const KNOWN: &str = "batch_rows, catalog, schema";
 impl Settings {
     /// These settings with the changes of `props`: a JSON object, or `name=value` pairs separated by
     /// semicolons, commas or line ends. Either all of them apply or none.
-    pub(crate) fn with(&self, props: &str) -> Result<Self, Fault> {
+    pub(crate) fn with(&self, props: &str) -> Result<Self, EngineError> {
         let mut settings = self.clone();
         for (name, value) in pairs(props)? {
             settings.set(&name, &value)?;
@@ -33,34 +33,36 @@ impl Settings {
         Scope { catalog: or(catalog, &self.scope.catalog), schema: or(schema, &self.scope.schema) }
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), EngineError> {
         match name.trim().to_ascii_lowercase().as_str() {
             "catalog" => self.scope.catalog = value.to_owned(),
             "schema" => self.scope.schema = value.to_owned(),
             "batch_rows" => {
                 let rows: Option<usize> = value.parse().ok().filter(|rows| *rows > 0);
                 self.batch_rows = Some(rows.ok_or_else(|| {
-                    Fault::invalid(format!(
+                    EngineError::invalid(format!(
                         "setting 'batch_rows' is '{value}': expected a number of at least 1"
                     ))
                 })?);
             }
             _ => {
-                return Err(Fault::invalid(format!("unknown setting '{name}': known are {KNOWN}")));
+                return Err(EngineError::invalid(format!("unknown setting '{name}': known are {KNOWN}")));
             }
         }
         Ok(())
     }
 }
 
-fn pairs(props: &str) -> Result<Vec<(String, String)>, Fault> {
+fn pairs(props: &str) -> Result<Vec<(String, String)>, EngineError> {
     if props.trim_start().starts_with('{') {
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(props)
-            .map_err(|error| Fault::invalid(format!("the settings are no JSON object: {error}")))?;
+            .map_err(|error| EngineError::invalid(format!("the settings are no JSON object: {error}")))?;
         let text = |(name, value)| match value {
             serde_json::Value::String(text) => Ok((name, text)),
             serde_json::Value::Number(number) => Ok((name, number.to_string())),
-            other => Err(Fault::invalid(format!("setting '{name}' is {other}: expected a text or a number"))),
+            other => {
+                Err(EngineError::invalid(format!("setting '{name}' is {other}: expected a text or a number")))
+            }
         };
         return object.into_iter().map(text).collect();
     }
@@ -68,7 +70,9 @@ fn pairs(props: &str) -> Result<Vec<(String, String)>, Fault> {
     parts
         .map(|part| match part.split_once('=') {
             Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            None => Err(Fault::invalid(format!("setting '{part}': expected name=value; known are {KNOWN}"))),
+            None => {
+                Err(EngineError::invalid(format!("setting '{part}': expected name=value; known are {KNOWN}")))
+            }
         })
         .collect()
 }

@@ -9,7 +9,7 @@ const LONGEST_MESSAGE: usize = 2000;
 
 /// What ended a call without an answer.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum EngineError {
     /// The SQL engine refused the query or failed in it.
     #[error(transparent)]
     Engine(#[from] sql::Error),
@@ -68,7 +68,7 @@ impl Refusal {
     }
 }
 
-impl Fault {
+impl EngineError {
     /// A request that says something impossible.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::Client(Refusal::Invalid(message.into()))
@@ -86,13 +86,13 @@ impl Fault {
     }
 }
 
-impl From<Fault> for Status {
-    fn from(fault: Fault) -> Self {
+impl From<EngineError> for Status {
+    fn from(fault: EngineError) -> Self {
         let code = fault.code();
         match &fault {
-            Fault::Bug(what) => tracing::error!("internal error: {what}"),
+            EngineError::Bug(what) => tracing::error!("internal error: {what}"),
             // Its words may hold SQL and data: they are for the client alone.
-            Fault::Engine(sql::Error::Internal(_)) => tracing::error!("the SQL engine failed"),
+            EngineError::Engine(sql::Error::Internal(_)) => tracing::error!("the SQL engine failed"),
             _ => {}
         }
         let mut message = fault.to_string();
@@ -125,16 +125,16 @@ mod tests {
     #[test]
     fn each_fault_has_its_code() {
         use sql::Error;
-        let cases: [(Fault, Code, &str); 9] = [
+        let cases: [(EngineError, Code, &str); 9] = [
             (Refusal::InvalidCredentials.into(), Code::Unauthenticated, "Invalid credentials"),
             (Refusal::AccessDenied.into(), Code::Internal, "Access denied"),
             (Refusal::Suspended.into(), Code::Unavailable, "status: 503, cluster is suspended"),
             (Refusal::UnknownQuery("q".into()).into(), Code::NotFound, "query 'q' not found"),
-            (Fault::invalid("no"), Code::InvalidArgument, "no"),
+            (EngineError::invalid("no"), Code::InvalidArgument, "no"),
             (Error::Invalid("syntax".into()).into(), Code::InvalidArgument, "syntax"),
             (Error::Forbidden("insert".into()).into(), Code::PermissionDenied, "insert"),
             (Error::Exhausted("memory".into()).into(), Code::ResourceExhausted, "memory"),
-            (Fault::Bug("oops"), Code::Internal, "internal error: oops"),
+            (EngineError::Bug("oops"), Code::Internal, "internal error: oops"),
         ];
         for (fault, code, message) in cases {
             let status = Status::from(fault);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut_between_characters() {
-        let status = Status::from(Fault::invalid("é".repeat(3000)));
+        let status = Status::from(EngineError::invalid("é".repeat(3000)));
         assert!(status.message().len() <= LONGEST_MESSAGE);
         assert!(status.message().ends_with("é..."));
     }

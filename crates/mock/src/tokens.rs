@@ -1,14 +1,10 @@
 //! The issuer of bearer tokens, and the judge of those that come back.
 
-use std::{
-    collections::hash_map::RandomState,
-    fmt,
-    hash::BuildHasher,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::hash_map::RandomState, fmt, hash::BuildHasher, sync::Arc, time::Duration};
 
+use clap::ValueEnum;
 use hashlink::LinkedHashMap;
+use parking_lot::{Mutex, MutexGuard};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -38,13 +34,22 @@ pub struct TokenOptions {
     pub clients: Vec<OauthClient>,
     /// How long a token is good.
     pub ttl: Duration,
-    /// Whether only tokens that were issued here are good.
-    pub issued_only: bool,
+    /// Which tokens are good.
+    pub accepted: AcceptedTokens,
+}
+
+/// Which bearer tokens are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AcceptedTokens {
+    /// Any that nobody revoked
+    Any,
+    /// Those that were issued here
+    IssuedOnly,
 }
 
 impl Default for TokenOptions {
     fn default() -> Self {
-        Self { clients: Vec::new(), ttl: Duration::from_secs(3600), issued_only: false }
+        Self { clients: Vec::new(), ttl: Duration::from_secs(3600), accepted: AcceptedTokens::Any }
     }
 }
 
@@ -132,7 +137,7 @@ impl Tokens {
             Some(token) if token.is_revoked => Err(Refusal::Token("is revoked")),
             Some(token) if token.expires <= now => Err(Refusal::Token("has expired")),
             Some(_) => Ok(()),
-            None if token.starts_with(OURS) || self.shared.options.issued_only => {
+            None if token.starts_with(OURS) || self.shared.options.accepted == AcceptedTokens::IssuedOnly => {
                 Err(Refusal::Token("was not issued here"))
             }
             None => Ok(()),
@@ -145,7 +150,7 @@ impl Tokens {
     }
 
     fn lock(&self) -> MutexGuard<'_, LinkedHashMap<Digest, Token>> {
-        self.shared.issued.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.issued.lock()
     }
 }
 
@@ -178,15 +183,15 @@ impl Tokens {
 mod tests {
     use super::*;
 
-    fn tokens(issued_only: bool, clients: &[(&str, &str)]) -> Tokens {
+    fn tokens(accepted: AcceptedTokens, clients: &[(&str, &str)]) -> Tokens {
         let client = |(id, secret): &(&str, &str)| OauthClient { id: (*id).into(), secret: (*secret).into() };
         let clients = clients.iter().map(client).collect();
-        Tokens::new(TokenOptions { clients, ttl: Duration::from_secs(60), issued_only })
+        Tokens::new(TokenOptions { clients, ttl: Duration::from_secs(60), accepted })
     }
 
     #[test]
     fn a_token_is_good_until_it_expires() {
-        let (tokens, start) = (tokens(false, &[]), Instant::now());
+        let (tokens, start) = (tokens(AcceptedTokens::Any, &[]), Instant::now());
         let token = tokens.issue("app", start);
         assert_eq!(tokens.check(token.as_bytes(), start + Duration::from_secs(59)), Ok(()));
         let late = tokens.check(token.as_bytes(), start + Duration::from_secs(60));
@@ -195,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_token_is_revoked_by_itself_by_client_or_with_all() {
-        let (tokens, now) = (tokens(false, &[]), Instant::now());
+        let (tokens, now) = (tokens(AcceptedTokens::Any, &[]), Instant::now());
         let [a, b, c] = ["one", "one", "two"].map(|client| tokens.issue(client, now));
         let good = |tokens: &Tokens| [&a, &b, &c].map(|token| tokens.check(token.as_bytes(), now).is_ok());
         assert_eq!(tokens.revoke(Revoke::Token(&a)), 1);
@@ -211,16 +216,19 @@ mod tests {
     #[test]
     fn tokens_of_others_are_good_unless_only_ours_are() {
         let now = Instant::now();
-        for (issued_only, expected) in [(false, Ok(())), (true, Err(Refusal::Token("was not issued here")))] {
-            assert_eq!(tokens(issued_only, &[]).check(b"somebody's", now), expected);
+        for (accepted, expected) in [
+            (AcceptedTokens::Any, Ok(())),
+            (AcceptedTokens::IssuedOnly, Err(Refusal::Token("was not issued here"))),
+        ] {
+            assert_eq!(tokens(accepted, &[]).check(b"somebody's", now), expected);
         }
-        let forged = tokens(false, &[]).check(b"teal.0123", now);
+        let forged = tokens(AcceptedTokens::Any, &[]).check(b"teal.0123", now);
         assert_eq!(forged, Err(Refusal::Token("was not issued here")), "it only looks like ours");
     }
 
     #[test]
     fn clients_are_those_that_are_set_or_anybody() {
-        let set = tokens(false, &[("app", "secret"), ("other", "hidden")]);
+        let set = tokens(AcceptedTokens::Any, &[("app", "secret"), ("other", "hidden")]);
         for (id, secret, is_known) in [
             ("app", "secret", true),
             ("other", "hidden", true),
@@ -230,13 +238,13 @@ mod tests {
         ] {
             assert_eq!(set.knows(id, secret), is_known, "{id} {secret}");
         }
-        assert!(tokens(false, &[]).knows("any", "thing"));
-        assert!(!tokens(false, &[]).knows("any", ""));
+        assert!(tokens(AcceptedTokens::Any, &[]).knows("any", "thing"));
+        assert!(!tokens(AcceptedTokens::Any, &[]).knows("any", ""));
     }
 
     #[test]
     fn secrets_are_not_shown() {
-        let shown = format!("{:?}", tokens(false, &[("app", "hidden")]));
+        let shown = format!("{:?}", tokens(AcceptedTokens::Any, &[("app", "hidden")]));
         assert!(shown.contains("app") && !shown.contains("hidden"), "{shown}");
     }
 }

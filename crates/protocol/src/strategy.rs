@@ -2,16 +2,17 @@
 
 use std::{fmt, str::FromStr};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// One of the two copies of the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
-    /// `blue`
+    /// The copy called blue
     Blue,
-    /// `green`
+    /// The copy called green
     Green,
 }
 

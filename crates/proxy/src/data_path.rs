@@ -14,7 +14,7 @@ use crate::{
     fault::{FaultLayer, Faults},
     gate::{GateLayer, RequestBody},
     server::{self, BoxError, Incoming, Options},
-    telemetry::Watch,
+    telemetry::Collector,
     upstream::{Health, Targets, Upstream},
 };
 
@@ -42,7 +42,7 @@ pub struct DataPath {
     /// Delays or fails chosen calls.
     pub faults: Faults,
     /// Is told of each call that the gate judges.
-    pub watch: Watch,
+    pub watch: Collector,
 }
 
 /// Served to the end. Boxed, so that the whole path is compiled here, once and for speed.

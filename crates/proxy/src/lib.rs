@@ -2,7 +2,7 @@
 //! call; a [`fault`] may delay or fail it; an [`upstream`] engine answers, or a service that is handed in.
 //! [`telemetry`] counts and traces calls, and [`clients`] says who followed a switch.
 
-pub mod clients;
+pub mod adoption;
 mod data_path;
 pub mod fault;
 pub mod gate;

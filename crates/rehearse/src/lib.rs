@@ -12,7 +12,7 @@ mod query;
 mod record;
 mod report;
 mod results;
-pub(crate) mod story;
+pub(crate) mod timeline;
 
 #[cfg(test)]
 mod simulation;
@@ -37,16 +37,16 @@ use self::{
     progress::Progress,
     record::{Recorder, micros},
     report::Times,
-    story::Watch,
+    timeline::TimelineWatcher,
 };
 pub use self::{
     behaviour::Behaviour,
     history::{Promise, Verdict, check},
     plan::{Hold, Login, Pace, Plan},
     query::{BadQueries, Queries, Query},
-    record::{Adopted, Call, Ending, Failure, Outcome, Records, Run, Who},
-    report::{Adoption, Counts, Failed, Refusal, Report, Spread, SwitchReport},
-    story::{Happened, Kind, Seen, Story},
+    record::{Adopted, Call, ClientInfo, Ending, Failure, Outcome, Records, Run},
+    report::{Adoption, Counts, Failed, LatencySummary, Refusal, Report, SwitchReport},
+    timeline::{Kind, Seen, Timeline, Transition},
 };
 
 /// How long queries may take that are still running when no more are begun.
@@ -65,7 +65,7 @@ pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, N
     let recorder = Recorder::new();
     let started = SystemTime::now();
     let admin = plan.admin.clone().map(|address| api::Client::new(address, plan.admin_token.clone()));
-    let watch = admin.clone().map(Watch::new);
+    let watch = admin.clone().map(TimelineWatcher::new);
     if let Some((watch, address)) = watch.as_ref().zip(plan.admin.as_ref()) {
         let why = |error: ClientError| NoAdmin { address: address.clone(), why: error.to_string() };
         watch.begin(&recorder).await.map_err(why)?;
@@ -125,7 +125,7 @@ pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, N
 /// The clients, on their way.
 #[derive(Default)]
 struct Started {
-    clients: Vec<Who>,
+    clients: Vec<ClientInfo>,
     processes: Vec<Arc<Process>>,
     tasks: JoinSet<()>,
 }
@@ -143,7 +143,7 @@ fn start(common: &Arc<Common>) -> Started {
         let shared = Arc::new(Process::new(adopts));
         for thread in 0..plan.threads {
             let client = process * plan.threads + thread;
-            started.clients.push(Who { client, process, behaviour });
+            started.clients.push(ClientInfo { client, process, behaviour });
             started.tasks.spawn(Client::new(client, behaviour, common.clone(), shared.clone()).run());
         }
         started.processes.push(shared);

@@ -27,7 +27,7 @@ const SMALL_WINDOW: u32 = 2 << 10;
 
 /// What went wrong with a call.
 #[derive(Clone, Debug)]
-pub(super) struct Trouble {
+pub(super) struct CallError {
     pub(super) call: &'static str,
     pub(super) strategy: Option<protocol::Strategy>,
     pub(super) code: Option<Code>,
@@ -36,7 +36,7 @@ pub(super) struct Trouble {
     pub(super) is_broken: bool,
 }
 
-impl Trouble {
+impl CallError {
     pub(super) fn of(call: &'static str, status: &Status) -> Self {
         let code = status.code();
         // What came as headers has no source; what the transport says has one.

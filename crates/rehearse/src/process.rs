@@ -1,7 +1,6 @@
 //! What the threads of one client process share: its strategy, and what it was told to adopt next.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use protocol::Strategy;
 
 use super::behaviour::Adopts;
@@ -105,7 +104,7 @@ impl Process {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     plan::Plan,
     process::Process,
     record::Recorder,
-    story::{Seen, Watch},
+    timeline::{Seen, TimelineWatcher},
 };
 
 const REDRAW: Duration = Duration::from_millis(250);
@@ -41,7 +41,7 @@ impl Progress {
     }
 
     /// Tells how it goes until it is dropped.
-    pub(super) async fn tell(&self, recorder: &Recorder, watch: Option<&Watch>) {
+    pub(super) async fn tell(&self, recorder: &Recorder, watch: Option<&TimelineWatcher>) {
         let (every, window) = if self.bar.is_some() { (REDRAW, WINDOW) } else { (LINE, 1) };
         let mut before = VecDeque::from([(self.begun, 0)]);
         loop {
@@ -55,7 +55,7 @@ impl Progress {
             #[allow(clippy::cast_precision_loss)] // Of 2^53 queries.
             let rate = (completed - then) as f64 / (now - since).as_secs_f64();
             let colours = self.processes.iter().filter_map(|process| process.active());
-            let line = line([completed, failed], rate, colours, watch.and_then(Watch::last));
+            let line = line([completed, failed], rate, colours, watch.and_then(TimelineWatcher::last));
             match &self.bar {
                 Some(bar) => {
                     let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);

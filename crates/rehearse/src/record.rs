@@ -1,13 +1,11 @@
 //! What clients write down: each call, each query, each adoption. Times are microseconds since the start.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::SystemTime,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use protocol::{CallKind, Strategy};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -130,7 +128,7 @@ pub struct Adopted {
 
 /// A client of the rehearsal: one thread of a process, with a connection.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Who {
+pub struct ClientInfo {
     /// Its number.
     pub client: u32,
     /// That of its process.
@@ -234,7 +232,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock()
     }
 }
 

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::{
     Cutover, Snapshot, State, Switch,
     engines::Report,
-    journal::{Journal, Note},
+    event_log::{EventLog, NewEvent},
     machine::TimerView,
     phase::{Actor, Phase, Transition},
     phase_name::PhaseName,
@@ -97,7 +97,7 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalCode {
     /// It does not fit the phase.
-    Unfit,
+    InvalidTransition,
     /// It was meant for a state that is no more.
     Stale,
     /// An engine is not well.
@@ -193,8 +193,8 @@ impl Switch {
     }
 
     /// What has happened.
-    pub fn journal(&self) -> &Journal {
-        &self.shared.journal
+    pub fn event_log(&self) -> &EventLog {
+        &self.shared.event_log
     }
 }
 
@@ -240,7 +240,9 @@ impl State {
     fn obey(&mut self, command: Command, order: &Order, now: Instant) -> Result<String, Refusal> {
         let (phase, by) = (self.machine.phase(), order.by);
         if by == Actor::Timer && !self.machine.is_timer_due(now) {
-            return Err(self.refusal(RefusalCode::Unfit, "the timer was set anew meanwhile".to_owned()));
+            return Err(
+                self.refusal(RefusalCode::InvalidTransition, "the timer was set anew meanwhile".to_owned())
+            );
         }
         if let Some(named) = command.names(phase) {
             self.ask(command, named, order, now)?;
@@ -248,7 +250,7 @@ impl State {
         let transition = match command {
             Command::Announce { to: Some(to) } if phase == (Phase::Stable { active: to }) => {
                 let why = format!("cannot switch to {to} in phase STABLE: it is active already");
-                return Err(self.refusal(RefusalCode::Unfit, why));
+                return Err(self.refusal(RefusalCode::InvalidTransition, why));
             }
             Command::Announce { .. } => self.machine.announce(by, now),
             Command::Cutover { .. } => self.machine.cutover(by, now),
@@ -259,7 +261,9 @@ impl State {
         };
         match transition {
             Ok(transition) => Ok(told(transition, self.machine.rules().cutover)),
-            Err(unfit) => Err(self.refusal(RefusalCode::Unfit, unfit.to_string())),
+            Err(invalid_transition) => {
+                Err(self.refusal(RefusalCode::InvalidTransition, invalid_transition.to_string()))
+            }
         }
     }
 
@@ -326,7 +330,7 @@ impl State {
         }
         let phase = self.machine.phase().name();
         let why = format!("cannot {verb} the timer in phase {phase}: there is none (--switch-every is 0)");
-        Err(self.refusal(RefusalCode::Unfit, why))
+        Err(self.refusal(RefusalCode::InvalidTransition, why))
     }
 
     fn stale(&self, seen: u64) -> Refusal {
@@ -343,12 +347,12 @@ impl State {
         let details = [("command", command), ("by", by.as_str())];
         let details = Map::from_iter(details.map(|(name, value)| (name.to_owned(), value.into())));
         let (epoch, message) = (refusal.epoch, refusal.why.clone());
-        self.journal.note(Note { kind: "refused", epoch, message, details, ..Note::default() });
+        self.event_log.note(NewEvent { kind: "refused", epoch, message, details, ..NewEvent::default() });
     }
 
     fn note_timer(&mut self, kind: &'static str, message: &str) {
         let (epoch, message) = (self.machine.epoch(), message.to_owned());
-        self.noted = Some(self.journal.note(Note { kind, epoch, message, ..Note::default() }));
+        self.noted = Some(self.event_log.note(NewEvent { kind, epoch, message, ..NewEvent::default() }));
     }
 
     fn view(&self, now: Instant) -> View {

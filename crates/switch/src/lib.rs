@@ -3,20 +3,20 @@
 
 mod command;
 mod engines;
-mod heading;
-mod journal;
-mod keeper;
-mod kept;
+mod event_log;
+mod in_flight;
 mod left;
 mod machine;
-mod pass;
 mod phase;
 mod phase_name;
 mod queries;
+mod request_guard;
 mod rules;
+mod saved_state;
 mod state;
+mod state_writer;
+mod target_strategy;
 mod timer;
-mod turnstile;
 mod watch;
 
 #[cfg(test)]
@@ -25,12 +25,13 @@ mod tests;
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{self, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use protocol::{CallKind, Strategy};
 use tokio::{
     sync::Notify,
@@ -39,25 +40,25 @@ use tokio::{
 
 pub use self::{
     command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
-    journal::{Journal, KEPT, Note, Record},
-    kept::{BadState, Kept, StateFile},
+    event_log::{Event, EventLog, KEPT, NewEvent},
     left::Left,
     machine::TimerView,
-    pass::{Effect, Notice, Pass},
-    phase::{Actor, Phase, Refused, Transition, Unfit},
+    phase::{Actor, InvalidTransition, Phase, StrategyMismatch, Transition},
     phase_name::PhaseName,
     queries::QueryView,
+    request_guard::{Effect, Notice, RequestGuard},
     rules::{Cutover, Rules},
+    saved_state::{BadState, SavedState, StateFile},
     timer::{Step, Timer},
 };
 use self::{
-    heading::Heading,
-    keeper::Keeper,
+    in_flight::InFlight,
     machine::Machine,
-    phase::Ticket,
+    phase::Admission,
     queries::{Queries, Query},
     state::State,
-    turnstile::Turnstile,
+    state_writer::StateWriter,
+    target_strategy::TargetStrategy,
 };
 
 /// A deadline that there is not.
@@ -122,10 +123,10 @@ pub struct Switch {
 struct Shared {
     state: Mutex<State>,
     /// By [`Strategy::index`]. Whoever holds the lock has shut them.
-    turnstiles: [Turnstile; 2],
+    in_flight: [InFlight; 2],
     /// Queries leave the record, and come to it, under the lock only.
     queries: Queries,
-    heading: Heading,
+    heading: TargetStrategy,
     start: std::time::Instant,
     /// When the state changes by itself, in nanoseconds from `start`.
     due: AtomicU64,
@@ -134,7 +135,7 @@ struct Shared {
     /// Which engine has to be asked, or when, may be another one.
     moved: tokio::sync::watch::Sender<()>,
     has_engines: bool,
-    journal: Journal,
+    event_log: EventLog,
 }
 
 /// What a switch begins with, besides its rules.
@@ -143,7 +144,7 @@ pub struct Start {
     /// Each strategy has an engine of its own, whose health counts.
     pub has_engines: bool,
     /// Where the state is kept, and what was found there.
-    pub state: Option<(StateFile, Option<Kept>)>,
+    pub state: Option<(StateFile, Option<SavedState>)>,
 }
 
 impl Switch {
@@ -157,17 +158,19 @@ impl Switch {
     pub fn start(rules: Rules, start: Start) -> io::Result<(Self, Timer)> {
         let Start { has_engines, state } = start;
         let (file, kept) = state.map_or((None, None), |(file, kept)| (Some(file), kept));
-        Self::build(rules, has_engines, kept, |kept| file.map(|file| Keeper::start(file, kept)).transpose())
+        Self::build(rules, has_engines, kept, |kept| {
+            file.map(|file| StateWriter::start(file, kept)).transpose()
+        })
     }
 
     fn build(
         rules: Rules,
         has_engines: bool,
-        kept: Option<Kept>,
-        keeper: impl FnOnce(Kept) -> io::Result<Option<Keeper>>,
+        kept: Option<SavedState>,
+        state_writer: impl FnOnce(SavedState) -> io::Result<Option<StateWriter>>,
     ) -> io::Result<(Self, Timer)> {
         let (events, log) = tokio::sync::mpsc::unbounded_channel();
-        let (start, journal) = (Instant::now().into_std(), Journal::default());
+        let (start, event_log) = (Instant::now().into_std(), EventLog::default());
         let mut machine = Machine::new(rules, start);
         if has_engines {
             machine = machine.with_engines(start);
@@ -175,11 +178,11 @@ impl Switch {
         if let Some(kept) = kept {
             machine = machine.resume(kept, start);
         }
-        let keeper = keeper(machine.keep(start))?;
-        let heading = Heading::new(machine.phase().headed_for(), machine.epoch());
+        let state_writer = state_writer(machine.keep(start))?;
+        let heading = TargetStrategy::new(machine.phase().headed_for(), machine.epoch());
         let shared = Shared {
-            state: Mutex::new(State::new(machine, start, events, journal.clone(), keeper)),
-            turnstiles: Default::default(),
+            state: Mutex::new(State::new(machine, start, events, event_log.clone(), state_writer)),
+            in_flight: Default::default(),
             queries: Queries::default(),
             heading,
             start,
@@ -187,7 +190,7 @@ impl Switch {
             changed: Notify::new(),
             moved: tokio::sync::watch::channel(()).0,
             has_engines,
-            journal,
+            event_log,
         };
         let switch = Self { shared: Arc::new(shared) };
         Ok((switch.clone(), Timer::new(switch, log)))
@@ -196,21 +199,21 @@ impl Switch {
     /// Resolves once the present state is in its file, if there is one, or could not be put there. 1 s at most: a disk
     /// that hangs stops nobody.
     pub async fn kept(&self) {
-        let keeper = self.lock().keeper.clone();
-        if let Some(keeper) = keeper {
-            _ = timeout(KEPT_WITHIN, keeper.flush()).await;
+        let state_writer = self.lock().state_writer.clone();
+        if let Some(state_writer) = state_writer {
+            _ = timeout(KEPT_WITHIN, state_writer.flush()).await;
         }
     }
 
     /// Judges a request at its arrival.
-    pub fn arrive(&self, arrival: Arrival<'_>) -> Result<Pass, Refused> {
+    pub fn arrive(&self, arrival: Arrival<'_>) -> Result<RequestGuard, StrategyMismatch> {
         if let Some(pass) = self.pass_by(arrival) {
             return Ok(pass);
         }
         let queries = &self.shared.queries;
         self.change(|state, now| {
             if arrival.header == Header::Unknown {
-                return Err(Refused { expected: state.machine.phase().active() });
+                return Err(StrategyMismatch { expected: state.machine.phase().active() });
             }
             let (kind, id) = (arrival.kind, arrival.query);
             let query = id.and_then(|id| queries.arrive(id, now, |_| true));
@@ -225,25 +228,25 @@ impl Switch {
             let judged =
                 if kind == CallKind::LogIn && strategy != active && state.left[strategy.index()].is_left() {
                     // Its engine was left because it is not healthy: whoever logs in there has to go on elsewhere.
-                    Err(Refused { expected: active })
+                    Err(StrategyMismatch { expected: active })
                 } else {
                     state.machine.judge(kind, strategy, counts_query, now)
                 };
             if let (Err(_), Some(id)) = (&judged, id) {
                 queries.leave(id, now);
             }
-            let ticket = judged?;
+            let admission = judged?;
             let waits = self.shared.has_engines && matches!(kind, CallKind::LogIn | CallKind::Begin);
             let left = waits.then(|| state.left[strategy.index()].clone());
-            Ok(Pass::new(self.clone(), ticket, kind, id, left))
+            Ok(RequestGuard::new(self.clone(), admission, kind, id, left))
         })
     }
 
     /// Lets a request in without the lock, where no more has to be known than that it is there: it
     /// counts as no query, is of a strategy that is served, and makes nothing happen.
-    fn pass_by(&self, arrival: Arrival<'_>) -> Option<Pass> {
-        let Shared { turnstiles, queries, .. } = &*self.shared;
-        let turnstile = |strategy: Strategy| &turnstiles[strategy.index()];
+    fn pass_by(&self, arrival: Arrival<'_>) -> Option<RequestGuard> {
+        let Shared { in_flight, queries, .. } = &*self.shared;
+        let in_flight = |strategy: Strategy| &in_flight[strategy.index()];
         let is_counted = match arrival.kind {
             CallKind::Begin => true,
             CallKind::Continue | CallKind::End => arrival.query.is_none(),
@@ -259,23 +262,23 @@ impl Switch {
         let id = arrival.query;
         let strategy = match (id, arrival.header) {
             (Some(id), _) => {
-                let let_in = |query: Query| turnstile(query.strategy).enter();
+                let let_in = |query: Query| in_flight(query.strategy).enter();
                 queries.arrive(id, Instant::now().into_std(), let_in)?.strategy
             }
             // Who logs in to the pending strategy adopts it.
             (None, Header::Names(strategy)) if arrival.kind == CallKind::LogIn => {
-                turnstile(strategy).enter_active().then_some(strategy)?
+                in_flight(strategy).enter_active().then_some(strategy)?
             }
-            (None, Header::Names(strategy)) => turnstile(strategy).enter().then_some(strategy)?,
-            (None, _) => Strategy::ALL.into_iter().find(|strategy| turnstile(*strategy).enter_active())?,
+            (None, Header::Names(strategy)) => in_flight(strategy).enter().then_some(strategy)?,
+            (None, _) => Strategy::ALL.into_iter().find(|strategy| in_flight(*strategy).enter_active())?,
         };
-        let ticket = Ticket { strategy, birth: None, adopts: None };
-        Some(Pass::new(self.clone(), ticket, arrival.kind, id, None))
+        let admission = Admission { strategy, birth: None, adopts: None };
+        Some(RequestGuard::new(self.clone(), admission, arrival.kind, id, None))
     }
 
     /// Lets a request out without the lock, where no more has to be known than that it is gone.
     fn leave(&self, strategy: Strategy) -> bool {
-        !self.is_due() && self.shared.turnstiles[strategy.index()].leave()
+        !self.is_due() && self.shared.in_flight[strategy.index()].leave()
     }
 
     /// Whether something is due that has not been done yet.
@@ -319,7 +322,7 @@ impl Switch {
         let mut state = self.lock();
         // Nobody comes or goes from here on, so the counts are whole and the change is one step.
         for strategy in Strategy::ALL {
-            state.machine.count(strategy, shared.turnstiles[strategy.index()].shut());
+            state.machine.count(strategy, shared.in_flight[strategy.index()].shut());
         }
         let now = Instant::now().into_std();
         state.machine.advance(now);
@@ -334,8 +337,7 @@ impl Switch {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that holds the lock panics half-way through a change.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock()
     }
 }
 
@@ -345,7 +347,7 @@ impl Shared {
         let due = machine.deadline().map_or(NEVER, |deadline| nanos(deadline - self.start));
         self.due.store(due, Ordering::Release);
         for strategy in Strategy::ALL.into_iter().filter(|strategy| machine.is_served(*strategy)) {
-            self.turnstiles[strategy.index()].open(strategy == machine.phase().active());
+            self.in_flight[strategy.index()].open(strategy == machine.phase().active());
         }
     }
 }

@@ -6,10 +6,10 @@ use protocol::{CallKind, Strategy};
 
 use super::{
     engines::{EngineHealth, Report},
-    kept::{Kept, KeptTimer},
-    phase::{Actor, Phase, Refused, Ticket, Transition, Unfit},
+    phase::{Actor, Admission, InvalidTransition, Phase, StrategyMismatch, Transition},
     phase_name::PhaseName,
     rules::{Cutover, Rules},
+    saved_state::{SavedState, SavedTimer},
 };
 
 /// The requests and queries of one strategy.
@@ -114,7 +114,7 @@ impl Machine {
     }
 
     /// Where an earlier run left off. The announcement, or the grace of the drain, begins anew.
-    pub(super) fn resume(mut self, kept: Kept, now: Instant) -> Self {
+    pub(super) fn resume(mut self, kept: SavedState, now: Instant) -> Self {
         let active = kept.active;
         self.phase = match (kept.phase, self.rules.cutover) {
             (PhaseName::Announced, _) => Phase::Announced { active, since: now },
@@ -123,7 +123,7 @@ impl Machine {
         };
         self.epoch = kept.epoch;
         self.is_rollback = kept.rollback;
-        if let (Some(every), KeptTimer { paused, left }) = (self.rules.switch_every, kept.timer) {
+        if let (Some(every), SavedTimer { paused, left }) = (self.rules.switch_every, kept.timer) {
             self.timer = Timer::Paused { left: left.unwrap_or(every).min(every) };
             if !paused {
                 self.resume_timer(now);
@@ -135,13 +135,13 @@ impl Machine {
     }
 
     /// What a later run goes on from.
-    pub(super) fn keep(&self, now: Instant) -> Kept {
+    pub(super) fn keep(&self, now: Instant) -> SavedState {
         let every = self.rules.switch_every;
         let (paused, left) = match self.timer {
             Timer::Paused { left } => (true, left),
             Timer::Running { since } => (false, every.unwrap_or_default().saturating_sub(now - since)),
         };
-        Kept {
+        SavedState {
             phase: match self.phase {
                 Phase::Stable { .. } => PhaseName::Stable,
                 Phase::Announced { .. } => PhaseName::Announced,
@@ -150,7 +150,7 @@ impl Machine {
             active: self.phase.active(),
             epoch: self.epoch,
             rollback: self.is_rollback,
-            timer: KeptTimer { paused, left: every.map(|_| left) },
+            timer: SavedTimer { paused, left: every.map(|_| left) },
         }
     }
 
@@ -278,7 +278,7 @@ impl Machine {
         strategy: Strategy,
         counts_query: bool,
         now: Instant,
-    ) -> Result<Ticket, Refused> {
+    ) -> Result<Admission, StrategyMismatch> {
         self.advance(now);
         let active = self.phase.active();
         let is_let_in = self.is_served(strategy)
@@ -287,7 +287,7 @@ impl Machine {
                 _ => kind == CallKind::End && self.rules.cutover == Cutover::Drain,
             };
         if !is_let_in {
-            return Err(Refused { expected: active });
+            return Err(StrategyMismatch { expected: active });
         }
         let load = self.load_mut(strategy);
         load.requests += 1;
@@ -295,20 +295,26 @@ impl Machine {
         load.changed = now;
         let adopts = strategy != active && matches!(kind, CallKind::LogIn | CallKind::Begin);
         let [birth, adopts] = [counts_query, adopts].map(|is| is.then_some(self.epoch));
-        Ok(Ticket { strategy, birth, adopts })
+        Ok(Admission { strategy, birth, adopts })
     }
 
     /// A request is answered, or gone. `keeps_query`: the query counted for it is on record now.
-    pub(super) fn finish(&mut self, ticket: Ticket, keeps_query: bool, with_success: bool, now: Instant) {
+    pub(super) fn finish(
+        &mut self,
+        admission: Admission,
+        keeps_query: bool,
+        with_success: bool,
+        now: Instant,
+    ) {
         self.advance(now);
-        let load = self.load_mut(ticket.strategy);
+        let load = self.load_mut(admission.strategy);
         load.requests -= 1;
         load.changed = now;
-        if let Some(birth) = ticket.birth.filter(|_| !keeps_query) {
-            self.forget(ticket.strategy, birth, now);
+        if let Some(birth) = admission.birth.filter(|_| !keeps_query) {
+            self.forget(admission.strategy, birth, now);
         }
         // To be let in is not enough: a dead engine lets nobody in.
-        if with_success && ticket.adopts == Some(self.epoch) {
+        if with_success && admission.adopts == Some(self.epoch) {
             self.adopt(now);
         }
     }
@@ -348,38 +354,38 @@ impl Machine {
     }
 
     /// Announces the other strategy.
-    pub(super) fn announce(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn announce(&mut self, by: Actor, now: Instant) -> Result<Transition, InvalidTransition> {
         self.advance(now);
         match self.phase {
             Phase::Stable { .. } => Ok(self.enter_announced(false, by, now)),
-            _ => Err(self.unfit("announce", PhaseName::Stable)),
+            _ => Err(self.invalid_transition("announce", PhaseName::Stable)),
         }
     }
 
     /// Makes the pending strategy the active one.
-    pub(super) fn cutover(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn cutover(&mut self, by: Actor, now: Instant) -> Result<Transition, InvalidTransition> {
         self.advance(now);
         match self.phase {
             Phase::Announced { .. } => Ok(self.enter_cutover(by, now)),
-            _ => Err(self.unfit("cut over", PhaseName::Announced)),
+            _ => Err(self.invalid_transition("cut over", PhaseName::Announced)),
         }
     }
 
     /// Withdraws the announcement.
-    pub(super) fn abort(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn abort(&mut self, by: Actor, now: Instant) -> Result<Transition, InvalidTransition> {
         self.advance(now);
         match self.phase {
             Phase::Announced { .. } => Ok(self.enter_aborted(by, now)),
-            _ => Err(self.unfit("abort", PhaseName::Announced)),
+            _ => Err(self.invalid_transition("abort", PhaseName::Announced)),
         }
     }
 
     /// Announces the old strategy again.
-    pub(super) fn rollback(&mut self, by: Actor, now: Instant) -> Result<Transition, Unfit> {
+    pub(super) fn rollback(&mut self, by: Actor, now: Instant) -> Result<Transition, InvalidTransition> {
         self.advance(now);
         match self.phase {
             Phase::Draining { .. } => Ok(self.enter_announced(true, by, now)),
-            _ => Err(self.unfit("roll back", PhaseName::Draining)),
+            _ => Err(self.invalid_transition("roll back", PhaseName::Draining)),
         }
     }
 
@@ -583,8 +589,8 @@ impl Machine {
         };
     }
 
-    fn unfit(&self, verb: &'static str, expected: PhaseName) -> Unfit {
-        Unfit { verb, phase: self.phase.name(), expected }
+    fn invalid_transition(&self, verb: &'static str, expected: PhaseName) -> InvalidTransition {
+        InvalidTransition { verb, phase: self.phase.name(), expected }
     }
 
     fn load(&self, strategy: Strategy) -> &Load {

@@ -60,7 +60,7 @@ impl Phase {
 
 /// A request that was let in, until it is answered or gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket {
+pub(super) struct Admission {
     /// The strategy it was let in under.
     pub(super) strategy: Strategy,
     /// The epoch at its arrival, where a query is counted for it: that query's birth.
@@ -99,7 +99,7 @@ impl Actor {
 
 /// A request's strategy isn't served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct StrategyMismatch {
     /// The strategy to come back with.
     pub expected: Strategy,
 }
@@ -107,7 +107,7 @@ pub struct Refused {
 /// A command that doesn't fit the phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {verb} in phase {phase}: expected {expected}")]
-pub struct Unfit {
+pub struct InvalidTransition {
     /// The command.
     pub verb: &'static str,
     /// The phase that it met.

@@ -2,14 +2,12 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use hashlink::LinkedHashMap;
+use parking_lot::{Mutex, MutexGuard};
 use protocol::Strategy;
 
 /// Enough that two requests seldom meet, and that none waits long for a table to grow.
@@ -130,7 +128,7 @@ impl Queries {
 
     /// Takes all queries of a strategy off the record.
     pub(super) fn forget(&self, strategy: Strategy) -> Forgotten {
-        let of = |shard: &Mutex<Shard>| std::mem::take(&mut lock(shard)[strategy.index()]);
+        let of = |shard: &Mutex<Shard>| std::mem::take(&mut shard.lock()[strategy.index()]);
         let forgotten = Forgotten(self.shards.iter().map(of).collect());
         self.len.fetch_sub(forgotten.len(), Ordering::Relaxed);
         forgotten
@@ -143,7 +141,7 @@ impl Queries {
         if self.len() <= max && now.saturating_duration_since(last_request) < ttl {
             return None;
         }
-        let of = &mut lock(&self.shards[shard])[strategy.index()];
+        let of = &mut self.shards[shard].lock()[strategy.index()];
         let (id, entry) = of.pop_front()?;
         if entry.requests > 0 && self.len() <= max {
             // It is being asked about for all this time.
@@ -159,7 +157,7 @@ impl Queries {
     pub(super) fn list(&self, limit: usize, of: Option<Strategy>, now: Instant) -> (Vec<QueryView>, usize) {
         let (mut listed, mut total) = (Vec::new(), 0);
         for shard in &self.shards {
-            let shard = lock(shard);
+            let shard = shard.lock();
             let wanted = Strategy::ALL.into_iter().filter(|strategy| of.is_none_or(|of| of == *strategy));
             for strategy in wanted {
                 let entries = &shard[strategy.index()];
@@ -191,7 +189,7 @@ impl Queries {
     /// When the query was asked about that has waited longest, its shard and its strategy.
     fn oldest(&self) -> Option<(Instant, usize, Strategy)> {
         let fronts = self.shards.iter().enumerate().flat_map(|(number, shard)| {
-            let shard = lock(shard);
+            let shard = shard.lock();
             Strategy::ALL.map(|strategy| {
                 let (_, entry) = shard[strategy.index()].front()?;
                 Some((entry.last_request, number, strategy))
@@ -202,7 +200,7 @@ impl Queries {
 
     fn shard(&self, id: &str) -> MutexGuard<'_, Shard> {
         let number = self.hasher.hash_one(id) % SHARDS as u64;
-        lock(&self.shards[number as usize])
+        self.shards[number as usize].lock()
     }
 }
 
@@ -211,11 +209,6 @@ fn find(shard: &Shard, id: &str) -> Option<Query> {
         let entry = shard[strategy.index()].get(id)?;
         Some(Query { strategy, birth: entry.birth })
     })
-}
-
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // No code that holds the lock panics half-way through a change.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use protocol::Strategy;
 
 /// How and when the switch moves. A `None` duration means never.
@@ -32,7 +33,7 @@ pub struct Rules {
 }
 
 /// What becomes of the old strategy's queries at a cutover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Cutover {
     /// They run to their end.
     Drain,

@@ -9,12 +9,12 @@ use tracing::warn;
 use super::{
     LastRefusal, Left, Shared, Snapshot,
     engines::Report,
-    journal::{Journal, Note},
-    keeper::Keeper,
+    event_log::{EventLog, NewEvent},
     machine::Machine,
     phase::{Actor, Phase, Transition},
     queries::{Forgotten, Queries, Query},
     rules::Rules,
+    state_writer::StateWriter,
     timer::{Asking, Event, Step},
 };
 
@@ -37,7 +37,7 @@ pub(super) struct State {
     /// What has become of the announcement that the timer wants.
     pub(super) asking: Asking,
     /// For operators, in order.
-    pub(super) journal: Journal,
+    pub(super) event_log: EventLog,
     /// The last event that was noted there by this.
     pub(super) noted: Option<u64>,
     /// When the pending engine has to be asked, so that the cutover can go on.
@@ -47,7 +47,7 @@ pub(super) struct State {
     /// What is wrong with each engine, as far as known.
     pub(super) problems: [Option<String>; 2],
     /// Has the state written.
-    pub(super) keeper: Option<Keeper>,
+    pub(super) state_writer: Option<StateWriter>,
     /// When the present phase began.
     pub(super) entered: Instant,
     pub(super) last_refusal: Option<LastRefusal>,
@@ -58,8 +58,8 @@ impl State {
         machine: Machine,
         now: Instant,
         events: UnboundedSender<Event>,
-        journal: Journal,
-        keeper: Option<Keeper>,
+        event_log: EventLog,
+        state_writer: Option<StateWriter>,
     ) -> Self {
         Self {
             machine,
@@ -68,12 +68,12 @@ impl State {
             events,
             sleeps_until: None,
             asking: Asking::Nobody,
-            journal,
+            event_log,
             noted: None,
             question: None,
             left: Default::default(),
             problems: Default::default(),
-            keeper,
+            state_writer,
             entered: now,
             last_refusal: None,
         }
@@ -134,8 +134,8 @@ impl State {
             self.forgotten += abandoned;
             self.enter(transition, now);
             let cutover = self.machine.rules().cutover;
-            let note = Note::transition(transition, epoch, left, cutover, by);
-            self.noted = Some(self.journal.note(note));
+            let note = NewEvent::transition(transition, epoch, left, cutover, by);
+            self.noted = Some(self.event_log.note(note));
             if let Some(strategy) = self.left_at(transition, by) {
                 self.leave(strategy);
             }
@@ -159,8 +159,8 @@ impl State {
 
     /// Has the present state written, where it is kept.
     pub(super) fn keep(&self, now: Instant) {
-        if let Some(keeper) = &self.keeper {
-            keeper.keep(self.machine.keep(now));
+        if let Some(state_writer) = &self.state_writer {
+            state_writer.keep(self.machine.keep(now));
         }
     }
 
@@ -201,7 +201,7 @@ impl State {
         let details = [("by", Actor::Health.as_str()), ("strategy", strategy.as_str())];
         let details = details.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
         let epoch = self.machine.epoch();
-        self.journal.note(Note { kind: "engine_left", epoch, message, details, ..Note::default() });
+        self.event_log.note(NewEvent { kind: "engine_left", epoch, message, details, ..NewEvent::default() });
         self.left[strategy.index()].leave(problem);
     }
 

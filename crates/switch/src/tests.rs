@@ -62,11 +62,11 @@ impl Switch {
         self.operate(command).is_ok_and(|done| done.event.is_some())
     }
 
-    fn try_call(&self, (kind, query): Kind<'_>, header: Header) -> Result<Pass, Refused> {
+    fn try_call(&self, (kind, query): Kind<'_>, header: Header) -> Result<RequestGuard, StrategyMismatch> {
         self.arrive(Arrival { kind, query, header })
     }
 
-    fn call(&self, action: Kind<'_>, header: Header) -> Pass {
+    fn call(&self, action: Kind<'_>, header: Header) -> RequestGuard {
         self.try_call(action, header).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! Events, and the stream of them: nothing is missed and nothing comes twice.
 
 use futures::StreamExt;
-use switch::{Cutover, Note};
+use switch::{Cutover, NewEvent};
 
 use super::*;
 
@@ -62,7 +62,11 @@ fn ids(events: &[Sent]) -> Vec<u64> {
 
 fn note(bench: &Bench, number: u64) {
     for _ in 0..number {
-        bench.switch.journal().note(Note { kind: "test", message: "a test".to_owned(), ..Note::default() });
+        bench.switch.event_log().note(NewEvent {
+            kind: "test",
+            message: "a test".to_owned(),
+            ..NewEvent::default()
+        });
     }
 }
 

@@ -29,7 +29,7 @@ async fn get_changes_nothing() {
     }
     let (status, answer) = bench.post("/api/v1/state", "{}").await;
     assert_eq!((status, code(&answer)), (StatusCode::METHOD_NOT_ALLOWED, "no_such_method"));
-    assert_eq!((bench.epoch(), bench.switch.journal().next()), (0, 1));
+    assert_eq!((bench.epoch(), bench.switch.event_log().next()), (0, 1));
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ struct Issuer {
 
 impl TokenControl for Issuer {
     fn revoke(&self, which: Revoke<'_>) -> usize {
-        let mut asked = self.asked.lock().unwrap();
+        let mut asked = self.asked.lock();
         asked.push(format!("{which:?}"));
         asked.len()
     }
@@ -99,7 +99,7 @@ async fn tokens_are_revoked_as_asked() {
         let answer = bench.post("/api/v1/tokens/revoke", body).await;
         assert_eq!(answer, (StatusCode::OK, json!({"revoked": at + 1})));
     }
-    assert_eq!(*issuer.asked.lock().unwrap(), ["Token(\"a\")", "Client(\"b\")", "All"]);
+    assert_eq!(*issuer.asked.lock(), ["Token(\"a\")", "Client(\"b\")", "All"]);
     let (status, answer) = Bench::new(still()).post("/api/v1/tokens/revoke", json!({"all": true})).await;
     assert_eq!((status, code(&answer)), (StatusCode::NOT_FOUND, "not_here"));
 }

@@ -61,7 +61,7 @@ async fn a_command_that_does_not_fit_is_refused_by_a_reason_that_names_the_phase
         if let Some(step) = step {
             bench.switch.command(step, Order::by(Actor::Operator)).unwrap();
         }
-        let (epoch, told) = (bench.epoch(), bench.switch.journal().next());
+        let (epoch, told) = (bench.epoch(), bench.switch.event_log().next());
         let unfit = ["switch", "cutover", "abort", "rollback"].iter().filter(|verb| !fitting.contains(verb));
         for (number, verb) in unfit.enumerate() {
             let (status, answer) = bench.post(&format!("/api/v1/{verb}"), "{}").await;
@@ -71,7 +71,7 @@ async fn a_command_that_does_not_fit_is_refused_by_a_reason_that_names_the_phase
                 (&answer["error"]["phase"], &answer["error"]["epoch"]),
                 (&json!(phase), &json!(epoch))
             );
-            let noted = bench.switch.journal().after(told - 1 + number as u64, 1);
+            let noted = bench.switch.event_log().after(told - 1 + number as u64, 1);
             assert_eq!((noted[0].note.kind, &noted[0].note.details["command"]), ("refused", &json!(verb)));
         }
         assert_eq!(bench.epoch(), epoch);
@@ -134,7 +134,7 @@ async fn an_engine_that_is_not_well_is_not_switched_to() {
     assert_eq!((&state["phase"], &state["epoch"]), (&json!("STABLE"), &json!(0)));
     assert_eq!(state["last_refusal"]["reason"], answer["error"]["message"]);
     assert_eq!(state["engines"][1]["healthy"], json!(false));
-    assert_eq!(bench.switch.journal().after(0, 9)[0].note.kind, "refused");
+    assert_eq!(bench.switch.event_log().after(0, 9)[0].note.kind, "refused");
 }
 
 #[tokio::test]

@@ -10,21 +10,21 @@ use super::{
     super::{
         query::{Query, Work},
         session::Session,
-        status::{Fault, Refusal},
+        status::{EngineError, Refusal},
     },
     Caller, Calls,
 };
 
 impl Calls {
     /// The session that a request names, or that its bearer token stands for.
-    pub(super) fn session(&self, id: &str, caller: &Caller) -> Result<Arc<Session>, Fault> {
+    pub(super) fn session(&self, id: &str, caller: &Caller) -> Result<Arc<Session>, EngineError> {
         let (session, gone) = self.register.find(id, caller.bearer, caller.now)?;
         self.end_all(gone);
         Ok(session)
     }
 
     /// The query that a request is about.
-    pub(super) fn query(&self, id: &str, session: &str, caller: &Caller) -> Result<Arc<Query>, Fault> {
+    pub(super) fn query(&self, id: &str, session: &str, caller: &Caller) -> Result<Arc<Query>, EngineError> {
         let known = self.session(session, caller);
         let Some(query) = self.held_query(id, caller.now) else {
             return Err(known.err().unwrap_or_else(|| Refusal::UnknownQuery(id.to_owned()).into()));
@@ -58,7 +58,7 @@ impl Calls {
     }
 
     /// Puts a new query of a session on record.
-    pub(super) fn begin(&self, session: Arc<Session>, work: Work) -> Result<Arc<Query>, Fault> {
+    pub(super) fn begin(&self, session: Arc<Session>, work: Work) -> Result<Arc<Query>, EngineError> {
         let query = Query::new(session, work);
         for forgotten in self.queries.insert(query.id, Arc::clone(&query), Instant::now()) {
             forget(&forgotten);

@@ -10,7 +10,7 @@ use protocol::pb::{
 use sql::Scope;
 
 use super::{
-    super::{catalogs, results::field_type, status::Fault},
+    super::{catalogs, results::field_type, status::EngineError},
     Caller, Calls,
 };
 
@@ -19,7 +19,7 @@ impl Calls {
         &self,
         _: Caller,
         _: GetCatalogesRequest,
-    ) -> Result<GetCatalogesResponse, Fault> {
+    ) -> Result<GetCatalogesResponse, EngineError> {
         let catalogs = self.engine.catalogs().into_iter();
         let responses =
             catalogs.map(|catalog| CatalogResponse { name: catalog.name, is_default: catalog.is_default });
@@ -30,7 +30,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetSchemaNamesRequest,
-    ) -> Result<GetSchemaNamesResponse, Fault> {
+    ) -> Result<GetSchemaNamesResponse, EngineError> {
         self.schemas(&caller, request.session_id, "")
     }
 
@@ -38,7 +38,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetSchemaNamesV2Request,
-    ) -> Result<GetSchemaNamesResponse, Fault> {
+    ) -> Result<GetSchemaNamesResponse, EngineError> {
         self.schemas(&caller, request.session_id, &request.catalog)
     }
 
@@ -46,7 +46,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetTablesRequest,
-    ) -> Result<GetTablesResponse, Fault> {
+    ) -> Result<GetTablesResponse, EngineError> {
         self.tables(&caller, request.session_id, "", &request.schema)
     }
 
@@ -54,7 +54,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetTablesV2Request,
-    ) -> Result<GetTablesResponse, Fault> {
+    ) -> Result<GetTablesResponse, EngineError> {
         self.tables(&caller, request.session_id, &request.catalog, &request.schema)
     }
 
@@ -62,7 +62,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetColumnsRequest,
-    ) -> Result<GetColumnsResponse, Fault> {
+    ) -> Result<GetColumnsResponse, EngineError> {
         self.columns(&caller, request.session_id, ("", &request.schema), request.table).await
     }
 
@@ -70,7 +70,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetColumnsV2Request,
-    ) -> Result<GetColumnsResponse, Fault> {
+    ) -> Result<GetColumnsResponse, EngineError> {
         self.columns(&caller, request.session_id, (&request.catalog, &request.schema), request.table).await
     }
 
@@ -78,7 +78,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: AddCatalogsRequest,
-    ) -> Result<AddCatalogsResponse, Fault> {
+    ) -> Result<AddCatalogsResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         let session = self.session(&request.session_id, &caller)?;
         let elements = catalogs::read(&request.json)?;
@@ -92,7 +92,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetAddCatalogsRequest,
-    ) -> Result<GetAddCatalogsResponse, Fault> {
+    ) -> Result<GetAddCatalogsResponse, EngineError> {
         let session = self.session(&request.session_id, &caller)?;
         let (status, failures) = match session.catalogs() {
             Some(outcome) => (outcome.status(), outcome.failures.clone()),
@@ -105,7 +105,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: RefreshCatalogsRequest,
-    ) -> Result<RefreshCatalogsResponse, Fault> {
+    ) -> Result<RefreshCatalogsResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         self.session(&request.session_id, &caller)?;
         self.refresh().await?;
@@ -116,7 +116,7 @@ impl Calls {
         &self,
         caller: Caller,
         _: SyncSchemaRequest,
-    ) -> Result<SyncSchemaResponse, Fault> {
+    ) -> Result<SyncSchemaResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         self.refresh().await?;
         Ok(SyncSchemaResponse {})
@@ -127,7 +127,7 @@ impl Calls {
         caller: &Caller,
         session_id: String,
         catalog: &str,
-    ) -> Result<GetSchemaNamesResponse, Fault> {
+    ) -> Result<GetSchemaNamesResponse, EngineError> {
         let scope = self.scope(&session_id, caller, catalog, "")?;
         Ok(GetSchemaNamesResponse {
             schemas: self.engine.schemas(&scope.catalog),
@@ -142,7 +142,7 @@ impl Calls {
         session_id: String,
         catalog: &str,
         schema: &str,
-    ) -> Result<GetTablesResponse, Fault> {
+    ) -> Result<GetTablesResponse, EngineError> {
         let scope = self.scope(&session_id, caller, catalog, schema)?;
         Ok(GetTablesResponse { tables: self.engine.tables(&scope), session_id, new_strategy: None })
     }
@@ -153,7 +153,7 @@ impl Calls {
         session_id: String,
         (catalog, schema): (&str, &str),
         table: String,
-    ) -> Result<GetColumnsResponse, Fault> {
+    ) -> Result<GetColumnsResponse, EngineError> {
         let scope = self.scope(&session_id, caller, catalog, schema)?;
         let engine = self.engine.clone();
         let columns = self.workers.run(async move { Ok(engine.columns(&scope, &table).await?) }).await?;
@@ -164,11 +164,17 @@ impl Calls {
         Ok(GetColumnsResponse { field_info: info.collect(), session_id, new_strategy: None })
     }
 
-    fn scope(&self, session_id: &str, caller: &Caller, catalog: &str, schema: &str) -> Result<Scope, Fault> {
+    fn scope(
+        &self,
+        session_id: &str,
+        caller: &Caller,
+        catalog: &str,
+        schema: &str,
+    ) -> Result<Scope, EngineError> {
         Ok(self.session(session_id, caller)?.settings().scope(catalog, schema))
     }
 
-    async fn refresh(&self) -> Result<(), Fault> {
+    async fn refresh(&self) -> Result<(), EngineError> {
         let engine = self.engine.clone();
         self.workers.run(async move { Ok(engine.refresh().await?) }).await
     }

@@ -11,7 +11,7 @@ use sql::Statement;
 use super::{
     super::{
         query::{Query, Work},
-        status::{Fault, Refusal, whole_millis},
+        status::{EngineError, Refusal, whole_millis},
     },
     Caller, Calls,
 };
@@ -21,7 +21,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetResultMetadataRequest,
-    ) -> Result<GetResultMetadataResponse, Fault> {
+    ) -> Result<GetResultMetadataResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
         let execution = query.execution()?;
         let result_meta_data = self.attended(&query, execution.metadata()).await?;
@@ -32,7 +32,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetNextResultBatchRequest,
-    ) -> Result<GetNextResultBatchResponse, Fault> {
+    ) -> Result<GetNextResultBatchResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
         let execution = query.execution()?;
         let result_batch = self.attended(&query, execution.chunk()).await?;
@@ -43,7 +43,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetNextResultBatchRequest,
-    ) -> Result<GetNextResultBatchV2Response, Fault> {
+    ) -> Result<GetNextResultBatchV2Response, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
         let execution = query.execution()?;
         let (result_batches, end_of_stream) = self.attended(&query, execution.chunks()).await?;
@@ -59,7 +59,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetNextResultRowRequest,
-    ) -> Result<GetNextResultRowResponse, Fault> {
+    ) -> Result<GetNextResultRowResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
         let execution = query.execution()?;
         let result_row = self.attended(&query, execution.row()).await?;
@@ -71,7 +71,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: RemoteChunkRequest,
-    ) -> Result<RemoteChunkResponse, Fault> {
+    ) -> Result<RemoteChunkResponse, EngineError> {
         let chunk = async {
             let query = self.held_query(&request.original_query_id, caller.now);
             let query = query.ok_or_else(|| Refusal::UnknownQuery(request.original_query_id.clone()))?;
@@ -88,7 +88,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: StatusRequest,
-    ) -> Result<StatusResponse, Fault> {
+    ) -> Result<StatusResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
         let progress = query.running().map(|execution| execution.progress()).unwrap_or_default();
         Ok(StatusResponse {
@@ -103,7 +103,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: ExplainRequest,
-    ) -> Result<ExplainResponse, Fault> {
+    ) -> Result<ExplainResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
         let explain = self.workers.run(async move { Ok(statement(&query).await?.explain().await?) }).await?;
         Ok(ExplainResponse { explain, session_id: request.session_id, new_strategy: None })
@@ -113,12 +113,12 @@ impl Calls {
         &self,
         caller: Caller,
         request: ExplainAnalyzeRequest,
-    ) -> Result<ExplainAnalyzeResponse, Fault> {
+    ) -> Result<ExplainAnalyzeResponse, EngineError> {
         let execution = self.query(&request.query_id, &request.session_id, &caller)?.execution()?;
         let (measured, total) = execution.measured().await;
         let progress = execution.progress();
         let millis = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;
-        let measured = measured.ok_or(Fault::Bug("the query ended without a measurement"))?;
+        let measured = measured.ok_or(EngineError::Bug("the query ended without a measurement"))?;
         let report = serde_json::json!({
             "plan": measured.plan,
             "total_query_time": millis(total),
@@ -142,7 +142,7 @@ impl Calls {
 }
 
 /// What a query runs, as a statement.
-async fn statement(query: &Query) -> Result<Statement, Fault> {
+async fn statement(query: &Query) -> Result<Statement, EngineError> {
     match &query.work {
         Work::Statement(statement) => Ok(statement.clone()),
         Work::Frame(frame) => Ok(frame.steps.lock().await.frame.statement()?),

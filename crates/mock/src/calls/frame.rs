@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::{
     super::{
         query::{FrameWork, Query, Steps, Work},
-        status::Fault,
+        status::EngineError,
     },
     Caller, Calls,
 };
@@ -24,7 +24,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: CreateDataFrameRequest,
-    ) -> Result<CreateDataFrameResponse, Fault> {
+    ) -> Result<CreateDataFrameResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         let session = self.session(&request.session_id, &caller)?;
         let scope = session.settings().scope(&request.catalog, &request.schema);
@@ -41,7 +41,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: ProjectionOnDataFrameRequest,
-    ) -> Result<ProjectionOnDataFrameResponse, Fault> {
+    ) -> Result<ProjectionOnDataFrameResponse, EngineError> {
         let query = self.frame(&request.query_id, &request.session_id, &caller)?;
         let step = move |frame: &Frame| Ok(frame.project(&request.field)?);
         self.step(query, request.dataframe_number, step).await?;
@@ -52,7 +52,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: AggregateOnDataFrameRequest,
-    ) -> Result<AggregateOnDataFrameResponse, Fault> {
+    ) -> Result<AggregateOnDataFrameResponse, EngineError> {
         let query = self.frame(&request.query_id, &request.session_id, &caller)?;
         let step = move |frame: &Frame| {
             let mut aggregates = Vec::new();
@@ -69,7 +69,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: FilterOnDataFrameRequest,
-    ) -> Result<FilterOnDataFrameResponse, Fault> {
+    ) -> Result<FilterOnDataFrameResponse, EngineError> {
         let query = self.frame(&request.query_id, &request.session_id, &caller)?;
         let step = move |frame: &Frame| Ok(frame.filter(&request.where_clause)?);
         self.step(query, request.dataframe_number, step).await?;
@@ -80,7 +80,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: OrderByOnDataFrameRequest,
-    ) -> Result<OrderByOnDataFrameResponse, Fault> {
+    ) -> Result<OrderByOnDataFrameResponse, EngineError> {
         let query = self.frame(&request.query_id, &request.session_id, &caller)?;
         let step = move |frame: &Frame| {
             let mut fields = Vec::new();
@@ -97,12 +97,13 @@ impl Calls {
         &self,
         caller: Caller,
         request: LimitOnDataFrameRequest,
-    ) -> Result<LimitOnDataFrameResponse, Fault> {
+    ) -> Result<LimitOnDataFrameResponse, EngineError> {
         let query = self.frame(&request.query_id, &request.session_id, &caller)?;
         let limit = request.fetch_limit;
         let step = move |frame: &Frame| {
-            let rows = usize::try_from(limit)
-                .map_err(|_| Fault::invalid(format!("limit is {limit}: expected a number of at least 0")))?;
+            let rows = usize::try_from(limit).map_err(|_| {
+                EngineError::invalid(format!("limit is {limit}: expected a number of at least 0"))
+            })?;
             Ok(frame.limit(rows)?)
         };
         self.step(query, request.dataframe_number, step).await?;
@@ -113,7 +114,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: ExecuteDataFrameRequest,
-    ) -> Result<ExecuteDataFrameResponse, Fault> {
+    ) -> Result<ExecuteDataFrameResponse, EngineError> {
         let query = self.frame(&request.query_id, &request.session_id, &caller)?;
         let work = frame_work(&query, request.dataframe_number)?;
         let mut steps = work.steps.lock().await;
@@ -125,7 +126,7 @@ impl Calls {
     }
 
     /// The query of a call that works on a DataFrame.
-    fn frame(&self, query_id: &str, session_id: &str, caller: &Caller) -> Result<Arc<Query>, Fault> {
+    fn frame(&self, query_id: &str, session_id: &str, caller: &Caller) -> Result<Arc<Query>, EngineError> {
         self.cluster.ready(caller.now)?;
         self.query(query_id, session_id, caller)
     }
@@ -135,11 +136,11 @@ impl Calls {
         &self,
         query: Arc<Query>,
         number: i32,
-        step: impl FnOnce(&Frame) -> Result<Frame, Fault> + Send + 'static,
-    ) -> Result<(), Fault> {
+        step: impl FnOnce(&Frame) -> Result<Frame, EngineError> + Send + 'static,
+    ) -> Result<(), EngineError> {
         let mut steps = frame_work(&query, number)?.steps.lock().await;
         if steps.executed {
-            return Err(Fault::invalid(format!(
+            return Err(EngineError::invalid(format!(
                 "DataFrame {number} of query '{}' was executed: no step can follow",
                 query.id
             )));
@@ -154,29 +155,31 @@ async fn create(
     engine: &sql::Engine,
     scope: &Scope,
     request: &CreateDataFrameRequest,
-) -> Result<Frame, Fault> {
+) -> Result<Frame, EngineError> {
     if request.create_from_parquet {
         if request.parquet_file_path.is_empty() {
-            return Err(Fault::invalid("parquetFilePath is empty: expected a file below the data directory"));
+            return Err(EngineError::invalid(
+                "parquetFilePath is empty: expected a file below the data directory",
+            ));
         }
         return Ok(engine.parquet_frame(&request.parquet_file_path).await?);
     }
     if request.table.is_empty() {
-        return Err(Fault::invalid(
+        return Err(EngineError::invalid(
             "table is empty: expected a table, or createFromParquet with a parquetFilePath",
         ));
     }
     Ok(engine.table_frame(scope, &request.table).await?)
 }
 
-fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, Fault> {
+fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, EngineError> {
     match &query.work {
         Work::Frame(frame) if frame.number == number => Ok(frame),
-        Work::Frame(frame) => Err(Fault::invalid(format!(
+        Work::Frame(frame) => Err(EngineError::invalid(format!(
             "query '{}' has no DataFrame {number}: it has DataFrame {}; call createDataFrame first",
             query.id, frame.number
         ))),
-        Work::Statement(_) => Err(Fault::invalid(format!(
+        Work::Statement(_) => Err(EngineError::invalid(format!(
             "query '{}' is a prepared statement, no DataFrame: call createDataFrame first",
             query.id
         ))),
@@ -184,7 +187,7 @@ fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, Fault> {
 }
 
 /// A map's order is lost on the wire: its entries are taken in the order of the frame's columns, then by name.
-fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(String, i32)>, Fault> {
+fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(String, i32)>, EngineError> {
     let columns = frame.statement()?.schema();
     let position = |name: &str| {
         let same = |field: &Arc<sql::arrow::datatypes::Field>| field.name().eq_ignore_ascii_case(name);
@@ -195,21 +198,21 @@ fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(Stri
     Ok(entries)
 }
 
-fn aggregate(number: i32) -> Result<Aggregate, Fault> {
+fn aggregate(number: i32) -> Result<Aggregate, EngineError> {
     match AggregateFunction::try_from(number) {
         Ok(AggregateFunction::Sum) => Ok(Aggregate::Sum),
         Ok(AggregateFunction::Count) => Ok(Aggregate::Count),
         Ok(AggregateFunction::CountStar) => Ok(Aggregate::CountStar),
         Ok(AggregateFunction::CountDistinct) => Ok(Aggregate::CountDistinct),
-        Err(_) => Err(Fault::invalid(format!(
+        Err(_) => Err(EngineError::invalid(format!(
             "aggregate function {number}: expected SUM, COUNT, COUNT_STAR or COUNT_DISTINCT"
         ))),
     }
 }
 
-fn descending(number: i32) -> Result<bool, Fault> {
+fn descending(number: i32) -> Result<bool, EngineError> {
     match SortDirection::try_from(number) {
         Ok(direction) => Ok(direction == SortDirection::Desc),
-        Err(_) => Err(Fault::invalid(format!("sort direction {number}: expected ASC or DESC"))),
+        Err(_) => Err(EngineError::invalid(format!("sort direction {number}: expected ASC or DESC"))),
     }
 }

@@ -8,7 +8,7 @@ use protocol::pb::{
 };
 
 use super::{
-    super::status::{Fault, Refusal},
+    super::status::{EngineError, Refusal},
     Caller, Calls,
 };
 
@@ -17,7 +17,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: AuthenticateRequest,
-    ) -> Result<AuthenticateResponse, Fault> {
+    ) -> Result<AuthenticateResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         if request.user.is_empty() || request.password.is_empty() {
             return Err(Refusal::InvalidCredentials.into());
@@ -36,7 +36,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: IdentifyPlannerRequest,
-    ) -> Result<IdentifyPlannerResponse, Fault> {
+    ) -> Result<IdentifyPlannerResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         self.session(&request.session_id, &caller)?;
         Ok(IdentifyPlannerResponse {
@@ -51,7 +51,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: DropUserContextRequest,
-    ) -> Result<DropUserContextResponse, Fault> {
+    ) -> Result<DropUserContextResponse, EngineError> {
         let session = self.session(&request.session_id, &caller)?;
         self.drop_session(&session);
         Ok(DropUserContextResponse {})
@@ -61,7 +61,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: SetPropsRequest,
-    ) -> Result<SetPropsResponse, Fault> {
+    ) -> Result<SetPropsResponse, EngineError> {
         let session = self.session(&request.session_id, &caller)?;
         session.set(session.settings().with(&request.props)?);
         Ok(SetPropsResponse {})
@@ -71,7 +71,7 @@ impl Calls {
         &self,
         _: Caller,
         _: UpdateUsersRequest,
-    ) -> Result<UpdateUsersResponse, Fault> {
+    ) -> Result<UpdateUsersResponse, EngineError> {
         Ok(UpdateUsersResponse {})
     }
 
@@ -79,7 +79,7 @@ impl Calls {
         &self,
         _: Caller,
         _: HealthCheckRequest,
-    ) -> Result<HealthCheckResponse, Fault> {
+    ) -> Result<HealthCheckResponse, EngineError> {
         Ok(HealthCheckResponse {})
     }
 }

@@ -17,11 +17,11 @@ use uuid::Uuid;
 use super::{
     Options,
     cluster::Cluster,
-    ledger::Ledger,
+    executor::Executor,
     query::Query,
-    session::{Key, Register},
-    status::Fault,
-    workers::Workers,
+    session::{Key, SessionStore},
+    status::EngineError,
+    ttl_cache::TtlCache,
 };
 
 /// As many sessions are remembered at most; the longest unused leave first.
@@ -32,10 +32,10 @@ const MOST_SESSIONS: usize = 1_000_000;
 pub(crate) struct Calls {
     engine: sql::Engine,
     engine_ip: String,
-    workers: Workers,
+    workers: Executor,
     cluster: Cluster,
-    register: Register,
-    queries: Ledger<Uuid, Arc<Query>>,
+    register: SessionStore,
+    queries: TtlCache<Uuid, Arc<Query>>,
     query_ttl: Duration,
 }
 
@@ -45,10 +45,10 @@ impl Calls {
         Self {
             engine,
             engine_ip: options.engine_ip,
-            workers: Workers::new(runtime),
+            workers: Executor::new(runtime),
             cluster,
-            register: Register::new(options.sessions, Ledger::new(options.query_ttl, MOST_SESSIONS)),
-            queries: Ledger::new(options.query_ttl, options.max_queries),
+            register: SessionStore::new(options.sessions, TtlCache::new(options.query_ttl, MOST_SESSIONS)),
+            queries: TtlCache::new(options.query_ttl, options.max_queries),
             query_ttl: options.query_ttl,
         }
     }
@@ -62,7 +62,7 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(metadata: &MetadataMap, register: &Register) -> Self {
+    fn new(metadata: &MetadataMap, register: &SessionStore) -> Self {
         let token = metadata.get("authorization").and_then(|value| bearer_token(value.as_bytes()));
         Self { bearer: token.map(|token| register.bearer(token)), now: Instant::now() }
     }
@@ -85,7 +85,7 @@ macro_rules! methods {
                 request: Request<pb::$request>,
             ) -> Result<Response<pb::$response>, Status> {
                 let caller = Caller::new(request.metadata(), &self.register);
-                let answer: Result<pb::$response, Fault> =
+                let answer: Result<pb::$response, EngineError> =
                     Calls::$method(self, caller, request.into_inner()).await;
                 answer.map(Response::new).map_err(Status::from)
             })*

@@ -17,7 +17,7 @@ use super::{
         execution::{Execution, Plan},
         query::{Query, Work},
         results::{field_type, parameter_name, parameter_type},
-        status::Fault,
+        status::EngineError,
     },
     Caller, Calls,
 };
@@ -27,7 +27,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: PrepareStatementRequest,
-    ) -> Result<PrepareStatementResponse, Fault> {
+    ) -> Result<PrepareStatementResponse, EngineError> {
         self.prepare(&caller, request.session_id, ("", &request.schema), request.query_string).await
     }
 
@@ -35,7 +35,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: PrepareStatementV2Request,
-    ) -> Result<PrepareStatementResponse, Fault> {
+    ) -> Result<PrepareStatementResponse, EngineError> {
         let scope = (request.catalog.as_str(), request.schema.as_str());
         self.prepare(&caller, request.session_id, scope, request.query_string).await
     }
@@ -44,7 +44,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: ExecuteStatementRequest,
-    ) -> Result<ExecuteStatementResponse, Fault> {
+    ) -> Result<ExecuteStatementResponse, EngineError> {
         self.execute(&caller, request.session_id, &request.query_id, Vec::new()).await
     }
 
@@ -52,7 +52,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: ExecuteStatementV2Request,
-    ) -> Result<ExecuteStatementResponse, Fault> {
+    ) -> Result<ExecuteStatementResponse, EngineError> {
         self.execute(&caller, request.session_id, &request.query_id, request.params).await
     }
 
@@ -60,7 +60,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: GetDynamicParamsRequest,
-    ) -> Result<GetDynamicParamsResponse, Fault> {
+    ) -> Result<GetDynamicParamsResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
         let parameters = match &query.work {
             Work::Statement(statement) => statement.parameters(),
@@ -78,7 +78,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: DryRunRequest,
-    ) -> Result<DryRunResponse, Fault> {
+    ) -> Result<DryRunResponse, EngineError> {
         self.columns_of(&caller, &request.session_id, ("", &request.schema), request.query_string).await
     }
 
@@ -86,7 +86,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: DryRunRequestV2,
-    ) -> Result<DryRunResponse, Fault> {
+    ) -> Result<DryRunResponse, EngineError> {
         let scope = (request.catalog.as_str(), request.schema.as_str());
         self.columns_of(&caller, &request.session_id, scope, request.query_string).await
     }
@@ -95,13 +95,17 @@ impl Calls {
         &self,
         caller: Caller,
         request: AnalyzeQueryRequest,
-    ) -> Result<AnalyzeQueryResponse, Fault> {
+    ) -> Result<AnalyzeQueryResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         self.plan(Scope { catalog: request.catalog, schema: request.schema }, request.query).await?;
         Ok(AnalyzeQueryResponse {})
     }
 
-    pub(super) async fn clear(&self, caller: Caller, request: ClearRequest) -> Result<ClearResponse, Fault> {
+    pub(super) async fn clear(
+        &self,
+        caller: Caller,
+        request: ClearRequest,
+    ) -> Result<ClearResponse, EngineError> {
         self.end_query(&caller, &request.session_id, &request.query_id);
         Ok(ClearResponse { session_id: request.session_id, new_strategy: None })
     }
@@ -110,7 +114,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: CancelQueryRequest,
-    ) -> Result<CancelQueryResponse, Fault> {
+    ) -> Result<CancelQueryResponse, EngineError> {
         self.end_query(&caller, &request.session_id, &request.query_id);
         Ok(CancelQueryResponse { session_id: request.session_id, new_strategy: None })
     }
@@ -119,7 +123,7 @@ impl Calls {
         &self,
         caller: Caller,
         request: ClearOrCancelQueryRequest,
-    ) -> Result<ClearOrCancelQueryResponse, Fault> {
+    ) -> Result<ClearOrCancelQueryResponse, EngineError> {
         self.end_query(&caller, &request.session_id, &request.query_id);
         Ok(ClearOrCancelQueryResponse { session_id: request.session_id, new_strategy: None })
     }
@@ -136,7 +140,7 @@ impl Calls {
         session_id: String,
         (catalog, schema): (&str, &str),
         sql: String,
-    ) -> Result<PrepareStatementResponse, Fault> {
+    ) -> Result<PrepareStatementResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         let session = self.session(&session_id, caller)?;
         let scope = session.settings().scope(catalog, schema);
@@ -151,7 +155,7 @@ impl Calls {
         })
     }
 
-    async fn plan(&self, scope: Scope, sql: String) -> Result<Statement, Fault> {
+    async fn plan(&self, scope: Scope, sql: String) -> Result<Statement, EngineError> {
         let (catalog, schema) = (&scope.catalog, &scope.schema);
         tracing::debug!("Planning in catalog {catalog:?}, schema {schema:?}: {sql:?}");
         let engine = self.engine.clone();
@@ -164,11 +168,13 @@ impl Calls {
         session_id: String,
         query_id: &str,
         params: Vec<ParameterValue>,
-    ) -> Result<ExecuteStatementResponse, Fault> {
+    ) -> Result<ExecuteStatementResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         let query = self.query(query_id, &session_id, caller)?;
         let Work::Statement(statement) = &query.work else {
-            return Err(Fault::invalid(format!("query '{query_id}' is a DataFrame: call executeDataFrame")));
+            return Err(EngineError::invalid(format!(
+                "query '{query_id}' is a DataFrame: call executeDataFrame"
+            )));
         };
         self.start(&query, statement.clone(), parameters(params)?).await?;
         Ok(ExecuteStatementResponse { session_id, new_strategy: None })
@@ -180,7 +186,7 @@ impl Calls {
         query: &Arc<Query>,
         statement: Statement,
         parameters: Vec<Parameter>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EngineError> {
         let arrived = Instant::now();
         let id = query.id.to_string();
         let most_rows = query.session.settings().batch_rows.unwrap_or(usize::MAX);
@@ -210,7 +216,7 @@ impl Calls {
         session_id: &str,
         (catalog, schema): (&str, &str),
         sql: String,
-    ) -> Result<DryRunResponse, Fault> {
+    ) -> Result<DryRunResponse, EngineError> {
         self.cluster.ready(caller.now)?;
         let scope = self.session(session_id, caller)?.settings().scope(catalog, schema);
         let columns = self.plan(scope, sql).await?.schema();
@@ -228,15 +234,18 @@ impl Calls {
 }
 
 /// The values for the placeholders.
-fn parameters(params: Vec<ParameterValue>) -> Result<Vec<Parameter>, Fault> {
+fn parameters(params: Vec<ParameterValue>) -> Result<Vec<Parameter>, EngineError> {
     let mut seen = HashSet::new();
     let read = |param: ParameterValue| {
         let index = usize::try_from(param.index).ok().filter(|index| *index > 0);
         let index = index.ok_or_else(|| {
-            Fault::invalid(format!("parameter index {}: expected 1 for the first placeholder", param.index))
+            EngineError::invalid(format!(
+                "parameter index {}: expected 1 for the first placeholder",
+                param.index
+            ))
         })?;
         if !seen.insert(index) {
-            return Err(Fault::invalid(format!("parameter {index} is given twice")));
+            return Err(EngineError::invalid(format!("parameter {index} is given twice")));
         }
         let null = param.r#type.trim().eq_ignore_ascii_case("null");
         Ok(Parameter {

@@ -58,7 +58,7 @@ fn run(stream: impl Stream<Item = Item> + Unpin + Send + 'static) -> (Arc<Execut
         planning: Duration::ZERO,
         queued: Duration::ZERO,
     };
-    let workers = Workers::new(tokio::runtime::Handle::current());
+    let workers = Executor::new(tokio::runtime::Handle::current());
     let source = Rows { stream, dropped: Arc::clone(&dropped) };
     (Execution::start(source, plan, &workers), dropped)
 }
@@ -153,7 +153,7 @@ async fn an_error_in_mid_stream_is_told_again() {
 #[tokio::test]
 async fn a_panic_in_the_query_is_an_error_of_the_query() {
     let (execution, _) = run(Box::pin(stream::once(async { panic!("on purpose") })));
-    assert!(matches!(execution.chunk().await, Err(Fault::Bug(_))));
+    assert!(matches!(execution.chunk().await, Err(EngineError::Bug(_))));
     assert!(execution.measured().await.0.is_none());
 }
 

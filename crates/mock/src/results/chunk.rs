@@ -6,7 +6,7 @@ use thrift::protocol::{
 };
 
 use super::{
-    super::status::Fault,
+    super::status::EngineError,
     Layout,
     column::{Column, Values},
     types::Wire,
@@ -14,14 +14,14 @@ use super::{
     zone::Micros,
 };
 
-impl From<thrift::Error> for Fault {
+impl From<thrift::Error> for EngineError {
     fn from(_: thrift::Error) -> Self {
         Self::Bug("a chunk could not be written")
     }
 }
 
 /// A batch of at least one row as a `Chunk`.
-pub(crate) fn encode_chunk(batch: &RecordBatch, layout: &Layout) -> Result<Vec<u8>, Fault> {
+pub(crate) fn encode_chunk(batch: &RecordBatch, layout: &Layout) -> Result<Vec<u8>, EngineError> {
     let rows = batch.num_rows();
     let mut writer = Writer::new(batch);
     writer.structure(|writer| {
@@ -39,8 +39,8 @@ pub(crate) fn encode_chunk(batch: &RecordBatch, layout: &Layout) -> Result<Vec<u
     Ok(writer.out.transport)
 }
 
-fn size(rows: usize) -> Result<i32, Fault> {
-    i32::try_from(rows).map_err(|_| Fault::Bug("a batch has more rows than a chunk can hold"))
+fn size(rows: usize) -> Result<i32, EngineError> {
+    i32::try_from(rows).map_err(|_| EngineError::Bug("a batch has more rows than a chunk can hold"))
 }
 
 struct Writer {
@@ -55,15 +55,18 @@ impl Writer {
         Self { out: TBinaryOutputProtocol::new(Vec::with_capacity(bytes), true), scratch: String::new() }
     }
 
-    fn field(&mut self, kind: TType, id: i16) -> Result<(), Fault> {
+    fn field(&mut self, kind: TType, id: i16) -> Result<(), EngineError> {
         Ok(self.out.write_field_begin(&TFieldIdentifier { name: None, field_type: kind, id: Some(id) })?)
     }
 
-    fn list(&mut self, kind: TType, length: usize) -> Result<(), Fault> {
+    fn list(&mut self, kind: TType, length: usize) -> Result<(), EngineError> {
         Ok(self.out.write_list_begin(&TListIdentifier { element_type: kind, size: size(length)? })?)
     }
 
-    fn structure(&mut self, fields: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn structure(
+        &mut self,
+        fields: impl FnOnce(&mut Self) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
         self.out.write_struct_begin(&TStructIdentifier { name: String::new() })?;
         fields(self)?;
         self.out.write_field_stop()?;
@@ -71,7 +74,13 @@ impl Writer {
     }
 
     /// A `Vector`. Of a constant one only the first row is looked at.
-    fn vector(&mut self, column: &Column<'_>, wire: Wire, rows: usize, constant: bool) -> Result<(), Fault> {
+    fn vector(
+        &mut self,
+        column: &Column<'_>,
+        wire: Wire,
+        rows: usize,
+        constant: bool,
+    ) -> Result<(), EngineError> {
         let written = if constant { 1 } else { rows };
         self.structure(|writer| {
             writer.field(TType::I32, 1)?;
@@ -98,7 +107,7 @@ impl Writer {
     }
 
     /// The member of `Data` for a list of values. A null row holds a filler.
-    fn values(&mut self, column: &Column<'_>, wire: Wire, rows: usize) -> Result<(), Fault> {
+    fn values(&mut self, column: &Column<'_>, wire: Wire, rows: usize) -> Result<(), EngineError> {
         match &column.values {
             Values::Null => Ok(()),
             Values::Boolean(array) => self
@@ -157,7 +166,7 @@ impl Writer {
     }
 
     /// The member of `Data` for a value that is the same in every row. A null holds a filler of its type.
-    fn constant(&mut self, column: &Column<'_>) -> Result<(), Fault> {
+    fn constant(&mut self, column: &Column<'_>) -> Result<(), EngineError> {
         let null = column.is_null(0);
         match &column.values {
             Values::Null => self.single(10, TType::I08, |writer| Ok(writer.out.write_i8(0)?)),
@@ -203,8 +212,8 @@ impl Writer {
         id: i16,
         kind: TType,
         rows: usize,
-        value: impl FnMut(&mut Self, usize) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        value: impl FnMut(&mut Self, usize) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
         self.field(TType::Struct, id)?;
         self.structure(|writer| writer.elements(1, kind, rows, value))
     }
@@ -215,8 +224,8 @@ impl Writer {
         id: i16,
         kind: TType,
         rows: usize,
-        mut value: impl FnMut(&mut Self, usize) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut value: impl FnMut(&mut Self, usize) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
         self.field(TType::List, id)?;
         self.list(kind, rows)?;
         (0..rows).try_for_each(|row| value(self, row))
@@ -227,8 +236,8 @@ impl Writer {
         &mut self,
         id: i16,
         kind: TType,
-        value: impl FnOnce(&mut Self) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        value: impl FnOnce(&mut Self) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
         self.field(TType::Struct, id)?;
         self.structure(|writer| {
             writer.field(kind, 1)?;

@@ -15,7 +15,7 @@ use sql::arrow::{
 };
 
 use super::{
-    super::status::Fault,
+    super::status::EngineError,
     decimal::Decimals,
     text::Text,
     types::Wire,
@@ -42,7 +42,7 @@ pub(super) enum Values<'a> {
 
 impl<'a> Column<'a> {
     /// Reads an unpacked array as a wire type.
-    pub(super) fn new(array: &'a dyn Array, wire: Wire) -> Result<Self, Fault> {
+    pub(super) fn new(array: &'a dyn Array, wire: Wire) -> Result<Self, EngineError> {
         let values = match wire {
             Wire::Null => Some(Values::Null),
             Wire::Boolean => array.as_boolean_opt().map(Values::Boolean),
@@ -59,7 +59,7 @@ impl<'a> Column<'a> {
                 Some(Values::Text(Text::of(array)?))
             }
         };
-        let values = values.ok_or(Fault::Bug("a batch does not have the types of its schema"))?;
+        let values = values.ok_or(EngineError::Bug("a batch does not have the types of its schema"))?;
         Ok(Self { nulls: array.logical_nulls(), values })
     }
 

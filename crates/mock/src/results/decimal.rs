@@ -7,7 +7,7 @@ use sql::arrow::{
     datatypes::{DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, UInt64Type},
 };
 
-use super::{super::status::Fault, unrepresentable};
+use super::{super::status::EngineError, unrepresentable};
 
 /// A column of decimals, or of unsigned numbers beyond 63 bits.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<'a> Decimals<'a> {
     }
 
     /// The unscaled value of a row.
-    pub(super) fn get(&self, row: usize) -> Result<i128, Fault> {
+    pub(super) fn get(&self, row: usize) -> Result<i128, EngineError> {
         Ok(match self {
             Self::Narrow(array) => array.value(row).into(),
             Self::Middle(array) => array.value(row).into(),

@@ -9,7 +9,7 @@ use sql::arrow::{
 };
 
 use super::{
-    super::status::Fault,
+    super::status::EngineError,
     column::{Floats, Wholes},
     decimal::{Decimals, write_decimal},
     text::Text,
@@ -61,12 +61,12 @@ fn viewed<O: OffsetSizeTrait>(starts: &[O], sizes: &[O], row: usize) -> Range<us
 
 impl<'a> Json<'a> {
     /// A column without dictionaries or runs.
-    pub(super) fn of(array: &'a dyn Array) -> Result<Self, Fault> {
+    pub(super) fn of(array: &'a dyn Array) -> Result<Self, EngineError> {
         Ok(Self { nulls: array.logical_nulls(), values: Values::of(array)? })
     }
 
     /// Appends the value of a row.
-    pub(super) fn write(&self, row: usize, out: &mut String) -> Result<(), Fault> {
+    pub(super) fn write(&self, row: usize, out: &mut String) -> Result<(), EngineError> {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             out.push_str("null");
             return Ok(());
@@ -110,7 +110,7 @@ impl<'a> Json<'a> {
     }
 
     /// Keys are text, whatever their type.
-    fn write_key(&self, row: usize, out: &mut String) -> Result<(), Fault> {
+    fn write_key(&self, row: usize, out: &mut String) -> Result<(), EngineError> {
         if matches!(self.values, Values::Text(_)) {
             return self.write(row, out);
         }
@@ -122,7 +122,7 @@ impl<'a> Json<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn of(array: &'a dyn Array) -> Result<Self, Fault> {
+    fn of(array: &'a dyn Array) -> Result<Self, EngineError> {
         if let Some(wholes) = Wholes::of(array) {
             return Ok(Self::Whole(wholes));
         }
@@ -170,17 +170,17 @@ impl<'a> Values<'a> {
                     write_text(field.name(), &mut name);
                     Ok((name, Json::of(column)?))
                 });
-                Self::Struct(named.collect::<Result<_, Fault>>()?)
+                Self::Struct(named.collect::<Result<_, EngineError>>()?)
             }
             _ => Self::Text(Text::of(array)?),
         })
     }
 
-    fn list(ranges: Ranges<'a>, items: &'a dyn Array) -> Result<Self, Fault> {
+    fn list(ranges: Ranges<'a>, items: &'a dyn Array) -> Result<Self, EngineError> {
         Ok(Self::List(ranges, Box::new(Json::of(items)?)))
     }
 
-    fn decimal(array: &'a dyn Array, scale: i8) -> Result<Self, Fault> {
+    fn decimal(array: &'a dyn Array, scale: i8) -> Result<Self, EngineError> {
         Ok(match Decimals::of(array) {
             Some(decimals) => Self::Decimal(decimals, scale),
             None => Self::Text(Text::shown(array)?),
@@ -188,7 +188,7 @@ impl<'a> Values<'a> {
     }
 }
 
-fn write_list(items: &Json<'_>, range: Range<usize>, out: &mut String) -> Result<(), Fault> {
+fn write_list(items: &Json<'_>, range: Range<usize>, out: &mut String) -> Result<(), EngineError> {
     out.push('[');
     for index in range.clone() {
         if index > range.start {

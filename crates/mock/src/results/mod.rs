@@ -13,7 +13,7 @@ mod zone;
 
 use sql::arrow::{array::ArrayRef, compute::cast, datatypes::Schema};
 
-use super::status::{Fault, Refusal};
+use super::status::{EngineError, Refusal};
 
 pub(crate) use chunk::encode_chunk;
 pub(crate) use metadata::encode_metadata;
@@ -42,15 +42,15 @@ impl Layout {
 }
 
 /// The array without dictionaries and runs, at any depth.
-fn unpack(array: &ArrayRef) -> Result<ArrayRef, Fault> {
+fn unpack(array: &ArrayRef) -> Result<ArrayRef, EngineError> {
     match types::unpacked(array.data_type()) {
         None => Ok(ArrayRef::clone(array)),
         Some(flat) => cast(array, &flat).map_err(|error| unrepresentable(error.to_string())),
     }
 }
 
-fn unrepresentable(message: impl Into<String>) -> Fault {
-    Fault::Client(Refusal::Unrepresentable(message.into()))
+fn unrepresentable(message: impl Into<String>) -> EngineError {
+    EngineError::Client(Refusal::Unrepresentable(message.into()))
 }
 
 #[cfg(test)]

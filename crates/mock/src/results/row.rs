@@ -3,7 +3,7 @@
 use sql::arrow::array::RecordBatch;
 
 use super::{
-    super::status::Fault,
+    super::status::EngineError,
     Layout,
     column::{Column, Values},
     decimal::write_decimal,
@@ -14,7 +14,7 @@ use super::{
 /// One row, column after column: a byte that tells whether there is a value, then the value by its metadata type.
 ///
 /// The format has no TIMESTAMP_TZ: it travels as DATETIME does.
-pub(crate) fn encode_row(batch: &RecordBatch, row: usize, layout: &Layout) -> Result<Vec<u8>, Fault> {
+pub(crate) fn encode_row(batch: &RecordBatch, row: usize, layout: &Layout) -> Result<Vec<u8>, EngineError> {
     let mut out = Vec::new();
     let mut scratch = String::new();
     for (array, wire) in batch.slice(row, 1).columns().iter().zip(&layout.wires) {
@@ -29,7 +29,7 @@ pub(crate) fn encode_row(batch: &RecordBatch, row: usize, layout: &Layout) -> Re
     Ok(out)
 }
 
-fn put(out: &mut Vec<u8>, values: &Values<'_>, wire: Wire, scratch: &mut String) -> Result<(), Fault> {
+fn put(out: &mut Vec<u8>, values: &Values<'_>, wire: Wire, scratch: &mut String) -> Result<(), EngineError> {
     match values {
         Values::Null => {}
         Values::Boolean(array) => out.push(u8::from(array.value(0))),
@@ -59,7 +59,7 @@ fn put_whole(out: &mut Vec<u8>, value: i64, wire: Wire) {
     out.extend(&value.to_be_bytes()[8 - width..]);
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), Fault> {
+fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), EngineError> {
     let length = u16::try_from(text.len()).map_err(|_| {
         let length = text.len();
         unrepresentable(format!(

@@ -150,7 +150,7 @@ fn read_chunk(bytes: &[u8]) -> Vec<Vector> {
 }
 
 /// One column through a chunk: vector type and rows.
-fn through(column: ArrayRef, constant: bool) -> Result<(i32, Vec<Value>), Fault> {
+fn through(column: ArrayRef, constant: bool) -> Result<(i32, Vec<Value>), EngineError> {
     let schema = Schema::new(vec![Field::new("c", column.data_type().clone(), true)]);
     let layout = Layout::new(&schema, &[constant]);
     let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();

@@ -11,7 +11,7 @@ use sql::arrow::{
     util::display::{ArrayFormatter, DurationFormat, FormatOptions},
 };
 
-use super::{super::status::Fault, json::Json, unrepresentable};
+use super::{super::status::EngineError, json::Json, unrepresentable};
 
 /// How times, intervals, durations and what has no form of its own are shown.
 const SHOWN: FormatOptions<'static> =
@@ -32,7 +32,7 @@ pub(super) enum Text<'a> {
 
 impl<'a> Text<'a> {
     /// Any column as text; lists, maps and structs as JSON.
-    pub(super) fn of(array: &'a dyn Array) -> Result<Self, Fault> {
+    pub(super) fn of(array: &'a dyn Array) -> Result<Self, EngineError> {
         Ok(match array.data_type() {
             DataType::Utf8 => Self::Utf8(array.as_string::<i32>()),
             DataType::LargeUtf8 => Self::LargeUtf8(array.as_string::<i64>()),
@@ -53,13 +53,13 @@ impl<'a> Text<'a> {
     }
 
     /// A column as Arrow shows it.
-    pub(super) fn shown(array: &'a dyn Array) -> Result<Self, Fault> {
+    pub(super) fn shown(array: &'a dyn Array) -> Result<Self, EngineError> {
         let formatter = ArrayFormatter::try_new(array, &SHOWN);
         Ok(Self::Shown(formatter.map_err(|error| unrepresentable(error.to_string()))?))
     }
 
     /// The text of a row that is not null; `scratch` is where it is written if need be.
-    pub(super) fn get<'b>(&'b self, row: usize, scratch: &'b mut String) -> Result<&'b str, Fault> {
+    pub(super) fn get<'b>(&'b self, row: usize, scratch: &'b mut String) -> Result<&'b str, EngineError> {
         Ok(match self {
             Self::Utf8(array) => array.value(row),
             Self::LargeUtf8(array) => array.value(row),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sql::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 
-use super::super::status::Fault;
+use super::super::status::EngineError;
 
 /// More digits than this don't fit the 16 bytes of a DECIMAL128.
 const MOST_DIGITS: u8 = 38;
@@ -155,7 +155,7 @@ pub(crate) fn parameter_name(data_type: Option<&DataType>) -> String {
 }
 
 /// The type that a parameter's text is cast to. `Ok(None)`: whatever the plan wants.
-pub(crate) fn parameter_type(name: &str, value: &str) -> Result<Option<DataType>, Fault> {
+pub(crate) fn parameter_type(name: &str, value: &str) -> Result<Option<DataType>, EngineError> {
     let (word, arguments) = name.split_once('(').unwrap_or((name, ""));
     let data_type = match word.trim().to_ascii_uppercase().as_str() {
         "" | "NULL" => return Ok(None),
@@ -172,14 +172,14 @@ pub(crate) fn parameter_type(name: &str, value: &str) -> Result<Option<DataType>
         "DATETIME" | "TIMESTAMP" => DataType::Timestamp(TimeUnit::Microsecond, None),
         "TIMESTAMP_TZ" => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
         "DECIMAL128" | "DECIMAL" | "NUMERIC" => decimal(name, arguments, value)?,
-        _ => return Err(Fault::invalid(format!("unknown parameter type '{name}'"))),
+        _ => return Err(EngineError::invalid(format!("unknown parameter type '{name}'"))),
     };
     Ok(Some(data_type))
 }
 
 /// `DECIMAL(p,s)`; without arguments the scale is that of the value.
-fn decimal(name: &str, arguments: &str, value: &str) -> Result<DataType, Fault> {
-    let invalid = || Fault::invalid(format!("parameter type '{name}': expected DECIMAL(1..38,scale)"));
+fn decimal(name: &str, arguments: &str, value: &str) -> Result<DataType, EngineError> {
+    let invalid = || EngineError::invalid(format!("parameter type '{name}': expected DECIMAL(1..38,scale)"));
     let arguments = arguments.trim().trim_end_matches(')').trim();
     if arguments.is_empty() {
         let fraction = value.trim().split_once('.').map_or(0, |(_, digits)| digits.len());

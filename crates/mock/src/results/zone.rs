@@ -14,7 +14,7 @@ use sql::arrow::{
     },
 };
 
-use super::{super::status::Fault, unrepresentable};
+use super::{super::status::EngineError, unrepresentable};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -52,7 +52,7 @@ impl<'a> Micros<'a> {
     }
 
     /// Microseconds since the epoch; of a date, those of its midnight. What is finer is rounded down.
-    pub(super) fn get(&self, row: usize) -> Result<i64, Fault> {
+    pub(super) fn get(&self, row: usize) -> Result<i64, EngineError> {
         let (value, unit) = match self {
             Self::Days(array) => (i64::from(array.value(row)), DAY),
             Self::DateMillis(array) => (array.value(row).div_euclid(DAY / 1000), DAY),

@@ -15,11 +15,11 @@ use tonic::{Code, Status};
 
 use super::{
     FaultBody,
-    book::Armed,
+    registry::ActiveFault,
     rule::{BadRule, Failure},
 };
 use crate::{
-    gate::{Order, message},
+    gate::{ResponseOverride, message},
     server::BoxError,
 };
 
@@ -53,7 +53,7 @@ pub(super) fn refusal<B>(bad: &BadRule) -> Response<FaultBody<B>> {
 }
 
 /// What the gate makes of it.
-pub(super) fn ordered<B>(order: Order) -> Response<FaultBody<B>> {
+pub(super) fn ordered<B>(order: ResponseOverride) -> Response<FaultBody<B>> {
     let mut response = Response::new(FaultBody::empty());
     response.extensions_mut().insert(order);
     response
@@ -81,7 +81,7 @@ pub(super) async fn corrupt<B>(
     response: Response<FaultBody<B>>,
     path: &str,
     bytes: u64,
-    armed: &Armed,
+    armed: &ActiveFault,
 ) -> Result<Response<FaultBody<B>>, BoxError>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,

@@ -13,7 +13,7 @@ use grpc::{PREFIX_LEN, Prefix};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::book::Armed;
+use super::registry::ActiveFault;
 use crate::server::BoxError;
 
 /// At a given rate bytes leave so often a second.
@@ -78,7 +78,7 @@ pub(super) struct Shaping {
     /// So many bytes leave in a second.
     pub(super) rate: Option<u64>,
     /// These wait before each message.
-    pub(super) waits: Vec<Arc<Armed>>,
+    pub(super) waits: Vec<Arc<ActiveFault>>,
 }
 
 impl Shaping {

@@ -13,13 +13,13 @@ use tower::Service;
 use super::{
     FaultBody, Faults, TEAL_FAULT, answer,
     body::Shaping,
-    book::Armed,
     known::{self, Fields},
+    registry::ActiveFault,
     rule::{At, BadRule, Outcome, Shape},
 };
 use crate::{
-    gate::{Order, RequestBody},
-    server::{BoxError, Trouble},
+    gate::{RequestBody, ResponseOverride},
+    server::{BoxError, InjectedFault},
 };
 
 /// How much of a message is held to look into it.
@@ -28,9 +28,9 @@ const LOOKED_AT: usize = 1 << 20;
 /// What the rules have in store for a call.
 #[derive(Debug, Default)]
 struct Plan {
-    hits: Vec<Arc<Armed>>,
+    hits: Vec<Arc<ActiveFault>>,
     /// The rule of the outcome.
-    last: Option<Arc<Armed>>,
+    last: Option<Arc<ActiveFault>>,
     /// The request's message, where a rule wanted it.
     message: Option<Bytes>,
     /// Who logs in, where it has to be learned from the answer which session that is.
@@ -59,13 +59,13 @@ where
     let outcome = plan.last.as_ref().and_then(|armed| armed.rule.effect.outcome.as_ref());
     let mut response = match outcome {
         Some(Outcome::Hang) => std::future::pending().await,
-        Some(Outcome::Reset(reason)) => return Err(Trouble::Reset(*reason).into()),
-        Some(Outcome::Disconnect) => return Err(Trouble::Disconnect.into()),
+        Some(Outcome::Reset(reason)) => return Err(InjectedFault::Reset(*reason).into()),
+        Some(Outcome::Disconnect) => return Err(InjectedFault::Disconnect.into()),
         Some(Outcome::GoAway(reason)) if *reason != Reason::NO_ERROR => {
-            return Err(Trouble::GoAway(*reason).into());
+            return Err(InjectedFault::GoAway(*reason).into());
         }
         Some(Outcome::Status(failure)) => answer::failure(failure),
-        Some(Outcome::Mismatch) => answer::ordered(Order::Mismatch),
+        Some(Outcome::Mismatch) => answer::ordered(ResponseOverride::Mismatch),
         Some(Outcome::EmptyBatch | Outcome::EndAfter(_)) => {
             let is_end = matches!(outcome, Some(Outcome::EndAfter(_)));
             answer::batch(&path, plan.session(&path).unwrap_or_default(), is_end)
@@ -75,13 +75,13 @@ where
     sleep_unless_zero(plan.wait(At::Answer)).await;
     match outcome {
         Some(Outcome::GoAway(reason)) => {
-            response.extensions_mut().insert(Trouble::GoAway(*reason));
+            response.extensions_mut().insert(InjectedFault::GoAway(*reason));
         }
         Some(Outcome::Notice(strategy)) => {
-            response.extensions_mut().insert(Order::Notice(*strategy));
+            response.extensions_mut().insert(ResponseOverride::Notice(*strategy));
         }
         Some(Outcome::DuplicateNotice) => {
-            response.extensions_mut().insert(Order::DuplicateNotice);
+            response.extensions_mut().insert(ResponseOverride::DuplicateNotice);
         }
         Some(Outcome::Shape(Shape::Corrupt(bytes))) => {
             let armed = plan.last.clone().expect("its outcome was looked at");
@@ -110,7 +110,7 @@ impl Plan {
         let (rules, fields) = (faults.rules(), known::method(path));
         let strategy = request.body().strategy();
         let headers = request.headers();
-        let is_head = |armed: &Armed| {
+        let is_head = |armed: &ActiveFault| {
             armed.rule.when.is_head(path, strategy, headers)
                 && (fields.is_fetch || !armed.rule.effect.is_of_fetches)
         };
@@ -133,7 +133,7 @@ impl Plan {
             if !plan.is_match(faults, &armed, fields) {
                 continue;
             }
-            let Some(hit) = armed.strike() else { continue };
+            let Some(hit) = armed.sample() else { continue };
             faults.tell(&armed, path, hit);
             plan.hits.push(armed.clone());
             // A call has one outcome: the first rule's that has one.
@@ -146,7 +146,7 @@ impl Plan {
     }
 
     /// What the head does not tell.
-    fn is_match(&self, faults: &Faults, armed: &Armed, fields: Fields) -> bool {
+    fn is_match(&self, faults: &Faults, armed: &ActiveFault, fields: Fields) -> bool {
         let when = &armed.rule.when;
         let is_sql = || self.text(fields.sql);
         let user = || match fields.user {
@@ -195,7 +195,8 @@ impl Plan {
             Some(Outcome::Shape(Shape::Throttled(rate))) => shaping.rate = Some(*rate),
             _ => {}
         }
-        let waits = |armed: &Arc<Armed>| armed.rule.effect.delay.is_some_and(|(at, _)| at == At::Message);
+        let waits =
+            |armed: &Arc<ActiveFault>| armed.rule.effect.delay.is_some_and(|(at, _)| at == At::Message);
         shaping.waits = self.hits.into_iter().filter(waits).collect();
         if !shaping.is_needed() || body.is_end_stream() {
             return Response::from_parts(head, body);
@@ -205,7 +206,7 @@ impl Plan {
     }
 }
 
-impl Armed {
+impl ActiveFault {
     /// Whether a call's message tells what it wants to know.
     fn looks_inside(&self) -> bool {
         self.rule.when.sql.is_some()

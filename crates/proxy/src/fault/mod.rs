@@ -2,9 +2,9 @@
 
 mod answer;
 mod body;
-mod book;
 mod call;
 mod known;
+mod registry;
 pub mod rule;
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ use tower::{Layer, Service};
 
 pub use self::{
     body::FaultBody,
-    book::{Around, CallObserver, Faults, Listed, Refused, Source},
+    registry::{CallObserver, FaultContext, Faults, Listed, Refused, Source},
     rule::{BadRule, Rule},
 };
 use crate::{gate::RequestBody, server::BoxError};

@@ -78,8 +78,8 @@ fn bench(rules: &[&str]) -> Bench {
 fn bench_with(rules: &[&str], by_header: bool) -> Bench {
     let settings = Rules { switch_every: None, ..Rules::default() };
     let (switch, _timer) = Switch::new(settings);
-    let (switch_too, journal) = (Some(switch.clone()), switch.journal().clone());
-    let faults = Faults::new(by_header, Around { switch: switch_too, watch: None, journal });
+    let (switch_too, event_log) = (Some(switch.clone()), switch.event_log().clone());
+    let faults = Faults::new(by_header, FaultContext { switch: switch_too, watch: None, event_log });
     for rule in rules {
         faults.add(rule.parse().unwrap(), Source::Start).unwrap();
     }

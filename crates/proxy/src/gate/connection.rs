@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use switch::Notice;
 use tracing::info;
 
-use crate::telemetry::Line;
+use crate::telemetry::ClientConnection;
 
 /// A client's connection.
 #[derive(Debug, Default)]
@@ -13,11 +13,11 @@ pub(super) struct Connection {
     /// The last announcement that it was told of; 0 is none.
     told: AtomicU64,
     /// Where it is told what becomes of calls, if anybody wants to know.
-    pub(super) line: Option<Line>,
+    pub(super) line: Option<ClientConnection>,
 }
 
 impl Connection {
-    pub(super) fn watched(line: Line) -> Self {
+    pub(super) fn watched(line: ClientConnection) -> Self {
         Self { line: Some(line), ..Self::default() }
     }
 

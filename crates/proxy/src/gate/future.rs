@@ -18,7 +18,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use protocol::{CallKind, Method};
-use switch::{Arrival, Notice, Pass, Refused};
+use switch::{Arrival, Notice, RequestGuard, StrategyMismatch};
 use tower::Service;
 
 use super::{
@@ -26,12 +26,12 @@ use super::{
     connection::Connection,
     header::{self, NEW_STRATEGY},
     left::{self, Leaving},
-    order::Order,
     reject,
     request::RequestBody,
     response::{Answer, Hold, ResponseBody},
+    response_override::ResponseOverride,
 };
-use crate::telemetry::{self, Line, Said, Status};
+use crate::telemetry::{self, ClientConnection, IdentityClaim, Status};
 
 pin_project! {
     /// Resolves to the answer from behind the gate, or to a rejection.
@@ -57,7 +57,7 @@ pin_project! {
         /// Let in: the answer is awaited.
         Inside { #[pin] future: F, call: Option<Call>, left: Option<Leaving> },
         /// Not let in, and what it named.
-        Refused { refused: Refused, received: Option<HeaderValue> },
+        Refused { refused: StrategyMismatch, received: Option<HeaderValue> },
         /// Not for the gate to judge.
         Foreign { #[pin] future: F },
     }
@@ -73,7 +73,7 @@ struct Arriving<S, B: Body> {
 
 /// What is known of a call that was let in.
 struct Call {
-    pass: Pass,
+    pass: RequestGuard,
     method: Arc<Method>,
     watched: Option<telemetry::Call>,
 }
@@ -110,7 +110,12 @@ where
     S: Service<Request<RequestBody<B>>>,
     B: Body<Data = Bytes> + Unpin,
 {
-    fn new(inner: S, request: Request<RequestBody<B>>, method: Arc<Method>, line: Option<&Line>) -> Self {
+    fn new(
+        inner: S,
+        request: Request<RequestBody<B>>,
+        method: Arc<Method>,
+        line: Option<&ClientConnection>,
+    ) -> Self {
         let head = request.headers();
         // A begin is named by its response.
         let query_id = method.query_id.filter(|_| method.kind != CallKind::Begin);
@@ -135,7 +140,7 @@ where
     fn judge(
         self,
         shared: &Shared,
-        watch: Option<(&Line, Instant)>,
+        watch: Option<(&ClientConnection, Instant)>,
         [query, caller]: [Option<&str>; 2],
     ) -> Phase<S, S::Future, B> {
         let Self { mut inner, mut request, method, .. } = self;
@@ -144,8 +149,8 @@ where
         let query = query.filter(|id| !id.is_empty());
         let mut watched = watch.map(|(line, arrived)| {
             let said = caller.map(|caller| match method.kind {
-                CallKind::LogIn => Said::User(caller),
-                _ => Said::Session(caller),
+                CallKind::LogIn => IdentityClaim::User(caller),
+                _ => IdentityClaim::Session(caller),
             });
             line.call(arrived, &method, request.headers(), said, shared.switch.heading())
         });
@@ -240,9 +245,9 @@ impl Call {
     ) -> Response<ResponseBody<B>> {
         let Self { pass, method, watched } = self;
         let (mut head, body) = response.into_parts();
-        let order = head.extensions.remove::<Order>();
-        if order == Some(Order::Mismatch) {
-            let refused = Refused { expected: pass.strategy().other() };
+        let order = head.extensions.remove::<ResponseOverride>();
+        if order == Some(ResponseOverride::Mismatch) {
+            let refused = StrategyMismatch { expected: pass.strategy().other() };
             let received = HeaderValue::from_static(pass.strategy().as_str());
             let mut rejection = reject::response(shared.mismatch, refused, Some(received));
             rejection.headers_mut().extend(head.headers);
@@ -252,14 +257,14 @@ impl Call {
         let is_refusal = is_trailers_only && !is_success(&head.headers);
         let due = pass.notice();
         let notice = match order {
-            Some(Order::Notice(strategy)) => Some(Notice { strategy, announcement: 0 }),
+            Some(ResponseOverride::Notice(strategy)) => Some(Notice { strategy, announcement: 0 }),
             _ => due,
         };
         let notice = notice.filter(|_| !is_refusal);
         if let Some(notice) = notice {
             let value = HeaderValue::from_static(notice.strategy.as_str());
             head.headers.insert(NEW_STRATEGY, value.clone());
-            if order == Some(Order::DuplicateNotice) {
+            if order == Some(ResponseOverride::DuplicateNotice) {
                 head.headers.append(NEW_STRATEGY, value);
             }
             if due == Some(notice) {
@@ -281,7 +286,7 @@ impl Call {
             && is_protobuf(&head.headers)
             && !head.headers.contains_key(GRPC_STATUS);
         let notice = notice.filter(|_| is_message).and_then(|notice| method.notice(notice.strategy));
-        let notice = notice.map(|field| Order::repeat(order, field));
+        let notice = notice.map(|field| ResponseOverride::repeat(order, field));
         let query_id = match method.kind {
             CallKind::Begin if is_message => method.query_id,
             _ => None,

@@ -5,11 +5,11 @@ mod connection;
 mod future;
 pub(crate) mod header;
 mod left;
-mod order;
 mod preview;
 mod reject;
 mod request;
 mod response;
+mod response_override;
 
 #[cfg(test)]
 mod tests;
@@ -32,10 +32,10 @@ use tower::{Layer, Service};
 use self::connection::Connection;
 pub(crate) use self::request::message;
 pub use self::{
-    future::ResponseFuture, order::Order, preview::Preview, reject::Mismatch, request::RequestBody,
-    response::ResponseBody,
+    future::ResponseFuture, preview::Preview, reject::Mismatch, request::RequestBody, response::ResponseBody,
+    response_override::ResponseOverride,
 };
-use crate::telemetry::Line;
+use crate::telemetry::ClientConnection;
 
 /// Puts a [`Gate`] before a service.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl GateLayer {
     }
 
     /// A gate for one client's connection whose calls are watched.
-    pub fn watched<S>(&self, line: Line, inner: S) -> Gate<S> {
+    pub fn watched<S>(&self, line: ClientConnection, inner: S) -> Gate<S> {
         Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::watched(line)) }
     }
 }

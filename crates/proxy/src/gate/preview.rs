@@ -14,7 +14,7 @@ use futures::{
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use protocol::{CallKind, Strategy};
-use switch::{Header, Refused};
+use switch::{Header, StrategyMismatch};
 use tower::Service;
 
 use super::{Shared, header, reject, request::RequestBody, response::ResponseBody};
@@ -35,12 +35,12 @@ impl<S> Preview<S> {
     ///
     /// Published clients do not know the strategy when they log in: they try blue, and green after a 456.
     /// Taken at their word they would try the engine that is active, and report that the other one works.
-    fn strategy(&self, path: &str, headers: &HeaderMap) -> Result<Strategy, Refused> {
+    fn strategy(&self, path: &str, headers: &HeaderMap) -> Result<Strategy, StrategyMismatch> {
         let active = self.shared.switch.snapshot().phase.active();
         let other = active.other();
         match header::strategy(headers) {
             Header::Names(named) if named == active => match self.shared.protocol.method(path).kind {
-                CallKind::LogIn => Err(Refused { expected: other }),
+                CallKind::LogIn => Err(StrategyMismatch { expected: other }),
                 _ => Ok(active),
             },
             Header::Names(_) | Header::Absent | Header::Unknown => Ok(other),

@@ -1,14 +1,15 @@
 //! What a 456 looks like on the wire. No other file knows.
 
 use bytes::Bytes;
+use clap::ValueEnum;
 use grpc::header::{GRPC, GRPC_MESSAGE, GRPC_STATUS};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
-use switch::Refused;
+use switch::StrategyMismatch;
 
 use super::header::{EXPECTED_STRATEGY, RECEIVED_STRATEGY};
 
 /// In which dialect a 456 is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Mismatch {
     /// HTTP status 456 and a gRPC status, in one HEADERS frame: every client generation knows it.
     #[default]
@@ -27,7 +28,7 @@ const UNKNOWN: HeaderValue = HeaderValue::from_static("2");
 /// The rejection, and the body it carries in the HTTP dialect.
 pub(super) fn response(
     mismatch: Mismatch,
-    refused: Refused,
+    refused: StrategyMismatch,
     received: Option<HeaderValue>,
 ) -> Response<Option<Bytes>> {
     let expected = refused.expected.as_str();

@@ -13,7 +13,7 @@ use grpc::{Appender, Coding, PREFIX_LEN, Prefix, header::is_success, read_string
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use switch::Pass;
+use switch::RequestGuard;
 
 use super::{Counters, request::HELD};
 use crate::telemetry::{Call, Status};
@@ -48,7 +48,7 @@ pin_project! {
 #[derive(Debug)]
 pub(super) struct Answer {
     /// Taken when the outcome is known.
-    pass: Option<Pass>,
+    pass: Option<RequestGuard>,
     /// Taken then, too.
     watched: Option<Call>,
     work: Work,
@@ -59,7 +59,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 enum Work {
     /// Frames pass as they are.
-    Pass,
+    RequestGuard,
     /// The field is appended to a message that passes.
     Append(Appender),
     /// The message is held until it is whole.
@@ -96,19 +96,19 @@ impl<B: Body> ResponseBody<B> {
 
 impl Answer {
     /// Passes the body on, and tells `pass` the outcome.
-    pub(super) fn passing(pass: Pass, watched: Option<Call>) -> Self {
-        Self { pass: Some(pass), watched, work: Work::Pass, trailers: None }
+    pub(super) fn passing(pass: RequestGuard, watched: Option<Call>) -> Self {
+        Self { pass: Some(pass), watched, work: Work::RequestGuard, trailers: None }
     }
 
     /// Does to the first message what `hold` says.
-    pub(super) fn holding(pass: Pass, watched: Option<Call>, hold: Hold) -> Self {
+    pub(super) fn holding(pass: RequestGuard, watched: Option<Call>, hold: Hold) -> Self {
         Self { pass: Some(pass), watched, work: Work::Hold(hold), trailers: None }
     }
 
     /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
     fn push(&mut self, chunk: Bytes) -> Bytes {
         match &mut self.work {
-            Work::Pass => chunk,
+            Work::RequestGuard => chunk,
             Work::Append(appender) => appender.push(chunk),
             Work::Hold(hold) => {
                 if hold.held.is_empty() && chunk.len() >= hold.wants(&chunk) {
@@ -127,7 +127,7 @@ impl Answer {
     /// What is to be sent before the end of the stream.
     fn finish(&mut self) -> Bytes {
         match &mut self.work {
-            Work::Pass => Bytes::new(),
+            Work::RequestGuard => Bytes::new(),
             Work::Append(appender) => appender.finish(),
             Work::Hold(hold) => hold.held.split().freeze(),
         }
@@ -135,7 +135,7 @@ impl Answer {
 
     /// Goes on with bytes that are held no longer.
     fn release(&mut self, bytes: Bytes) -> Bytes {
-        let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Pass) else { return bytes };
+        let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::RequestGuard) else { return bytes };
         let inflated = hold.inflate(&bytes);
         let read = |field| read_string(first_message(inflated.as_deref().unwrap_or(&bytes))?, field).ok()?;
         if let (Some(id), Some(pass)) = (hold.query_id.and_then(read), &mut self.pass) {
@@ -259,7 +259,9 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             Kind::Own { body } => body.is_none(),
             Kind::Foreign { inner } => inner.is_end_stream(),
             Kind::Answer { inner, answer, .. } => {
-                matches!(answer.work, Work::Pass) && answer.trailers.is_none() && inner.is_end_stream()
+                matches!(answer.work, Work::RequestGuard)
+                    && answer.trailers.is_none()
+                    && inner.is_end_stream()
             }
         }
     }
@@ -268,7 +270,9 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match &self.kind {
             Kind::Own { body } => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Foreign { inner } => inner.size_hint(),
-            Kind::Answer { inner, answer, .. } if matches!(answer.work, Work::Pass) => inner.size_hint(),
+            Kind::Answer { inner, answer, .. } if matches!(answer.work, Work::RequestGuard) => {
+                inner.size_hint()
+            }
             Kind::Answer { .. } => SizeHint::default(),
         }
     }

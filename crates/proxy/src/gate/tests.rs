@@ -11,7 +11,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -22,6 +22,7 @@ use grpc::{Prefix, string_field};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use switch::Rules;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -90,7 +91,7 @@ impl Bench {
             async move {
                 seen.calls.fetch_add(1, Ordering::Relaxed);
                 let body = request.into_body().collect().await?.to_bytes();
-                *seen.body.lock().unwrap() = body.to_vec();
+                *seen.body.lock() = body.to_vec();
                 Ok::<_, Infallible>(response)
             }
         });

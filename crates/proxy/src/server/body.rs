@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use http2::{Reason, RecvStream, SendStream};
 use tracing::debug;
 
-use super::{BoxError, Trouble, given_up, oversized};
+use super::{BoxError, InjectedFault, given_up, oversized};
 
 /// The body of a request, as it comes off the connection.
 #[derive(Debug)]
@@ -196,8 +196,8 @@ pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Reason {
             // The whole connection is gone: for its streams that is what a cancellation is.
             Some(error) if error.is_io() || error.is_go_away() => return Reason::CANCEL,
             Some(error) => return error.reason().unwrap_or(Reason::INTERNAL_ERROR),
-            None => match Trouble::of(error) {
-                Some(Trouble::Reset(reason)) => return reason,
+            None => match InjectedFault::of(error) {
+                Some(InjectedFault::Reset(reason)) => return reason,
                 _ => source = error.source(),
             },
         }

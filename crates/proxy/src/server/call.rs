@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tracing::debug;
 
 use super::{
-    BoxError, Trouble,
+    BoxError, InjectedFault,
     body::{SendBody, reason},
     given_up::GivenUp,
     oversized,
@@ -24,7 +24,7 @@ pin_project! {
     /// A task of its own, so it is written by hand: it stays as small as the larger of its phases.
     pub(super) struct Call<F, B> {
         respond: SendResponse,
-        trouble: UnboundedSender<Trouble>,
+        injected_fault: UnboundedSender<InjectedFault>,
         account: Option<StreamAccount>,
         #[pin]
         phase: Phase<F, B>,
@@ -46,9 +46,13 @@ pin_project! {
 }
 
 impl<F, B> Call<F, B> {
-    pub(super) fn new(answered: F, mut respond: SendResponse, trouble: UnboundedSender<Trouble>) -> Self {
+    pub(super) fn new(
+        answered: F,
+        mut respond: SendResponse,
+        injected_fault: UnboundedSender<InjectedFault>,
+    ) -> Self {
         let account = respond.take_account();
-        Self { respond, trouble, account, phase: Phase::Waiting { answered } }
+        Self { respond, injected_fault, account, phase: Phase::Waiting { answered } }
     }
 }
 
@@ -70,7 +74,7 @@ where
                         // What is read from an engine for this call is charged to its client.
                         let answered = StreamAccount::scope(this.account, || answered.poll(cx));
                         let answered = ready!(answered).map_err(Into::into);
-                        this.phase.set(answer(answered, this.respond, this.trouble));
+                        this.phase.set(answer(answered, this.respond, this.injected_fault));
                         continue;
                     }
                 },
@@ -95,7 +99,7 @@ where
 fn answer<F, B>(
     answered: Result<Response<B>, BoxError>,
     respond: &mut SendResponse,
-    trouble: &UnboundedSender<Trouble>,
+    injected_fault: &UnboundedSender<InjectedFault>,
 ) -> Phase<F, B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
@@ -104,16 +108,18 @@ where
         Ok(response) => response.into_parts(),
         Err(error) => {
             // Nobody hears of it where the connection is gone: then it is no matter.
-            if let Some(sent @ (Trouble::GoAway(_) | Trouble::Disconnect)) = Trouble::of(&*error) {
-                _ = trouble.send(sent);
+            if let Some(sent @ (InjectedFault::GoAway(_) | InjectedFault::Disconnect)) =
+                InjectedFault::of(&*error)
+            {
+                _ = injected_fault.send(sent);
                 return Phase::Cut;
             }
             respond.send_reset(reason(&*error));
             return Phase::Over;
         }
     };
-    if let Some(sent) = head.extensions.get::<Trouble>() {
-        _ = trouble.send(*sent);
+    if let Some(sent) = head.extensions.get::<InjectedFault>() {
+        _ = injected_fault.send(*sent);
     }
     let is_end = body.is_end_stream();
     let head = Response::from_parts(head, ());

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use tracing::{debug, warn};
 
-use super::{BoxError, Incoming, Options, Trouble, call::Call, door, http1, keep_alive::KeepAlive};
+use super::{BoxError, Incoming, InjectedFault, Options, call::Call, detect, http1, keep_alive::KeepAlive};
 use crate::tls::HTTP_1_1;
 
 /// How long calls in progress may take to finish once the server is told to end.
@@ -61,7 +61,7 @@ pub(super) async fn serve<S, B>(
 {
     let served = async move {
         let opened = tokio::select! {
-            opened = timeout(HANDSHAKE, door::open(stream, options.tls.as_ref())) => opened??,
+            opened = timeout(HANDSHAKE, detect::open(stream, options.tls.as_ref())) => opened??,
             () = end.cancelled() => return Ok(()),
         };
         if opened.protocol() == Some(HTTP_1_1) {
@@ -77,14 +77,14 @@ pub(super) async fn serve<S, B>(
         let mut keep_alive = pin!(KeepAlive::new(connection.ping_pong(), options.keepalive_timeout));
         let mut ended = pin!(end.cancelled());
         let mut cut = None;
-        let (trouble, mut troubles) = mpsc::unbounded_channel();
+        let (injected_fault, mut troubles) = mpsc::unbounded_channel();
         poll_fn(move |cx| {
-            while let Poll::Ready(Some(trouble)) = troubles.poll_recv(cx) {
-                match trouble {
-                    Trouble::GoAway(Reason::NO_ERROR) => connection.graceful_shutdown(),
-                    Trouble::GoAway(reason) => connection.abrupt_shutdown(reason),
-                    Trouble::Disconnect => return Poll::Ready(Err(io::Error::other(trouble))),
-                    Trouble::Reset(_) => {}
+            while let Poll::Ready(Some(injected_fault)) = troubles.poll_recv(cx) {
+                match injected_fault {
+                    InjectedFault::GoAway(Reason::NO_ERROR) => connection.graceful_shutdown(),
+                    InjectedFault::GoAway(reason) => connection.abrupt_shutdown(reason),
+                    InjectedFault::Disconnect => return Poll::Ready(Err(io::Error::other(injected_fault))),
+                    InjectedFault::Reset(_) => {}
                 }
             }
             for accepted in 0.. {
@@ -96,7 +96,7 @@ pub(super) async fn serve<S, B>(
                 match connection.poll_accept(cx).map_err(|error| connection_error(peer, error))? {
                     Poll::Ready(Some((request, respond))) => {
                         let answered = service.clone().oneshot(request.map(Incoming::new));
-                        tokio::spawn(Call::new(answered, respond, trouble.clone()));
+                        tokio::spawn(Call::new(answered, respond, injected_fault.clone()));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -110,7 +110,7 @@ pub(super) async fn serve<S, B>(
                 return Poll::Ready(Err(io::Error::other("calls were cut at the end")));
             }
             // One sender is this side's, and each call in progress has one.
-            let is_idle = trouble.strong_count() == 1;
+            let is_idle = injected_fault.strong_count() == 1;
             keep_alive.as_mut().poll_expired(cx, is_idle)
         })
         .await

@@ -4,12 +4,12 @@
 mod body;
 mod call;
 mod connection;
-mod door;
+mod detect;
 pub(crate) mod given_up;
 mod http1;
+mod injected_fault;
 mod keep_alive;
 mod oversized;
-mod trouble;
 
 use std::{io, net::SocketAddr, thread, time::Duration};
 
@@ -31,7 +31,7 @@ use tower::Service;
 use tracing::warn;
 
 pub(crate) use self::body::SendBody;
-pub use self::{body::Incoming, trouble::Trouble};
+pub use self::{body::Incoming, injected_fault::InjectedFault};
 use crate::tls::Identity;
 
 /// After a failure to accept, such as too many open files.

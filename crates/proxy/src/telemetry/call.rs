@@ -8,7 +8,7 @@ use protocol::{CallKind, Strategy};
 use switch::{Effect, Notice};
 
 use super::{shard::Shard, traces::Span};
-use crate::clients::{Known, Visit};
+use crate::adoption::{CallRecord, KnownClient};
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,8 @@ impl Status {
 #[derive(Debug)]
 pub struct Call {
     pub(super) shard: Arc<Shard>,
-    pub(super) client: Arc<Known>,
-    pub(super) visit: Visit,
+    pub(super) client: Arc<KnownClient>,
+    pub(super) visit: CallRecord,
     pub(super) span: Option<Box<Span>>,
     pub(super) is_over: bool,
 }

@@ -13,9 +13,9 @@ use switch::{PhaseName, Snapshot};
 
 use super::{
     call::{Outcome, Status},
-    tally::{BOUNDS, STRATEGIES, Tally},
+    thread_counters::{BOUNDS, STRATEGIES, ThreadCounters},
 };
-use crate::clients::End;
+use crate::adoption::End;
 
 /// The upper bounds of how long a switch takes, in seconds.
 const SWITCH_BOUNDS: [f64; 10] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0];
@@ -189,7 +189,7 @@ pub struct AddressMetrics {
 pub(super) struct Exported {
     metrics: Metrics,
     labels: Arc<[String]>,
-    /// As the rows of a [`Tally`].
+    /// As the rows of a [`ThreadCounters`].
     requests: Vec<Vec<(Outcome, Status, Counter)>>,
     durations: Vec<Option<Histogram>>,
     rejected: Counter,
@@ -224,7 +224,7 @@ impl Exported {
     }
 
     /// Takes over what a thread has counted.
-    pub(super) fn collect(&mut self, tally: &mut Tally) {
+    pub(super) fn collect(&mut self, tally: &mut ThreadCounters) {
         self.rejected.increment(std::mem::take(&mut tally.rejected));
         self.notices.increment(std::mem::take(&mut tally.notices));
         self.untouched.increment(std::mem::take(&mut tally.untouched));

@@ -1,22 +1,22 @@
 //! What is told of teal's work: the log, metrics, the last minutes as a series, traces. The gate tells
-//! the [watch](Watch) of each call; each network thread counts for itself.
+//! the [watch](Collector) of each call; each network thread counts for itself.
 
 mod call;
+mod client_connection;
+mod collector;
 mod each;
-mod line;
 mod metrics;
 mod series;
 mod shard;
-mod tally;
+mod thread_counters;
 pub mod traces;
-mod watch;
 
 pub use self::{
     call::{Call, Outcome, Status},
+    client_connection::{ClientConnection, IdentityClaim},
+    collector::Collector,
     each::Each,
-    line::{Line, Said},
     metrics::{AddressMetrics, Metrics, UpstreamMetrics},
     series::{Point, Series},
     shard::Shard,
-    watch::Watch,
 };

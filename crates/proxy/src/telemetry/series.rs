@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use protocol::Strategy;
 use serde::Serialize;
 
-use super::{each::Each, watch::Clock};
+use super::{collector::Clock, each::Each};
 
 /// Seconds that are kept.
 pub(super) const KEPT: u64 = 600;

@@ -1,27 +1,24 @@
 //! What belongs to one network thread: nobody else takes its locks but, once a second and when
 //! somebody asks, the watch.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use protocol::Protocol;
 
 use super::{
     call::{Outcome, Status},
-    line::Line,
-    tally::Tally,
+    client_connection::ClientConnection,
+    thread_counters::ThreadCounters,
     traces::{Spans, Tracer},
 };
-use crate::clients::{Clients, Directory};
+use crate::adoption::{ClientTable, Directory};
 
-/// A network thread's part of the [watch](super::Watch).
+/// A network thread's part of the [watch](super::Collector).
 #[derive(Debug)]
 pub struct Shard {
-    tally: Mutex<Tally>,
-    clients: Mutex<Clients>,
+    tally: Mutex<ThreadCounters>,
+    clients: Mutex<ClientTable>,
     /// Shared by all threads: who is behind a session. Taken where a caller is first heard on a line.
     directory: Arc<Mutex<Directory>>,
     spans: Option<Spans>,
@@ -34,13 +31,13 @@ impl Shard {
         directory: Arc<Mutex<Directory>>,
         tracer: Option<&Tracer>,
     ) -> Self {
-        let tally = Mutex::new(Tally::new(labels, start));
+        let tally = Mutex::new(ThreadCounters::new(labels, start));
         Self { tally, clients: Mutex::default(), directory, spans: tracer.map(Tracer::spans) }
     }
 
     /// A client's connection that this thread serves.
-    pub fn line(self: &Arc<Self>, peer: IpAddr) -> Line {
-        Line::new(self.clone(), peer)
+    pub fn line(self: &Arc<Self>, peer: IpAddr) -> ClientConnection {
+        ClientConnection::new(self.clone(), peer)
     }
 
     /// A call that is not gRPC was answered.
@@ -54,20 +51,15 @@ impl Shard {
         self.spans.as_ref()
     }
 
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
-        lock(&self.tally)
+    pub(super) fn tally(&self) -> MutexGuard<'_, ThreadCounters> {
+        self.tally.lock()
     }
 
-    pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
-        lock(&self.clients)
+    pub(super) fn clients(&self) -> MutexGuard<'_, ClientTable> {
+        self.clients.lock()
     }
 
     pub(super) fn directory(&self) -> MutexGuard<'_, Directory> {
-        lock(&self.directory)
+        self.directory.lock()
     }
-}
-
-/// Counts are never half-way changed: whoever panicked with the lock did not do it in ours.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ mod span;
 use std::{
     env, io,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -23,15 +23,13 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
 };
+use parking_lot::Mutex;
 use protocol::{Protocol, Strategy};
 use tracing::{info, warn};
 
 pub(super) use self::span::{Sampling, Span};
-use super::{
-    call::{Outcome, Status},
-    shard::lock,
-};
-use crate::clients::Visit;
+use super::call::{Outcome, Status};
+use crate::adoption::CallRecord;
 
 /// How long the last spans may take to be sent when teal ends.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -167,10 +165,10 @@ pub(super) struct Spans {
 
 impl Spans {
     /// A call is over.
-    pub(super) fn end(&self, span: Span, visit: &Visit, outcome: Outcome, status: Status, now: Instant) {
-        let mut noted = lock(&self.noted);
+    pub(super) fn end(&self, span: Span, visit: &CallRecord, outcome: Outcome, status: Status, now: Instant) {
+        let mut noted = self.noted.lock();
         if span.is_sampled && noted.len() < NOTED {
-            let &Visit { label, strategy, arrived: began, .. } = visit;
+            let &CallRecord { label, strategy, arrived: began, .. } = visit;
             noted.push(Ended { span, label, strategy, outcome, status, began, ended: now });
         }
     }
@@ -180,7 +178,7 @@ impl Tracer {
     /// For one more thread.
     pub(super) fn spans(&self) -> Spans {
         let noted = Arc::<Noted>::default();
-        lock(&self.shared.threads).push(noted.clone());
+        self.shared.threads.lock().push(noted.clone());
         Spans { sampling: self.shared.sampling, noted }
     }
 
@@ -193,12 +191,12 @@ impl Tracer {
     }
 
     fn send(&self) {
-        let threads = lock(&self.shared.threads).clone();
+        let threads = self.shared.threads.lock().clone();
         let (now, wall) = (Instant::now(), SystemTime::now());
         let time = |at: Instant| wall - now.saturating_duration_since(at);
         for thread in threads {
             let ended = {
-                let mut noted = lock(&thread);
+                let mut noted = thread.lock();
                 let room = Vec::with_capacity(noted.len());
                 std::mem::replace(&mut *noted, room)
             };

@@ -5,13 +5,14 @@ use std::{
     io,
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use http2::PingPong;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Notify, Semaphore},
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
@@ -420,7 +421,7 @@ impl Endpoint {
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.pool.lock()
     }
 }
 

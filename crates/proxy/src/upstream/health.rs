@@ -32,13 +32,13 @@ const LONGEST_ANSWER: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Health {
     /// By [`Strategy::index`]: the same one twice, where one engine serves both.
-    engines: [Arc<Patient>; 2],
+    engines: [Arc<HealthChecker>; 2],
     alarm: watch::Sender<()>,
 }
 
 /// An engine as all threads see it.
 #[derive(Debug)]
-struct Patient {
+struct HealthChecker {
     target: Target,
     trust: Option<Trust>,
     stats: Arc<EndpointStats>,
@@ -79,7 +79,7 @@ pub struct AddressStatus {
 /// An engine that does not say it is well.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("engine {url} {problem}")]
-pub struct Unwell {
+pub struct Unhealthy {
     /// As the user wrote it.
     pub url: String,
     /// What is wrong with it, in words that follow its name.
@@ -94,7 +94,7 @@ impl Health {
             let addresses = Addresses::of(&target.address);
             let metrics = metrics.upstream(&target.to_string());
             let stats = Arc::new(EndpointStats::new(addresses, metrics, alarm.clone()));
-            Arc::new(Patient { target: target.clone(), trust: targets.trust.clone(), stats })
+            Arc::new(HealthChecker { target: target.clone(), trust: targets.trust.clone(), stats })
         };
         let blue = patient(&targets.blue);
         let green = if targets.green == targets.blue { blue.clone() } else { patient(&targets.green) };
@@ -107,14 +107,14 @@ impl Health {
     }
 
     /// Asks the engine of `strategy` whether it is well, on a connection of its own. 2 s at most.
-    pub async fn ask(&self, strategy: Strategy) -> Result<(), Unwell> {
+    pub async fn ask(&self, strategy: Strategy) -> Result<(), Unhealthy> {
         let patient = &self.engines[strategy.index()];
         let asked = timeout(ANSWERS_WITHIN, patient.ask(strategy)).await;
         let problem = asked.unwrap_or_else(|_| {
             Err(format!("gives no answer within {}", humantime::format_duration(ANSWERS_WITHIN)))
         });
         patient.stats.answered(problem.clone().err());
-        problem.map_err(|problem| Unwell { url: patient.target.to_string(), problem })
+        problem.map_err(|problem| Unhealthy { url: patient.target.to_string(), problem })
     }
 
     /// How each engine is.
@@ -132,7 +132,7 @@ impl Health {
     }
 }
 
-impl Patient {
+impl HealthChecker {
     async fn ask(&self, strategy: Strategy) -> Result<(), String> {
         let unreachable = |error| format!("cannot be reached: {error}");
         let dialled = dial(&self.target, self.trust.as_ref(), &self.stats, |_| 0).await;

@@ -33,7 +33,7 @@ use rustls::pki_types::ServerName;
 pub use self::{
     body::ForwardBody,
     forward::Upstream,
-    health::{AddressStatus, EngineStatus, Health, Unwell},
+    health::{AddressStatus, EngineStatus, Health, Unhealthy},
 };
 use crate::tls::Trust;
 
@@ -55,7 +55,7 @@ pub struct Targets {
 /// Where an engine is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// As the user wrote it: `http://host:port` or `https://host:port`
+    /// `http://host:port` or `https://host:port`
     url: String,
     /// `host:port`
     address: String,
@@ -97,16 +97,20 @@ fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// A text that is no URL of an engine.
+/// A text that is no address of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a URL such as http://127.0.0.1:50071 or https://engine.example")]
+#[error("expected host:port, or a URL such as http://127.0.0.1:50071 or https://engine.example")]
 pub struct BadTarget;
 
 impl FromStr for Target {
     type Err = BadTarget;
 
-    fn from_str(url: &str) -> Result<Self, BadTarget> {
-        let uri: Uri = url.trim().parse().map_err(|_| BadTarget)?;
+    /// A URL, or `host:port` for one with `http`.
+    fn from_str(text: &str) -> Result<Self, BadTarget> {
+        let text = text.trim();
+        let is_url = text.contains("://");
+        let url = if is_url { text.to_owned() } else { format!("http://{text}") };
+        let uri: Uri = url.parse().map_err(|_| BadTarget)?;
         let is_bare = uri.path_and_query().is_none_or(|path| path == "/");
         let authority = uri.authority().filter(|authority| is_bare && !authority.as_str().contains('@'));
         let authority = authority.ok_or(BadTarget)?;
@@ -120,12 +124,12 @@ impl FromStr for Target {
             _ => return Err(BadTarget),
         };
         let port = match authority.as_str().strip_prefix(host) {
-            Some("") => port,
+            Some("") if is_url => port,
             // What stands there may be no port: 99999, for one.
             _ => authority.port_u16().ok_or(BadTarget)?,
         };
         let address = format!("{host}:{port}");
-        Ok(Self { url: url.trim().to_owned(), address, name })
+        Ok(Self { url, address, name })
     }
 }
 

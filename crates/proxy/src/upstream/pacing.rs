@@ -5,11 +5,9 @@
 //! soon, Netty, where it is told to, at 200. The connections here are shared, so that one client's cancellations would
 //! end the calls of others.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Resets that are sent at once: fewer than the strictest of them bears.
@@ -33,7 +31,7 @@ impl Default for Pacing {
 impl Pacing {
     /// Takes note of one more, if it may be sent now. Else: when it may.
     pub(super) fn take(&self) -> Result<(), Instant> {
-        let mut even = self.even.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut even = self.even.lock();
         let now = Instant::now();
         let next = (*even).max(now) + EVERY;
         let allowed = next.checked_sub(EVERY * BURST).unwrap_or(now);

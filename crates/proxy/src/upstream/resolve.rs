@@ -1,13 +1,8 @@
 //! The addresses of an engine's name, as all threads know them.
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{net::lookup_host, time::Instant};
 
 /// Addresses of one name at most: more are left out.
@@ -94,7 +89,7 @@ impl Addresses {
     }
 
     fn known<T>(&self, act: impl FnOnce(&mut Known) -> T) -> T {
-        act(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.known.lock())
     }
 }
 

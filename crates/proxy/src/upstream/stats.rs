@@ -5,12 +5,13 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::watch, time::Instant};
 
 use super::{AddressStatus, resolve::Addresses};
@@ -144,14 +145,14 @@ impl EndpointStats {
 
     /// Whether an address has failed so recently that others come first.
     pub(super) fn is_avoided(&self, address: SocketAddr) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         let problem = known.get(&address).and_then(|known| known.problem().as_ref().map(|(at, _)| *at));
         problem.is_some_and(|at| at.elapsed() < AVOIDED)
     }
 
     /// Connections to an address that are open, or about to be.
     pub(super) fn load_of(&self, address: SocketAddr) -> usize {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         known.get(&address).map_or(0, |known| {
             known.connections.load(Ordering::Relaxed) + known.attempts.load(Ordering::Relaxed)
         })
@@ -188,7 +189,7 @@ impl EndpointStats {
     /// How each address is, in their order.
     pub(super) fn address_states(&self) -> Vec<AddressStatus> {
         let current = self.addresses.current();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         // Those that are gone from the name, and that nothing is connected to.
         known.retain(|address, stats| {
             current.contains(address) || stats.connections.load(Ordering::Relaxed) > 0
@@ -210,7 +211,7 @@ impl EndpointStats {
     }
 
     fn address(&self, address: SocketAddr) -> Arc<AddressStats> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         let new = || {
             let metrics = self.metrics.address(address);
             Arc::new(AddressStats {
@@ -224,13 +225,13 @@ impl EndpointStats {
     }
 
     fn problems(&self) -> MutexGuard<'_, Problems> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+        self.problems.lock()
     }
 }
 
 impl AddressStats {
     fn problem(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner)
+        self.problem.lock()
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tonic::Status;
 
 use super::{Client, answer::Answer, session::Method};
-use crate::{line::Trouble, plan::Login};
+use crate::{line::CallError, plan::Login};
 
 const STATUS: Method = Method::new("/ClusterService/status", CallKind::Neutral);
 const RESUME: Method = Method::new("/ClusterService/resume", CallKind::Neutral);
@@ -22,7 +22,7 @@ const MOST_LOOKS: u32 = 60;
 
 impl Client {
     /// Asks until the cluster is active, and once to resume it.
-    pub(super) async fn wake_cluster(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn wake_cluster(&mut self) -> Result<(), CallError> {
         let (user, password) = match self.common.plan.login.clone() {
             Login::Password { user, password } => (user, password),
             Login::Token(_) => Default::default(),
@@ -42,21 +42,22 @@ impl Client {
                 _ => sleep(PAUSE).await,
             }
         }
-        Err(Trouble::of(
+        Err(CallError::of(
             STATUS.name(),
             &Status::unavailable("status: 503, the cluster does not become active"),
         ))
     }
 
     /// Asks under the strategy that is known, or blue; and after a 456 under the other one.
-    async fn ask_cluster<Q, A>(&mut self, method: Method, request: Q) -> Result<A, Trouble>
+    async fn ask_cluster<Q, A>(&mut self, method: Method, request: Q) -> Result<A, CallError>
     where
         Q: Message + Clone + 'static,
         A: Message + Answer + Default + 'static,
     {
         let mut strategy = self.process.active().unwrap_or(Strategy::Blue);
         let mut answer = self.hear(method, Some(strategy), None, request.clone()).await;
-        if answer.as_ref().is_err_and(|trouble: &Trouble| trouble.is_refused() && self.behaviour.recovers()) {
+        if answer.as_ref().is_err_and(|trouble: &CallError| trouble.is_refused() && self.behaviour.recovers())
+        {
             strategy = strategy.other();
             answer = self.hear(method, Some(strategy), None, request).await;
         }

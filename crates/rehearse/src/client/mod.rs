@@ -21,7 +21,7 @@ use tracing::warn;
 
 use super::{
     behaviour::Behaviour,
-    line::{Line, Trouble},
+    line::{CallError, Line},
     plan::{Hold, Pace, Plan},
     process::Process,
     record::{Ending, Failure, Recorder, Run},
@@ -139,7 +139,7 @@ impl Client {
     }
 
     /// What became of a query that didn't complete.
-    fn judge(&self, trouble: Trouble) -> Ending {
+    fn judge(&self, trouble: CallError) -> Ending {
         let is_turned_away =
             trouble.is_refused() && !self.behaviour.recovers() && BEGINNINGS.contains(&trouble.call);
         let is_broken = trouble.is_broken;
@@ -151,14 +151,14 @@ impl Client {
         }
     }
 
-    fn failure(&self, trouble: Trouble) -> Failure {
-        let Trouble { call, strategy, code, message, .. } = trouble;
+    fn failure(&self, trouble: CallError) -> Failure {
+        let CallError { call, strategy, code, message, .. } = trouble;
         let time = self.common.recorder.now();
         Failure { call, strategy, time, code: code.map(i32::from), message }
     }
 
     /// Keeps a query open, as `--hold` says.
-    async fn hold(&mut self, open: &Open) -> Result<(), Trouble> {
+    async fn hold(&mut self, open: &Open) -> Result<(), CallError> {
         const LOOK: Duration = Duration::from_millis(250);
         const LONGEST: Duration = Duration::from_secs(120);
         const AFTER: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ use tonic::Status;
 
 use super::{BEGINNINGS, Client, Open, Tally, session::Method};
 use crate::{
-    line::Trouble,
+    line::CallError,
     query::{Query, differs},
     results::{Cell, Metadata, Unreadable, read_chunk, read_metadata},
 };
@@ -69,7 +69,7 @@ impl Client {
     }
 
     /// Runs a query to its end. `false`: the client left in its middle, on purpose.
-    pub(super) async fn one_query(&mut self, turn: u64, tally: &mut Tally) -> Result<bool, Trouble> {
+    pub(super) async fn one_query(&mut self, turn: u64, tally: &mut Tally) -> Result<bool, CallError> {
         let queries = self.common.plan.queries.clone();
         let query = queries.next(self.number, turn, &mut self.random);
         let (open, metadata) = self.execute(&query.sql, tally).await?;
@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// `Cursor.execute`, with the tries that connectors have.
-    async fn execute(&mut self, sql: &str, tally: &mut Tally) -> Result<(Open, Metadata), Trouble> {
+    async fn execute(&mut self, sql: &str, tally: &mut Tally) -> Result<(Open, Metadata), CallError> {
         let mut tries = TRIES;
         loop {
             tries -= 1;
@@ -120,7 +120,7 @@ impl Client {
     }
 
     /// With a token, what a query was to be prepared under and was refused gives way to the other colour.
-    fn turns(&self, trouble: &Trouble) -> bool {
+    fn turns(&self, trouble: &CallError) -> bool {
         let turns = trouble.is_refused_to_a_token() && BEGINNINGS.contains(&trouble.call);
         if turns {
             self.process.settle(trouble.strategy.map_or(Strategy::Blue, Strategy::other));
@@ -128,7 +128,7 @@ impl Client {
         turns
     }
 
-    async fn try_execute(&mut self, sql: &str) -> Result<(Open, Metadata), Trouble> {
+    async fn try_execute(&mut self, sql: &str) -> Result<(Open, Metadata), CallError> {
         self.be_ready().await?;
         let number = self.common.recorder.next_query();
         let strategy = self.process.active();
@@ -173,7 +173,7 @@ impl Client {
         }
     }
 
-    async fn start(&mut self, open: &Open) -> Result<Metadata, Trouble> {
+    async fn start(&mut self, open: &Open) -> Result<Metadata, CallError> {
         self.be_ready().await?;
         let _: ExecuteStatementResponse = match self.common.plan.catalog {
             Some(_) => {
@@ -193,7 +193,7 @@ impl Client {
         metadata: &Metadata,
         query: &Query,
         tally: &mut Tally,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         self.hold(open).await?;
         let rows = self.fetch(open, metadata).await?;
         if let Some(difference) = differs(query, &rows) {
@@ -207,7 +207,7 @@ impl Client {
         Ok(())
     }
 
-    async fn fetch(&mut self, open: &Open, metadata: &Metadata) -> Result<Vec<Vec<Cell>>, Trouble> {
+    async fn fetch(&mut self, open: &Open, metadata: &Metadata) -> Result<Vec<Vec<Cell>>, CallError> {
         let mut rows = Vec::new();
         loop {
             self.be_ready().await?;
@@ -238,7 +238,7 @@ impl Client {
         }
     }
 
-    async fn clear(&mut self, open: &Open) -> Result<(), Trouble> {
+    async fn clear(&mut self, open: &Open) -> Result<(), CallError> {
         let done = self.try_clear(open).await;
         if let Some(adoption) = self.process.closed() {
             self.note(adoption);
@@ -246,7 +246,7 @@ impl Client {
         done
     }
 
-    async fn try_clear(&mut self, open: &Open) -> Result<(), Trouble> {
+    async fn try_clear(&mut self, open: &Open) -> Result<(), CallError> {
         self.be_ready().await?;
         let _: ClearOrCancelQueryResponse = self
             .call_about(CLEAR, open, about!(ClearOrCancelQueryRequest, self, open, is_done: None))
@@ -255,7 +255,7 @@ impl Client {
     }
 
     /// Whether the answer announces a switch.
-    pub(super) async fn status(&mut self, open: &Open) -> Result<bool, Trouble> {
+    pub(super) async fn status(&mut self, open: &Open) -> Result<bool, CallError> {
         self.be_ready().await?;
         let answer: StatusResponse = self.call_about(STATUS, open, about!(StatusRequest, self, open)).await?;
         Ok(answer.new_strategy.is_some())
@@ -283,7 +283,7 @@ impl Client {
         }
     }
 
-    async fn try_call_schema(&mut self, turn: u64) -> Result<(), Trouble> {
+    async fn try_call_schema(&mut self, turn: u64) -> Result<(), CallError> {
         self.be_ready().await?;
         let (session_id, schema) = (self.session_id(), self.common.plan.schema.clone());
         let catalog = self.common.plan.catalog.clone();
@@ -326,10 +326,10 @@ impl Client {
 }
 
 /// An answer that is no error, and wrong.
-fn wrong(method: Method, what: &str) -> Trouble {
-    Trouble { code: None, ..Trouble::of(method.name(), &Status::data_loss(what)) }
+fn wrong(method: Method, what: &str) -> CallError {
+    CallError { code: None, ..CallError::of(method.name(), &Status::data_loss(what)) }
 }
 
-fn unreadable(method: Method, error: &Unreadable) -> Trouble {
+fn unreadable(method: Method, error: &Unreadable) -> CallError {
     wrong(method, &error.to_string())
 }

@@ -17,7 +17,7 @@ use tracing::info;
 use super::{Client, Open, answer::Answer};
 use crate::{
     behaviour::{Adopts, Behaviour},
-    line::{Line, Trouble},
+    line::{CallError, Line},
     plan::Login,
     process::Adoption,
     record::{Adopted, Call, Outcome},
@@ -64,7 +64,7 @@ impl Drop for Unanswered<'_> {
 
 impl Client {
     /// Before a call: what is pending is adopted where no query is open, and there has to be a session.
-    pub(super) async fn be_ready(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn be_ready(&mut self) -> Result<(), CallError> {
         if let Some(adoption) = self.process.before_request() {
             self.note(adoption);
         }
@@ -90,7 +90,7 @@ impl Client {
     }
 
     /// Logs in under the strategy of the process, or else finds out which one is served.
-    async fn log_in(&mut self) -> Result<(), Trouble> {
+    async fn log_in(&mut self) -> Result<(), CallError> {
         let Login::Password { user, password } = self.common.plan.login.clone() else {
             self.session = Some(String::new());
             return Ok(());
@@ -121,7 +121,7 @@ impl Client {
                 continue;
             };
             if answer.session_id.is_empty() {
-                return Err(Trouble::of(
+                return Err(CallError::of(
                     "authenticate",
                     &Status::unauthenticated("no session id in the answer"),
                 ));
@@ -139,14 +139,17 @@ impl Client {
             };
             self.note(adoption);
         }
-        Err(Trouble::of("authenticate", &Status::unknown("told of a strategy over and over that is refused")))
+        Err(CallError::of(
+            "authenticate",
+            &Status::unknown("told of a strategy over and over that is refused"),
+        ))
     }
 
     async fn authenticate(
         &mut self,
         strategy: Strategy,
         request: AuthenticateRequest,
-    ) -> Result<AuthenticateResponse, Trouble> {
+    ) -> Result<AuthenticateResponse, CallError> {
         let method = Method::new(AUTHENTICATE, CallKind::LogIn);
         self.send(method, Some(strategy), None, request).await
     }
@@ -157,7 +160,7 @@ impl Client {
         method: Method,
         number: Option<u32>,
         request: Q,
-    ) -> Result<A, Trouble>
+    ) -> Result<A, CallError>
     where
         Q: Message + Clone + 'static,
         A: Message + Answer + Default + 'static,
@@ -172,7 +175,7 @@ impl Client {
         method: Method,
         open: &Open,
         request: Q,
-    ) -> Result<A, Trouble>
+    ) -> Result<A, CallError>
     where
         Q: Message + Clone + 'static,
         A: Message + Answer + Default + 'static,
@@ -191,7 +194,7 @@ impl Client {
         strategy: Option<Strategy>,
         query: Option<u32>,
         request: Q,
-    ) -> Result<A, Trouble>
+    ) -> Result<A, CallError>
     where
         Q: Message + Clone + 'static,
         A: Message + Answer + Default + 'static,
@@ -222,7 +225,7 @@ impl Client {
         strategy: Option<Strategy>,
         query: Option<u32>,
         request: Q,
-    ) -> Result<A, Trouble>
+    ) -> Result<A, CallError>
     where
         Q: Message + 'static,
         A: Message + Answer + Default + 'static,
@@ -251,7 +254,7 @@ impl Client {
                 Ok(answer) => answer,
                 Err(_) => Err(Status::deadline_exceeded(format!("no answer within {LONGEST_CALL:?}"))),
             };
-        let answer = answer.map_err(|status| Trouble { strategy: header, ..Trouble::of(name, &status) });
+        let answer = answer.map_err(|status| CallError { strategy: header, ..CallError::of(name, &status) });
         let call = unanswered.call.take();
         drop(unanswered);
         if let Some(call) = call {
@@ -271,7 +274,7 @@ impl Client {
         answer
     }
 
-    fn metadata(&self, strategy: Option<Strategy>) -> Result<MetadataMap, Trouble> {
+    fn metadata(&self, strategy: Option<Strategy>) -> Result<MetadataMap, CallError> {
         let mut metadata = MetadataMap::new();
         if let Some(strategy) = strategy.filter(|_| self.behaviour != Behaviour::NoHeader) {
             let name = match self.behaviour {
@@ -299,6 +302,6 @@ impl Client {
     }
 }
 
-fn ascii(name: &'static str, value: &str) -> Result<AsciiMetadataValue, Trouble> {
-    value.parse().map_err(|_| Trouble::of(name, &Status::internal("a value that metadata can't carry")))
+fn ascii(name: &'static str, value: &str) -> Result<AsciiMetadataValue, CallError> {
+    value.parse().map_err(|_| CallError::of(name, &Status::internal("a value that metadata can't carry")))
 }

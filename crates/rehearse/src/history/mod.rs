@@ -13,7 +13,7 @@ use switch::PhaseName;
 use self::{queries::Queries, spans::Spans};
 use super::{
     record::{Call, Outcome},
-    story::Story,
+    timeline::Timeline,
 };
 
 /// So many breaches of a promise are told in words.
@@ -72,7 +72,7 @@ pub struct Verdict {
 }
 
 /// Judges a history. Without the server's side only what clients can see by themselves is judged.
-pub fn check(calls: &[Call], story: Option<&Story>) -> Vec<Verdict> {
+pub fn check(calls: &[Call], story: Option<&Timeline>) -> Vec<Verdict> {
     let mut checker = Checker {
         queries: Queries::of(calls),
         spans: story.map(Spans::of),
@@ -239,7 +239,7 @@ impl Checker {
         }
     }
 
-    fn in_order(&mut self, story: &Story) {
+    fn in_order(&mut self, story: &Timeline) {
         let Some(first) = story.seen.first() else { return };
         let mut before = (spans::Span::of(first), 0);
         for happened in story.happened.iter().filter(|happened| happened.epoch > first.epoch) {
@@ -267,7 +267,7 @@ impl Checker {
         }
     }
 
-    fn nothing_sticks(&mut self, story: &Story) {
+    fn nothing_sticks(&mut self, story: &Timeline) {
         for pair in story.seen.windows(2) {
             let (Some(ends_by), [before, now]) = (pair[0].ends_by, [pair[0], pair[1]]) else { continue };
             self.case(Promise::NothingSticks);

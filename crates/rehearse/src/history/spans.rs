@@ -5,7 +5,7 @@ use switch::PhaseName;
 
 use crate::{
     record::Call,
-    story::{Happened, Kind, Seen, Story},
+    timeline::{Kind, Seen, Timeline, Transition},
 };
 
 /// One phase, from a moment on.
@@ -51,7 +51,7 @@ impl Span {
     }
 
     /// The phase that follows, if that can happen.
-    pub(super) fn after(&self, happened: &Happened, is_strict: bool) -> Option<Self> {
+    pub(super) fn after(&self, happened: &Transition, is_strict: bool) -> Option<Self> {
         let can_happen = matches!(
             (happened.kind, self.stage),
             (Kind::Announced, PhaseName::Stable | PhaseName::Draining)
@@ -66,7 +66,7 @@ impl Span {
     }
 
     /// The phase that the server says it is in.
-    pub(super) fn forced(&self, happened: &Happened, is_strict: bool) -> Self {
+    pub(super) fn forced(&self, happened: &Transition, is_strict: bool) -> Self {
         let drained = if is_strict { PhaseName::Stable } else { PhaseName::Draining };
         let (stage, active) = match happened.kind {
             Kind::Announced => (PhaseName::Announced, self.active),
@@ -93,7 +93,7 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    pub(crate) fn of(story: &Story) -> Self {
+    pub(crate) fn of(story: &Timeline) -> Self {
         let mut spans = Vec::from_iter(story.seen.first().map(Span::of));
         let mut given_up = Vec::new();
         for happened in &story.happened {

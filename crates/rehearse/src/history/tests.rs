@@ -5,7 +5,7 @@ use protocol::CallKind;
 use switch::PhaseName;
 
 use super::*;
-use crate::story::{Happened, Kind, Seen};
+use crate::timeline::{Kind, Seen, Transition};
 
 /// Seconds, in microseconds.
 const S: u64 = 1_000_000;
@@ -52,12 +52,12 @@ impl Call {
 }
 
 /// Blue; green is announced at 10 s, active at 12 s, and blue drained at 20 s.
-fn switch() -> Story {
-    let happened = |at, epoch, kind| Happened { at: at * S, epoch, kind, from: None, to: None };
-    let announced = Happened { from: Some(Blue), to: Some(Green), ..happened(10, 1, Kind::Announced) };
-    let cut_over = Happened { from: Some(Blue), to: Some(Green), ..happened(12, 2, Kind::CutOver) };
+fn switch() -> Timeline {
+    let happened = |at, epoch, kind| Transition { at: at * S, epoch, kind, from: None, to: None };
+    let announced = Transition { from: Some(Blue), to: Some(Green), ..happened(10, 1, Kind::Announced) };
+    let cut_over = Transition { from: Some(Blue), to: Some(Green), ..happened(12, 2, Kind::CutOver) };
     let seen = Seen { at: 0, stage: PhaseName::Stable, active: Blue, epoch: 0, ends_by: None };
-    Story {
+    Timeline {
         left: Vec::new(),
         seen: vec![seen],
         happened: vec![announced, cut_over, happened(20, 3, Kind::Drained)],
@@ -88,7 +88,7 @@ fn follows() -> Vec<Call> {
 }
 
 /// The promises that are broken.
-fn broken(calls: &[Call], story: Option<&Story>) -> Vec<Promise> {
+fn broken(calls: &[Call], story: Option<&Timeline>) -> Vec<Promise> {
     let verdicts = check(calls, story);
     for verdict in &verdicts {
         assert_eq!(verdict.broken as usize, verdict.breaches.len(), "each breach is told in words");
@@ -157,7 +157,7 @@ fn what_was_ended_may_be_refused() {
 
 #[test]
 fn what_nobody_knows_to_be_ended_is_judged_by_its_header_or_its_owner() {
-    let mut strict = Story { is_strict: true, ..switch() };
+    let mut strict = Timeline { is_strict: true, ..switch() };
     strict.happened.pop();
     let begun = begin(5, Blue, 8 * S);
     let later = fetch(5, Green, 13 * S).refused();
@@ -172,7 +172,7 @@ fn what_is_ended_at_once_is_over_from_then_on() {
     let again = clear(3, Blue, 14 * S);
     let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().told(Green)]);
     assert_eq!(broken(&calls, Some(&switch())), []);
-    let mut strict = Story { is_strict: true, ..switch() };
+    let mut strict = Timeline { is_strict: true, ..switch() };
     strict.happened.pop();
     let calls = [begin(3, Green, 11 * S), first, again.refused()];
     assert_eq!(broken(&calls, Some(&strict)), []);
@@ -249,13 +249,13 @@ fn a_call_on_its_way_during_a_transition_may_meet_either_state() {
 #[test]
 fn what_the_server_did_not_tell_any_more_is_not_judged() {
     let calls = [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).told(Blue), log_in(Green, 15 * S).refused()];
-    assert_eq!(broken(&calls, Some(&Story { until: 15 * S, ..switch() })), []);
+    assert_eq!(broken(&calls, Some(&Timeline { until: 15 * S, ..switch() })), []);
     assert_eq!(broken(&calls, Some(&switch())), [Promise::AcceptedFirst, Promise::InOrder]);
 }
 
 #[test]
 fn transitions_out_of_order_break_the_fourth_promise() {
-    let ways: [fn(&mut Story); 5] = [
+    let ways: [fn(&mut Timeline); 5] = [
         |story| story.happened.swap(0, 1),
         |story| story.happened[2].epoch = 5,
         |story| _ = story.happened.remove(1),

@@ -1,10 +1,10 @@
 //! What a rehearsal found out, in figures.
 
+mod chart;
+mod latency;
 mod page;
-mod spread;
 mod switches;
 mod text;
-mod timeline;
 
 #[cfg(test)]
 mod tests;
@@ -16,14 +16,14 @@ use protocol::{CallKind, Strategy};
 use serde::Serialize;
 
 pub use self::{
-    spread::Spread,
+    latency::LatencySummary,
     switches::{Adoption, SwitchReport},
 };
 use super::{
     history::{Promise, Verdict, check, spans::Spans},
     plan::Plan,
-    record::{Call, Ending, Failure, Outcome, Records, Run, Who},
-    story::Story,
+    record::{Call, ClientInfo, Ending, Failure, Outcome, Records, Run},
+    timeline::Timeline,
 };
 
 /// The report. Times are microseconds since the start.
@@ -36,11 +36,11 @@ pub struct Report {
     /// How long it took.
     pub took: u64,
     /// The clients.
-    pub clients: Vec<Who>,
+    pub clients: Vec<ClientInfo>,
     /// How its queries ended.
     pub queries: Counts,
     /// From when a query was due to its end, by the phase that it began in.
-    pub latency: BTreeMap<&'static str, Spread>,
+    pub latency: BTreeMap<&'static str, LatencySummary>,
     /// The longest time without a completed query.
     pub longest_gap: u64,
     /// The longest query.
@@ -54,7 +54,7 @@ pub struct Report {
     /// Nothing was lost, and no promise broken.
     pub is_well: bool,
     /// The server's side, if it could be seen.
-    pub story: Option<Story>,
+    pub story: Option<Timeline>,
     /// Each query, for the page and for those who want to look closer.
     pub runs: Vec<Run>,
     /// Calls that were refused: when, whose, which.
@@ -118,9 +118,9 @@ pub struct Refusal {
 impl Report {
     pub(super) fn new(
         plan: &Plan,
-        clients: Vec<Who>,
+        clients: Vec<ClientInfo>,
         records: Records,
-        story: Option<Story>,
+        story: Option<Timeline>,
         times: Times,
     ) -> Self {
         let Times { started, took, unfinished } = times;
@@ -143,7 +143,7 @@ impl Report {
             took,
             clients,
             queries,
-            latency: latency.into_iter().map(|(phase, times)| (phase, Spread::of(times))).collect(),
+            latency: latency.into_iter().map(|(phase, times)| (phase, LatencySummary::of(times))).collect(),
             longest_gap: switches::longest_gap(&records.runs, 0, took),
             longest_query: records
                 .runs
@@ -247,7 +247,7 @@ struct Phases<'a> {
 }
 
 impl<'a> Phases<'a> {
-    fn new(story: Option<&Story>, switches: &'a [SwitchReport]) -> Self {
+    fn new(story: Option<&Timeline>, switches: &'a [SwitchReport]) -> Self {
         Self { spans: story.map(Spans::of), switches }
     }
 

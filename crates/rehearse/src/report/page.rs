@@ -3,8 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    Report, Spread, text,
-    timeline::{self, Escaped},
+    LatencySummary, Report,
+    chart::{self, Escaped},
+    text,
 };
 use crate::history::seconds;
 
@@ -39,7 +40,7 @@ impl Report {
         writeln!(page, "<div class=\"{class}\">{}</div>", Escaped(&self.verdict()))?;
         self.write_tiles(page)?;
         writeln!(page, "<h2>Timeline</h2>")?;
-        timeline::write(self, page)?;
+        chart::write(self, page)?;
         self.write_promises(page)?;
         self.write_failures(page)?;
         self.write_latency(page)?;
@@ -130,7 +131,7 @@ impl Report {
              <tr><th>phase</th><th>queries</th><th>p50</th><th>p90</th><th>p99</th><th>max</th></tr>\n",
         );
         for (phase, spread) in &self.latency {
-            let Spread { count, p50, p90, p99, max } = *spread;
+            let LatencySummary { count, p50, p90, p99, max } = *spread;
             write!(page, "<tr><td>{phase}</td><td>{count}</td>")?;
             for time in [p50, p90, p99, max] {
                 write!(page, "<td>{}</td>", text::short(time))?;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use protocol::Strategy;
 use serde::Serialize;
 
-use super::Spread;
+use super::LatencySummary;
 use crate::{
     record::{Adopted, Ending, Records, Run},
-    story::{Kind, Story},
+    timeline::{Kind, Timeline},
 };
 
 /// A switch counts as over so long after its last adoption, where the server says nothing.
@@ -28,7 +28,7 @@ pub struct SwitchReport {
     /// Who adopted it.
     pub adoptions: Vec<Adoption>,
     /// From the announcement to the adoption.
-    pub adopted_after: Spread,
+    pub adopted_after: LatencySummary,
     /// The longest time without a completed query while it lasted.
     pub longest_gap: u64,
     /// The end of what it is measured over.
@@ -55,7 +55,7 @@ impl SwitchReport {
             cut_over: None,
             over: None,
             adoptions: Vec::new(),
-            adopted_after: Spread::default(),
+            adopted_after: LatencySummary::default(),
             longest_gap: 0,
             until: u64::MAX,
         }
@@ -68,7 +68,7 @@ impl SwitchReport {
 }
 
 /// All switches, in order.
-pub(super) fn reports(records: &Records, story: Option<&Story>, took: u64) -> Vec<SwitchReport> {
+pub(super) fn reports(records: &Records, story: Option<&Timeline>, took: u64) -> Vec<SwitchReport> {
     let mut switches = match story {
         Some(story) => told(story),
         None => seen(&records.adoptions),
@@ -89,7 +89,7 @@ pub(super) fn reports(records: &Records, story: Option<&Story>, took: u64) -> Ve
         switch.adoptions = adoptions.into_values().collect();
         let times: Vec<u64> = switch.adoptions.iter().map(|adoption| adoption.adopted_after).collect();
         let settled = switch.announced + times.iter().max().copied().unwrap_or_default() + SETTLED;
-        switch.adopted_after = Spread::of(times);
+        switch.adopted_after = LatencySummary::of(times);
         switch.until = switch.over.map_or(settled, |(over, _)| over).min(next).min(took);
         switch.longest_gap = longest_gap(&records.runs, switch.announced, switch.until);
     }
@@ -97,7 +97,7 @@ pub(super) fn reports(records: &Records, story: Option<&Story>, took: u64) -> Ve
 }
 
 /// As the server tells it.
-fn told(story: &Story) -> Vec<SwitchReport> {
+fn told(story: &Timeline) -> Vec<SwitchReport> {
     let mut switches: Vec<SwitchReport> = Vec::new();
     for happened in &story.happened {
         let last = switches.last_mut();

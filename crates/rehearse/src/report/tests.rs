@@ -11,7 +11,7 @@ use super::{
         plan::{Login, Pace},
         query::Queries,
         record::Adopted,
-        story::{Happened, Kind, Seen},
+        timeline::{Kind, Seen, Transition},
     },
     *,
 };
@@ -40,20 +40,20 @@ fn records() -> Records {
     Records { runs, adoptions: adoptions.to_vec(), ..Records::default() }
 }
 
-fn story() -> Story {
-    let happened = |at, epoch, kind| Happened { at, epoch, kind, from: Some(Blue), to: Some(Green) };
-    Story {
+fn story() -> Timeline {
+    let happened = |at, epoch, kind| Transition { at, epoch, kind, from: Some(Blue), to: Some(Green) };
+    Timeline {
         seen: vec![Seen { at: 0, stage: PhaseName::Stable, active: Blue, epoch: 0, ends_by: None }],
         happened: vec![
             happened(2 * S, 1, Kind::Announced),
             happened(2_400_000, 2, Kind::CutOver),
             happened(8 * S, 3, Kind::Drained),
         ],
-        ..Story::default()
+        ..Timeline::default()
     }
 }
 
-fn report(records: Records, story: Option<Story>) -> Report {
+fn report(records: Records, story: Option<Timeline>) -> Report {
     let plan = Plan {
         server: Endpoint::from_static("http://127.0.0.1:50051"),
         to: "http://a<b>:1".to_owned(),
@@ -76,8 +76,9 @@ fn report(records: Records, story: Option<Story>) -> Report {
         html: None,
         has_bar: false,
     };
-    let clients =
-        (0..4).map(|client| Who { client, process: client / 2, behaviour: Behaviour::Follow }).collect();
+    let clients = (0..4)
+        .map(|client| ClientInfo { client, process: client / 2, behaviour: Behaviour::Follow })
+        .collect();
     let times = Times { started: std::time::UNIX_EPOCH, took: 10 * S, unfinished: 0 };
     Report::new(&plan, clients, records, story, times)
 }
@@ -100,7 +101,7 @@ fn a_switch_is_told_from_announcement_to_adoption() {
 
 #[test]
 fn a_strict_switch_is_over_at_its_cutover() {
-    let mut strict = Story { is_strict: true, ..story() };
+    let mut strict = Timeline { is_strict: true, ..story() };
     strict.happened.pop();
     assert_eq!(report(records(), Some(strict)).switches[0].over, Some((2_400_000, "strict")));
 }
@@ -174,10 +175,10 @@ fn a_456_to_a_client_that_knew_better_is_counted() {
 
 #[test]
 fn times_are_spread_by_rank() {
-    let spread = Spread::of((1..=200).rev().collect());
-    assert_eq!(spread, Spread { count: 200, p50: 100, p90: 180, p99: 198, max: 200 });
-    assert_eq!(Spread::of(vec![7]), Spread { count: 1, p50: 7, p90: 7, p99: 7, max: 7 });
-    assert_eq!(Spread::of(Vec::new()), Spread::default());
+    let spread = LatencySummary::of((1..=200).rev().collect());
+    assert_eq!(spread, LatencySummary { count: 200, p50: 100, p90: 180, p99: 198, max: 200 });
+    assert_eq!(LatencySummary::of(vec![7]), LatencySummary { count: 1, p50: 7, p90: 7, p99: 7, max: 7 });
+    assert_eq!(LatencySummary::of(Vec::new()), LatencySummary::default());
 }
 
 #[test]

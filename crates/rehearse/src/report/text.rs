@@ -5,7 +5,7 @@ use std::fmt;
 use protocol::Strategy;
 use tonic::Code;
 
-use super::{Failed, Report, Spread, SwitchReport};
+use super::{Failed, LatencySummary, Report, SwitchReport};
 use crate::history::seconds;
 
 /// Failures that are listed one by one; the rest is in the JSON.
@@ -42,7 +42,7 @@ impl fmt::Display for Report {
         writeln!(f)?;
         writeln!(f, "latency           queries      p50      p90      p99      max")?;
         for (phase, spread) in &self.latency {
-            let Spread { count, p50, p90, p99, max } = *spread;
+            let LatencySummary { count, p50, p90, p99, max } = *spread;
             write!(f, "  {phase:<16} {count:>6}")?;
             for time in [p50, p90, p99, max] {
                 write!(f, " {:>8}", short(time))?;

@@ -20,7 +20,7 @@ use std::{
 
 use protocol::Strategy;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use switch::{Actor, Command, Cutover, KEPT, Note, Order, Phase, Rules, Snapshot, Start, Switch};
+use switch::{Actor, Command, Cutover, KEPT, NewEvent, Order, Phase, Rules, Snapshot, Start, Switch};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::{JoinSet, LocalSet},

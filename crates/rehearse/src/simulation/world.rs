@@ -14,7 +14,7 @@ use super::{
     fates::{ANSWERS_WITHIN, Fates},
     *,
 };
-use crate::{Call, Happened, Kind, Outcome, Promise, Seen, Story, check, story::ENGINE_LEFT};
+use crate::{Call, Kind, Outcome, Promise, Seen, Timeline, Transition, check, timeline::ENGINE_LEFT};
 
 pub(super) struct World {
     pub(super) switch: Switch,
@@ -33,7 +33,7 @@ pub(super) struct World {
     given_up: RefCell<Vec<(u64, Strategy)>>,
     start: Instant,
     calls: RefCell<Vec<Call>>,
-    story: RefCell<Story>,
+    story: RefCell<Timeline>,
     /// The last event of the switch that was seen.
     noted: Cell<u64>,
     last: Cell<Snapshot>,
@@ -55,7 +55,8 @@ impl World {
         };
         let is_strict = rules.cutover == Cutover::Strict;
         // Within one millisecond of paused time, what came first is not known.
-        let story = Story { seen: vec![seen], is_strict, slack: 1_000, until: u64::MAX, ..Story::default() };
+        let story =
+            Timeline { seen: vec![seen], is_strict, slack: 1_000, until: u64::MAX, ..Timeline::default() };
         Self {
             switch,
             layer,
@@ -120,9 +121,9 @@ impl World {
         self.check_deadline(self.last.get());
         let (before, now) = (self.last.replace(self.switch.snapshot()), self.last.get());
         let (mut place, mut epoch) = ((stage(before), before.phase.active()), before.epoch);
-        for record in self.switch.journal().after(self.noted.get(), KEPT) {
+        for record in self.switch.event_log().after(self.noted.get(), KEPT) {
             self.noted.set(record.id);
-            let Note { kind, epoch: at, from, to, .. } = record.note;
+            let NewEvent { kind, epoch: at, from, to, .. } = record.note;
             if kind == ENGINE_LEFT {
                 self.story.borrow_mut().left.push(at);
             }
@@ -131,7 +132,7 @@ impl World {
             assert_eq!(at, epoch, "promise 4: epochs in order");
             place = after(place, kind, self.is_strict())
                 .unwrap_or_else(|| panic!("promise 4: {kind:?} in {place:?}"));
-            self.story.borrow_mut().happened.push(Happened { at: self.now(), epoch, kind, from, to });
+            self.story.borrow_mut().happened.push(Transition { at: self.now(), epoch, kind, from, to });
             self.settle(kind, epoch, from);
         }
         let there = ((stage(now), now.phase.active()), now.epoch);
@@ -214,7 +215,7 @@ impl World {
             }
         }
         let count = |is: fn(&Call) -> bool| calls.iter().filter(|call| is(call)).count() as u64;
-        let is = |kind| move |happened: &&Happened| happened.kind == kind;
+        let is = |kind| move |happened: &&Transition| happened.kind == kind;
         Tally {
             clients: 0,
             cases,

@@ -16,6 +16,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use clap::ValueEnum;
 use datafusion::{catalog::TableProvider, execution::context::SessionState};
 
 use crate::Error;
@@ -25,7 +26,7 @@ use made::Made;
 pub(crate) use names::{Found, find, find_plain, quoted};
 
 /// What a name that no catalog knows means in a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnknownTables {
     /// The query is refused.
     Error,

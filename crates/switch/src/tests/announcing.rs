@@ -49,11 +49,11 @@ async fn an_announcement_that_does_not_begin_is_tried_every_5_s() {
                 assert_eq!(switch.phase(), (Stable, Strategy::Blue));
             }
             // It is noted once: what else has happened is not to leave the journal for it.
-            assert_eq!(switch.journal().next(), 2);
+            assert_eq!(switch.event_log().next(), 2);
             let order =
                 Order::by(Actor::Operator).found(Instant::now().into_std(), Err("it is down".to_owned()));
             switch.command(Command::Announce { to: None }, order).unwrap_err();
-            assert_eq!(switch.journal().next(), 3);
+            assert_eq!(switch.event_log().next(), 3);
             take(&asked).unwrap().2.send(true).unwrap();
             pass(secs(0)).await;
             assert_eq!(switch.phase(), (Announced, Strategy::Blue));

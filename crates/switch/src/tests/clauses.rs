@@ -50,10 +50,10 @@ async fn a_header_that_names_no_strategy_is_never_let_in() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_names_the_active_strategy() {
     let switch = switch(|_| {});
-    assert_eq!(switch.try_call(NEUTRAL, GREEN).unwrap_err(), Refused { expected: Blue });
+    assert_eq!(switch.try_call(NEUTRAL, GREEN).unwrap_err(), StrategyMismatch { expected: Blue });
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Cutover { force: false }).unwrap();
-    assert_eq!(switch.try_call(BEGIN, BLUE).unwrap_err(), Refused { expected: Green });
+    assert_eq!(switch.try_call(BEGIN, BLUE).unwrap_err(), StrategyMismatch { expected: Green });
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,7 +204,7 @@ async fn a_begin_forgotten_before_its_answer_is_delivered_is_counted_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_notice_names_where_the_work_is_headed() {
-    let told = |pass: &Pass| pass.notice().map(|notice| notice.strategy);
+    let told = |pass: &RequestGuard| pass.notice().map(|notice| notice.strategy);
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
     let (blue, end) = (switch.call(NEUTRAL, BLUE), switch.call(ends("a"), BLUE));

@@ -23,7 +23,7 @@ pub(super) fn between(set: impl FnOnce(&mut Rules)) -> Switch {
 
 /// Who made the last transition.
 fn last_by(switch: &Switch) -> (&'static str, String) {
-    let events = switch.journal().after(0, KEPT);
+    let events = switch.event_log().after(0, KEPT);
     let last = events.iter().rfind(|event| event.note.details.contains_key("phase")).unwrap();
     (last.note.kind, last.note.details["by"].as_str().unwrap().to_owned())
 }
@@ -220,12 +220,13 @@ async fn who_waits_for_an_engine_that_is_left_is_told_and_who_comes_until_it_is_
     assert!(switch.call(NEUTRAL, GREEN).left().is_none());
     switch.hears(Green, DEAD);
     pass(secs(5)).await;
-    let is_left = |pass: &Pass| futures::FutureExt::now_or_never(pass.left().unwrap().wait()).is_some();
+    let is_left =
+        |pass: &RequestGuard| futures::FutureExt::now_or_never(pass.left().unwrap().wait()).is_some();
     for pass in &waiting {
         assert!(is_left(pass));
         assert_eq!(pass.left().unwrap().why(), "engine http://green is dead");
     }
-    let refused = Refused { expected: Blue };
+    let refused = StrategyMismatch { expected: Blue };
     assert!(!others.iter().any(is_left));
     // UNAVAILABLE would not tell them where to go on, and their logins would hold the drain.
     assert_eq!(switch.try_call(LOG_IN, GREEN).unwrap_err(), refused);

@@ -6,27 +6,27 @@ mod atomic {
 
 // Compiled once more, with loom's atomics.
 #[allow(clippy::duplicate_mod)]
-#[path = "../heading.rs"]
-mod heading;
+#[path = "../target_strategy.rs"]
+mod target_strategy;
 
 #[allow(clippy::duplicate_mod)]
-#[path = "../turnstile.rs"]
-mod turnstile;
+#[path = "../in_flight.rs"]
+mod in_flight;
 
-use heading::Heading;
 use loom::{
     sync::{Arc, Mutex},
     thread,
 };
 use protocol::Strategy::{Blue, Green};
+use target_strategy::TargetStrategy;
 
-use turnstile::Turnstile;
+use in_flight::InFlight;
 
 /// Promise 2: whoever is told of green finds green let in, for the phase is written before the heading.
 #[test]
 fn accepting_comes_before_announcing() {
     loom::model(|| {
-        let shared = Arc::new((Mutex::new("STABLE"), Heading::new(Blue, 0)));
+        let shared = Arc::new((Mutex::new("STABLE"), TargetStrategy::new(Blue, 0)));
         let announcing = thread::spawn({
             let shared = shared.clone();
             move || {
@@ -45,7 +45,7 @@ fn accepting_comes_before_announcing() {
 #[test]
 fn strategy_and_announcement_are_read_as_one() {
     loom::model(|| {
-        let heading = Arc::new(Heading::new(Blue, 0));
+        let heading = Arc::new(TargetStrategy::new(Blue, 0));
         let turning = thread::spawn({
             let heading = heading.clone();
             move || {
@@ -64,13 +64,13 @@ fn strategy_and_announcement_are_read_as_one() {
 #[test]
 fn a_change_counts_who_passed_before_it() {
     loom::model(|| {
-        let turnstile = Arc::new(Turnstile::default());
-        turnstile.open(true);
+        let in_flight = Arc::new(InFlight::default());
+        in_flight.open(true);
         let arriving = thread::spawn({
-            let turnstile = turnstile.clone();
-            move || turnstile.enter()
+            let in_flight = in_flight.clone();
+            move || in_flight.enter()
         });
-        let counted = turnstile.shut();
+        let counted = in_flight.shut();
         assert_eq!(counted == 1, arriving.join().unwrap());
     });
 }
@@ -80,15 +80,15 @@ fn a_change_counts_who_passed_before_it() {
 #[test]
 fn nobody_passes_what_is_shut() {
     loom::model(|| {
-        let turnstile = Arc::new(Turnstile::default());
-        turnstile.open(true);
+        let in_flight = Arc::new(InFlight::default());
+        in_flight.open(true);
         let passing = thread::spawn({
-            let turnstile = turnstile.clone();
-            move || (turnstile.enter(), turnstile.leave())
+            let in_flight = in_flight.clone();
+            move || (in_flight.enter(), in_flight.leave())
         });
-        let mut counted = turnstile.shut();
-        turnstile.open(false);
-        counted += turnstile.shut();
+        let mut counted = in_flight.shut();
+        in_flight.open(false);
+        counted += in_flight.shut();
         match passing.join().unwrap() {
             // It left through what is open still, or by the lock.
             (true, has_left) => assert_eq!(counted, i64::from(!has_left)),
@@ -103,18 +103,18 @@ fn nobody_passes_what_is_shut() {
 #[test]
 fn what_names_no_strategy_is_counted_for_the_active_one() {
     loom::model(|| {
-        let turnstiles = Arc::new([Turnstile::default(), Turnstile::default()]);
-        turnstiles[0].open(true);
+        let in_flight = Arc::new([InFlight::default(), InFlight::default()]);
+        in_flight[0].open(true);
         let arriving = thread::spawn({
-            let turnstiles = turnstiles.clone();
-            move || turnstiles.iter().position(Turnstile::enter_active)
+            let in_flight = in_flight.clone();
+            move || in_flight.iter().position(InFlight::enter_active)
         });
-        let before = turnstiles.each_ref().map(Turnstile::shut);
+        let before = in_flight.each_ref().map(InFlight::shut);
         // ANNOUNCED serves both; the other one is active by then, as after a cutover and a rollback.
-        turnstiles[0].open(false);
-        turnstiles[1].open(true);
+        in_flight[0].open(false);
+        in_flight[1].open(true);
         let entered = arriving.join().unwrap();
-        let after = turnstiles.each_ref().map(Turnstile::shut);
+        let after = in_flight.each_ref().map(InFlight::shut);
         match entered {
             Some(0) => assert_eq!((before, after), ([1, 0], [0, 0])),
             Some(_) => assert_eq!((before, after), ([0, 0], [0, 1])),

@@ -53,8 +53,8 @@ fn happens() -> impl Generator<Value = Happens> {
 /// The world outside the switch: what clients hold, and what they may rely on.
 struct World {
     switch: Switch,
-    begins: Vec<Pass>,
-    others: Vec<Pass>,
+    begins: Vec<RequestGuard>,
+    others: Vec<RequestGuard>,
     /// Queries whose begin was answered, with the strategy they were begun under.
     queries: Vec<(String, Strategy)>,
     named: usize,
@@ -63,7 +63,7 @@ struct World {
 
 impl World {
     /// A call arrives: only a begin may be refused while the phase isn't `STABLE`.
-    fn arrive(&mut self, action: Kind<'_>, header: Header) -> Option<Pass> {
+    fn arrive(&mut self, action: Kind<'_>, header: Header) -> Option<RequestGuard> {
         let phase = self.switch.snapshot().phase;
         let result = self.switch.try_call(action, header);
         if result.is_err() {
@@ -144,8 +144,11 @@ impl World {
         assert!(now.epoch >= self.epoch, "promise 4: epochs in order");
         self.epoch = now.epoch;
         let mut expected = HashMap::new();
-        for strategy in
-            self.queries.iter().map(|(_, strategy)| *strategy).chain(self.begins.iter().map(Pass::strategy))
+        for strategy in self
+            .queries
+            .iter()
+            .map(|(_, strategy)| *strategy)
+            .chain(self.begins.iter().map(RequestGuard::strategy))
         {
             *expected.entry(strategy).or_insert(0) += 1;
         }

@@ -75,7 +75,7 @@ async fn nobody_waits_for_an_old_engine_that_stays_unhealthy() {
         assert!(is_left());
         assert!(others.left().is_none(), "what continues goes on waiting");
         assert!(switch.try_call(LOG_IN, header).is_err());
-        let event = switch.journal().after(0, KEPT).pop().unwrap();
+        let event = switch.event_log().after(0, KEPT).pop().unwrap();
         assert_eq!(
             (event.note.kind, event.note.details["strategy"].as_str()),
             ("engine_left", Some(old.as_str()))

@@ -9,7 +9,7 @@ use super::*;
 impl Switch {
     /// Returns once its state is in the file. On the test's clock no time passes.
     fn kept_now(&self) {
-        let kept = self.lock().keeper.clone().unwrap().flush();
+        let kept = self.lock().state_writer.clone().unwrap().flush();
         std::thread::spawn(|| kept.blocking_recv()).join().unwrap().unwrap();
     }
 }

@@ -78,7 +78,7 @@ async fn a_drain_that_both_is_silent_and_too_old_by_new_rules_loses_nothing() {
         rules.grace = secs(30);
         rules.drain_timeout = Some(secs(10));
     });
-    let last = switch.journal().after(0, KEPT).pop().unwrap();
+    let last = switch.event_log().after(0, KEPT).pop().unwrap();
     assert_eq!((last.note.kind, switch.snapshot().forgotten), ("drained", 0));
 }
 
@@ -153,7 +153,7 @@ async fn an_announcement_that_is_not_due_any_more_is_not_made() {
     let asked = asking.clone();
     tokio::spawn(timer.run(move |_| {
         asked.notify_one();
-        let answered = answered.lock().unwrap().take();
+        let answered = answered.lock().take();
         async move { answered.expect("it is asked once").await.map_err(|_| "it is down".to_owned()) }
     }));
     pass(secs(120)).await;

@@ -3,18 +3,18 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::telemetry::{Metrics, Watch};
+use crate::telemetry::{Collector, Metrics};
 
 struct Watched {
     bench: Bench,
-    watch: Watch,
+    watch: Collector,
 }
 
 const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn watched(response: Response<Frames>) -> Watched {
     let bench = bench(Mismatch::Both, response);
-    let watch = Watch::new(&Protocol::default(), Some(bench.switch.clone()), Metrics::default(), None);
+    let watch = Collector::new(&Protocol::default(), Some(bench.switch.clone()), Metrics::default(), None);
     Watched { bench, watch }
 }
 

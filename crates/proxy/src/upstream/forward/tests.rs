@@ -20,7 +20,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::telemetry::{Metrics, Watch};
+use crate::telemetry::{Collector, Metrics};
 
 /// An engine that treats each request on each connection as `serve` says. Gives its URL.
 async fn engine<F, R>(serve: F) -> Target
@@ -163,7 +163,7 @@ async fn an_engine_that_is_absent_is_unavailable_and_named() {
 
 /// What `metrics` show of the errors of an engine, but for what never happened.
 fn errors(metrics: &Metrics) -> Vec<String> {
-    let shown = Watch::new(&Protocol::default(), None, metrics.clone(), None).metrics();
+    let shown = Collector::new(&Protocol::default(), None, metrics.clone(), None).metrics();
     let errors = shown.lines().filter(|line| line.starts_with("teal_upstream_errors_total{"));
     let kinds =
         errors.filter_map(|line| line.split_once("kind=")).map(|(_, kind)| kind.replace(['"', '}'], ""));

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, time::Instant};
 
 use super::*;
 use crate::{
-    telemetry::{Metrics, Watch},
+    telemetry::{Collector, Metrics},
     tls::tests::{Authority, identity, trust},
     upstream::{Upstream, forward::tests::whole},
 };
@@ -214,7 +214,7 @@ async fn connections_tell_how_an_engine_is() {
     let health = Health::new(&targets, &metrics);
     let upstream = Upstream::connect(&targets, &health);
     let green = seen(&health, |green| green.connections > 1).await;
-    let shown = Watch::new(&Protocol::default(), None, metrics, None).metrics();
+    let shown = Collector::new(&Protocol::default(), None, metrics, None).metrics();
     let gauge = format!("teal_upstream_connections{{upstream=\"{url}\"}} {}\n", green.connections);
     assert!(shown.contains(&gauge), "{shown}");
     assert_eq!((green.healthy, green.problem, green.strategies), (Some(true), None, vec![Strategy::Green]));

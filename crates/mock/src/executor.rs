@@ -1,0 +1,67 @@
+//! The way from the network threads to the threads that may run SQL, encode results and read files.
+
+use std::future::Future;
+
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::status::EngineError;
+
+/// The engine's runtime.
+#[derive(Clone, Debug)]
+pub(crate) struct Executor {
+    runtime: Handle,
+}
+
+impl Executor {
+    /// Workers of a runtime.
+    pub(crate) fn new(runtime: Handle) -> Self {
+        Self { runtime }
+    }
+
+    /// Runs `work` there and waits for it. Dropping the wait aborts the work; a panic in it is a [`EngineError::Bug`].
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        match self.start(work).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => Err(EngineError::Bug("the work for this call panicked")),
+            Err(_) => Err(EngineError::Bug("the engine is shutting down")),
+        }
+    }
+
+    /// Starts `work` there; it is aborted when the handle is dropped.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> AbortOnDropHandle<T> {
+        AbortOnDropHandle::new(self.runtime.spawn(work))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_fault() {
+        let workers = Executor::new(Handle::current());
+        let result: Result<(), _> = workers.run(async { panic!("on purpose") }).await;
+        assert!(matches!(result, Err(EngineError::Bug(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_wait_aborts_the_work() {
+        let workers = Executor::new(Handle::current());
+        let (held, dropped) = oneshot::channel::<()>();
+        let wait = workers.run(async move {
+            let _held = held;
+            std::future::pending::<Result<(), EngineError>>().await
+        });
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(10), wait).await.is_err());
+        assert!(dropped.await.is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! What is held is handed out once, in order, whoever waits and whoever gives up waiting.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use sql::arrow::{
+    array::{ArrayRef, AsArray, Int64Array, StringArray},
+    datatypes::Int64Type,
+};
+
+use super::*;
+
+fn held() -> RowBuffer {
+    RowBuffer::new("q".to_owned(), usize::MAX)
+}
+
+fn batch(values: impl IntoIterator<Item = i64>) -> RecordBatch {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
+    RecordBatch::try_from_iter([("n", column)]).unwrap()
+}
+
+fn values(batches: &[RecordBatch]) -> Vec<i64> {
+    batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+async fn next(held: &RowBuffer) -> Result<Vec<i64>, String> {
+    let parts = held.peek(1, None).await.map_err(|fault| fault.to_string())?;
+    held.advance(parts.len()).map_err(|fault| fault.to_string())?;
+    Ok(values(&parts))
+}
+
+#[tokio::test]
+async fn a_wait_that_is_dropped_loses_nothing() {
+    let held = held();
+    assert!(held.peek(1, None).now_or_never().is_none());
+    held.push(&batch([1]));
+    assert_eq!(values(&held.peek(1, None).now_or_never().unwrap().unwrap()), [1]);
+    assert_eq!(next(&held).await.unwrap(), [1]);
+    held.finish(Ok(()), None);
+    assert_eq!(next(&held).await.unwrap(), [] as [i64; 0]);
+    assert_eq!(next(&held).await.unwrap(), [] as [i64; 0]);
+}
+
+#[tokio::test]
+async fn an_error_comes_after_the_rows_before_it_and_stays() {
+    let held = held();
+    held.push(&batch([1]));
+    held.finish(Err(EngineError::invalid("division by zero")), None);
+    assert_eq!(next(&held).await.unwrap(), [1]);
+    for _ in 0..2 {
+        assert_eq!(next(&held).await.unwrap_err(), "division by zero");
+    }
+}
+
+#[tokio::test]
+async fn there_is_room_again_when_somebody_has_fetched() {
+    let held = held();
+    for number in 0..4 {
+        assert!(held.room().now_or_never().is_some());
+        held.push(&batch([number]));
+    }
+    assert!(held.room().now_or_never().is_none());
+    let room = held.room();
+    let fetch = async { next(&held).await.unwrap() };
+    assert_eq!(tokio::join!(room, fetch).1, [0]);
+}
+
+#[tokio::test]
+async fn closing_ends_every_wait() {
+    let held = held();
+    let waiting = held.peek(1, None);
+    let close = async { held.close() };
+    assert!(tokio::join!(waiting, close).0.unwrap_err().to_string().contains("'q'"));
+    assert!(held.settled(Duration::ZERO).await.is_err());
+    held.push(&batch([1]));
+    assert!(held.advance(1).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_ends_without_rows_and_without_an_error() {
+    let held = held();
+    assert!(held.peek(4, Some(Duration::from_secs(10))).await.unwrap().is_empty());
+    let (progress, start) = (held.settled(Duration::from_secs(1)).await.unwrap(), Instant::now());
+    assert!(!progress.finished && start.elapsed().is_zero());
+}
+
+#[tokio::test]
+async fn the_size_is_known_at_the_end_and_given_up_when_full() {
+    let (small, large, failed) = (held(), held(), held());
+    small.push(&batch([1, 2, 3]));
+    small.finish(Ok(()), None);
+    let progress = small.settled(Duration::from_secs(60)).await.unwrap();
+    assert_eq!((progress.rows, progress.complete, progress.finished), (3, true, true));
+    for _ in 0..MOST_BATCHES {
+        large.push(&batch([1]));
+    }
+    assert!(!large.settled(Duration::from_secs(60)).await.unwrap().complete);
+    failed.finish(Err(EngineError::Bug("oops")), None);
+    let progress = failed.settled(Duration::from_secs(60)).await.unwrap();
+    assert!(progress.finished && !progress.complete);
+}
+
+#[tokio::test]
+async fn rows_and_parts_are_of_one_stream() {
+    let held = held();
+    held.push(&batch([1, 2, 3]));
+    held.push(&batch([4]));
+    held.finish(Ok(()), None);
+    held.advance_row().unwrap();
+    assert_eq!(next(&held).await.unwrap(), [2, 3]);
+    held.advance_row().unwrap();
+    assert_eq!(next(&held).await.unwrap(), [] as [i64; 0]);
+}
+
+#[tokio::test]
+async fn a_batch_is_handed_out_in_parts() {
+    let few = RowBuffer::new("q".to_owned(), 2);
+    few.push(&batch(0..5));
+    assert_eq!(next(&few).await.unwrap(), [0, 1]);
+    assert_eq!(next(&few).await.unwrap(), [2, 3]);
+    assert_eq!(next(&few).await.unwrap(), [4]);
+
+    let large = held();
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..100).map(|_| "x".repeat(100_000))));
+    large.push(&RecordBatch::try_from_iter([("t", text)]).unwrap());
+    let parts = large.peek(100, None).await.unwrap();
+    assert!(parts.len() >= 3, "{} parts", parts.len());
+    assert_eq!(parts.iter().map(RecordBatch::num_rows).sum::<usize>(), 100);
+    assert!(large.advance(parts.len()).is_ok_and(|last| !last));
+    assert!(large.room().now_or_never().is_some());
+}

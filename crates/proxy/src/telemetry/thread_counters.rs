@@ -1,0 +1,83 @@
+//! What one network thread has counted and nobody has collected yet.
+
+use std::time::{Duration, Instant};
+
+use protocol::Strategy;
+
+use super::{
+    call::{Outcome, Status},
+    series::Ring,
+};
+
+/// The upper bounds of the duration histogram, in seconds.
+pub(super) const BOUNDS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// By strategy, and without one.
+pub(super) const STRATEGIES: usize = 3;
+
+/// Counts of one thread. Only that thread adds to them.
+#[derive(Debug)]
+pub(super) struct ThreadCounters {
+    /// By [`Method::label`](protocol::Method) and strategy.
+    pub(super) rows: Vec<Row>,
+    pub(super) rejected: u64,
+    pub(super) notices: u64,
+    pub(super) untouched: u64,
+    pub(super) ring: Ring,
+}
+
+/// The calls of one method and strategy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Row {
+    /// Few: a method has one outcome or two.
+    pub(super) outcomes: Vec<(Outcome, Status, u64)>,
+    pub(super) durations: Option<Box<[Bucket; BOUNDS.len() + 1]>>,
+}
+
+/// Durations between two bounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bucket {
+    pub(super) count: u32,
+    /// In seconds.
+    pub(super) sum: f64,
+}
+
+impl ThreadCounters {
+    pub(super) fn new(labels: usize, start: Instant) -> Self {
+        let rows = vec![Row::default(); labels * STRATEGIES];
+        Self { rows, rejected: 0, notices: 0, untouched: 0, ring: Ring::new(start) }
+    }
+
+    /// A call is over.
+    pub(super) fn count(
+        &mut self,
+        label: usize,
+        strategy: Option<Strategy>,
+        outcome: Outcome,
+        status: Status,
+        took: Duration,
+        now: Instant,
+    ) {
+        let is_rejected = outcome == Outcome::Rejected;
+        self.rejected += u64::from(is_rejected);
+        self.ring.count(strategy.filter(|_| !is_rejected), is_rejected, now);
+        let row = label * STRATEGIES + strategy.map_or(Strategy::ALL.len(), Strategy::index);
+        if let Some(row) = self.rows.get_mut(row) {
+            row.count(outcome, status, took.as_secs_f64());
+        }
+    }
+}
+
+impl Row {
+    fn count(&mut self, outcome: Outcome, status: Status, seconds: f64) {
+        match self.outcomes.iter_mut().find(|known| (known.0, known.1) == (outcome, status)) {
+            Some((.., count)) => *count += 1,
+            None => self.outcomes.push((outcome, status, 1)),
+        }
+        let bucket = BOUNDS.iter().take_while(|bound| seconds > **bound).count();
+        let bucket = &mut self.durations.get_or_insert_default()[bucket];
+        bucket.count += 1;
+        bucket.sum += seconds;
+    }
+}

@@ -1,0 +1,51 @@
+//! The engines that calls are forwarded to.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use proxy::upstream::Target;
+use rustls::pki_types::ServerName;
+
+use crate::cli::values::{server_name, some_duration};
+
+/// The engines that calls are forwarded to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engines")]
+pub struct Engines {
+    /// Forward calls to this engine: http://host:port or https://host:port [default: the built-in engine]
+    #[arg(long, env = "TEAL_UPSTREAM", value_name = "URL")]
+    pub upstream: Option<Target>,
+    /// Forward the calls of blue to this engine; needs --green
+    #[arg(long, env = "TEAL_BLUE", value_name = "URL")]
+    pub blue: Option<Target>,
+    /// Forward the calls of green to this engine; needs --blue
+    #[arg(long, env = "TEAL_GREEN", value_name = "URL")]
+    pub green: Option<Target>,
+    /// How they and teal prove themselves.
+    #[command(flatten)]
+    pub tls: EngineTls,
+    /// The host name in the engines' certificates [default: the one in their URL]
+    #[arg(long, env = "TEAL_UPSTREAM_NAME", value_name = "NAME", value_parser = server_name)]
+    pub upstream_name: Option<ServerName<'static>>,
+    /// How long a connection to an engine may take to be established
+    #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
+    pub connect_timeout: Duration,
+    /// How often to resolve the names of engines again
+    #[arg(long, env = "TEAL_RESOLVE_EVERY", value_name = "DURATION", default_value = "30s", value_parser = some_duration)]
+    pub resolve_every: Duration,
+}
+
+/// Certificates and keys for engines: read again at a reload.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engines")]
+pub struct EngineTls {
+    /// Trust these authorities for https:// engines (PEM) [default: the system's]
+    #[arg(long, env = "TEAL_UPSTREAM_CA", value_name = "FILE")]
+    pub upstream_ca: Option<PathBuf>,
+    /// The certificate that engines are shown (PEM)
+    #[arg(long, env = "TEAL_UPSTREAM_CERT", value_name = "FILE")]
+    pub upstream_cert: Option<PathBuf>,
+    /// The private key of --upstream-cert (PEM)
+    #[arg(long, env = "TEAL_UPSTREAM_KEY", value_name = "FILE")]
+    pub upstream_key: Option<PathBuf>,
+}

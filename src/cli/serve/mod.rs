@@ -1,0 +1,138 @@
+//! The flags of `teal serve`, in the groups of its help.
+
+mod engines;
+mod listening;
+#[cfg(feature = "mock")]
+mod mock;
+mod switching;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use proxy::fault::Rule;
+use switch::Cutover;
+
+#[cfg(feature = "mock")]
+pub use self::mock::Mock;
+pub use self::{
+    engines::{EngineTls, Engines},
+    listening::{ListenerTls, Listening},
+    switching::{SwitchRules, Switching},
+};
+use super::{
+    Effective,
+    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, collector, duration},
+};
+use crate::{config::BadSetting, scenario::Settings};
+
+/// The settings of `teal serve`. Each is also read from the environment, as `TEAL_…`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Read settings from this file, in TOML; flags and the environment override it
+    #[arg(long, env = "TEAL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where clients connect.
+    #[command(flatten)]
+    pub listening: Listening,
+    /// Who answers calls.
+    #[command(flatten)]
+    pub engines: Engines,
+    /// The gate and its switch.
+    #[command(flatten)]
+    pub switching: Switching,
+    /// Faults on purpose.
+    #[command(flatten)]
+    pub faults: FaultFlags,
+    /// Where operators connect.
+    #[command(flatten)]
+    pub operating: Operating,
+    /// What is told of the work.
+    #[command(flatten)]
+    pub logging: Logging,
+    /// The built-in engine.
+    #[cfg(feature = "mock")]
+    #[command(flatten)]
+    pub mock: Mock,
+    /// The flags that the user gave, without their dashes.
+    #[arg(skip)]
+    pub given: Vec<&'static str>,
+    /// All settings as texts, with their origins.
+    #[arg(skip)]
+    pub effective: Effective,
+}
+
+/// Faults on purpose.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults")]
+pub struct FaultFlags {
+    /// Inject a fault into chosen calls, such as method=getNextResultBatch,delay=200ms; can be repeated
+    #[arg(long, env = "TEAL_FAULT", value_name = "KEY=VALUE,…", value_delimiter = '\n')]
+    pub fault: Vec<Rule>,
+    /// on: a call may bring a fault for itself, in the metadata teal-fault
+    #[arg(long, env = "TEAL_FAULT_HEADER", value_name = "on|off", default_value = "off", ignore_case = true)]
+    pub fault_header: OnOff,
+    /// Play a scenario, a built-in one (see teal scenario list) or a file
+    #[arg(long, env = "TEAL_SCENARIO", value_name = "NAME|FILE")]
+    pub scenario: Option<String>,
+}
+
+/// Where operators connect.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Operating")]
+pub struct Operating {
+    /// Where operators connect, or off
+    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = ADMIN, value_parser = admin)]
+    pub admin: Admin,
+    /// The token that operators must send; required if others can reach --admin
+    #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// What is told of the work.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct Logging {
+    /// Send traces to this collector, by OTLP over gRPC: http://host:port
+    #[arg(long, env = "TEAL_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
+    /// How log lines look
+    #[arg(long, env = "TEAL_LOG_FORMAT", value_name = "FORMAT", default_value = "text", ignore_case = true)]
+    pub log_format: LogFormat,
+    /// The least important lines to log
+    #[arg(long, env = "TEAL_LOG_LEVEL", value_name = "LEVEL", default_value = "info", ignore_case = true)]
+    pub log_level: LogLevel,
+}
+
+impl Serve {
+    /// Takes over what a scenario sets and the user does not.
+    pub(crate) fn adopt(&mut self, settings: &Settings) -> Result<(), BadSetting> {
+        if !self.given.contains(&"switch-every") {
+            // The scenario switches, and nobody else.
+            self.switching.rules.switch_every = Duration::ZERO;
+            self.effective.adopt_scenario("switch-every", "0s");
+        }
+        let rules = &mut self.switching.rules;
+        let durations = [
+            ("switch-every", &settings.switch_every, &mut rules.switch_every),
+            ("notice", &settings.notice, &mut rules.notice),
+            ("announce-timeout", &settings.announce_timeout, &mut rules.announce_timeout),
+            ("grace", &settings.grace, &mut rules.grace),
+            ("drain-timeout", &settings.drain_timeout, &mut rules.drain_timeout),
+        ];
+        for (flag, value, to) in durations {
+            let Some(value) = value.as_ref().filter(|_| !self.given.contains(&flag)) else { continue };
+            *to = duration(value).map_err(|expected| BadSetting { flag, value: value.clone(), expected })?;
+            self.effective.adopt_scenario(flag, value);
+        }
+        if let Some(value) = settings.cutover.as_ref().filter(|_| !self.given.contains(&"cutover")) {
+            let expected = || "expected one of drain, strict".to_owned();
+            self.switching.rules.cutover = Cutover::from_str(value, true).map_err(|_| BadSetting {
+                flag: "cutover",
+                value: value.clone(),
+                expected: expected(),
+            })?;
+            self.effective.adopt_scenario("cutover", value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! The gate and its switch.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use protocol::Strategy;
+use proxy::gate::Mismatch;
+use switch::{Cutover, Rules};
+
+use crate::cli::values::{OnOff, count, duration, some_duration};
+
+/// The gate and its switch.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Switching")]
+pub struct Switching {
+    /// The strategy that is active at start
+    #[arg(long, env = "TEAL_INITIAL", value_name = "STRATEGY", default_value = "blue", ignore_case = true)]
+    pub initial: Strategy,
+    /// By which the switch moves.
+    #[command(flatten)]
+    pub rules: SwitchRules,
+    /// Keep phase, epoch and timer in this file, so that a restart continues from there
+    #[arg(long, env = "TEAL_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// How long to remember a query, or a session, after the last call about it
+    #[arg(long, env = "TEAL_QUERY_TTL", value_name = "DURATION", default_value = "1h", value_parser = some_duration)]
+    pub query_ttl: Duration,
+    /// How many queries to remember at most; the oldest are forgotten first
+    #[arg(long, env = "TEAL_MAX_QUERIES", value_name = "N", default_value = "1000000", value_parser = count)]
+    pub max_queries: usize,
+    /// How to encode a 456: as an HTTP status, as a gRPC status, or as both
+    #[arg(long, env = "TEAL_MISMATCH", value_name = "DIALECT", default_value = "both", ignore_case = true)]
+    pub mismatch: Mismatch,
+    /// off: serve without strategies, as an engine behind another teal
+    #[arg(long, env = "TEAL_GATE", value_name = "on|off", default_value = "on", ignore_case = true)]
+    pub gate: OnOff,
+    /// Descriptors of other services whose responses have a field new_strategy
+    #[arg(long, env = "TEAL_DESCRIPTOR_SET", value_name = "FILE")]
+    pub descriptor_set: Option<PathBuf>,
+}
+
+/// The rules that a reload takes over, and that a scenario may set.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Switching")]
+pub struct SwitchRules {
+    /// Announce the other strategy this long after the active one became active; 0 is never
+    #[arg(long, env = "TEAL_SWITCH_EVERY", value_name = "DURATION", default_value = "120s", value_parser = duration)]
+    pub switch_every: Duration,
+    /// Let the old strategy's queries run to their end (drain), or answer them with a 456 at once (strict)
+    #[arg(long, env = "TEAL_CUTOVER", value_name = "HOW", default_value = "drain", ignore_case = true)]
+    pub cutover: Cutover,
+    /// The least time between an announcement and its cutover
+    #[arg(long, env = "TEAL_NOTICE", value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub notice: Duration,
+    /// Cut over an announcement that no client has adopted after this time; 0 is never
+    #[arg(long, env = "TEAL_ANNOUNCE_TIMEOUT", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub announce_timeout: Duration,
+    /// Abort an announcement whose engine stays unhealthy for this long; 0 is never
+    #[arg(long, env = "TEAL_UNHEALTHY_ABORT", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub unhealthy_abort: Duration,
+    /// Switch at once if the active engine stays unhealthy for this long and the other one is healthy; 0 is never
+    #[arg(long, env = "TEAL_FAILOVER", value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub failover: Duration,
+    /// How long the old strategy must stay idle before its drain completes
+    #[arg(long, env = "TEAL_GRACE", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub grace: Duration,
+    /// End a drain after this time, whatever is left; 0 is never
+    #[arg(long, env = "TEAL_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "300s", value_parser = duration)]
+    pub drain_timeout: Duration,
+}
+
+impl Switching {
+    /// All rules of the switch. A duration of 0 is never.
+    pub(crate) fn rules(&self) -> Rules {
+        let unless_zero = |duration: Duration| (!duration.is_zero()).then_some(duration);
+        let SwitchRules { switch_every, cutover, notice, announce_timeout, .. } = self.rules;
+        let SwitchRules { unhealthy_abort, failover, grace, drain_timeout, .. } = self.rules;
+        Rules {
+            initial: self.initial,
+            switch_every: unless_zero(switch_every),
+            cutover,
+            notice,
+            announce_timeout: unless_zero(announce_timeout),
+            unhealthy_abort: unless_zero(unhealthy_abort),
+            failover: unless_zero(failover),
+            grace,
+            drain_timeout: unless_zero(drain_timeout),
+            query_ttl: self.query_ttl,
+            max_queries: self.max_queries,
+        }
+    }
+}

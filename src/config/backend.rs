@@ -1,0 +1,114 @@
+//! Who answers calls.
+
+#[cfg(feature = "mock")]
+use std::fs;
+
+use proxy::upstream::{Target, Targets};
+
+#[cfg(feature = "mock")]
+use super::MockConfig;
+use super::{Backend, BadSetting, tls};
+use crate::cli::{Addresses, Serve};
+
+/// The flags that mean nothing where calls are forwarded.
+fn needs_built_in() -> Vec<&'static str> {
+    #[cfg(feature = "mock")]
+    return crate::cli::flags_of::<crate::cli::Mock>();
+    #[cfg(not(feature = "mock"))]
+    return Vec::new();
+}
+
+/// Engines elsewhere, or the one that is built in.
+pub(super) fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
+    let Some(targets) = targets(serve)? else {
+        tls::trust(serve, &[])?;
+        #[cfg(feature = "mock")]
+        return built_in(serve).map(Backend::Mock);
+        #[cfg(not(feature = "mock"))]
+        return Err(BadSetting {
+            flag: "upstream",
+            value: String::new(),
+            expected: "expected the URL of an engine, because this build has none of its own".to_owned(),
+        });
+    };
+    let Some(flag) = needs_built_in().into_iter().find(|flag| serve.given.contains(flag)) else {
+        return Ok(Backend::Upstream(targets));
+    };
+    let expected = "expected nothing: it is for the built-in engine, and calls are forwarded".to_owned();
+    let value = serve.effective.get(flag).map(|given| given.text()).unwrap_or_default();
+    Err(BadSetting { flag, value, expected })
+}
+
+/// The engines to forward to, if any.
+fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
+    let bad = |flag, target: &Target, expected: &str| {
+        Err(BadSetting { flag, value: target.to_string(), expected: expected.to_owned() })
+    };
+    let (blue, green) = match (&serve.engines.upstream, &serve.engines.blue, &serve.engines.green) {
+        (None, None, None) => return Ok(None),
+        (Some(both), None, None) => (both, both),
+        (None, Some(blue), Some(green)) => (blue, green),
+        (Some(both), ..) => return bad("upstream", both, "expected either this or --blue and --green"),
+        (None, Some(blue), None) => return bad("blue", blue, "expected --green beside it"),
+        (None, None, Some(green)) => return bad("green", green, "expected --blue beside it"),
+    };
+    for (flag, target) in [
+        ("upstream", &serve.engines.upstream),
+        ("blue", &serve.engines.blue),
+        ("green", &serve.engines.green),
+    ] {
+        if let Some(target) = target.as_ref().filter(|target| target.is_served_at(&serve.listening.listen.0))
+        {
+            let expected =
+                "expected another address than teal's own (--listen): calls would go round in circles";
+            return bad(flag, target, expected);
+        }
+    }
+    let trust = tls::trust(serve, &[blue, green])?;
+    let (blue, green) = (blue.clone(), green.clone());
+    let (connect_timeout, resolve_every) = (serve.engines.connect_timeout, serve.engines.resolve_every);
+    Ok(Some(Targets { blue, green, connect_timeout, resolve_every, trust }))
+}
+
+/// Where the engine that is not active can be tried: there has to be one.
+pub(super) fn preview(serve: &Serve) -> Result<Option<Addresses>, BadSetting> {
+    let has_two = serve.engines.blue.is_some() && serve.engines.blue != serve.engines.green;
+    if has_two || serve.listening.preview_listen.is_none() {
+        return Ok(serve.listening.preview_listen.clone());
+    }
+    let value = serve.effective.get("preview-listen").map(|given| given.text()).unwrap_or_default();
+    let expected = "expected --blue and --green beside it, and two engines there: one of them is not active";
+    Err(BadSetting { flag: "preview-listen", value, expected: expected.to_owned() })
+}
+
+#[cfg(feature = "mock")]
+fn built_in(serve: &Serve) -> Result<MockConfig, BadSetting> {
+    use mock::TokenOptions;
+
+    if let Some(data) = &serve.mock.data {
+        fs::read_dir(data).map_err(|error| BadSetting {
+            flag: "data",
+            value: data.display().to_string(),
+            expected: format!("expected a readable directory ({error})"),
+        })?;
+    }
+    Ok(MockConfig {
+        engine: sql::Options {
+            data: serve.mock.data.clone(),
+            unknown_tables: serve.mock.unknown_tables,
+            memory_limit: serve.mock.memory_limit,
+            batch_rows: serve.mock.batch_rows,
+        },
+        service: mock::Options {
+            query_ttl: serve.switching.query_ttl,
+            max_queries: serve.switching.max_queries,
+            sessions: serve.mock.sessions,
+            engine_ip: serve.listening.listen.0[0].ip().to_string(),
+            tokens: TokenOptions {
+                clients: serve.mock.oauth_client.clone(),
+                ttl: serve.mock.token_ttl,
+                accepted: serve.mock.tokens,
+            },
+        },
+    })
+}

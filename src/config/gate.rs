@@ -1,0 +1,57 @@
+//! The gate and its switch.
+
+use std::{fs, path::Path};
+
+use protocol::Protocol;
+use switch::StateFile;
+
+use super::{BadSetting, GateConfig};
+use crate::cli::{OnOff, Serve, SwitchRules, flags_of};
+
+/// The flags that mean nothing with `--gate off`.
+fn needs_gate() -> impl Iterator<Item = &'static str> {
+    let others = [
+        "blue",
+        "green",
+        "preview-listen",
+        "initial",
+        "state",
+        "mismatch",
+        "descriptor-set",
+        "otlp-endpoint",
+    ];
+    flags_of::<SwitchRules>().into_iter().chain(others)
+}
+
+/// The switch and the gate, unless there is none.
+pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
+    let switching = &serve.switching;
+    if switching.gate == OnOff::Off {
+        let Some(flag) = needs_gate().find(|flag| serve.given.contains(flag)) else { return Ok(None) };
+        let expected = format!("expected on, because {} is set", serve.effective.name(flag));
+        return Err(BadSetting { flag: "gate", value: "off".to_owned(), expected });
+    }
+    let mut protocol = Protocol::default();
+    if let Some(file) = &switching.descriptor_set {
+        extend(&mut protocol, file)?;
+    }
+    let rules = switching.rules();
+    if rules.failover.is_some() && (serve.engines.blue.is_none() || serve.engines.blue == serve.engines.green)
+    {
+        let value = humantime::format_duration(switching.rules.failover).to_string();
+        let expected = "expected --blue and --green, two engines, beside it".to_owned();
+        return Err(BadSetting { flag: "failover", value, expected });
+    }
+    let state = switching.state.as_deref().map(StateFile::open).transpose().map_err(|bad| BadSetting {
+        flag: "state",
+        value: switching.state.as_deref().unwrap_or(Path::new("")).display().to_string(),
+        expected: bad.to_string(),
+    })?;
+    Ok(Some(GateConfig { rules, state, mismatch: switching.mismatch, protocol }))
+}
+
+fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {
+    let bad = |expected| BadSetting { flag: "descriptor-set", value: file.display().to_string(), expected };
+    let descriptors = fs::read(file).map_err(|error| bad(format!("expected a readable file ({error})")))?;
+    protocol.extend(&descriptors).map_err(|error| bad(error.to_string()))
+}
