@@ -196,13 +196,34 @@ fn moved(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
     }
 }
 
+/// `/` of whole numbers is a double, as in Spark; `DIV` is a whole number.
+fn divided(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
+    let whole = |expr: &Expr| {
+        let typed = stacker::maybe_grow(1 << 20, 4 << 20, || expr.get_type(schema).ok());
+        typed.is_some_and(|kind| kind.is_integer())
+    };
+    match expr.op {
+        BinaryOperator::Divide if whole(&expr.left) && whole(&expr.right) => {
+            let function = crate::functions::divide();
+            let arguments = vec![expr.left.clone(), expr.right.clone()];
+            Some(Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments)))
+        }
+        BinaryOperator::DuckIntegerDivide => {
+            let number =
+                |expr: &Expr| if whole(expr) { expr.clone() } else { cast(expr.clone(), DataType::Int64) };
+            Some(binary_expr(number(&expr.left), Operator::Divide, number(&expr.right)))
+        }
+        _ => None,
+    }
+}
+
 impl ExprPlanner for Named {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> DataFusionResult<PlannerResult<RawBinaryExpr>> {
-        Ok(match moved(&expr, schema) {
+        Ok(match moved(&expr, schema).or_else(|| divided(&expr, schema)) {
             Some(moved) => PlannerResult::Planned(moved),
             None => PlannerResult::Original(expr),
         })

@@ -11,10 +11,11 @@ use datafusion::sql::sqlparser::ast::{
 use super::{
     build::{call, number, text},
     functions::{renamed, written_out},
+    layer,
     literals::{decimal, in_range, like},
     templates,
 };
-use crate::Error;
+use crate::{Error, functions::SUBSTRING};
 
 /// Rewrites the forms in a statement or an expression.
 pub(super) fn rewrite(node: &mut impl VisitMut) -> Result<(), Error> {
@@ -40,6 +41,7 @@ impl VisitorMut for Forms {
         if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
             select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
         }
+        layer::rewrite(select);
         ControlFlow::Continue(())
     }
 
@@ -100,6 +102,9 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
         Expr::Cast { data_type, array: false, format: None, .. } => {
             longest(data_type).map(|length| call("left", vec![expr.clone(), number(length)]))
         }
+        Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
+            part(expr, from, substring_for.as_deref())
+        }
         Expr::AtTimeZone { timestamp, time_zone } => zoned(timestamp, time_zone)?,
         Expr::Ceil { expr, field: CeilFloorKind::Scale(scale) } => {
             let scale = Expr::Value(scale.clone());
@@ -137,6 +142,17 @@ fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
     let template =
         format!("arrow_cast(concat($1, ' {}'), 'Interval(MonthDayNano)')", unit.to_string().to_lowercase());
     Ok(Some(templates::fill(&template, &[interval.value.as_ref().clone()])?))
+}
+
+/// A part of a text from a place that is not known to be in it.
+fn part(text: &Expr, from: &Expr, length: Option<&Expr>) -> Option<Expr> {
+    match from {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if digits != "0" => None,
+        from => {
+            let arguments = [text, from].into_iter().chain(length).cloned();
+            Some(call(SUBSTRING, arguments.collect()))
+        }
+    }
 }
 
 /// `column:field.other[0]`, a path into JSON.

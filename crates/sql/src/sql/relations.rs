@@ -1,11 +1,13 @@
 //! The FROM clause: the relations in it, and the columns that they have.
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
+    Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableAliasColumnDef,
+    TableFactor, TableWithJoins,
 };
 
 use super::{
     merged::{Merged, Side, merge},
+    pivot,
     resolve::Resolver,
     scope::{Column, Columns, Relation, Scope},
     titles::MARK,
@@ -99,6 +101,12 @@ impl Resolver<'_> {
                 let function = function.unwrap_or_default();
                 *name = ObjectName::from(vec![Ident::new(function.clone())]);
                 self.walk(&mut args.args)?;
+                // Spark's range() has a column of another name than DataFusion's.
+                if function == "range" && alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) {
+                    let own = alias.take().map_or_else(|| quoted(&function), |alias| alias.name);
+                    let column = TableAliasColumnDef::from_name("id");
+                    *alias = Some(TableAlias { columns: vec![column], ..named(&own.value) });
+                }
                 let columns = Columns { known: vec![Column::named("value")], open: false };
                 let path = vec![format!("{function}()")];
                 relations.push(aliased(Relation { path, columns }, alias.as_ref()));
@@ -144,6 +152,16 @@ impl Resolver<'_> {
                     Relation { path: Vec::new(), columns: Columns::unknown() },
                     alias.as_ref(),
                 ));
+            }
+            TableFactor::Pivot { table, .. } | TableFactor::Unpivot { table, .. } => {
+                let (mut copy, mut inner) = (table.as_ref().clone(), Vec::new());
+                self.relation(&mut copy, &mut inner, &mut Vec::new())?;
+                let open = inner.iter().any(|relation| relation.columns.open);
+                let known = inner.into_iter().flat_map(|relation| relation.columns.known).collect();
+                if let Some(other) = pivot::written_out(factor, &Columns { known, open })? {
+                    *factor = other;
+                }
+                return self.relation(factor, relations, merged);
             }
             other => {
                 let text = other.to_string();

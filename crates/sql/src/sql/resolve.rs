@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{
     items::{excluded, output},
+    laterals,
     lookup::Bindings,
     merged::expanded,
     relations::alias_columns,
@@ -192,7 +193,9 @@ impl<'a> Resolver<'a> {
             _ => None,
         };
         let aliases = select.projection.iter().filter_map(alias).collect();
-        self.scopes.push(Scope { relations, merged, aliases, aliases_first: false });
+        let scope = Scope { relations, merged, aliases, aliases_first: false };
+        laterals::written_out(select, &scope)?;
+        self.scopes.push(scope);
         for definition in &mut select.named_window {
             fold(&mut definition.0);
             match &mut definition.1 {

@@ -5,6 +5,7 @@ use std::any::TypeId;
 
 use datafusion::sql::sqlparser::{
     dialect::{Dialect, GenericDialect},
+    keywords::Keyword,
     tokenizer::{Token, TokenWithSpan, Tokenizer},
 };
 
@@ -71,7 +72,7 @@ impl Dialect for Escaping {
 /// The words of a text.
 pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Error> {
     let tokens = Tokenizer::new(&Escaping, sql).tokenize_with_location()?;
-    let tokens = maps(tokens);
+    let tokens = divisions(maps(tokens));
     if tokens.len() > MOST {
         return Err(Error::invalid(format!(
             "the SQL text is too long: {} tokens, at most {MOST}",
@@ -99,6 +100,37 @@ fn maps(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             Token::RBracket if open.pop() == Some(true) => tokens[at].token = Token::RParen,
             _ => {}
         }
+    }
+    tokens
+}
+
+/// `a DIV b`, which the parser knows as `a // b`.
+fn divisions(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let ends = |token: &Token| match token {
+        Token::Word(word) => word.quote_style.is_some() || word.keyword == Keyword::NoKeyword,
+        Token::Number(..) | Token::RParen | Token::RBracket => true,
+        _ => false,
+    };
+    let begins = |token: &Token| match token {
+        Token::Word(word) => word.quote_style.is_some() || word.keyword == Keyword::NoKeyword,
+        Token::Number(..) | Token::LParen | Token::Minus => true,
+        _ => false,
+    };
+    let mut last: Option<usize> = None;
+    for at in 0..tokens.len() {
+        if matches!(tokens[at].token, Token::Whitespace(_)) {
+            continue;
+        }
+        if keyword(&tokens[at].token).as_deref() == Some("DIV")
+            && last.is_some_and(|before| ends(&tokens[before].token))
+            && tokens[at + 1..]
+                .iter()
+                .find(|next| !blank(&next.token))
+                .is_some_and(|next| begins(&next.token))
+        {
+            tokens[at].token = Token::DuckIntDiv;
+        }
+        last = Some(at);
     }
     tokens
 }
