@@ -124,6 +124,7 @@ fn one<D: Digest>(array: &ArrayRef, row: usize, seed: i64) -> Result<i64> {
             let columns = array.as_struct().columns().iter();
             columns.map(plain).try_fold(seed, |seed, column| one::<D>(&column?, row, seed))?
         }
+        DataType::Null => seed,
         other => {
             return exec_err!("a hash of {} is not supported", super::type_name(other));
         }

@@ -146,9 +146,13 @@ fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
 
 /// A part of a text from a place that is not known to be in it.
 fn part(text: &Expr, from: &Expr, length: Option<&Expr>) -> Option<Expr> {
-    match from {
-        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if digits != "0" => None,
-        from => {
+    let number = |expr: &Expr| match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => digits.parse::<u64>().ok(),
+        _ => None,
+    };
+    match number(from) {
+        Some(1..) if length.is_none_or(|length| number(length).is_some()) => None,
+        _ => {
             let arguments = [text, from].into_iter().chain(length).cloned();
             Some(call(SUBSTRING, arguments.collect()))
         }

@@ -23,7 +23,8 @@ pub(super) fn bracketed(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if sides.is_empty() {
         return tokens;
     }
-    let mut out = Vec::with_capacity(tokens.len() + 2 * sides.len());
+    let count = tokens.len();
+    let mut out = Vec::with_capacity(count + 2 * sides.len());
     for (at, token) in tokens.into_iter().enumerate() {
         let bracket = |token: Token, like: &TokenWithSpan| TokenWithSpan { token, span: like.span };
         for _ in sides.iter().filter(|(_, end)| *end == at) {
@@ -34,6 +35,8 @@ pub(super) fn bracketed(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
         out.push(token);
     }
+    let ends = sides.iter().filter(|(_, end)| *end == count);
+    out.extend(ends.map(|_| TokenWithSpan::wrap(Token::RParen)));
     out
 }
 
