@@ -15,7 +15,7 @@ CASES = [
     ("col('id').isin(1, 2)", [True, True, False, False]),
     ("col('name').isin(['Ann', 'x'])", [True, False, None, True]),
     ("~col('name').isin('Ann', 'x')", [False, True, None, False]),
-    ("col('id').isin()", [False, False, False, False]),
+    ("col('id').isin()", False),
     ("col('id').between(2, 3)", [False, True, True, False]),
     ("when(col('score') > 2, 'high').when(col('score') > 0, 'low').otherwise('none')", ["high", "none", "high", "low"]),
     ("when(col('score') > 2, 1)", [1, None, 1, None]),

@@ -92,6 +92,10 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
             in_range(digits)?;
             decimal(digits, false)
         }
+        Expr::Value(ValueWithSpan {
+            value: Value::SingleQuotedByteStringLiteral(_) | Value::DoubleQuotedByteStringLiteral(_),
+            ..
+        }) => return Err(Error::invalid("a literal b'…' is not supported: use X'…'")),
         Expr::RLike { negated, expr, pattern, .. } => Some(matches(*negated, expr, pattern)),
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             if let Some(escape) = escape_char.take() {

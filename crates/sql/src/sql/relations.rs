@@ -1,11 +1,12 @@
 //! The FROM clause: the relations in it, and the columns that they have.
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableAliasColumnDef,
-    TableFactor, TableWithJoins,
+    Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart, Offset, OffsetRows, Query,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
 };
 
 use super::{
+    build::number,
     merged::{Merged, Side, merge},
     pivot,
     resolve::Resolver,
@@ -116,6 +117,7 @@ impl Resolver<'_> {
                 if *lateral {
                     self.scopes.push(scope);
                 }
+                sorted(subquery);
                 let columns = self.query(subquery);
                 if *lateral {
                     self.scopes.pop();
@@ -169,6 +171,15 @@ impl Resolver<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Has a table keep the order that its query asks for: the planner would leave out an ORDER BY in FROM or WITH
+/// that has no LIMIT, also below a LIMIT outside.
+pub(super) fn sorted(query: &mut Query) {
+    if query.order_by.is_some() && query.limit_clause.is_none() {
+        let offset = Some(Offset { value: number(0), rows: OffsetRows::None });
+        query.limit_clause = Some(LimitClause::LimitOffset { limit: None, offset, limit_by: Vec::new() });
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     laterals,
     lookup::Bindings,
     merged::expanded,
-    relations::alias_columns,
+    relations::{alias_columns, sorted},
     scope::{Column, Columns, Relation, Scope, find_one},
     titles::{MARK, separate},
 };
@@ -142,6 +142,7 @@ impl<'a> Resolver<'a> {
             let relation = Relation { path: path.clone(), columns: columns.renamed(&names) };
             self.ctes.push(Named { relation, plan: plan.clone(), inside: 1, nesting });
         }
+        sorted(&mut cte.query);
         let columns = self.query(&mut cte.query)?.renamed(&names);
         self.ctes.truncate(before);
         let inside = self.relations - relations;

@@ -98,6 +98,27 @@ async fn each_side_of_a_union_has_its_limit() {
 }
 
 #[tokio::test]
+async fn tables_keep_their_order() {
+    let engine = engine().open();
+    let sorted = "(select x, -x as y from (values (1), (3), (2)) t(x) order by x desc)";
+    for (sql, rows) in [
+        (format!("select x from {sorted} limit 1"), "3"),
+        (format!("select x from {sorted} s"), "3 2 1"),
+        (format!("select y + 1 from (select * from {sorted}) where x < 3"), "-1 0"),
+        (format!("with s as {sorted} select x from s limit 2"), "3 2"),
+        (
+            format!("select x from {sorted} limit 1 union all select x from {sorted} order by x limit 1"),
+            "3 1",
+        ),
+        (format!("select sum(x) from {sorted}"), "6"),
+        (format!("select count(*) from orders where order_id in (select x from {sorted} order by 1)"), "3"),
+        (format!("select (select x from {sorted} limit 1)"), "3"),
+    ] {
+        assert_eq!(engine.ask(&sql).await.concat().join(" "), rows, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn unions_come_in_order() {
     let engine = engine().open();
     let parts: Vec<String> = (1..=40).map(|n| format!("select {n} as n")).collect();
