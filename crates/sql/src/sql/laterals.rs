@@ -22,6 +22,7 @@ pub(super) fn written_out(select: &mut Select, scope: &Scope) -> Result<(), Erro
     let columns = Scope { aliases: Vec::new(), ..scope.clone() };
     let mut walk = Walk { known: Vec::new(), columns, subqueries: 0, lambdas: Vec::new(), count: 0 };
     for item in &mut select.projection {
+        walk.lambdas.clear();
         let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
         if !walk.known.is_empty()
             && let ControlFlow::Break(error) = expr.visit(&mut walk)

@@ -43,9 +43,12 @@ pub(super) fn bracketed(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 /// Where the sides that need brackets begin, and where they have ended.
 fn sides(tokens: &[TokenWithSpan]) -> Vec<(usize, usize)> {
     let (mut sides, mut levels) = (Vec::new(), vec![Level::default()]);
+    // Whether the word before is a `*`: EXCEPT after it names columns.
+    let mut star = false;
     for (at, token) in tokens.iter().enumerate() {
         let ends = match &token.token {
             Token::LParen => {
+                star = false;
                 levels.push(Level::default());
                 continue;
             }
@@ -64,7 +67,9 @@ fn sides(tokens: &[TokenWithSpan]) -> Vec<(usize, usize)> {
         if blank(&token.token) {
             continue;
         }
+        let columns = std::mem::replace(&mut star, token.token == Token::Mul);
         match keyword(&token.token).as_deref() {
+            Some("EXCEPT") if columns => {}
             Some("SELECT" | "VALUES") if level.start.is_none() => level.start = Some(at),
             Some("LIMIT" | "ORDER") if level.start.is_some() => level.limited = true,
             Some("UNION" | "EXCEPT" | "INTERSECT" | "MINUS") => {

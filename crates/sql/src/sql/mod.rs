@@ -22,6 +22,7 @@ mod limited;
 mod literals;
 mod lookup;
 mod merged;
+mod operators;
 mod parse;
 mod pivot;
 mod plan;

@@ -5,7 +5,6 @@ use std::any::TypeId;
 
 use datafusion::sql::sqlparser::{
     dialect::{Dialect, GenericDialect},
-    keywords::Keyword,
     tokenizer::{Token, TokenWithSpan, Tokenizer},
 };
 
@@ -104,18 +103,46 @@ fn maps(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     tokens
 }
 
+/// Words after which no operator can be.
+const BEFORE: [&str; 22] = [
+    "ALL", "AND", "AS", "BETWEEN", "BY", "CASE", "DISTINCT", "ELSE", "EXCEPT", "FROM", "HAVING", "ILIKE",
+    "IN", "LIKE", "LIMIT", "NOT", "ON", "OR", "SELECT", "THEN", "WHEN", "WHERE",
+];
+
+/// Words before which no operator can be.
+const AFTER: [&str; 19] = [
+    "AND",
+    "AS",
+    "ASC",
+    "DESC",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "INTERSECT",
+    "IS",
+    "LIMIT",
+    "OR",
+    "ORDER",
+    "THEN",
+    "UNION",
+    "WHEN",
+    "WHERE",
+];
+
 /// `a DIV b`, which the parser knows as `a // b`.
 fn divisions(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let ends = |token: &Token| match token {
-        Token::Word(word) => word.quote_style.is_some() || word.keyword == Keyword::NoKeyword,
-        Token::Number(..) | Token::RParen | Token::RBracket => true,
+    let word = |token: &Token, others: &[&str]| match token {
+        Token::Word(word) => {
+            word.quote_style.is_some() || !others.contains(&word.value.to_uppercase().as_str())
+        }
+        Token::Number(..) => true,
         _ => false,
     };
-    let begins = |token: &Token| match token {
-        Token::Word(word) => word.quote_style.is_some() || word.keyword == Keyword::NoKeyword,
-        Token::Number(..) | Token::LParen | Token::Minus => true,
-        _ => false,
-    };
+    let ends = |token: &Token| word(token, &BEFORE) || matches!(token, Token::RParen | Token::RBracket);
+    let begins = |token: &Token| word(token, &AFTER) || matches!(token, Token::LParen | Token::Minus);
     let mut last: Option<usize> = None;
     for at in 0..tokens.len() {
         if matches!(tokens[at].token, Token::Whitespace(_)) {

@@ -91,6 +91,12 @@ async fn each_side_of_a_union_has_its_limit() {
             "1 1 9",
         ),
         (format!("select x from {three} order by x limit 2 except select 1"), "2"),
+        (
+            format!(
+                "select * except (y) from (select 1 x, 2 y) order by x limit 1 union all select * from {three} limit 1"
+            ),
+            "1 1",
+        ),
     ] {
         let answer: Vec<String> = engine.ask(&sql).await.concat();
         assert_eq!(answer.join(" "), rows, "{sql}");
@@ -141,7 +147,7 @@ async fn names_of_a_select_list_are_used_in_it() {
         ("select sum(x) as s, s / 2 as h from (values (1), (2)) t(x)", "3 1.5"),
         ("select x as a, row_number() over (order by a) as n from (values (5)) t(x)", "5 1"),
         ("select 7 as a, (select max(a) from (values (1)) t(a)) as b", "7 1"),
-        ("select 7 as a, transform([1], a -> a + 1) as b", "7 [2]"),
+        ("select 7 as a, transform([1], a -> a + 1) as b, a + 1 as c", "7 [2] 8"),
         ("select 7 as \"A\", \"A\" + 1 as b", "7 8"),
     ] {
         assert_eq!(engine.ask(sql).await.concat().join(" "), value, "{sql}");

@@ -138,6 +138,8 @@ async fn division_of_whole_numbers_is_exact() {
         ("3 / 2", "1.5"),
         ("7 div 2", "3"),
         ("div(-7, 2)", "-3"),
+        ("value div 2 + 1 from generate_series(5, 5)", "3"),
+        ("x div from (values (3)) t(x)", "3"),
         ("x / 2 + x from (values (3)) t(x)", "4.5"),
         ("div from (values (3)) t(div)", "3"),
         ("cast(7 as decimal(3, 1)) / 2", "3.50000"),
