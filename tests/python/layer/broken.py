@@ -19,6 +19,8 @@ CASES = [
     ("few.orderBy('name').select('id')", [(1,), (4,), (2,), (3,)], "ascending order has NULLs last: no NULLS FIRST is sent"),
     ("rank().over(Window.orderBy('name'))", [1, 3, 4, 1], "the same in a window"),
     ("rank().over(Window.orderBy(desc('name')))", [3, 2, 1, 3], "descending order in a window has NULLs first: no NULLS LAST is sent"),
+    ("python('round(x)')", 3.0, "Python rounds half to even"),
+    ("python('l[-1]')", None, "counts from the end as from 0"),
     ("few.dropDuplicates(['grp'])", [ANN + (1,), NONE + (1,)], "leaves its column `_dedup_rn`"),
     ("people.groupBy('grp').pivot('name').sum('id')", [("a", 1, 2, None), ("b", 4, None, None)], "asks for the text `None` in place of NULL"),
     ("few.melt(['id'], ['name'])", [(1, "a", "name", "Ann"), (2, "a", "name", "Bob"), (4, "b", "name", "Ann")], "keeps other columns, and leaves rows with NULL out"),

@@ -7,6 +7,8 @@ ONLY = "only queries are"
 
 CASES = [
     ("few.selectExpr('upper(name) as u')", 'column "upper(name)" not found', "the layer puts expressions in the quotes of names"),
+    ("python('-n')", "Expected: end of statement", "the layer puts the sign in the quotes of the name"),
+    ("python('set(l)')", "set() is not supported", "the layer refuses it"),
     ("few.select('id', 'missing')", "column missing not found", "there is no such column"),
     ("few.alias('f')", "Expected: SELECT, VALUES", "the layer sends the alias in place of a query"),
     ("few.alias('a').join(few.alias('b'), col('a.id') == col('b.id')).select('a.id')", "column a.id not found", "the layer sends one alias for both sides of a self join"),

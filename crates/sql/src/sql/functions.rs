@@ -18,6 +18,7 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
     Some(match name {
         "approx_count_distinct" => "approx_distinct",
         "arbitrary" => "any_value",
+        "array" => "make_array",
         "booland_agg" | "every" => "bool_and",
         "boolor_agg" | "some" => "bool_or",
         "group_concat" | "listagg" => "string_agg",
@@ -53,6 +54,12 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
     let expected = match name {
         "if" | "iff" => 3,
         "format" => return Ok(Some(call("format_string", arguments))),
+        // FLOOR of a double, which is one here, may be a length.
+        "lpad" | "rpad" | "repeat" if !matches!(arguments.get(1), None | Some(Expr::Value(_))) => {
+            let length = std::mem::replace(&mut arguments[1], number(0));
+            arguments[1] = cast(length, DataType::BigInt(None));
+            return Ok(Some(call(name, arguments)));
+        }
         // Three-valued, and quick in long lists.
         "array_contains" => {
             return Ok(match <[Expr; 2]>::try_from(arguments) {

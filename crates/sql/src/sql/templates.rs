@@ -35,7 +35,11 @@ const DATES: &[Template] = &[
     ("to_timestamp_ltz", 1, "CAST($1 AS TIMESTAMP WITH TIME ZONE)"),
     ("to_timestamp_ntz", 1, "CAST($1 AS TIMESTAMP)"),
     ("to_timestamp_tz", 1, "CAST($1 AS TIMESTAMP WITH TIME ZONE)"),
-    ("to_unix_timestamp", 1, "CAST(floor(date_part('epoch', CAST($1 AS TIMESTAMP))) AS BIGINT)"),
+    (
+        "to_unix_timestamp",
+        1,
+        "CAST(arrow_cast(CAST($1 AS TIMESTAMP), 'Timestamp(Millisecond, None)') AS BIGINT)",
+    ),
     ("try_to_timestamp", 1, "TRY_CAST($1 AS TIMESTAMP)"),
     ("try_to_date", 1, "TRY_CAST($1 AS DATE)"),
     ("unix_date", 1, "CAST(CAST($1 AS DATE) AS INT)"),
