@@ -9,7 +9,7 @@ use datafusion::{
             StructArray,
         },
         buffer::{NullBuffer, OffsetBuffer},
-        compute::{CastOptions, cast_with_options},
+        compute::{CastOptions, cast_with_options, concat},
         datatypes::{DataType, Field, FieldRef},
     },
     common::{Result, exec_err, plan_err},
@@ -23,6 +23,8 @@ use serde_json::Value;
 use super::{schemas::parsed, text::strings};
 
 const NAME: &str = "from_json";
+/// Bytes of texts that are parsed at once, beside a first one of any length.
+const PARSED: i32 = 1 << 20;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     // The options of Spark are taken, and have no effect.
@@ -66,9 +68,23 @@ impl ScalarUDFImpl for FromJson {
             Err(_) if matches!(kind, DataType::Struct(_)) => Value::Object(serde_json::Map::new()),
             Err(_) => Value::Null,
         };
-        let values: Vec<Option<Value>> = texts.iter().map(|text| text.map(value)).collect();
-        let values: Vec<Option<&Value>> = values.iter().map(Option::as_ref).collect();
-        Ok(ColumnarValue::Array(array(&values, kind)?))
+        // Parsed JSON takes many times the room of its text.
+        let (mut parts, mut from) = (Vec::new(), 0);
+        while from < texts.len() || parts.is_empty() {
+            let mut bytes = 0;
+            let rows = (from..texts.len()).take_while(|row| {
+                bytes += if *row > from { texts.value_length(*row) } else { 0 };
+                bytes < PARSED
+            });
+            let to = from + rows.count();
+            let values: Vec<Option<Value>> =
+                (from..to).map(|row| texts.is_valid(row).then(|| value(texts.value(row)))).collect();
+            let values: Vec<Option<&Value>> = values.iter().map(Option::as_ref).collect();
+            parts.push(array(&values, kind)?);
+            from = to;
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(ColumnarValue::Array(concat(&parts)?))
     }
 }
 

@@ -92,7 +92,7 @@ fn value<T: ArrowPrimitiveType>(array: &ArrayRef, row: usize) -> T::Native {
     array.as_primitive::<T>().value(row)
 }
 
-fn text<'a, O: OffsetSizeTrait>(array: &'a ArrayRef, row: usize) -> &'a [u8] {
+fn text<O: OffsetSizeTrait>(array: &ArrayRef, row: usize) -> &[u8] {
     let texts: &GenericStringArray<O> = array.as_string::<O>();
     texts.value(row).as_bytes()
 }

@@ -111,18 +111,14 @@ fn rounded(number: &str, digits: usize) -> String {
         [first, ..] => *first > b'5',
         [] => false,
     };
-    let mut at = kept.len();
-    while up {
-        if at == 0 {
-            kept.insert(0, b'1');
-            break;
+    if up {
+        let nines = kept.iter().rev().take_while(|digit| **digit == b'9').count();
+        let last = kept.len() - nines;
+        kept[last..].fill(b'0');
+        match last.checked_sub(1) {
+            Some(at) => kept[at] += 1,
+            None => kept.insert(0, b'1'),
         }
-        at -= 1;
-        if kept[at] != b'9' {
-            kept[at] += 1;
-            break;
-        }
-        kept[at] = b'0';
     }
     let kept = String::from_utf8_lossy(&kept).into_owned();
     let (whole, fraction) = kept.split_at(kept.len() - digits);

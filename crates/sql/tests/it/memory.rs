@@ -40,6 +40,7 @@ fn hostile() -> Vec<String> {
         "select replace(repeat('x', 1000000), 'x', repeat('y', 10000))",
         "select regexp_replace(repeat('x', 1000000), 'x', repeat('y', 10000), 'g')",
         "select array_resize([1], 2000000000)",
+        "select split(repeat('x', 100000000), 'x')",
         "select array_to_string(range(0, 1000000), repeat('x', 10000))",
         "select array_agg(value) over () from generate_series(1, 100000)",
         "select string_agg('some text', ',') over (order by value) from generate_series(1, 100000)",

@@ -39,6 +39,7 @@ async fn texts_are_cut_as_in_spark() {
         ("rpad('ab', floor(7 / 2), '*')", "ab*"),
         ("format_number(2.5, 0) || format_number(3.5, 0)", "24"),
         ("format_number(-999.995, 1)", "-1,000.0"),
+        ("format_number(9.99, 1) || format_number(0.5, 0) || format_number(1.5, 0)", "10.002"),
         ("format_number(-0.4, 0)", "0"),
         ("format_number(cast(1234567.125 as decimal(12, 3)), 2)", "1,234,567.12"),
     ])
@@ -104,6 +105,10 @@ async fn json_has_a_schema() {
         (
             "from_json('{\"a\": 5}', 'StructType(fields=[StructField(name=\\'a\\', dataType=LongType(), nullable=True)])')",
             "{a: 5}",
+        ),
+        (
+            "sum(from_json(concat('{\"a\": 1, \"b\": \"', repeat('x', 1000), '\"}'), 'a INT')['a']) from generate_series(1, 3000)",
+            "3000",
         ),
         ("get_json_object('{\"a\":[{\"b\":1},{\"b\":2}]}', '$.a[*].b')", "[1,2]"),
         ("get_json_object('{\"a\":[{\"b\":1}]}', '$.a[*].b')", "1"),
