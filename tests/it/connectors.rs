@@ -1,6 +1,8 @@
 //! Published connectors read a table of SQL, each through every way in that it has.
 
-use crate::support::{Connector, alone, python, teal};
+use std::path::Path;
+
+use crate::support::{Connector, alone, packages, python, teal};
 
 fn reads(connector: Connector, api: &str) {
     let _alone = alone();
@@ -130,4 +132,10 @@ fn v2_3_15_reflects_the_catalog() {
 #[test]
 fn v3_0_2_reflects_the_catalog() {
     python(Connector::V3_0_2).run(&teal().run(), "reflection.py", &[]);
+}
+
+#[test]
+fn the_pyspark_layer_answers_as_its_page_says() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/spark.md");
+    packages("spark").run(&teal().switch_every("0").run(), "spark.py", &[&page.to_string_lossy()]);
 }

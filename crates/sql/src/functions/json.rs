@@ -48,16 +48,21 @@ fn by_path(args: &[ColumnarValue], rows: usize, of: fn(&Value) -> Option<String>
     let (texts, paths) = (strings(&args[0], rows)?, strings(&args[1], rows)?);
     let values = texts.iter().zip(paths.iter()).map(|(text, path)| {
         let value: Value = serde_json::from_str(text?).ok()?;
-        let found = find(&value, path?)?;
-        if found.is_null() { None } else { of(found) }
+        let mut found = find(&value, path?)?;
+        match found.len() {
+            0 => None,
+            // One element of `[*]` stands for itself (Spark).
+            1 => Some(found.remove(0)).filter(|value| !value.is_null()).and_then(of),
+            _ => of(&Value::Array(found.into_iter().cloned().collect())),
+        }
     });
     Ok(Arc::new(values.collect::<StringArray>()))
 }
 
-/// The value at `$.a.b[0]['c']`; the `$` may be left out.
-fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+/// The values at `$.a.b[0]['c']`, of which `[*]` makes several; the `$` may be left out.
+fn find<'a>(value: &'a Value, path: &str) -> Option<Vec<&'a Value>> {
     let mut rest = path.trim().strip_prefix('$').unwrap_or(path.trim());
-    let mut value = value;
+    let mut values = vec![value];
     while !rest.is_empty() {
         let key;
         if let Some(inside) = rest.strip_prefix('[') {
@@ -68,12 +73,17 @@ fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
             let end = name.find(['.', '[']).unwrap_or(name.len());
             (key, rest) = (name[..end].trim_matches('"'), &name[end..]);
         }
-        value = match value {
-            Value::Array(list) => list.get(key.parse::<usize>().ok()?)?,
-            other => other.get(key)?,
-        };
+        let mut next = Vec::new();
+        for value in values {
+            match value {
+                Value::Array(list) if key == "*" => next.extend(list),
+                Value::Array(list) => next.extend(key.parse::<usize>().ok().and_then(|at| list.get(at))),
+                other => next.extend(other.get(key)),
+            }
+        }
+        values = next;
     }
-    Some(value)
+    Some(values)
 }
 
 /// JSON without its blanks.

@@ -1,10 +1,20 @@
 //! Functions that DataFusion lacks, and those of its own whose meaning is another one here, by family.
 
+mod cuts;
 mod dates;
+mod digests;
+mod either;
+mod from_json;
+mod hashes;
 mod instants;
 mod json;
+mod kin;
 mod kinds;
+mod lists;
+mod maps;
+mod numbers;
 mod patterns;
+mod schemas;
 mod shift;
 mod simple;
 mod text;
@@ -14,17 +24,29 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{ScalarUDF, WindowUDF};
 
+pub(crate) use cuts::SUBSTRING;
 pub(crate) use instants::moved;
+pub(crate) use kin::{FILL, TOLD};
 pub(crate) use kinds::name as type_name;
+pub(crate) use lists::{FILLED, POSITIONS};
+pub(crate) use numbers::{AS_DOUBLE, divide};
 pub(crate) use patterns::ESCAPED;
 
 /// Scalar functions by name.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     [
+        cuts::functions(),
         dates::functions(),
+        hashes::functions(),
         instants::functions(),
+        either::functions(),
+        from_json::functions(),
         json::functions(),
+        kin::functions(),
         kinds::functions(),
+        lists::functions(),
+        maps::functions(),
+        numbers::functions(),
         patterns::functions(),
         texts::functions(),
     ]

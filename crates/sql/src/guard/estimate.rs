@@ -31,10 +31,10 @@ pub(super) fn of(name: &str) -> Option<Estimate> {
         "array_resize" => array_resize,
         "range" | "generate_series" => series,
         "array_to_string" => array_to_string,
-        "string_to_array" | "to_char" => |args, rows| Ok(8 * together(args, rows)?),
+        "string_to_array" | "split" | "to_char" => |args, rows| Ok(8 * together(args, rows)?),
         "encode" | "translate" => |args, rows| Ok(4 * together(args, rows)?),
         "||" | "concat" | "concat_ws" | "overlay" | "make_array" | "array_concat" | "array_append"
-        | "array_prepend" | "named_struct" | "struct" | "map" => together,
+        | "array_prepend" | "named_struct" | "struct" | "map" | "map_concat" | "arrays_zip" => together,
         _ => return None,
     })
 }

@@ -6,11 +6,13 @@ use datafusion::{
     common::{
         Result,
         config::ConfigOptions,
-        tree_node::{TreeNode, TreeNodeRecursion},
+        tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion},
     },
     physical_optimizer::{PhysicalOptimizerRule, optimizer::PhysicalOptimizer},
-    physical_plan::{ExecutionPlan, aggregates::AggregateExec},
+    physical_plan::{ExecutionPlan, aggregates::AggregateExec, union::UnionExec},
 };
+
+use crate::exec::InOrderExec;
 
 /// Moves conditions below joins by the names of columns, which both sides may have. The logical plan has
 /// moved them already.
@@ -29,7 +31,32 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         };
         rule
     };
-    right.map(counting).collect()
+    let ordered: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(InOrder);
+    std::iter::once(ordered).chain(right.map(counting)).collect()
+}
+
+/// Has the rows of a union come in the order of its parts.
+#[derive(Debug)]
+struct InOrder;
+
+impl PhysicalOptimizerRule for InOrder {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let ordered = plan.transform_up(|node| {
+            Ok(match node.downcast_ref::<UnionExec>() {
+                Some(_) => Transformed::yes(InOrderExec::over(node)),
+                None => Transformed::no(node),
+            })
+        });
+        ordered.data()
+    }
+
+    fn name(&self) -> &'static str {
+        "in_order"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
 }
 
 /// That rule for `count` alone: a constant has one distinct value, it says, even where there is no row.

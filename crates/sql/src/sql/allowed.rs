@@ -65,6 +65,7 @@ const OTHERS: &[&str] = &[
     "UPDATE",
     "USE",
     "VACUUM",
+    "WRITE",
 ];
 
 /// What may follow such a word in its name.

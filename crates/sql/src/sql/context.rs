@@ -3,16 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use datafusion::{
-    arrow::datatypes::{DataType, IntervalUnit, SchemaRef, TimeUnit},
+    arrow::datatypes::{DataType, SchemaRef},
     catalog::{TableFunctionArgs, cte_worktable::CteWorkTable},
-    common::{DFSchema, ScalarValue, TableReference, config::ConfigOptions, tree_node::TreeNode},
+    common::{DFSchema, TableReference, config::ConfigOptions, tree_node::TreeNode},
     datasource::provider_as_source,
     error::{DataFusionError, Result as DataFusionResult},
     execution::context::SessionState,
     logical_expr::{
-        AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, Operator, ScalarUDF, TableSource, WindowUDF,
-        binary_expr, cast,
-        expr::ScalarFunction,
+        AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
         planner::{
             ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
             TypePlanner,
@@ -20,11 +18,11 @@ use datafusion::{
         simplify::SimplifyContext,
     },
     optimizer::simplify_expressions::ExprSimplifier,
-    sql::sqlparser::ast::BinaryOperator,
 };
 
 use super::{
     lookup::{Bindings, Bound},
+    operators,
     types::Types,
 };
 use crate::{engine::Core, guard::Guarding};
@@ -165,44 +163,13 @@ fn named(args: &mut [Expr]) -> DataFusionResult<()> {
     Ok(())
 }
 
-/// A date plus or minus an interval: a timestamp where the interval is below a day, else a date.
-fn moved(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
-    let typed = |expr: &Expr| stacker::maybe_grow(1 << 20, 4 << 20, || expr.get_type(schema).ok());
-    let operator = match expr.op {
-        BinaryOperator::Plus => Operator::Plus,
-        BinaryOperator::Minus => Operator::Minus,
-        _ => return None,
-    };
-    let (date, interval) = match (typed(&expr.left)?, typed(&expr.right)?) {
-        (DataType::Date32, DataType::Interval(_)) => (&expr.left, &expr.right),
-        (DataType::Interval(_), DataType::Date32) if operator == Operator::Plus => (&expr.right, &expr.left),
-        _ => return None,
-    };
-    let literal = match interval {
-        Expr::Negative(inner) => inner.as_ref(),
-        other => other,
-    };
-    match literal {
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) if by.nanoseconds != 0 => {
-            let instant = cast(date.clone(), DataType::Timestamp(TimeUnit::Microsecond, None));
-            Some(binary_expr(instant, operator, interval.clone()))
-        }
-        Expr::Literal(..) => Some(binary_expr(date.clone(), operator, interval.clone())),
-        _ => {
-            let by = cast(interval.clone(), DataType::Interval(IntervalUnit::MonthDayNano));
-            let function = crate::functions::moved(operator == Operator::Plus);
-            Some(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![date.clone(), by])))
-        }
-    }
-}
-
 impl ExprPlanner for Named {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> DataFusionResult<PlannerResult<RawBinaryExpr>> {
-        Ok(match moved(&expr, schema) {
+        Ok(match operators::planned(&expr, schema) {
             Some(moved) => PlannerResult::Planned(moved),
             None => PlannerResult::Original(expr),
         })

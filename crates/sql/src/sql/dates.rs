@@ -65,7 +65,11 @@ pub(super) fn written_out(name: &str, arguments: &[Expr]) -> Result<Option<Expr>
         ("to_date" | "parse_date", [a, b]) => {
             Ok(Some(fill("CAST(to_timestamp_micros($1, $2) AS DATE)", &[a.clone(), strftime(b)?])?))
         }
-        ("to_unix_timestamp" | "unix_timestamp", [a, b]) => Ok(Some(fill(
+        ("to_unix_timestamp", [a, b]) => {
+            let arguments = &[a.clone(), strftime(b)?];
+            Ok(Some(fill("to_unix_timestamp(CAST(to_timestamp_micros($1, $2) AS TIMESTAMP))", arguments)?))
+        }
+        ("unix_timestamp", [a, b]) => Ok(Some(fill(
             "CAST(floor(date_part('epoch', to_timestamp_micros($1, $2))) AS BIGINT)",
             &[a.clone(), strftime(b)?],
         )?)),

@@ -11,10 +11,11 @@ use datafusion::sql::sqlparser::ast::{
 use super::{
     build::{call, number, text},
     functions::{renamed, written_out},
+    layer,
     literals::{decimal, in_range, like},
     templates,
 };
-use crate::Error;
+use crate::{Error, functions::SUBSTRING};
 
 /// Rewrites the forms in a statement or an expression.
 pub(super) fn rewrite(node: &mut impl VisitMut) -> Result<(), Error> {
@@ -40,6 +41,7 @@ impl VisitorMut for Forms {
         if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
             select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
         }
+        layer::rewrite(select);
         ControlFlow::Continue(())
     }
 
@@ -90,6 +92,10 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
             in_range(digits)?;
             decimal(digits, false)
         }
+        Expr::Value(ValueWithSpan {
+            value: Value::SingleQuotedByteStringLiteral(_) | Value::DoubleQuotedByteStringLiteral(_),
+            ..
+        }) => return Err(Error::invalid("a literal b'…' is not supported: use X'…'")),
         Expr::RLike { negated, expr, pattern, .. } => Some(matches(*negated, expr, pattern)),
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             if let Some(escape) = escape_char.take() {
@@ -99,6 +105,9 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
         }
         Expr::Cast { data_type, array: false, format: None, .. } => {
             longest(data_type).map(|length| call("left", vec![expr.clone(), number(length)]))
+        }
+        Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
+            part(expr, from, substring_for.as_deref())
         }
         Expr::AtTimeZone { timestamp, time_zone } => zoned(timestamp, time_zone)?,
         Expr::Ceil { expr, field: CeilFloorKind::Scale(scale) } => {
@@ -137,6 +146,21 @@ fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
     let template =
         format!("arrow_cast(concat($1, ' {}'), 'Interval(MonthDayNano)')", unit.to_string().to_lowercase());
     Ok(Some(templates::fill(&template, &[interval.value.as_ref().clone()])?))
+}
+
+/// A part of a text from a place that is not known to be in it.
+fn part(text: &Expr, from: &Expr, length: Option<&Expr>) -> Option<Expr> {
+    let number = |expr: &Expr| match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => digits.parse::<u64>().ok(),
+        _ => None,
+    };
+    match number(from) {
+        Some(1..) if length.is_none_or(|length| number(length).is_some()) => None,
+        _ => {
+            let arguments = [text, from].into_iter().chain(length).cloned();
+            Some(call(SUBSTRING, arguments.collect()))
+        }
+    }
 }
 
 /// `column:field.other[0]`, a path into JSON.

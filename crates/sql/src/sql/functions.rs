@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{
     build::{arguments, binary, call, cast, is_text, number, text},
-    dates, lambdas, templates,
+    collected, dates, lambdas, templates,
 };
 use crate::Error;
 
@@ -18,6 +18,7 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
     Some(match name {
         "approx_count_distinct" => "approx_distinct",
         "arbitrary" => "any_value",
+        "array" => "make_array",
         "booland_agg" | "every" => "bool_and",
         "boolor_agg" | "some" => "bool_or",
         "group_concat" | "listagg" => "string_agg",
@@ -28,6 +29,7 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
         "len" => "length",
         "sign" => "signum",
         "variance" => "var_samp",
+        "variance_pop" => "var_pop",
         _ => return None,
     })
 }
@@ -39,6 +41,9 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
         joined(name, function);
         return Ok(None);
     }
+    if let Some(expr) = collected::written_out(name, function)? {
+        return Ok(Some(expr));
+    }
     let Some(mut arguments) = arguments(function) else { return counted(name, function) };
     if let Some(expr) = dates::written_out(name, &arguments)? {
         return Ok(Some(expr));
@@ -49,6 +54,22 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
     let expected = match name {
         "if" | "iff" => 3,
         "format" => return Ok(Some(call("format_string", arguments))),
+        // FLOOR of a double, which is one here, may be a length.
+        "lpad" | "rpad" | "repeat" if !matches!(arguments.get(1), None | Some(Expr::Value(_))) => {
+            let length = std::mem::replace(&mut arguments[1], number(0));
+            arguments[1] = cast(length, DataType::BigInt(None));
+            return Ok(Some(call(name, arguments)));
+        }
+        // Three-valued, and quick in long lists.
+        "array_contains" => {
+            return Ok(match <[Expr; 2]>::try_from(arguments) {
+                Ok([Expr::Array(list), value]) if !list.elem.is_empty() => {
+                    let expr = Box::new(value);
+                    Some(Expr::Nested(Box::new(Expr::InList { expr, list: list.elem, negated: false })))
+                }
+                _ => None,
+            });
+        }
         // A list of keys and one of values, or keys and values by turns.
         "map_of" => return Ok(Some(map(arguments))),
         // Every match is replaced, as Spark, Trino and Snowflake do.
@@ -95,6 +116,10 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
         }
         // Days from the second to the first.
         "datediff" => {
+            // The vendor's PySpark layer casts the start to BIGINT.
+            if let Some(Expr::Cast { data_type: DataType::BigInt(_), expr, .. }) = arguments.get(1) {
+                arguments[1] = expr.as_ref().clone();
+            }
             let mut days = || cast(cast(next(&mut arguments), DataType::Date), DataType::Int(None));
             let (end, start) = (days(), days());
             binary(end, Minus, start)
@@ -110,7 +135,7 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
                 by @ Expr::Interval(_) => by,
                 days => {
                     let days = if name == "date_add" { days } else { templates::fill("- $1", &[days])? };
-                    return dates::added("day", &days, &date).map(Some);
+                    return dates::added("day", &days, &cast(date, DataType::Date)).map(Some);
                 }
             };
             binary(date, if name == "date_add" { Plus } else { Minus }, by)

@@ -1,23 +1,31 @@
-//! From text to plan: words (`tokens`), the statement (`parse`), what is refused (`allowed`, `depth`,
-//! `clauses`), forms in other words (`forms`, with `functions` and `literals`), which table or column each
-//! name means (`lookup`, `resolve`, `relations`, `items`, `scope`), what columns are called (`titles`), and
-//! DataFusion's planner over that (`plan`, `context`, `types`).
+//! From text to plan: words (`tokens`, `limited`), the statement (`parse`, `generators`), what is refused
+//! (`allowed`, `depth`, `clauses`), forms in other words (`forms`, with `functions` and `literals`; `layer`),
+//! which table or column each name means (`lookup`, `resolve`, `relations`, `laterals`, `pivot`, `items`,
+//! `scope`), what columns are called (`titles`), and DataFusion's planner over that (`plan`, `context`,
+//! `operators`, `types`).
 
 mod allowed;
 mod build;
 mod clauses;
+mod collected;
 mod context;
 mod dates;
 mod depth;
 mod distinct;
 mod forms;
 mod functions;
+mod generators;
 mod items;
 mod lambdas;
+mod laterals;
+mod layer;
+mod limited;
 mod literals;
 mod lookup;
 mod merged;
+mod operators;
 mod parse;
+mod pivot;
 mod plan;
 mod relations;
 mod resolve;

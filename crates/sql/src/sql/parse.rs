@@ -10,7 +10,7 @@ use datafusion::sql::{
 };
 
 use super::{
-    allowed, clauses, depth, distinct,
+    allowed, clauses, depth, distinct, generators, limited,
     tokens::{blank, number, tokens},
 };
 use crate::Error;
@@ -38,7 +38,7 @@ pub(crate) fn statement(sql: &str) -> Result<Parsed, Error> {
     depth::brackets(&tokens)?;
     let placeholders = number(&mut tokens)?;
     let statement = deep(tokens.len(), move || {
-        let mut statements = parser(distinct::marked(tokens)?)?.parse_statements()?;
+        let mut statements = parser(limited::bracketed(distinct::marked(tokens)?))?.parse_statements()?;
         let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
             return Err(Error::invalid("one statement at a time: there is a second one after the semicolon"));
         };
@@ -46,6 +46,7 @@ pub(crate) fn statement(sql: &str) -> Result<Parsed, Error> {
         depth::check(query)?;
         clauses::check(query)?;
         distinct::restored(query);
+        generators::expanded(query);
         Ok(statement)
     })?;
     Ok(Parsed { statement, placeholders })

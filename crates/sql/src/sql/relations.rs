@@ -1,11 +1,14 @@
 //! The FROM clause: the relations in it, and the columns that they have.
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
+    Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart, Offset, OffsetRows, Query,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
 };
 
 use super::{
+    build::number,
     merged::{Merged, Side, merge},
+    pivot,
     resolve::Resolver,
     scope::{Column, Columns, Relation, Scope},
     titles::MARK,
@@ -99,6 +102,12 @@ impl Resolver<'_> {
                 let function = function.unwrap_or_default();
                 *name = ObjectName::from(vec![Ident::new(function.clone())]);
                 self.walk(&mut args.args)?;
+                // Spark's range() has a column of another name than DataFusion's.
+                if function == "range" && alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) {
+                    let own = alias.take().map_or_else(|| quoted(&function), |alias| alias.name);
+                    let column = TableAliasColumnDef::from_name("id");
+                    *alias = Some(TableAlias { columns: vec![column], ..named(&own.value) });
+                }
                 let columns = Columns { known: vec![Column::named("value")], open: false };
                 let path = vec![format!("{function}()")];
                 relations.push(aliased(Relation { path, columns }, alias.as_ref()));
@@ -108,6 +117,7 @@ impl Resolver<'_> {
                 if *lateral {
                     self.scopes.push(scope);
                 }
+                sorted(subquery);
                 let columns = self.query(subquery);
                 if *lateral {
                     self.scopes.pop();
@@ -145,12 +155,31 @@ impl Resolver<'_> {
                     alias.as_ref(),
                 ));
             }
+            TableFactor::Pivot { table, .. } | TableFactor::Unpivot { table, .. } => {
+                let (mut copy, mut inner) = (table.as_ref().clone(), Vec::new());
+                self.relation(&mut copy, &mut inner, &mut Vec::new())?;
+                let open = inner.iter().any(|relation| relation.columns.open);
+                let known = inner.into_iter().flat_map(|relation| relation.columns.known).collect();
+                if let Some(other) = pivot::written_out(factor, &Columns { known, open })? {
+                    *factor = other;
+                }
+                return self.relation(factor, relations, merged);
+            }
             other => {
                 let text = other.to_string();
                 return Err(Error::invalid(format!("{text} is not supported in FROM")));
             }
         }
         Ok(())
+    }
+}
+
+/// Has a table keep the order that its query asks for: the planner would leave out an ORDER BY in FROM or WITH
+/// that has no LIMIT, also below a LIMIT outside.
+pub(super) fn sorted(query: &mut Query) {
+    if query.order_by.is_some() && query.limit_clause.is_none() {
+        let offset = Some(Offset { value: number(0), rows: OffsetRows::None });
+        query.limit_clause = Some(LimitClause::LimitOffset { limit: None, offset, limit_by: Vec::new() });
     }
 }
 

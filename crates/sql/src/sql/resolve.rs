@@ -12,9 +12,10 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{
     items::{excluded, output},
+    laterals,
     lookup::Bindings,
     merged::expanded,
-    relations::alias_columns,
+    relations::{alias_columns, sorted},
     scope::{Column, Columns, Relation, Scope, find_one},
     titles::{MARK, separate},
 };
@@ -141,6 +142,7 @@ impl<'a> Resolver<'a> {
             let relation = Relation { path: path.clone(), columns: columns.renamed(&names) };
             self.ctes.push(Named { relation, plan: plan.clone(), inside: 1, nesting });
         }
+        sorted(&mut cte.query);
         let columns = self.query(&mut cte.query)?.renamed(&names);
         self.ctes.truncate(before);
         let inside = self.relations - relations;
@@ -192,7 +194,9 @@ impl<'a> Resolver<'a> {
             _ => None,
         };
         let aliases = select.projection.iter().filter_map(alias).collect();
-        self.scopes.push(Scope { relations, merged, aliases, aliases_first: false });
+        let scope = Scope { relations, merged, aliases, aliases_first: false };
+        laterals::written_out(select, &scope)?;
+        self.scopes.push(scope);
         for definition in &mut select.named_window {
             fold(&mut definition.0);
             match &mut definition.1 {

@@ -71,7 +71,7 @@ impl Dialect for Escaping {
 /// The words of a text.
 pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Error> {
     let tokens = Tokenizer::new(&Escaping, sql).tokenize_with_location()?;
-    let tokens = maps(tokens);
+    let tokens = divisions(maps(tokens));
     if tokens.len() > MOST {
         return Err(Error::invalid(format!(
             "the SQL text is too long: {} tokens, at most {MOST}",
@@ -99,6 +99,65 @@ fn maps(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             Token::RBracket if open.pop() == Some(true) => tokens[at].token = Token::RParen,
             _ => {}
         }
+    }
+    tokens
+}
+
+/// Words after which no operator can be.
+const BEFORE: [&str; 22] = [
+    "ALL", "AND", "AS", "BETWEEN", "BY", "CASE", "DISTINCT", "ELSE", "EXCEPT", "FROM", "HAVING", "ILIKE",
+    "IN", "LIKE", "LIMIT", "NOT", "ON", "OR", "SELECT", "THEN", "WHEN", "WHERE",
+];
+
+/// Words before which no operator can be.
+const AFTER: [&str; 19] = [
+    "AND",
+    "AS",
+    "ASC",
+    "DESC",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "INTERSECT",
+    "IS",
+    "LIMIT",
+    "OR",
+    "ORDER",
+    "THEN",
+    "UNION",
+    "WHEN",
+    "WHERE",
+];
+
+/// `a DIV b`, which the parser knows as `a // b`.
+fn divisions(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let word = |token: &Token, others: &[&str]| match token {
+        Token::Word(word) => {
+            word.quote_style.is_some() || !others.contains(&word.value.to_uppercase().as_str())
+        }
+        Token::Number(..) => true,
+        _ => false,
+    };
+    let ends = |token: &Token| word(token, &BEFORE) || matches!(token, Token::RParen | Token::RBracket);
+    let begins = |token: &Token| word(token, &AFTER) || matches!(token, Token::LParen | Token::Minus);
+    let mut last: Option<usize> = None;
+    for at in 0..tokens.len() {
+        if matches!(tokens[at].token, Token::Whitespace(_)) {
+            continue;
+        }
+        if keyword(&tokens[at].token).as_deref() == Some("DIV")
+            && last.is_some_and(|before| ends(&tokens[before].token))
+            && tokens[at + 1..]
+                .iter()
+                .find(|next| !blank(&next.token))
+                .is_some_and(|next| begins(&next.token))
+        {
+            tokens[at].token = Token::DuckIntDiv;
+        }
+        last = Some(at);
     }
     tokens
 }

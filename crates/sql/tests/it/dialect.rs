@@ -16,8 +16,10 @@ async fn check(cases: &[(&str, &str)]) {
 #[tokio::test]
 async fn dates_and_timestamps() {
     check(&[
-        ("to_unix_timestamp(timestamp '2024-01-01 00:00:00')", "1704067200"),
-        ("to_unix_timestamp('01/02/2024', 'dd/MM/yyyy')", "1706745600"),
+        ("to_unix_timestamp(timestamp '2024-01-01 00:00:00')", "1704067200000"),
+        ("to_unix_timestamp('01/02/2024', 'dd/MM/yyyy')", "1706745600000"),
+        ("unix_timestamp('01/02/2024', 'dd/MM/yyyy')", "1706745600"),
+        ("to_unix_timestamp(timestamp '1969-12-31 23:59:59.5')", "-500"),
         ("from_unixtime(1674797653)", "2023-01-27T05:34:13"),
         ("from_unixtime(1674797653, 'yyyy-MM-dd')", "2023-01-27"),
         ("from_unixtime_withunit(1674797653123, 'milliseconds')", "2023-01-27T05:34:13.123"),
@@ -34,7 +36,7 @@ async fn dates_and_timestamps() {
         ("date_add('2024-01-31', 1)", "2024-02-01"),
         ("date_sub('2024-01-31', 1)", "2024-01-30"),
         ("dateadd(quarter, 1, date '2024-01-01')", "2024-04-01"),
-        ("days('1970-01-10')", "9"),
+        ("days('1970-01-10')", "10"),
         ("last_day(date '2024-02-10')", "2024-02-29"),
         ("format_date(date '2024-02-10', 'yyyy-MM-dd')", "2024-02-10"),
         ("format_timestamp(timestamp '2024-02-10 03:04:05', 'dd/MM/yy HH:mm:ss')", "10/02/24 03:04:05"),

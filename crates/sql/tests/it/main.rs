@@ -16,5 +16,7 @@ mod numbers;
 mod parameters;
 mod queries;
 mod results;
+mod shapes;
+mod spark;
 mod support;
 mod types;

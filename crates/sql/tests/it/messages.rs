@@ -92,7 +92,7 @@ async fn only_a_close_name_is_suggested() {
     for (sql, text) in [
         ("select coalesc(1)", "there is no function coalesc: did you mean coalesce?"),
         ("select xyzzy(1)", "there is no function xyzzy"),
-        ("select crc33('a')", "there is no function crc33"),
+        ("select crd99('a')", "there is no function crd99"),
         ("select sum(status) from orders", "sum() does not take arguments of these types"),
     ] {
         assert_eq!(engine.refused(sql).await.to_string(), text, "{sql}");

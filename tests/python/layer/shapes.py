@@ -1,0 +1,57 @@
+"""Groups, joins, unions and pivots"""
+
+A, B = ("a", "first"), ("c", "third")
+
+CASES = [
+    ("people.groupBy('grp').count()", [("a", 2), ("b", 2)]),
+    ("people.groupBy('grp').agg(F.sum('id').alias('s'), avg('score').alias('m'))", [("a", 3, 2.5), ("b", 7, 2.5)]),
+    ("people.groupBy('grp').agg({'id': 'sum', 'score': 'max'})", [("a", 3, 2.5), ("b", 7, 4.0)]),
+    ("people.groupBy('grp').sum('id')", [("a", 3), ("b", 7)]),
+    ("people.groupBy('grp').sum('id').first().asDict()", {"grp": "a", "sum(id)": 3}),
+    ("people.groupBy('grp').avg('id', 'score')", [("a", 1.5, 2.5), ("b", 3.5, 2.5)]),
+    ("people.groupBy('grp').mean('id')", [("a", 1.5), ("b", 3.5)]),
+    ("people.groupBy('grp').max('id')", [("a", 2), ("b", 4)]),
+    ("people.groupBy('grp').min('id')", [("a", 1), ("b", 3)]),
+    ("people.groupBy(col('grp').alias('g')).agg(F.max('id').alias('m')).first().asDict()", {"g": "a", "m": 2}),
+    ("people.groupBy(year('day').alias('y')).agg(F.count('*').alias('n'))", [(2024, 2), (2023, 1), (None, 1)]),
+    ("people.groupby('grp', 'name').count()", [("a", "Ann", 1), ("a", "Bob", 1), ("b", None, 1), ("b", "Ann", 1)]),
+    ("people.groupBy('grp').agg(collect_list('id').alias('l'))", [("a", [1, 2]), ("b", [3, 4])]),
+    ("people.agg(F.sum('id'), F.max('name'))", [(10, "Bob")]),
+    ("few.join(labels, 'grp', 'inner').select('id', 'label')", [(1, "first"), (2, "first")]),
+    ("few.join(labels, ['grp'], 'left').select('id', 'label').orderBy('id')", [(1, "first"), (2, "first"), (3, None), (4, None)]),
+    ("few.join(labels, ['grp'], 'right').select('id', 'label').orderBy('label', 'id')", [(1, "first"), (2, "first"), (None, "third")]),
+    ("few.join(labels, ['grp'], 'outer').count()", 5),
+    ("few.join(labels.withColumnRenamed('grp', 'g'), col('grp') == col('g')).select('id', 'label')", [(1, "first"), (2, "first")]),
+    ("spark.table('orders').join(spark.range(3), col('order_id') == col('id'), 'left_semi').select('order_id')", [(1,), (2,)]),
+    ("spark.table('orders').join(spark.table('customers'), ['customer_id'], 'left_anti').count()", 0),
+    ("few.select('id').crossJoin(labels.select('label')).count()", 8),
+    ("few.select('id').union(few.select('id'))", [(1,), (2,), (3,), (4,), (1,), (2,), (3,), (4,)]),
+    ("few.select('id').limit(2).unionAll(few.select('id').limit(1))", [(1,), (2,), (1,)]),
+    ("few.select('id').orderBy('id').limit(1).union(few.select('id').orderBy(desc('id')).limit(1))", [(1,), (4,)]),
+    ("few.select('id', 'name').limit(1).unionByName(few.select('name', 'id').limit(1))", [(1, "Ann"), (1, "Ann")]),
+    (
+        "few.select('id', 'name').limit(1).unionByName(few.select('id').limit(1), allowMissingColumns=True)",
+        [(1, "Ann"), (1, None)],
+    ),
+    ("few.select('grp').intersect(labels.select('grp'))", [("a",)]),
+    ("few.select('grp').exceptAll(labels.select('grp'))", [("a",), ("b",), ("b",)]),
+    ("few.select('grp').subtract(labels.select('grp'))", [("b",)]),
+    ("people.groupBy('grp').pivot('name', ['Ann', 'Bob']).sum('id')", [("a", 1, 2), ("b", 4, None)]),
+    ("people.groupBy('grp').pivot('name', ['Ann', 'Bob']).count()", [("a", 1, 1), ("b", 1, None)]),
+    ("people.groupBy('grp').pivot('name', ['Ann']).agg(F.sum('id').alias('s')).first().asDict()", {"grp": "a", "Ann": 1}),
+    (
+        "people.groupBy('grp').pivot('name', ['Ann']).agg(F.sum('id').alias('s'), avg('score').alias('m')).first().asDict()",
+        {"grp": "a", "Ann_s": 1, "Ann_m": 2.5},
+    ),
+    ("people.groupBy('name').pivot('id', [1, 2]).agg(F.max('score'))", [("Ann", 2.5, None), ("Bob", None, None), (None, None, None)]),
+    ("people.dropna().groupBy('grp').pivot('name').sum('id')", [("a", 1)]),
+    ("few.select('id', 'name').melt(['id'], ['name'])", [(1, "name", "Ann"), (2, "name", "Bob"), (4, "name", "Ann")]),
+    ("few.melt('id', ['name', 'grp'], 'k', 'v').first().asDict()", {"id": 1, "k": "name", "v": "Ann"}),
+    ("few.unpivot(['id'], {'name': 'N', 'grp': 'G'}).filter('id = 2')", [(2, "N", "Bob"), (2, "G", "a")]),
+    ("few.melt(['id']).count()", 7),
+    (
+        "few.withColumn('e', explode(array(struct(lit('N').alias('k'), col('name').alias('v')), "
+        "struct(lit('G').alias('k'), col('grp').alias('v'))))).filter('id = 2')",
+        [(2, "N", "Bob"), (2, "G", "a")],
+    ),
+]

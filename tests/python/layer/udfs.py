@@ -1,0 +1,161 @@
+"""Functions in Python
+
+Each is a `udf` of the columns that it names, and answers as in Python. They are `n` 7, `m` -7, `x` 2.5, `s` `'Hello, World'`,
+`l` `[3, 1, 2]`, `q` `'2024-03-31'` and `w` `'2024-03-31 13:05:09'`.
+"""
+
+import math
+import re
+from datetime import date, datetime, timedelta
+
+# The columns, and the types that the layer is told.
+SAMPLES = {
+    "n": 7, "m": -7, "x": 2.5, "s": "Hello, World", "l": [3, 1, 2], "q": "2024-03-31", "w": "2024-03-31 13:05:09",
+}
+KINDS = {name: type(value).__name__ for name, value in SAMPLES.items()}
+MODULES = {"math": math, "re": re, "date": date, "datetime": datetime, "timedelta": timedelta}
+
+EXPRESSIONS = [
+    "n + 1",
+    "n - 10",
+    "n * x",
+    "n / 2",
+    "n // 2",
+    "m // 2",
+    "n % 3",
+    "m % 3",
+    "n ** 2",
+    "abs(m)",
+    "round(x, 1)",
+    "int(x)",
+    "float(n)",
+    "str(n)",
+    "bool(n)",
+    "min(n, 3)",
+    "max(n, x)",
+    "sum([n, m, 1])",
+    "n > 3",
+    "n == 7 and x < 3",
+    "n != 7 or x >= 2.5",
+    "not n > 3",
+    "3 < n < 10",
+    "n in [1, 7]",
+    "n not in [1, 7]",
+    "'even' if n % 2 == 0 else 'odd'",
+    "len(s)",
+    "s.upper()",
+    "s.lower()",
+    "s.title()",
+    "s.strip()",
+    "s.lstrip()",
+    "s.rstrip()",
+    "s.startswith('He')",
+    "s.endswith('ld')",
+    "s.replace('l', 'L')",
+    "s.split(',')",
+    "s.split(', ')[1]",
+    "s.find('W')",
+    "s.find('z')",
+    "s.index('W')",
+    "s.count('l')",
+    "s.zfill(15)",
+    "s.ljust(15)",
+    "s.ljust(15, '*')",
+    "s.rjust(15)",
+    "s.rjust(15, '*')",
+    "s.center(16)",
+    "s.center(16, '*')",
+    "s[0]",
+    "s[-1]",
+    "s[-3:]",
+    "s[1:4]",
+    "s[7:]",
+    "s[:5]",
+    "s[::-1]",
+    "s + '!'",
+    "s * 2",
+    "'World' in s",
+    "'x' not in s",
+    "', '.join([s, s])",
+    "s + '-' + str(n)",
+    "ord(s[0])",
+    "len(l)",
+    "l[0]",
+    "sorted(l)",
+    "l + [4]",
+    "2 in l",
+    "l.index(1)",
+    "[v * 2 for v in l]",
+    "[v for v in l if v > 1]",
+    "[v + n for v in l if v > 1]",
+    "[n, 1]",
+    "date(2024, 2, 29)",
+    "datetime(2024, 2, 29, 1, 2, 3)",
+    "datetime.strptime('2024-02-29', '%Y-%m-%d')",
+    "date.fromisoformat('2024-02-29')",
+    "datetime.fromisoformat('2024-02-29 01:02:03')",
+    "datetime.fromtimestamp(0)",
+    "date.fromordinal(738000)",
+    "math.floor(x)",
+    "math.ceil(x)",
+    "math.sqrt(x)",
+    "math.exp(0)",
+    "math.log(x)",
+    "math.log(8, 2)",
+    "math.log10(100)",
+    "math.log2(8)",
+    "math.pow(x, 2)",
+    "math.tan(0)",
+    "math.asin(1)",
+    "math.acos(1)",
+    "math.atan(0)",
+    "math.atan2(0, 1)",
+    "math.degrees(0)",
+    "math.radians(0)",
+    "math.trunc(x)",
+    "math.fabs(m)",
+    "math.isnan(x)",
+    "math.copysign(x, m)",
+    "re.search('W.r', s) is not None",
+    "re.match('H', s) is not None",
+    "re.fullmatch('[A-Z].*d', s) is not None",
+    "{'a': 1, 'b': 2}['b']",
+    "date.fromisoformat(q).year",
+    "date.fromisoformat(q).month",
+    "date.fromisoformat(q).day",
+    "datetime.fromisoformat(w).hour",
+    "datetime.fromisoformat(w).minute",
+    "datetime.fromisoformat(w).second",
+    "date.fromisoformat(q).isoformat()",
+    "date.fromisoformat(q).weekday()",
+    "date.fromisoformat(q).toordinal()",
+    "date.fromisoformat(q).replace(day=1)",
+    "datetime.fromisoformat(w).replace(hour=1)",
+    "date.fromisoformat(q) + timedelta(days=1)",
+    "date.fromisoformat(q) - timedelta(days=1)",
+    "datetime.fromisoformat(w) + timedelta(hours=2)",
+    "datetime.fromisoformat(w) - timedelta(minutes=2)",
+    "datetime.fromisoformat(w) + timedelta(seconds=2)",
+    "(date.fromisoformat(q) - date(2024, 3, 1)).days",
+    "(datetime.fromisoformat(w) - datetime(2024, 3, 31, 13, 0, 0)).total_seconds()",
+    "datetime.fromisoformat(w).timestamp()",
+    "datetime.fromisoformat(w).date()",
+    "datetime.fromisoformat(w).strftime('%Y-%m-%d')",
+    "datetime.fromisoformat(w).strftime('%d/%m/%Y %H:%M:%S')",
+    "datetime.fromisoformat(w).isoformat()",
+    "datetime.fromisoformat(w).date() == date(2024, 3, 31)",
+]
+
+
+def shown(value):
+    """A timestamp as it comes from the engine: in UTC."""
+    from layer.dates import time
+
+    return time(str(value)) if isinstance(value, datetime) else value
+
+
+def operation(expression):
+    return f"python({expression!r})"
+
+
+CASES = [(operation(each), shown(eval(each, MODULES | SAMPLES))) for each in EXPRESSIONS]
