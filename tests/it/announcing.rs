@@ -16,7 +16,7 @@ fn between(blue: &str, green: &str) -> Server {
 }
 
 #[test]
-fn a_switch_begins_once_the_other_engine_is_there() {
+fn switches_begin_once_the_other_engine_is_there() {
     let blue = engine();
     let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let green = free.local_addr().expect("it is bound").to_string();
@@ -35,7 +35,7 @@ fn a_switch_begins_once_the_other_engine_is_there() {
 }
 
 #[test]
-fn an_operator_gets_the_refusal_and_the_state_keeps_it() {
+fn refusals_are_told_and_kept_in_state() {
     let (blue, green) = (engine(), engine());
     let server = teal().between(blue.address, green.address).admin().switch_every("0").run();
     let url = format!("http://{}", green.address);

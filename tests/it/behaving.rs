@@ -104,7 +104,7 @@ fn idle(mismatch: &str, how: &[&str; 2]) -> Rehearsed {
 }
 
 #[test]
-fn a_storm_of_retries_sends_what_was_refused_again_and_again() {
+fn retry_storms_repeat_refused_calls() {
     let _alone = alone();
     for (behaviour, per_retry) in [("retry-storm", 21..50), ("follow", 1..4)] {
         let rehearsed = idle("both", &["--behaviour", behaviour]);
@@ -117,7 +117,7 @@ fn a_storm_of_retries_sends_what_was_refused_again_and_again() {
 }
 
 #[test]
-fn with_a_token_a_query_is_begun_anew_after_a_456_in_the_dialect_that_is_known() {
+fn with_tokens_a_known_456_restarts_queries() {
     let _alone = alone();
     let folder = TempDir::new().expect("there is room for files");
     let token = folder.path().join("token");
@@ -131,7 +131,7 @@ fn with_a_token_a_query_is_begun_anew_after_a_456_in_the_dialect_that_is_known()
 }
 
 #[test]
-fn who_it_is_and_what_it_asks_for_is_what_was_given() {
+fn credentials_and_queries_are_as_given() {
     let server = teal().switch_every("0").run();
     let recorder = Recorder::before(server.address);
     let folder = TempDir::new().expect("there is room for files");
@@ -166,7 +166,7 @@ fn who_it_is_and_what_it_asks_for_is_what_was_given() {
 }
 
 #[test]
-fn a_server_with_tls_is_trusted_if_the_given_authority_vouches_for_it() {
+fn servers_are_trusted_by_the_given_authority() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let pair = authority.issue("127.0.0.1");
     let server = teal()
@@ -210,7 +210,7 @@ fn a_suspended_cluster_is_woken() {
 }
 
 #[test]
-fn a_cluster_that_is_suspended_between_two_queries_is_woken() {
+fn suspended_clusters_are_woken_between_queries() {
     let server = teal().switch_every("0").with("--scenario", "suspended-cluster").run();
     let rehearsed = rehearse(&server).with("--clients", "2").with("--duration", "9s").run();
     server.wait_for("Scenario suspended-cluster: done", 1, SOON);
@@ -219,7 +219,7 @@ fn a_cluster_that_is_suspended_between_two_queries_is_woken() {
 }
 
 #[test]
-fn a_pause_between_queries_is_kept_and_not_waited_out() {
+fn pauses_between_queries_end_with_the_run() {
     let server = teal().switch_every("0").run();
     let rehearsed =
         rehearse(&server).with("--clients", "3").with("--duration", "2s").with("--think", "1h").run();

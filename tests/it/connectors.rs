@@ -38,7 +38,7 @@ fn v3_0_2_reads_right_rows() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_without_compiled_thrift() {
+fn v3_0_2_reads_rows_without_compiled_thrift() {
     reads(Connector::V3_0_2, "sync-pure");
 }
 
@@ -48,7 +48,7 @@ fn v3_0_2_reads_right_rows_in_envelopes() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_with_a_token() {
+fn v3_0_2_reads_rows_with_a_token() {
     reads(Connector::V3_0_2, "sync-token");
 }
 
@@ -58,7 +58,7 @@ fn v3_0_2_reads_right_rows_through_asyncio() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_asyncio_in_envelopes() {
+fn v3_0_2_reads_rows_through_asyncio_envelopes() {
     reads(Connector::V3_0_2, "async-v2");
 }
 
@@ -68,17 +68,17 @@ fn v3_0_2_reads_right_rows_through_sqlalchemy() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_sqlalchemy_in_envelopes() {
+fn v3_0_2_reads_rows_through_sqlalchemy_envelopes() {
     reads(Connector::V3_0_2, "alchemy-v2");
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_sqlalchemy_and_asyncio() {
+fn v3_0_2_reads_rows_through_async_sqlalchemy() {
     reads(Connector::V3_0_2, "async-alchemy");
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_sqlalchemy_and_asyncio_in_envelopes() {
+fn v3_0_2_reads_through_async_sqlalchemy_envelopes() {
     reads(Connector::V3_0_2, "async-alchemy-v2");
 }
 

@@ -56,7 +56,7 @@ fn is_served(server: &Server) -> bool {
 }
 
 #[test]
-fn sigterm_is_told_to_probes_before_the_listener_closes() {
+fn probes_learn_of_sigterm_before_listeners_close() {
     let mut server = teal().admin().with("--shutdown-delay", "1h").run();
     assert!(probe(&server, "/readyz").contains(" 200 "));
     server.signal("TERM");

@@ -17,6 +17,7 @@ mod introspection;
 mod limits;
 mod log;
 mod methods;
+mod names;
 mod operate;
 mod page;
 mod preview;

@@ -56,7 +56,7 @@ fn its_chart_is_read_by_keys() {
 }
 
 #[test]
-fn faults_are_put_in_force_counted_and_removed_there() {
+fn faults_are_added_counted_and_removed_there() {
     if !has_browser() {
         return;
     }
@@ -76,7 +76,7 @@ fn it_is_operated_by_keys() {
 }
 
 #[test]
-fn it_is_readable_on_a_phone_in_the_dark_and_in_light() {
+fn it_is_readable_on_phones_dark_and_light() {
     holds("is_readable_everywhere", patient());
 }
 

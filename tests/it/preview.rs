@@ -78,7 +78,7 @@ impl Pair {
 }
 
 #[test]
-fn connectors_try_the_engine_that_is_not_active_and_nobody_counts_them() {
+fn previews_reach_the_other_engine_and_go_uncounted() {
     let pair = Pair::run(|server| server);
     let ways = [
         (Connector::V2_2_6, "sync"),
@@ -103,7 +103,7 @@ fn connectors_try_the_engine_that_is_not_active_and_nobody_counts_them() {
 }
 
 #[test]
-fn a_header_decides_where_a_call_goes_but_for_logins() {
+fn headers_route_all_calls_but_logins() {
     let pair = Pair::run(|server| server);
     let both = |method, expected: [&str; 4]| {
         let headers = [None, Some("green"), Some("Blue "), Some("purple")];

@@ -28,7 +28,7 @@ fn answer(address: SocketAddr, request: &str) -> String {
 }
 
 #[test]
-fn http_1_0_without_host_is_answered_and_the_connection_ends() {
+fn http_1_0_without_host_is_answered_once() {
     let [mut blue, green] = [0, 1].map(|_| engine().run());
     let server = teal().admin().switch_every("0").between(blue.address, green.address).run();
     let ask = |path: &str| answer(server.admin(), &format!("GET {path} HTTP/1.0\r\n\r\n"));

@@ -85,7 +85,7 @@ fn tests_in_one_line(scenario: &str) -> std::process::Output {
 }
 
 #[test]
-fn a_scenario_and_a_rehearsal_are_a_test_in_one_line() {
+fn scenario_and_rehearsal_make_a_one_line_test() {
     let _alone = alone();
     for (scenario, is_well) in [("graceful", true), ("switch-mid-fetch", false)] {
         let output = tests_in_one_line(scenario);

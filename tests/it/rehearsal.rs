@@ -48,7 +48,7 @@ fn a_switch_that_is_followed_loses_nothing() {
 }
 
 #[test]
-fn on_a_terminal_a_bar_shows_how_it_goes() {
+fn on_a_terminal_a_bar_shows_progress() {
     let server = teal().admin().switch_every("1s").notice("0s").grace("300ms").run();
     let on_a_terminal = |more: &[&str]| {
         let mut command = Command::new("python3");
@@ -100,7 +100,7 @@ fn queries_that_are_held_keep_their_strategy() {
 }
 
 #[test]
-fn a_strict_switch_is_noticed_where_it_loses_a_query() {
+fn strict_switches_that_lose_queries_are_noticed() {
     let _alone = alone();
     let server = teal().switch_every("1s").notice("0s").cutover("strict").run();
     let rehearsed =

@@ -117,7 +117,7 @@ fn what_cannot_be_shown_is_refused() {
 }
 
 #[test]
-fn a_run_tells_step_by_step_what_it_did() {
+fn a_run_tells_its_steps() {
     let server = teal().with("--scenario", "graceful").run();
     python(Connector::V3_0_2).run(&server, "scenario.py", &["password"]);
     server.wait_for("Scenario graceful: done", 1, Duration::from_secs(30));

@@ -64,17 +64,17 @@ fn v3_0_2_loses_nothing_under_fast_switches() {
 }
 
 #[test]
-fn v2_2_6_loses_nothing_under_default_notice_and_grace() {
+fn v2_2_6_loses_nothing_under_default_times() {
     loses_nothing_under_default_notice_and_grace(Connector::V2_2_6);
 }
 
 #[test]
-fn v2_3_15_loses_nothing_under_default_notice_and_grace() {
+fn v2_3_15_loses_nothing_under_default_times() {
     loses_nothing_under_default_notice_and_grace(Connector::V2_3_15);
 }
 
 #[test]
-fn v3_0_2_loses_nothing_under_default_notice_and_grace() {
+fn v3_0_2_loses_nothing_under_default_times() {
     loses_nothing_under_default_notice_and_grace(Connector::V3_0_2);
 }
 

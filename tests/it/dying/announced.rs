@@ -42,7 +42,7 @@ fn one_that_hangs_is_given_up() {
 }
 
 #[test]
-fn one_that_flaps_is_cut_over_to_or_given_up() {
+fn flapping_ones_are_cut_over_to_or_aborted() {
     let stage = Stage::new(|teal| teal.notice("1s").grace("500ms"));
     stage.order(&["switch"]);
     for _ in 0..5 {

@@ -33,14 +33,14 @@ fn serving(process: Running) -> (Running, SocketAddr) {
 }
 
 #[test]
-fn point_45_grpcio_sees_the_same_through_teal() {
+fn point_45_grpcio_sees_no_difference() {
     let (_service, address) = service(&[]);
     let server = before(address);
     python(Connector::V3_0_2).run(&server, "comparing.py", &[&address.to_string()]);
 }
 
 #[test]
-fn point_45_grpc_js_sees_the_same_through_teal() {
+fn point_45_grpc_js_sees_no_difference() {
     let (_service, address) = service(&[]);
     let server = before(address);
     let args = [&server.address.to_string(), &address.to_string()];
@@ -50,7 +50,7 @@ fn point_45_grpc_js_sees_the_same_through_teal() {
 }
 
 #[test]
-fn point_45_grpc_js_as_an_engine_keeps_its_connections() {
+fn point_45_grpc_js_engines_keep_their_connections() {
     let Some(engine) = node("engine.mjs", &["serve"]) else { return };
     let (_engine, address) = serving(engine);
     let server = before(address);
@@ -72,7 +72,7 @@ fn outlives(server: &Server, allowed: &[&str], times: usize, mut replace: impl F
 }
 
 #[test]
-fn point_35_and_40_a_maximal_age_of_connections_fails_no_call() {
+fn point_35_and_40_connection_age_fails_none() {
     let (_service, address) =
         service(&["grpc.max_connection_age_ms=1000", "grpc.max_connection_age_grace_ms=20000"]);
     let server = before(address);
@@ -81,7 +81,7 @@ fn point_35_and_40_a_maximal_age_of_connections_fails_no_call() {
 }
 
 #[tokio::test]
-async fn point_36_and_37_an_engine_that_is_killed_and_restarted_is_found_again() {
+async fn point_36_and_37_restarted_engines_are_found() {
     let address = nobody().await;
     let port = format!("port={}", address.port());
     let start = || Some(serving(python(Connector::V3_0_2).start_offline("service.py", &[&port])).0);
@@ -95,7 +95,7 @@ async fn point_36_and_37_an_engine_that_is_killed_and_restarted_is_found_again()
 }
 
 #[tokio::test]
-async fn point_38_a_strict_engine_sends_nobody_away_for_asking_too_often() {
+async fn point_38_strict_engines_keep_their_connections() {
     let (_service, address) = service(&["grpc.http2.max_ping_strikes=1"]);
     // It is strict: who asks again and again is told to calm down.
     let mut eager = Raw::connect(address).await;
@@ -185,7 +185,7 @@ fn tokio_stream(sent: &[Bytes]) -> impl futures::Stream<Item = Bytes> + Send + u
 }
 
 #[tokio::test]
-async fn point_45_tonic_sees_the_same_through_teal() {
+async fn point_45_tonic_sees_no_difference() {
     let (_service, address) = service(&[]);
     let server = before(address);
     let connect =

@@ -26,7 +26,7 @@ async fn serves(server: &Server) {
 }
 
 #[tokio::test]
-async fn point_42_a_rapid_reset_ends_its_own_connection_alone() {
+async fn point_42_rapid_resets_end_their_own_connection() {
     let engine = engine(echo).await;
     let server = before(engine.address);
     let other = client(server.address).await;
@@ -128,7 +128,7 @@ async fn point_43_floods_of_frames_do_no_harm() {
 }
 
 #[tokio::test]
-async fn point_43_what_is_no_http2_ends_its_own_connection_alone() {
+async fn point_43_other_protocols_end_their_own_connection() {
     let engine = engine(echo).await;
     let server = before(engine.address);
     let call = raw::call("/a/b", &[]);
@@ -156,7 +156,7 @@ async fn point_43_what_is_no_http2_ends_its_own_connection_alone() {
 }
 
 #[tokio::test]
-async fn point_44_a_client_that_says_nothing_is_let_go() {
+async fn point_44_silent_clients_are_let_go() {
     let engine = engine(echo).await;
     let server = before(engine.address);
     let silent = TcpStream::connect(server.address).await.unwrap();
@@ -173,7 +173,7 @@ async fn point_44_a_client_that_says_nothing_is_let_go() {
 }
 
 #[tokio::test]
-async fn point_44_thousands_of_silent_clients_keep_nobody_out() {
+async fn point_44_thousands_of_silent_clients_are_harmless() {
     let engine = engine(echo).await;
     let server = before(engine.address);
     let mut idle = python(Connector::V3_0_2).start(&server, "idle.py", &["5000"]);
@@ -184,7 +184,7 @@ async fn point_44_thousands_of_silent_clients_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn point_44_without_a_free_file_teal_waits_and_goes_on() {
+async fn point_44_without_free_files_teal_waits() {
     let engine = engine(echo).await;
     // The real binary with room for few files.
     let mut limited = Command::new("sh");
@@ -220,7 +220,7 @@ fn cpu(process: &Running) -> Duration {
 }
 
 #[tokio::test]
-async fn point_42_a_stream_that_is_reset_at_once_opens_none_upstream() {
+async fn point_42_streams_reset_early_reach_no_engine() {
     let engine = engine(echo).await;
     let server = teal()
         .switch_every("0")

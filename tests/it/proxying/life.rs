@@ -77,7 +77,7 @@ async fn leaving(goodbye: Goodbye) -> (SocketAddr, Arc<Mutex<HashMap<Vec<u8>, us
 }
 
 #[tokio::test]
-async fn point_35_a_goaway_fails_no_call_and_repeats_none() {
+async fn point_35_goaway_fails_and_repeats_no_call() {
     for goodbye in [Goodbye::Short, Goodbye::TwoSteps] {
         let (address, executed) = leaving(goodbye).await;
         let server = before(address);
@@ -103,7 +103,7 @@ async fn point_35_a_goaway_fails_no_call_and_repeats_none() {
 }
 
 #[tokio::test]
-async fn point_35_what_is_in_flight_finishes_after_a_goaway() {
+async fn point_35_calls_in_flight_finish_after_goaway() {
     let connections = Arc::new(AtomicUsize::new(0));
     let accepted = connections.clone();
     let address = raw::engine(move |mut engine| {
@@ -129,7 +129,7 @@ async fn point_35_what_is_in_flight_finishes_after_a_goaway() {
 }
 
 #[tokio::test]
-async fn point_35_a_started_body_that_is_not_kept_is_not_sent_again() {
+async fn point_35_long_started_bodies_are_not_resent() {
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = requests.clone();
     let address = raw::engine(move |mut engine| {
@@ -170,7 +170,7 @@ fn is_unavailable(answer: &Answer, engine: SocketAddr) {
 }
 
 #[tokio::test]
-async fn point_36_an_absent_engine_is_unavailable_and_recovers_by_itself() {
+async fn point_36_absent_engines_are_unavailable_and_recover() {
     let address = nobody().await;
     let server = before(address);
     let client = client(server.address).await;
@@ -214,14 +214,14 @@ async fn is_given_up_soon(address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn point_36_an_engine_that_says_nothing_is_unavailable_after_the_connect_timeout() {
+async fn point_36_mute_engines_fail_after_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     is_given_up_soon(address).await;
 }
 
 #[tokio::test]
-async fn point_36_an_engine_that_answers_no_packet_is_unavailable_after_the_connect_timeout() {
+async fn point_36_unreachable_engines_fail_after_connect_timeout() {
     // A listener with a full queue: who would connect to it hears nothing.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -236,7 +236,7 @@ async fn point_36_an_engine_that_answers_no_packet_is_unavailable_after_the_conn
 }
 
 #[tokio::test]
-async fn point_36_a_failing_engine_meets_no_storm_of_connections() {
+async fn point_36_failing_engines_meet_no_connection_storm() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = teal()
@@ -274,7 +274,7 @@ async fn point_36_a_failing_engine_meets_no_storm_of_connections() {
 }
 
 #[tokio::test]
-async fn point_37_an_engine_that_dies_in_mid_answer_is_no_clean_end() {
+async fn point_37_dying_engines_make_no_clean_end() {
     let address = raw::engine(|mut engine| async move {
         let stream = engine.request().await;
         engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
@@ -296,7 +296,7 @@ async fn point_37_an_engine_that_dies_in_mid_answer_is_no_clean_end() {
 }
 
 #[tokio::test]
-async fn point_38_pings_are_answered_on_both_sides_and_sent_rarely() {
+async fn point_38_pings_are_answered_and_sent_rarely() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = teal()
         .switch_every("0")
@@ -333,7 +333,7 @@ async fn point_38_pings_are_answered_on_both_sides_and_sent_rarely() {
 }
 
 #[tokio::test]
-async fn point_38_a_client_that_answers_no_ping_loses_its_calls_and_is_not_asked_without_one() {
+async fn point_38_clients_without_pongs_lose_their_calls() {
     let engine = engine(async |call: Call| {
         std::future::pending::<()>().await;
         drop(call);
@@ -367,7 +367,7 @@ async fn point_38_a_client_that_answers_no_ping_loses_its_calls_and_is_not_asked
 }
 
 #[tokio::test]
-async fn point_36_an_engine_that_closes_idle_connections_is_not_connected_to_again_and_again() {
+async fn point_36_engines_closing_idle_connections_are_spared() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -415,7 +415,7 @@ async fn end(server: &mut Server, signal: &str) -> std::process::ExitStatus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn point_39_nothing_holds_the_end_for_longer_than_its_grace() {
+async fn point_39_nothing_delays_shutdown_past_its_grace() {
     let engine = engine(async |mut call: Call| {
         let mut stream = call.accept();
         while send(&mut stream, framed(b"again").into()).await {
@@ -445,7 +445,7 @@ async fn point_39_nothing_holds_the_end_for_longer_than_its_grace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn point_39_calls_under_load_are_answered_at_the_end() {
+async fn point_39_calls_under_load_survive_shutdown() {
     let engine = engine(async |call: Call| {
         tokio::time::sleep(Duration::from_millis(5)).await;
         echo(call).await;

@@ -41,7 +41,7 @@ async fn long(mut call: Call) {
 }
 
 #[tokio::test]
-async fn point_26_messages_of_any_length_pass_in_little_memory() {
+async fn point_26_long_messages_pass_in_little_memory() {
     let engine = engine(long).await;
     let server = before(engine.address);
     let client = client(server.address).await;
@@ -70,7 +70,7 @@ async fn point_26_messages_of_any_length_pass_in_little_memory() {
 }
 
 #[tokio::test]
-async fn point_30_a_reader_that_stalls_costs_little_memory() {
+async fn point_30_stalled_readers_cost_little_memory() {
     let engine = engine(
         async |call: Call| {
             if call.path() == "/sibling/call" { echo(call).await } else { long(call).await }

@@ -78,7 +78,7 @@ fn every_point_has_tests_and_they_are_there() {
 }
 
 #[test]
-fn every_test_of_a_point_is_in_the_table_under_it() {
+fn every_test_of_a_point_is_listed() {
     let mut found = BTreeSet::new();
     for folder in FOLDERS {
         named(Path::new(folder), &mut found);

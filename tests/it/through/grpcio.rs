@@ -71,6 +71,6 @@ fn v2_3_15_loses_nothing() {
 }
 
 #[test]
-fn v3_0_2_loses_nothing_where_answers_are_compressed() {
+fn v3_0_2_loses_nothing_with_compression() {
     loses_nothing(Connector::V3_0_2, &["gzip"]);
 }

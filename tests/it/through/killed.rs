@@ -9,7 +9,7 @@ const MOST: usize = 20 << 20;
 const CONNECTIONS: usize = 8;
 
 #[test]
-fn an_engine_that_is_killed_in_mid_result_is_found_again() {
+fn engines_killed_mid_result_are_found_again() {
     let _alone = alone();
     let start = |at: &str| engine().listen(at).with("--batch-rows", "256").run();
     let first = start("127.0.0.1:0");
@@ -26,7 +26,7 @@ fn an_engine_that_is_killed_in_mid_result_is_found_again() {
 }
 
 #[test]
-fn ten_thousand_calls_that_are_given_up_leave_nothing() {
+fn ten_thousand_cancelled_calls_leave_nothing() {
     let _alone = alone();
     let engine = engine().run();
     let recorder = Recorder::before(engine.address);

@@ -45,12 +45,12 @@ fn every_connector_reads_right_rows() {
 }
 
 #[test]
-fn no_connector_loses_anything_under_fast_switches() {
+fn nothing_is_lost_under_fast_switches() {
     loads("drain", fast);
 }
 
 #[test]
-fn no_connector_loses_anything_under_default_notice_and_grace() {
+fn nothing_is_lost_under_default_times() {
     loads("drain", slow);
 }
 

@@ -33,7 +33,7 @@ async fn batches_are_small_and_never_empty() {
 }
 
 #[tokio::test]
-async fn the_number_of_rows_is_known_where_the_plan_knows() {
+async fn row_counts_are_known_from_the_plan() {
     let engine = engine().open();
     for (sql, exact) in [
         ("select * from orders", Some(5000)),
@@ -76,7 +76,7 @@ async fn literals_of_the_final_projection_are_constants() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_rows_of_a_huge_result_come_at_once() {
+async fn huge_results_deliver_first_rows_at_once() {
     let engine = engine().open();
     let started = Instant::now();
     let mut rows = engine.plan(&format!("select * from {HUGE}")).await.execute(&[]).await.expect("runs");
@@ -176,7 +176,7 @@ async fn executions_are_measured_and_explained() {
 }
 
 #[tokio::test]
-async fn time_stands_still_within_a_query_and_goes_on_between() {
+async fn time_stands_still_only_within_a_query() {
     let engine = engine().open();
     assert_eq!(engine.one("select now() = now()").await, "true");
     let statement = engine.plan("select now()").await;

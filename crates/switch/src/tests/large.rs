@@ -53,7 +53,7 @@ async fn costs(queries: usize) -> [Duration; 5] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_it_costs_does_not_grow_with_the_record() {
+async fn costs_do_not_grow_with_the_record() {
     let (few, many) = (costs(FEW).await, costs(MANY).await);
     for (what, (few, many)) in
         ["a neutral call", "a call about a query", "a begin", "two transitions", "a drain given up"]
