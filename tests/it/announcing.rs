@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use crate::support::{Server, teal};
+use crate::support::{Place, Server, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -18,14 +18,15 @@ fn between(blue: &str, green: &str) -> Server {
 #[test]
 fn switches_begin_once_the_other_engine_is_there() {
     let blue = engine();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let green = free.local_addr().expect("it is bound").to_string();
+    let place = Place::new();
+    let green = place.text();
+    let silent = TcpListener::bind(place.address).expect("the place is reserved");
     // The port is taken, but nobody ever answers there.
     let server = between(&blue.address.to_string(), &green);
     let refused = format!("Strategy change does not begin: engine http://{green} ");
     let hangs = format!("{refused}gives no answer within 2s");
     server.wait_for(&hangs, 1, SOON);
-    drop(free);
+    drop(silent);
     server.wait_for(&format!("{refused}cannot be reached: "), 1, SOON);
     assert!(server.lines_with("Strategy change pending").is_empty(), "{}", server.output());
     let _green = teal().with("--gate", "off").listen(&green).run();

@@ -4,7 +4,7 @@ use std::{net::TcpStream, thread, time::Duration};
 
 use crate::support::{Connector, Server, answer, call, python, send, teal};
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(60);
 
 fn ends_after_calls_in_progress(signal: &str) {
     let mut server = teal().run();

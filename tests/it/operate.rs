@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Connector, Running, Server, command, python, teal};
+use crate::support::{Connector, Place, Running, Server, command, python, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -87,9 +87,8 @@ fn json_is_what_the_api_answers() {
 
 #[test]
 fn nobody_there_ends_with_2() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = free.local_addr().expect("it is bound");
-    drop(free);
+    let nobody = Place::new();
+    let address = nobody.address;
     let commands = [
         &["status"][..],
         &["status", "--watch"],

@@ -1,8 +1,8 @@
 //! The page, in a browser.
 
-use std::{fs, net::TcpListener, time::Duration};
+use std::{fs, time::Duration};
 
-use crate::support::{Builder, Connector, has, packages, python, teal};
+use crate::support::{Builder, Connector, Place, has, packages, python, teal};
 
 const SOON: Duration = Duration::from_secs(120);
 
@@ -99,8 +99,8 @@ fn it_comes_back_after_a_restart() {
         return;
     }
     // The second server has to have the port of the first.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = free.expect("a port is free").to_string();
+    let place = Place::new();
+    let address = place.text();
     let start = |cutover| patient().cutover(cutover).with("--admin", &address).run();
     let first = start("drain");
     let page = packages("selenium").start_offline("page.py", &["comes_back", &address]);

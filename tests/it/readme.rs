@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use self::{
     pages::{Block, page, pages},
-    shell::{Shell, port},
+    shell::Shell,
 };
-use crate::support::{Authority, Connector, Server, alone, has, python, teal};
+use crate::support::{Authority, Connector, Place, Server, alone, has, python, teal};
 
 /// Runs its Python against a server instead of one on the default port.
 fn runs(server: &Server, program: &str) -> String {
@@ -69,7 +69,8 @@ fn is_line_for_ci(block: &Block) -> bool {
 
 /// Runs the line for CI with another scenario, on ports of its own.
 fn tests_in_one_line(scenario: &str) -> std::process::Output {
-    let [clients, operators] = [0, 1].map(|_| format!("127.0.0.1:{}", port()));
+    let places = [(); 2].map(|()| Place::new());
+    let [clients, operators] = places.each_ref().map(Place::text);
     let line = page("docs/scenarios.md").block("sh", "teal rehearse --duration").text;
     assert_eq!(page("README.md").block("sh", "teal rehearse --duration").text, line, "there are two of it");
     let line = line.trim();

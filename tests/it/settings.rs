@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 use crate::support::{Server, teal};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A bad value of a flag is refused with 64 and one line that names the flag, the value and `expected`.
 fn refuses(flag: &str, value: &str, expected: &[&str]) {

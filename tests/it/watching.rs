@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Builder, Connector, Running, Server, python, teal};
+use crate::support::{Builder, Connector, Place, Running, Server, python, teal};
 
 /// However busy the machine is.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -215,7 +215,8 @@ fn without_an_endpoint_metadata_passes_as_it_is() {
 
 #[test]
 fn absent_collectors_are_logged_once_and_harmless() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = Place::new();
+    let nobody = place.address;
     let mut server = teal()
         .with("--otlp-endpoint", &format!("http://{nobody}"))
         .env("OTEL_BSP_SCHEDULE_DELAY", "50")
@@ -232,7 +233,8 @@ fn absent_collectors_are_logged_once_and_harmless() {
 
 #[test]
 fn without_a_gate_there_are_metrics_still() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = Place::new();
+    let nobody = place.address;
     let server = teal().admin().with("--gate", "off").with("--upstream", &format!("http://{nobody}")).run();
     let failed = format!("teal_upstream_errors_total{{upstream=\"http://{nobody}\",kind=\"connect\"}} ");
     let deadline = Instant::now() + WITHIN;

@@ -49,6 +49,7 @@ def main():
             outcome = read(connection)
         except BaseException as error:
             outcome = said(error)
+            # An application that tries again at once would see nothing but this.
             time.sleep(0.2)
         good = good + 1 if outcome == "ok" else 0
         if outcome not in story:

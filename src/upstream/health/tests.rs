@@ -89,10 +89,9 @@ fn targets(green: &str, trust: Option<Trust>) -> Targets {
     Targets { blue, green, connect_timeout, resolve_every, trust }
 }
 
-/// Where nobody listens.
+/// Where nobody listens: no free port is ever this one.
 fn nowhere() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+    "http://127.0.0.1:1".to_owned()
 }
 
 async fn ask(green: &str) -> Result<(), String> {

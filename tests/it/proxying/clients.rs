@@ -14,10 +14,10 @@ use tonic::{
 };
 
 use super::{
-    peers::{Answer, before, client, framed, nobody, open, request, within},
+    peers::{Answer, before, client, framed, open, request, within},
     raw::{GOAWAY, PING, Raw},
 };
-use crate::support::{Bare, Connector, Running, Server, node, python, teal};
+use crate::support::{Bare, Connector, Place, Running, Server, node, python, teal};
 
 const LONG: Duration = Duration::from_secs(240);
 
@@ -82,7 +82,8 @@ fn point_35_and_40_connection_age_fails_none() {
 
 #[tokio::test]
 async fn point_36_and_37_restarted_engines_are_found() {
-    let address = nobody().await;
+    let place = Place::new();
+    let address = place.address;
     let port = format!("port={}", address.port());
     let start = || Some(serving(python(Connector::V3_0_2).start_offline("service.py", &[&port])).0);
     let mut running = start();

@@ -12,8 +12,8 @@ use std::{
 use h2::server::Builder;
 use tokio::net::TcpListener;
 
-use super::peers::{Answer, Call, client, echo, engine, engine_with, framed, nobody, open, request, unary};
-use crate::support::teal;
+use super::peers::{Answer, Call, client, echo, engine, engine_with, framed, open, request, unary};
+use crate::support::{Place, teal};
 
 /// Calls to green's engine are answered while 100 to blue's wait, for an hour if need be.
 async fn pass_beside(blue: SocketAddr) {
@@ -124,7 +124,8 @@ async fn point_36_addresses_of_names_are_logged() {
 
 #[tokio::test]
 async fn point_36_teal_does_not_forward_to_itself() {
-    let listen = nobody().await;
+    let place = Place::new();
+    let listen = place.address;
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
         let url = format!("http://{host}:{}", listen.port());
         let (status, output) = teal().listen(&listen.to_string()).with("--upstream", &url).refused();

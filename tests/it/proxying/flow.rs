@@ -14,8 +14,8 @@ use http::HeaderValue;
 
 use super::{
     peers::{
-        Answer, Call, before, client, echo, engine, engine_with, framed, open, request, send, status, unary,
-        until, within,
+        Answer, Call, before, client, echo, engine, engine_with, framed, open, request, send, status, still,
+        unary, until, within,
     },
     raw::{self, END_HEADERS, END_STREAM, HEADERS, RESET, Raw},
 };
@@ -121,12 +121,19 @@ async fn point_29_engines_may_read_small_messages_late() {
 
 #[tokio::test]
 async fn point_31_stalled_answers_starve_no_other_call() {
-    let engine = engine(async |mut call: Call| {
-        if call.path() != "/endless/stream" {
-            return echo(call).await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let engine = engine(move |mut call: Call| {
+        let count = count.clone();
+        async move {
+            if call.path() != "/endless/stream" {
+                return echo(call).await;
+            }
+            let mut stream = call.accept();
+            while send(&mut stream, Bytes::from(vec![7; 1 << 14])).await {
+                count.fetch_add(1 << 14, Ordering::SeqCst);
+            }
         }
-        let mut stream = call.accept();
-        while send(&mut stream, Bytes::from(vec![7; 1 << 20])).await {}
     })
     .await;
     let server = teal()
@@ -140,7 +147,7 @@ async fn point_31_stalled_answers_starve_no_other_call() {
         stalled.write(HEADERS, END_HEADERS | END_STREAM, stream, &raw::call("/endless/stream", &[])).await;
     }
     until(|| engine.open() == 40).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    still(|| sent.load(Ordering::SeqCst)).await;
     let client = client(server.address).await;
     for _ in 0..100 {
         let message = vec![1; 100_000];
@@ -363,8 +370,7 @@ async fn point_30_engines_are_held_by_readers_windows() {
     let (response, _) = open(&client, request("/a/b"), true).await;
     let mut body = within(response).await.unwrap().into_body();
     // However long nobody reads, what is on its way stays within the windows.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let held = sent.load(Ordering::SeqCst);
+    let held = still(|| sent.load(Ordering::SeqCst)).await;
     assert!(held < 4 << 20, "{held} bytes are on their way");
     let mut read = 0;
     while let Some(chunk) = within(body.data()).await {

@@ -17,12 +17,10 @@ use tokio::{
 };
 
 use super::{
-    peers::{
-        Answer, Call, before, client, echo, engine, framed, nobody, open, request, send, unary, until, within,
-    },
+    peers::{Answer, Call, before, client, echo, engine, framed, open, request, send, unary, until, within},
     raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Raw, WINDOW_UPDATE},
 };
-use crate::support::{Server, teal};
+use crate::support::{Place, Server, teal};
 
 /// How an engine says that a connection takes no more.
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +169,8 @@ fn is_unavailable(answer: &Answer, engine: SocketAddr) {
 
 #[tokio::test]
 async fn point_36_absent_engines_are_unavailable_and_recover() {
-    let address = nobody().await;
+    let place = Place::new();
+    let address = place.address;
     let server = before(address);
     let client = client(server.address).await;
     is_unavailable(&unary(&client, "/a/b", b"").await, address);
@@ -267,6 +266,7 @@ async fn point_36_failing_engines_meet_no_connection_storm() {
     while before.1.elapsed() < Duration::from_secs(2) {
         is_unavailable(&unary(&client, "/a/b", b"").await, address);
     }
+    // Time for a storm to show.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let most = 4 + before.1.elapsed().as_millis() as usize / 250;
     let made = attempts.load(Ordering::SeqCst) - before.0;
@@ -311,7 +311,8 @@ async fn point_38_pings_are_answered_and_sent_rarely() {
                 engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
                 // Answered, or this would not return.
                 engine.settled().await;
-                tokio::time::sleep(Duration::from_secs(5)).await;
+                // Time in which whoever asks often would ask.
+                tokio::time::sleep(Duration::from_secs(3)).await;
                 engine.settled().await;
                 engine
                     .write(HEADERS, END_HEADERS | END_STREAM, stream, &raw::block(&[("grpc-status", "0")]))
@@ -353,9 +354,7 @@ async fn point_38_clients_without_pongs_lose_their_calls() {
     until(|| engine.calls() == 2).await;
     // Whoever is asked three times is patient for longer than the timeout.
     let answering = tokio::spawn(async move {
-        while answers.pings < 3 {
-            tokio::select! { frame = answers.next() => panic!("{frame:?}"), () = tokio::time::sleep(Duration::from_millis(50)) => {} }
-        }
+        answers.pinged(3).await;
         answers
     });
     within(async { while hangs.any().await.is_some() {} }).await;
@@ -397,12 +396,14 @@ async fn point_36_engines_closing_idle_connections_are_spared() {
         .run();
     until(|| connections.load(Ordering::SeqCst) == 2).await;
     let lines = server.output().lines().count();
+    // Time for many more, each of which the engine would close after 100 ms.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let idle = connections.load(Ordering::SeqCst);
     assert!(idle <= 4, "{idle} connections without a call");
     let client = client(server.address).await;
     for _ in 0..3 {
         assert_eq!(unary(&client, "/a/b", b"").await.status(), Some("0"));
+        // The engine closes it meanwhile.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let output = server.output();

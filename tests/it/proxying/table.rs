@@ -8,7 +8,7 @@ use std::{
 
 const TABLE: &str = include_str!("../../../docs/proxying.md");
 /// Where tests are that are named after a point.
-const FOLDERS: [&str; 3] = ["tests/it", "tests/python", "src"];
+const FOLDERS: [&str; 3] = ["tests", "src", "crates"];
 
 /// A test, by file and name.
 type Test = (PathBuf, String);

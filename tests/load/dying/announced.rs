@@ -47,9 +47,9 @@ fn flapping_ones_are_cut_over_to_or_aborted() {
     stage.order(&["switch"]);
     for _ in 0..5 {
         stage.hang(GREEN);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(FLAPS_EVERY);
         stage.wake(GREEN);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(FLAPS_EVERY);
     }
     stage.told(" left on ", 1);
     let told = stage.end();

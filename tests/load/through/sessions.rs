@@ -1,9 +1,10 @@
 //! Between engines that do not take each other's sessions some clients fail. Which, and how, is written in
 //! `own_sessions.py`; that the sessions are to blame is shown by engines that do take them.
 
-use crate::support::{Connector, engine, python, teal};
+use crate::support::{Connector, beside, engine, python, teal};
 
 fn fares(connector: Connector, api: &str) {
+    let _beside = beside();
     for sessions in ["known", "any"] {
         let [blue, green] = [(); 2].map(|()| engine().with("--sessions", sessions).run());
         let server = teal()

@@ -69,9 +69,9 @@ fn flapping_ones_are_not_waited_for() {
     let mut stage = with_failover();
     for _ in 0..4 {
         stage.kill(BLUE);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(FLAPS_EVERY);
         stage.start(BLUE);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(FLAPS_EVERY);
     }
     let told = stage.end();
     told.lost_only_at(&[BLUE]);

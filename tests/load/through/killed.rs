@@ -1,7 +1,7 @@
 //! An engine that is killed, and calls that are given up, leave no trace.
 
 use super::SOON;
-use crate::support::{Connector, Recorder, alone, engine, python, teal};
+use crate::support::{Connector, Place, Recorder, alone, engine, python, teal};
 
 /// What memory may grow by, in bytes.
 const MOST: usize = 20 << 20;
@@ -12,15 +12,15 @@ const CONNECTIONS: usize = 8;
 fn engines_killed_mid_result_are_found_again() {
     let _alone = alone();
     let start = |at: &str| engine().listen(at).with("--batch-rows", "256").run();
-    let first = start("127.0.0.1:0");
-    let address = first.address.to_string();
+    let place = Place::new();
+    let first = start(&place.text());
     let server = teal().upstream(first.address).switch_every("0").run();
     let mut client = python(Connector::V3_0_2).start(&server, "killed.py", &[]);
     client.wait_for("reading", 1, SOON * 2);
     // With SIGKILL.
     drop(first);
     client.wait_for("refused", 1, SOON * 2);
-    let _again = start(&address);
+    let _again = start(&place.text());
     client.write_line("it is there again");
     client.succeed(SOON * 2);
 }
