@@ -91,23 +91,29 @@ fn each_behaviour_shows_on_the_wire() {
     assert!(seen["vanish"].1.number("/queries/vanished") > 0);
 }
 
-/// Clients that are idle most of the time, one after the other: of most switches they learn by a 456.
-fn idle(mismatch: &str, how: &[&str; 2]) -> Rehearsed {
-    let server = teal().switch_every("500ms").notice("0s").grace("2s").with("--mismatch", mismatch).run();
-    rehearse(&server)
-        .with("--clients", "8")
-        .with("--duration", "14s")
-        .with("--rate", "4")
-        .with("--hold", "300ms")
-        .with(how[0], how[1])
-        .run()
+/// Clients that are idle most of the time, by each of two settings side by side: of most switches they learn by a 456.
+fn idle(settings: [(&str, &[&str; 2]); 2]) -> [Rehearsed; 2] {
+    let started = settings.map(|(mismatch, how)| {
+        let server = teal().switch_every("500ms").notice("0s").grace("2s").with("--mismatch", mismatch).run();
+        let rehearsal = rehearse(&server)
+            .with("--clients", "8")
+            .with("--duration", "10s")
+            .with("--rate", "4")
+            .with("--hold", "300ms")
+            .with(how[0], how[1])
+            .start();
+        (server, rehearsal)
+    });
+    started.map(|(_server, (process, json))| Rehearsed::of(process, &json))
 }
 
 #[test]
 fn retry_storms_repeat_refused_calls() {
     let _alone = alone();
-    for (behaviour, per_retry) in [("retry-storm", 21..50), ("follow", 1..4)] {
-        let rehearsed = idle("both", &["--behaviour", behaviour]);
+    let settings = ["retry-storm", "follow"].map(|behaviour| ("both", ["--behaviour", behaviour]));
+    let [(mismatch, storm), (_, follow)] = &settings;
+    let [storm, follow] = idle([(mismatch, storm), (mismatch, follow)]);
+    for (behaviour, rehearsed, per_retry) in [("retry-storm", storm, 21..50), ("follow", follow, 1..4)] {
         assert!(rehearsed.status.success(), "{}", rehearsed.output);
         let refusals = rehearsed.report["refusals"].as_array().map_or(0, Vec::len) as u64;
         let retried = rehearsed.number("/queries/retried");
@@ -122,10 +128,10 @@ fn with_tokens_a_known_456_restarts_queries() {
     let folder = TempDir::new().expect("there is room for files");
     let token = folder.path().join("token");
     fs::write(&token, "a-token").expect("files can be written");
-    let known = idle("both", &["--token-file", text(&token)]);
+    let how = ["--token-file", text(&token)];
+    let [known, unknown] = idle([("both", &how), ("http", &how)]);
     assert!(known.status.success(), "{}", known.output);
     assert!(known.number("/queries/retried") > 0, "{}", known.output);
-    let unknown = idle("http", &["--token-file", text(&token)]);
     assert_eq!(unknown.status.code(), Some(1), "{}", unknown.output);
     assert!(unknown.number("/queries/lost") > 0, "{}", unknown.output);
 }
@@ -176,19 +182,21 @@ fn servers_are_trusted_by_the_given_authority() {
         .with("--tls-cert", text(&pair.certificate))
         .with("--tls-key", text(&pair.key))
         .run();
-    let secure =
-        |address: String| rehearsal().with("--to", &address).with("--clients", "2").with("--duration", "3s");
+    let secure = |address: String, duration: &str| {
+        rehearsal().with("--to", &address).with("--clients", "2").with("--duration", duration)
+    };
     let run = |to: Rehearsal, trusted: &Authority| to.with("--tls-ca", text(&trusted.file())).run();
-    let to = || secure(format!("https://{}", server.address));
-    let trusted = run(to(), &authority);
+    let to = |duration: &str| secure(format!("https://{}", server.address), duration);
+    let trusted = run(to("3s"), &authority);
     assert!(trusted.status.success(), "{}", trusted.output);
     assert!(trusted.number("/switches/0/adopted_after/count") > 0, "{}", trusted.output);
-    for doubted in [run(to(), &stranger), to().run(), secure(format!("http://{}", server.address)).run()] {
+    let plain = secure(format!("http://{}", server.address), "1s");
+    let doubted = [run(to("1s"), &stranger), to("1s").run(), plain.run()];
+    for doubted in &doubted {
         assert_eq!(doubted.status.code(), Some(1), "{}", doubted.output);
         assert!(doubted.output.contains("no query was completed"), "{}", doubted.output);
     }
-    let why = run(to(), &stranger).output;
-    assert!(why.contains("UnknownIssuer"), "{why}");
+    assert!(doubted[0].output.contains("UnknownIssuer"), "{}", doubted[0].output);
 }
 
 #[test]
@@ -197,11 +205,15 @@ fn a_suspended_cluster_is_woken() {
     let token = folder.path().join("token");
     fs::write(&token, "a-token").expect("files can be written");
     // Under green, so that the first to be asked under blue is refused.
-    let server = teal().admin().switch_every("0").with("--initial", "green").run();
-    for (flag, value) in [("--user", "somebody"), ("--token-file", text(&token))] {
+    let started = [("--user", "somebody"), ("--token-file", text(&token))].map(|(flag, value)| {
+        let server = teal().admin().switch_every("0").with("--initial", "green").run();
         server.operate(&["cluster", "suspend"]).done();
-        let rehearsed =
-            rehearse(&server).with("--clients", "2").with("--duration", "9s").with(flag, value).run();
+        let rehearsal =
+            rehearse(&server).with("--clients", "2").with("--duration", "9s").with(flag, value).start();
+        (server, rehearsal)
+    });
+    for (server, (process, json)) in started {
+        let rehearsed = Rehearsed::of(process, &json);
         assert!(rehearsed.status.success(), "{}", rehearsed.output);
         assert!(rehearsed.number("/queries/completed") > 0, "{}", rehearsed.output);
         assert!(rehearsed.number("/longest_query") >= 5_000_000, "it looks every 5 s: {}", rehearsed.output);

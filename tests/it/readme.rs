@@ -7,7 +7,7 @@ mod reference;
 mod settings;
 mod shell;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, thread};
 
 use tempfile::TempDir;
 
@@ -88,8 +88,11 @@ fn tests_in_one_line(scenario: &str) -> std::process::Output {
 #[test]
 fn scenario_and_rehearsal_make_a_one_line_test() {
     let _alone = alone();
-    for (scenario, is_well) in [("graceful", true), ("switch-mid-fetch", false)] {
-        let output = tests_in_one_line(scenario);
+    let expected = [("graceful", true), ("switch-mid-fetch", false)];
+    // Each on ports of its own, side by side.
+    let started = expected.map(|(scenario, _)| thread::spawn(move || tests_in_one_line(scenario)));
+    for ((scenario, is_well), started) in expected.into_iter().zip(started) {
+        let output = started.join().expect("it runs");
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         assert_eq!(output.status.success(), is_well, "{scenario}: {said:?}");
         assert!(said[0].contains("Verdict: "), "{scenario}: {said:?}");

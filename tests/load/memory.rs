@@ -107,7 +107,7 @@ async fn point_30_stalled_readers_cost_little_memory() {
 }
 
 #[tokio::test]
-async fn point_07_ten_thousand_cancelled_calls_leave_nothing() {
+async fn point_07_a_thousand_cancelled_calls_leave_nothing() {
     let _alone = alone();
     let engine = engine(async |mut call: Call| {
         if call.path() == "/streaming/call" {
@@ -121,7 +121,8 @@ async fn point_07_ten_thousand_cancelled_calls_leave_nothing() {
     let server = before(engine.address);
     let client = client(server.address).await;
     let mut before = 0;
-    for round in 0..100 {
+    // Their resets are paced, 30 a second on each connection: more calls would take minutes.
+    for round in 0..10 {
         let mut calls = Vec::new();
         for number in 0..100 {
             let path = if number % 2 == 0 { "/streaming/call" } else { "/silent/call" };
@@ -135,13 +136,14 @@ async fn point_07_ten_thousand_cancelled_calls_leave_nothing() {
         }
         drop(calls);
         until(|| engine.open() == 0).await;
-        if round == 9 {
+        if round == 2 {
             before = server.resident();
         }
     }
-    assert!(engine.calls() <= 10_000);
+    assert!(engine.calls() <= 1_000);
     // An engine bears so many resets on each.
     assert!(engine.connections() <= 2 + 10, "{} connections for 100 calls at a time", engine.connections());
     let grown = server.resident().saturating_sub(before);
-    assert!(grown < MOST, "{grown} bytes more");
+    eprintln!("{grown} bytes more after 700 calls");
+    assert!(grown < MOST / 5, "{grown} bytes more");
 }

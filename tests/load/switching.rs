@@ -28,11 +28,11 @@ impl Pace {
         }
     }
 
-    /// Switches that a load has to see: each strategy is left and met again.
+    /// Switches that a load has to see: each strategy is met and left.
     fn switches(self) -> usize {
         match self {
             Self::Fast => 5,
-            Self::Slow => 3,
+            Self::Slow => 2,
         }
     }
 }

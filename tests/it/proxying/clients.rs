@@ -115,7 +115,7 @@ async fn point_38_strict_engines_keep_their_connections() {
     // Calls of which nothing is heard for long, one after the other; the second connection has none at all.
     for _ in 0..3 {
         let mut sent = request("/teal.test.TestService/Unary");
-        sent.headers_mut().insert("pause", HeaderValue::from_static("5000"));
+        sent.headers_mut().insert("pause", HeaderValue::from_static("2000"));
         let (response, mut upload) = open(&client, sent, false).await;
         upload.send_data(framed(b"x").into(), true).unwrap();
         let answer = Answer::of(response).await;
