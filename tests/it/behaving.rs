@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
 use crate::support::{
-    Authority, Call, Recorder, Rehearsal, Rehearsed, Server, alone, rehearsal, rehearse, rehearse_at, teal,
+    Authority, Call, Recorder, Rehearsal, Rehearsed, Server, beside, rehearsal, rehearse, rehearse_at, teal,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ fn turncoats(calls: &[Call]) -> usize {
 
 #[test]
 fn each_behaviour_shows_on_the_wire() {
-    let _alone = alone();
+    let _beside = beside();
     // Who vanishes leaves queries behind, which hold a drain to its timeout.
     let server =
         teal().admin().switch_every("0").notice("500ms").grace("300ms").with("--drain-timeout", "2s").run();
@@ -109,7 +109,7 @@ fn idle(settings: [(&str, &[&str; 2]); 2]) -> [Rehearsed; 2] {
 
 #[test]
 fn retry_storms_repeat_refused_calls() {
-    let _alone = alone();
+    let _beside = beside();
     let settings = ["retry-storm", "follow"].map(|behaviour| ("both", ["--behaviour", behaviour]));
     let [(mismatch, storm), (_, follow)] = &settings;
     let [storm, follow] = idle([(mismatch, storm), (mismatch, follow)]);
@@ -124,7 +124,7 @@ fn retry_storms_repeat_refused_calls() {
 
 #[test]
 fn with_tokens_a_known_456_restarts_queries() {
-    let _alone = alone();
+    let _beside = beside();
     let folder = TempDir::new().expect("there is room for files");
     let token = folder.path().join("token");
     fs::write(&token, "a-token").expect("files can be written");

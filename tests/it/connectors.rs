@@ -1,9 +1,9 @@
 //! Published connectors read a table of SQL, each through every way in that it has.
 
-use crate::support::{Connector, alone, python, teal};
+use crate::support::{Connector, beside, python, teal};
 
 fn reads(connector: Connector, api: &str) {
-    let _alone = alone();
+    let _beside = beside();
     let server = teal().switch_every("0").run();
     python(connector).run(&server, "parameters.py", &[api]);
     python(connector).run(&server, "reading.py", &[api]);

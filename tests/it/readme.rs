@@ -15,7 +15,7 @@ use self::{
     pages::{Block, page, pages},
     shell::Shell,
 };
-use crate::support::{Authority, Connector, Place, Server, alone, has, python, teal};
+use crate::support::{Authority, Connector, Place, Server, beside, has, python, teal};
 
 /// Runs its Python against a server instead of one on the default port.
 fn runs(server: &Server, program: &str) -> String {
@@ -87,7 +87,7 @@ fn tests_in_one_line(scenario: &str) -> std::process::Output {
 
 #[test]
 fn scenario_and_rehearsal_make_a_one_line_test() {
-    let _alone = alone();
+    let _beside = beside();
     let expected = [("graceful", true), ("switch-mid-fetch", false)];
     // Each on ports of its own, side by side.
     let started = expected.map(|(scenario, _)| thread::spawn(move || tests_in_one_line(scenario)));
@@ -121,7 +121,7 @@ fn shell(name: &str, words: &[&str]) {
     if !has("curl", "curl") || !has("openssl", "openssl") {
         return;
     }
-    let _alone = alone();
+    let _beside = beside();
     let shell = Shell::new();
     let blocks = page(name).blocks().into_iter().filter(|block| block.language == "sh");
     let blocks: Vec<Block> =

@@ -21,7 +21,7 @@ mod tonic;
 
 use std::{
     io::Write,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Condvar, Mutex},
 };
 
 pub(crate) use certificates::{Authority, Pair};
@@ -38,22 +38,38 @@ pub(crate) use rehearsal::{Rehearsal, Rehearsed, rehearsal, rehearse, rehearse_a
 pub(crate) use server::{Builder, Server, engine, teal};
 pub(crate) use tonic::{Bare, call};
 
-static HEAVY: RwLock<()> = RwLock::new(());
+/// Heavy tests that may run beside each other, on however many threads tests run.
+const MOST_BESIDE: usize = 2;
+
+static FREE: Mutex<usize> = Mutex::new(MOST_BESIDE);
+static FREED: Condvar = Condvar::new();
 
 /// The turn of a heavy test, until it is dropped.
-pub(crate) enum Turn {
-    Alone(RwLockWriteGuard<'static, ()>),
-    Beside(RwLockReadGuard<'static, ()>),
+pub(crate) struct Turn(usize);
+
+impl Turn {
+    fn take(places: usize) -> Self {
+        let free = FREE.lock().expect("no test panics with it");
+        *FREED.wait_while(free, |free| *free < places).expect("no test panics with it") -= places;
+        Self(places)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *FREE.lock().expect("no test panics with it") += self.0;
+        FREED.notify_all();
+    }
 }
 
 /// Held by a test that keeps every core busy, or measures: such tests run one after the other.
 pub(crate) fn alone() -> Turn {
-    Turn::Alone(HEAVY.write().unwrap_or_else(PoisonError::into_inner))
+    Turn::take(MOST_BESIDE)
 }
 
-/// Held by a test that mostly waits, but not for long beside one that keeps every core busy.
+/// Held by a test that mostly waits, but must not wait for one that keeps every core busy.
 pub(crate) fn beside() -> Turn {
-    Turn::Beside(HEAVY.read().unwrap_or_else(PoisonError::into_inner))
+    Turn::take(1)
 }
 
 /// Whether `program`, or the file with this whole path, is there. If not, the test is skipped in words, or fails under `TEAL_TEST_ALL=1`.
