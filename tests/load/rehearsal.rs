@@ -93,7 +93,7 @@ fn clients_that_misbehave_lose_nothing_that_is_promised() {
 
 #[test]
 fn queries_that_are_held_keep_their_strategy() {
-    let _alone = alone();
+    let _beside = beside();
     let server = teal().switch_every("2s").notice("0s").grace("500ms").run();
     let rehearsed = rehearse(&server).with("--clients", "4").with("--duration", "8s").arg("--hold").run();
     assert!(rehearsed.status.success(), "{}", rehearsed.output);
@@ -102,7 +102,7 @@ fn queries_that_are_held_keep_their_strategy() {
 
 #[test]
 fn strict_switches_that_lose_queries_are_noticed() {
-    let _alone = alone();
+    let _beside = beside();
     let server = teal().switch_every("1s").notice("0s").cutover("strict").run();
     let rehearsed =
         rehearse(&server).with("--clients", "2").with("--duration", "8s").with("--hold", "1500ms").run();

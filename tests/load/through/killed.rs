@@ -1,7 +1,7 @@
 //! An engine that is killed, and calls that are given up, leave no trace.
 
 use super::SOON;
-use crate::support::{Connector, Place, Recorder, alone, engine, python, teal};
+use crate::support::{Connector, Place, Recorder, alone, beside, engine, python, teal};
 
 /// What memory may grow by, in bytes.
 const MOST: usize = 20 << 20;
@@ -10,7 +10,7 @@ const CONNECTIONS: usize = 8;
 
 #[test]
 fn engines_killed_mid_result_are_found_again() {
-    let _alone = alone();
+    let _beside = beside();
     let start = |at: &str| engine().listen(at).with("--batch-rows", "256").run();
     let place = Place::new();
     let first = start(&place.text());

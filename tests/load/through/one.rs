@@ -37,7 +37,7 @@ fn every_method_answers_v3_0_2() {
 
 #[test]
 fn every_connector_reads_right_rows() {
-    let _alone = alone();
+    let _beside = beside();
     let engine = engine().run();
     let server = teal().upstream(engine.address).switch_every("0").run();
     read(&server, "parameters.py", &WAYS);
