@@ -14,13 +14,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use grpc::{Appender, read_string, string_field};
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full};
-use protocol::Protocol;
-use protocol::Strategy;
-use switch::{Action, Actor, Arrival, Command, Header, Order, Rules, Switch};
-use teal::{
+use protocol::{CallKind, Protocol, Strategy};
+use proxy::{
     fault::{Around, FaultLayer, Faults, Rule, Source},
     gate::{GateLayer, Mismatch},
 };
+use switch::{Actor, Arrival, Command, Header, Order, Rules, Switch};
 use tower::{Layer, Service, service_fn};
 
 const ID: &str = "e7c9a3a2-4e0e-4d0e-9a43-1b6d2f1f0c55";
@@ -56,14 +55,15 @@ fn frame(c: &mut Criterion) {
 fn switch() -> Switch {
     let (switch, _timer) =
         Switch::new(Rules { switch_every: None, announce_timeout: None, ..Rules::default() });
-    let mut begin = switch.arrive(Arrival { action: Action::Begin, header: BLUE }).expect("blue is active");
+    let mut begin =
+        switch.arrive(Arrival { kind: CallKind::Begin, query: None, header: BLUE }).expect("blue is active");
     begin.begun(ID);
     begin.answered(true);
     switch
 }
 
-fn come_and_go(switch: &Switch, action: Action<'_>) {
-    switch.arrive(Arrival { action, header: BLUE }).expect("blue is served").answered(true);
+fn come_and_go(switch: &Switch, kind: CallKind, query: Option<&str>) {
+    switch.arrive(Arrival { kind, query, header: BLUE }).expect("blue is served").answered(true);
 }
 
 /// So many calls on each of so many threads: the time that one thread took, on average.
@@ -83,14 +83,14 @@ fn on_threads(threads: u32, calls: u64, call: impl Fn() + Sync) -> Duration {
 fn arrive(c: &mut Criterion) {
     let switch = switch();
     let mut group = c.benchmark_group("switch");
-    for (name, action) in [
-        ("a neutral call", Action::Neutral),
-        ("about a query", Action::Continue(ID)),
-        ("a begin", Action::Begin),
+    for (name, kind, query) in [
+        ("a neutral call", CallKind::Neutral, None),
+        ("about a query", CallKind::Continue, Some(ID)),
+        ("a begin", CallKind::Begin, None),
     ] {
         for threads in [1, 2] {
             group.bench_function(format!("{name}, threads: {threads}"), |b| {
-                b.iter_custom(|calls| on_threads(threads, calls, || come_and_go(&switch, action)));
+                b.iter_custom(|calls| on_threads(threads, calls, || come_and_go(&switch, kind, query)));
             });
         }
     }

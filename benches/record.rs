@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use switch::{Action, Actor, Arrival, Command, Header, Order, Phase, Rules, Switch};
+use protocol::CallKind;
+use switch::{Actor, Arrival, Command, Header, Order, Phase, Rules, Switch};
 use uuid::Uuid;
 
 const QUERIES: u32 = 1_000_000;
@@ -25,7 +26,7 @@ fn resident() -> io::Result<u64> {
 }
 
 fn begin(switch: &Switch) {
-    let arrival = Arrival { action: Action::Begin, header: Header::Absent };
+    let arrival = Arrival { kind: CallKind::Begin, query: None, header: Header::Absent };
     let mut pass = switch.arrive(arrival).expect("what names no strategy is let in");
     pass.begun(&Uuid::new_v4().to_string());
     pass.answered(true);
@@ -51,7 +52,7 @@ fn judge_while(switch: &Switch, what: &str, happens: impl FnOnce()) {
             let mut times = Vec::with_capacity(1 << 24);
             while !is_over.load(Ordering::Relaxed) {
                 let start = Instant::now();
-                let arrival = Arrival { action: Action::Neutral, header: Header::Absent };
+                let arrival = Arrival { kind: CallKind::Neutral, query: None, header: Header::Absent };
                 drop(switch.arrive(arrival).expect("what names no strategy is let in"));
                 times.push(start.elapsed());
             }

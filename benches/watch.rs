@@ -9,11 +9,11 @@ use grpc::string_field;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
 use protocol::Protocol;
-use switch::{Rules, Switch};
-use teal::{
+use proxy::{
     gate::{GateLayer, Mismatch},
     telemetry::{Metrics, Watch},
 };
+use switch::{Rules, Switch};
 use tower::{Layer, Service, service_fn};
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

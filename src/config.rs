@@ -4,24 +4,22 @@ mod tls;
 
 use std::{fs, num::NonZero, path::Path, thread, time::Duration};
 
-use protocol::Protocol;
-use protocol::Strategy;
+use admin::Token;
+use protocol::{Protocol, Strategy};
+use proxy::{
+    fault::{Rule, rule::Setting},
+    gate::Mismatch,
+    tls::Identity,
+    upstream::{Target, Targets},
+};
 use switch::{Cutover, Kept, Rules, StateFile};
 
 use crate::{
-    admin::Token,
     cli::{
         Addresses, Admin, Colour, CutoverKind, Effective, LogFormat, LogLevel, MismatchKind, OnOff, Serve,
         environment,
     },
-    fault::{
-        Rule,
-        rule::Setting,
-        scenario::{BadScenario, Scenario},
-    },
-    gate::Mismatch,
-    tls::Identity,
-    upstream::{Target, Targets},
+    scenario::{BadScenario, Scenario},
 };
 
 /// Settings that can be served by.

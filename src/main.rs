@@ -10,10 +10,10 @@ use std::{
 };
 
 use teal::{
-    app::{self, Doors, Shutdown},
+    app::{self, Listeners, Shutdown},
     cli::{self, Command, Stop, check},
     config::Config,
-    operate, rehearse, telemetry,
+    ctl, log, rehearsal,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -37,12 +37,12 @@ fn main() -> ExitCode {
             Ok(config) => return print(&check::toml(&config.effective)),
             Err(why) => Err(why),
         },
-        Ok(Command::Operate(operate)) => return operate::run(operate),
+        Ok(Command::Operate(operate)) => return ctl::run(operate),
         Ok(Command::Scenario(command)) => match command.text() {
             Ok(text) => return print(&text),
             Err(why) => Err(why),
         },
-        Ok(Command::Rehearse(flags)) => return rehearse::command(*flags),
+        Ok(Command::Rehearse(flags)) => return rehearsal::command(*flags),
         Err(Stop::Refuse(why)) => Err(why),
         Err(Stop::Print(text)) => return print(&text),
     };
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    telemetry::init(config.log_format, config.log_level);
+    log::init(config.log_format, config.log_level);
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -70,7 +70,7 @@ fn print(text: &str) -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn serve(config: Config) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let doors = Doors::bind(&config).await?;
+    let listeners = Listeners::bind(&config).await?;
     let delay = config.shutdown_delay;
     let (ends, ending) = oneshot::channel();
     tokio::spawn(async move {
@@ -84,7 +84,7 @@ async fn serve(config: Config) -> io::Result<()> {
         // What waits for calls in progress would hold an orderly return.
         process::exit(INTERRUPTED);
     });
-    app::serve(config, doors, async move {
+    app::serve(config, listeners, async move {
         match ending.await {
             Ok(shutdown) => shutdown,
             // The task above sends before it ends.

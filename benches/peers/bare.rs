@@ -9,13 +9,13 @@ use std::{
 };
 
 use protocol::Protocol;
-use switch::{Rules, Switch};
-use teal::{
+use proxy::{
     gate::{GateLayer, Mismatch},
     server,
     telemetry::Metrics,
     upstream::{Health, Target, Targets, Upstream},
 };
+use switch::{Rules, Switch};
 use tokio::net::TcpListener;
 use tower::Layer as _;
 

@@ -14,7 +14,7 @@ use grpc::string_field;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
-use teal::server;
+use proxy::server;
 use tokio::net::TcpListener;
 use tower::service_fn;
 

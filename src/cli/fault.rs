@@ -1,9 +1,9 @@
 //! `teal fault` and `teal token`: the faults and tokens of a running teal. Faults have the keys of `--fault`.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use proxy::fault::rule::{self, BadRule, KEYS, Rule};
 
 use super::Running;
-use crate::fault::rule::{self, BadRule, KEYS, Rule};
 
 /// What to do about the faults of a running teal.
 #[derive(Debug, Subcommand)]

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use admin::client::Address;
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::{
     FaultCommand, TokenCommand,
-    values::{ADMIN, Addresses, Colour, count, operators},
+    values::{ADMIN, Colour, count},
 };
 
 /// What a running teal is asked or told.
@@ -123,8 +124,8 @@ pub enum Operate {
 #[derive(Debug, Args)]
 pub struct Running {
     /// The address of the admin API
-    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR", default_value = ADMIN, value_parser = operators)]
-    pub admin: Addresses,
+    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR", default_value = ADMIN)]
+    pub admin: Address,
     /// The token that the admin API requires
     #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,

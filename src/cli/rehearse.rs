@@ -2,10 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use admin::client::Address;
 use clap::Args;
+use rehearse::Behaviour;
 
 use super::values::{LogFormat, LogLevel, count, duration, some_duration};
-use crate::rehearse::{Address, Behaviour};
 
 /// The settings of `teal rehearse`.
 #[derive(Debug, Args)]

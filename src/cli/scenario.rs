@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Subcommand;
 
-use crate::fault::scenario::{BUILT_IN, Scenario};
+use crate::scenario::{BUILT_IN, Scenario};
 
 /// Shows the built-in scenarios.
 #[derive(Debug, Subcommand)]

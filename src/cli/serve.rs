@@ -3,26 +3,21 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+#[cfg(feature = "mock")]
+use mock::OauthClient;
+use proxy::{fault::Rule, upstream::Target};
 use rustls::pki_types::ServerName;
 
 #[cfg(feature = "mock")]
-use super::values::{
-    SessionsKind, TokensKind, UnknownTablesKind, batch_rows, memory, oauth_client, token_ttl,
-};
 use super::{
     Effective,
     values::{
         ADMIN, Addresses, Admin, Colour, CutoverKind, LogFormat, LogLevel, MismatchKind, OnOff, admin,
         buffers, collector, count, duration, listen, server_name, some_duration,
     },
+    values::{SessionsKind, TokensKind, UnknownTablesKind, batch_rows, memory, oauth_client, token_ttl},
 };
-use crate::{
-    config::BadSetting,
-    fault::{Rule, scenario::Settings},
-    upstream::Target,
-};
-#[cfg(feature = "mock")]
-use mock::OauthClient;
+use crate::{config::BadSetting, scenario::Settings};
 
 /// The settings of `teal serve`. Each is also read from the environment, as `TEAL_…`.
 #[derive(Debug, Args)]

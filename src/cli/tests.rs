@@ -1,10 +1,13 @@
+// The tests of handshakes use the rest.
+#[allow(dead_code)]
+#[path = "../../tests/it/support/certificates.rs"]
+mod certificates;
+
 use std::{fs, path::PathBuf, time::Duration};
 
+use self::certificates::Authority;
 use super::*;
-use crate::{
-    config::{Backend, Config},
-    tls::tests::Authority,
-};
+use crate::config::{Backend, Config};
 
 fn parse(args: &[&str]) -> Result<Serve, String> {
     let args = ["teal"].iter().chain(args).map(OsString::from);

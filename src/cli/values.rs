@@ -34,7 +34,7 @@ choices! {
     Colour { Blue, Green }
     /// See [`switch::Cutover`].
     CutoverKind { Drain, Strict }
-    /// See [`crate::gate::Mismatch`].
+    /// See [`proxy::gate::Mismatch`].
     MismatchKind { Both, Http, Grpc }
     /// Whether something is there.
     OnOff { On, Off }
@@ -73,13 +73,9 @@ pub(super) fn admin(text: &str) -> Result<Admin, String> {
 }
 
 pub(super) fn collector(text: &str) -> Result<String, String> {
-    let is_target = text.trim().starts_with("http://") && text.parse::<crate::upstream::Target>().is_ok();
+    let is_target = text.trim().starts_with("http://") && text.parse::<proxy::upstream::Target>().is_ok();
     let url = is_target.then(|| text.trim().to_owned());
     url.ok_or_else(|| "expected the URL of a collector such as http://127.0.0.1:4317".to_owned())
-}
-
-pub(super) fn operators(text: &str) -> Result<Addresses, String> {
-    addresses(text, "expected the address and port of a running teal such as 127.0.0.1:50061")
 }
 
 pub(super) fn server_name(text: &str) -> Result<ServerName<'static>, String> {

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::BadSetting;
-use crate::{
-    cli::Serve,
+use proxy::{
     tls::{BadFile, Credentials, Identity, IdentityFiles, Part, Trust, TrustFiles},
     upstream::Target,
 };
+
+use super::BadSetting;
+use crate::cli::Serve;
 
 /// The flags by which a certificate, its key and the other side's authority are set.
 struct Flags {

@@ -1,24 +1,23 @@
 //! Takes over, while teal runs, what its settings say now: whole, or not at all.
 
-pub mod api;
-mod told;
+mod compare;
 
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use admin::{ReloadControl, Reloaded};
+use proxy::tls::{Identity, Trust};
 use switch::{Journal, Note, Rules, Switch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-pub use self::told::{Change, Reloaded};
 use crate::{
     cli::Effective,
     config::{Backend, Config},
-    telemetry,
-    tls::{Identity, Trust},
+    log,
 };
 
 /// What is taken over by the switch.
@@ -69,31 +68,6 @@ impl Reload {
         Self { shared: Arc::new(Shared { parts, effective: Mutex::new(effective) }) }
     }
 
-    /// Reads the settings and the files that they name, and takes over what can change in flight. Where
-    /// they are no good nothing changes, and the error says why. Blocks.
-    pub fn reload(&self) -> Result<Reloaded, String> {
-        let Shared { parts, .. } = &*self.shared;
-        let mut effective = self.effective();
-        let read = effective.again().and_then(Config::read);
-        let epoch = parts.switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
-        let note = |kind, message, details| {
-            parts.journal.note(Note { kind, epoch, message, details, ..Note::default() })
-        };
-        let config = read.inspect_err(|why| {
-            warn!("Settings not reloaded, nothing has changed: {why}");
-            note("reload_refused", why.clone(), Default::default());
-        })?;
-        let mut reloaded = parts.compare(&mut effective, &config);
-        info!("Settings reloaded: {}", reloaded.done);
-        reloaded.event = note("reloaded", reloaded.done.clone(), reloaded.details());
-        parts.take_over(&config);
-        if let Some(level) = reloaded.taken_over.iter().find(|change| change.name == "log-level") {
-            // Once more for those who have not seen it at the level before.
-            info!("The log level is {}", level.to);
-        }
-        Ok(reloaded)
-    }
-
     /// Reloads at each SIGHUP, until the handle is dropped.
     pub fn at_hangups(&self) -> io::Result<AbortOnDropHandle<()>> {
         let mut hangup = signal(SignalKind::hangup())?;
@@ -109,6 +83,31 @@ impl Reload {
 
     fn effective(&self) -> MutexGuard<'_, Effective> {
         self.shared.effective.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReloadControl for Reload {
+    fn reload(&self) -> Result<Reloaded, String> {
+        let Shared { parts, .. } = &*self.shared;
+        let mut effective = self.effective();
+        let read = effective.again().and_then(Config::read);
+        let epoch = parts.switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
+        let note = |kind, message, details| {
+            parts.journal.note(Note { kind, epoch, message, details, ..Note::default() })
+        };
+        let config = read.inspect_err(|why| {
+            warn!("Settings not reloaded, nothing has changed: {why}");
+            note("reload_refused", why.clone(), Default::default());
+        })?;
+        let mut reloaded = parts.compare(&mut effective, &config);
+        info!("Settings reloaded: {}", reloaded.done);
+        reloaded.event = note("reloaded", reloaded.done.clone(), compare::details(&reloaded));
+        parts.take_over(&config);
+        if let Some(level) = reloaded.taken_over.iter().find(|change| change.name == "log-level") {
+            // Once more for those who have not seen it at the level before.
+            info!("The log level is {}", level.to);
+        }
+        Ok(reloaded)
     }
 }
 
@@ -131,16 +130,16 @@ impl Parts {
                         true => &mut reloaded.taken_over,
                         false => &mut reloaded.needs_restart,
                     };
-                    changes.push(Change::new(before, setting));
+                    changes.push(compare::change(before, setting));
                 }
             }
         }
-        for Change { name, .. } in &reloaded.taken_over {
+        for admin::Change { name, .. } in &reloaded.taken_over {
             if let Some(setting) = config.effective.get(name) {
                 before.adopt(setting);
             }
         }
-        reloaded.done = reloaded.told();
+        reloaded.done = compare::sentence(&reloaded);
         reloaded
     }
 
@@ -155,7 +154,7 @@ impl Parts {
         if let Some((trust, by)) = self.trust(config) {
             trust.replace(by);
         }
-        telemetry::set_level(config.log_level);
+        log::set_level(config.log_level);
     }
 
     /// The switch, and the rules that it is to have.

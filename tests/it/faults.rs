@@ -10,8 +10,8 @@ use std::{
 use grpc::string_field;
 use prost::Message;
 use protocol::pb;
+use proxy::fault::rule::KEYS;
 use serde::Deserialize;
-use teal::fault::rule::KEYS;
 use tonic::{Code, metadata::MetadataMap};
 
 use crate::support::{Connector, Running, Server, call, engine, go, java, node, python, teal};

@@ -8,8 +8,8 @@ use std::{
 
 use prost::Message;
 use protocol::pb;
+use proxy::fault::rule::KEYS;
 use serde_json::{Value, json};
-use teal::fault::rule::KEYS;
 use tonic::{Code, Status};
 
 use crate::support::{Server, call, command, send, teal};

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use teal::fault::scenario::BUILT_IN;
+use teal::scenario::BUILT_IN;
 use tempfile::TempDir;
 
 use crate::support::{Connector, command, python, teal};

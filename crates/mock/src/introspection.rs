@@ -4,8 +4,10 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use protocol::DESCRIPTORS;
-use protocol::pb::{cluster_service_server, query_engine_service_server};
+use protocol::{
+    DESCRIPTORS,
+    pb::{cluster_service_server, query_engine_service_server},
+};
 use tonic::{
     body::Body,
     codegen::{BoxFuture, StdError},

@@ -1,12 +1,14 @@
 //! The engine's interface: the messages and services of `proto/`, what each method means to a switch, and the two
 //! strategies. Knows no switch, and does no I/O.
 
+mod call_kind;
 mod strategy;
 mod table;
 
 pub use self::{
+    call_kind::CallKind,
     strategy::{Strategy, UnknownStrategy},
-    table::{BadDescriptors, DESCRIPTORS, Method, Protocol, Role},
+    table::{BadDescriptors, DESCRIPTORS, Method, Protocol},
 };
 
 /// The messages and services of `proto/`, generated.

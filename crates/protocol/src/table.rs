@@ -7,7 +7,7 @@ use grpc::string_field;
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 
-use crate::Strategy;
+use crate::{CallKind, Strategy};
 
 /// The encoded `FileDescriptorSet` of `proto/`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -49,26 +49,13 @@ const ENDS: [&str; 3] = ["clear", "cancelQuery", "clearOrCancelQuery"];
 /// Services that are known and have nothing to do with queries, besides those of `proto/`.
 const NEUTRAL: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 
-/// What a call does to queries, and where the query id stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Opens a session.
-    LogIn,
-    /// Begins a query; the field of the answer that names it, if one does.
-    Begin(Option<u32>),
-    /// Continues the query that this field of the request names.
-    Continue(u32),
-    /// Ends the query that this field of the request names.
-    End(u32),
-    /// Nothing to queries.
-    Neutral,
-}
-
 /// A method, as far as a switch is concerned.
 #[derive(Clone, Debug)]
 pub struct Method {
     /// What it does to queries.
-    pub role: Role,
+    pub kind: CallKind,
+    /// The field that names the query: of the response where one is begun, else of the request.
+    pub query_id: Option<u32>,
     /// What its calls are counted under: its place among [`Protocol::labels`].
     pub label: usize,
     /// The field of the request that says who calls: the user of a login, the session of all else.
@@ -103,11 +90,14 @@ pub struct Protocol {
 impl Default for Protocol {
     fn default() -> Self {
         let set = FileDescriptorSet::decode(DESCRIPTORS).expect("the build encoded the descriptors");
-        let bare = |role, label| Method { role, label, caller: None, session: None, notice: None };
+        let bare = |kind, label| {
+            let label = Self::OTHER + label;
+            Method { kind, query_id: None, label, caller: None, session: None, notice: None }
+        };
         let mut protocol = Self {
             methods: HashMap::new(),
-            unknown: Arc::new(bare(Role::Begin(None), Self::OTHER)),
-            neutral: Arc::new(bare(Role::Neutral, Self::OTHER + 1)),
+            unknown: Arc::new(bare(CallKind::Begin, 0)),
+            neutral: Arc::new(bare(CallKind::Neutral, 1)),
             labels: vec![OTHER_LABEL.to_owned(), NEUTRAL_LABEL.to_owned()],
         };
         protocol.add(&set, |service, method, input, output| {
@@ -115,11 +105,15 @@ impl Default for Protocol {
                 ["queryId", "originalQueryId"].iter().find_map(|name| field(message?, name))
             };
             Some(match (service, method) {
-                ("QueryEngineService", "authenticate") => Role::LogIn,
-                ("QueryEngineService", name) if BEGINS.contains(&name) => Role::Begin(query_id(output)),
-                ("QueryEngineService", name) if CONTINUES.contains(&name) => Role::Continue(query_id(input)?),
-                ("QueryEngineService", name) if ENDS.contains(&name) => Role::End(query_id(input)?),
-                _ => Role::Neutral,
+                ("QueryEngineService", "authenticate") => (CallKind::LogIn, None),
+                ("QueryEngineService", name) if BEGINS.contains(&name) => (CallKind::Begin, query_id(output)),
+                ("QueryEngineService", name) if CONTINUES.contains(&name) => {
+                    (CallKind::Continue, Some(query_id(input)?))
+                }
+                ("QueryEngineService", name) if ENDS.contains(&name) => {
+                    (CallKind::End, Some(query_id(input)?))
+                }
+                _ => (CallKind::Neutral, None),
             })
         });
         protocol
@@ -141,7 +135,7 @@ impl Protocol {
         let set = FileDescriptorSet::decode(descriptors)?;
         self.add(&set, |_, _, _, output| {
             field(output?, NOTICE_FIELD)?;
-            Some(Role::Begin(None))
+            Some((CallKind::Begin, None))
         });
         Ok(())
     }
@@ -157,7 +151,12 @@ impl Protocol {
     fn add(
         &mut self,
         set: &FileDescriptorSet,
-        role: impl Fn(&str, &str, Option<&DescriptorProto>, Option<&DescriptorProto>) -> Option<Role>,
+        known: impl Fn(
+            &str,
+            &str,
+            Option<&DescriptorProto>,
+            Option<&DescriptorProto>,
+        ) -> Option<(CallKind, Option<u32>)>,
     ) {
         let messages: HashMap<String, &DescriptorProto> = set
             .file
@@ -180,18 +179,18 @@ impl Protocol {
                     if self.methods.contains_key(&path) {
                         continue;
                     }
-                    if let Some(role) = role(service.name(), method.name(), input, output) {
+                    if let Some((kind, query_id)) = known(service.name(), method.name(), input, output) {
                         let notice = output.and_then(|output| field(output, NOTICE_FIELD)).map(|number| {
                             Strategy::ALL.map(|strategy| string_field(number, strategy.as_str()))
                         });
-                        let is_login = role == Role::LogIn;
+                        let is_login = kind == CallKind::LogIn;
                         let caller = if is_login { USER_FIELD } else { SESSION_FIELD };
                         let caller = input.and_then(|input| field(input, caller));
                         let session = output.filter(|_| is_login);
                         let session = session.and_then(|output| field(output, SESSION_FIELD));
                         let label = self.labels.len();
                         self.labels.push(path[1..].to_owned());
-                        let method = Method { role, label, caller, session, notice };
+                        let method = Method { kind, query_id, label, caller, session, notice };
                         self.methods.insert(path, Arc::new(method));
                     }
                 }

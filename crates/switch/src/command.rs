@@ -13,6 +13,7 @@ use super::{
     journal::{Journal, Note},
     machine::TimerView,
     phase::{Actor, Phase, Transition},
+    phase_name::PhaseName,
     queries::QueryView,
 };
 
@@ -87,7 +88,7 @@ pub struct Refusal {
     /// The reason, which names the phase.
     pub why: String,
     /// The phase that the command met.
-    pub phase: &'static str,
+    pub phase: PhaseName,
     /// The epoch that the command met.
     pub epoch: u64,
 }

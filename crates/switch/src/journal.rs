@@ -117,8 +117,10 @@ impl Note {
         by: Actor,
     ) -> Self {
         let phase = transition.phase(cutover);
-        let mut details =
-            Map::from_iter([("by".to_owned(), by.as_str().into()), ("phase".to_owned(), phase.into())]);
+        let mut details = Map::from_iter([
+            ("by".to_owned(), by.as_str().into()),
+            ("phase".to_owned(), phase.as_str().into()),
+        ]);
         let (kind, from, to) = match transition {
             Transition::Announced { from, to } => ("announced", Some(from), Some(to)),
             Transition::CutOver { from, to } => ("cut_over", Some(from), Some(to)),

@@ -10,6 +10,8 @@ use std::{
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 
+use super::phase_name::PhaseName;
+
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
 /// Bytes of a file that may be one of ours.
@@ -19,7 +21,7 @@ const LARGEST: u64 = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The phase.
-    pub phase: KeptPhase,
+    pub phase: PhaseName,
     /// The active strategy: the other one is pending, or old, as the phase has it.
     pub active: Strategy,
     /// How many transitions there have been.
@@ -28,18 +30,6 @@ pub struct Kept {
     pub rollback: bool,
     /// The rest of the timer.
     pub timer: KeptTimer,
-}
-
-/// A phase, without its times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum KeptPhase {
-    /// One strategy is served.
-    Stable,
-    /// The other one is announced.
-    Announced,
-    /// The other one is drained.
-    Draining,
 }
 
 /// The rest of the timer.
@@ -56,7 +46,7 @@ pub struct KeptTimer {
 #[serde(deny_unknown_fields)]
 struct Written {
     teal_switch_state: u64,
-    phase: KeptPhase,
+    phase: PhaseName,
     active: Strategy,
     epoch: u64,
     rollback: bool,
@@ -202,7 +192,7 @@ mod tests {
     use super::*;
 
     const KEPT: Kept = Kept {
-        phase: KeptPhase::Announced,
+        phase: PhaseName::Announced,
         active: Strategy::Green,
         epoch: 7,
         rollback: true,

@@ -11,6 +11,7 @@ mod left;
 mod machine;
 mod pass;
 mod phase;
+mod phase_name;
 mod queries;
 mod rules;
 mod state;
@@ -30,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::Strategy;
+use protocol::{CallKind, Strategy};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout},
@@ -39,11 +40,12 @@ use tokio::{
 pub use self::{
     command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
     journal::{Journal, KEPT, Note, Record},
-    kept::{BadState, Kept, KeptPhase, StateFile},
+    kept::{BadState, Kept, StateFile},
     left::Left,
     machine::TimerView,
     pass::{Effect, Notice, Pass},
     phase::{Actor, Phase, Refused, Transition, Unfit},
+    phase_name::PhaseName,
     queries::QueryView,
     rules::{Cutover, Rules},
     timer::{Step, Timer},
@@ -52,7 +54,7 @@ use self::{
     heading::Heading,
     keeper::Keeper,
     machine::Machine,
-    phase::{Does, Ticket},
+    phase::Ticket,
     queries::{Queries, Query},
     state::State,
     turnstile::Turnstile,
@@ -67,24 +69,11 @@ const KEPT_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     /// What its method does.
-    pub action: Action<'a>,
+    pub kind: CallKind,
+    /// The id of the query that it continues or ends, where it could be read. Unreadable counts as not on record.
+    pub query: Option<&'a str>,
     /// What its header says.
     pub header: Header,
-}
-
-/// What a call does to queries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action<'a> {
-    /// Opens a session.
-    LogIn,
-    /// Begins a query, which its answer may name.
-    Begin,
-    /// Continues the query of that id.
-    Continue(&'a str),
-    /// Ends the query of that id.
-    End(&'a str),
-    /// Nothing to queries.
-    Neutral,
 }
 
 /// What a request's header says.
@@ -223,32 +212,30 @@ impl Switch {
             if arrival.header == Header::Unknown {
                 return Err(Refused { expected: state.machine.phase().active() });
             }
-            let id = arrival.action.id();
+            let (kind, id) = (arrival.kind, arrival.query);
             let query = id.and_then(|id| queries.arrive(id, now, |_| true));
             let strategy = match (query, arrival.header) {
                 (Some(query), _) => query.strategy,
                 (None, Header::Names(strategy)) => strategy,
                 (None, _) => state.machine.phase().active(),
             };
-            let does = match arrival.action {
-                Action::Continue(_) if query.is_none() => Does::ContinueUnseen,
-                action => action.does(),
-            };
+            // A query that continues and is not on record counts as one while this request is in progress.
+            let counts_query = kind == CallKind::Begin || kind == CallKind::Continue && query.is_none();
             let active = state.machine.phase().active();
             let judged =
-                if does == Does::LogIn && strategy != active && state.left[strategy.index()].is_left() {
+                if kind == CallKind::LogIn && strategy != active && state.left[strategy.index()].is_left() {
                     // Its engine was left because it is not healthy: whoever logs in there has to go on elsewhere.
                     Err(Refused { expected: active })
                 } else {
-                    state.machine.judge(does, strategy, now)
+                    state.machine.judge(kind, strategy, counts_query, now)
                 };
             if let (Err(_), Some(id)) = (&judged, id) {
                 queries.leave(id, now);
             }
             let ticket = judged?;
-            let waits = self.shared.has_engines && matches!(does, Does::LogIn | Does::Begin);
+            let waits = self.shared.has_engines && matches!(kind, CallKind::LogIn | CallKind::Begin);
             let left = waits.then(|| state.left[strategy.index()].clone());
-            Ok(Pass::new(self.clone(), ticket, does, id, left))
+            Ok(Pass::new(self.clone(), ticket, kind, id, left))
         })
     }
 
@@ -257,28 +244,33 @@ impl Switch {
     fn pass_by(&self, arrival: Arrival<'_>) -> Option<Pass> {
         let Shared { turnstiles, queries, .. } = &*self.shared;
         let turnstile = |strategy: Strategy| &turnstiles[strategy.index()];
-        if arrival.header == Header::Unknown || arrival.action == Action::Begin || self.is_due() {
+        let is_counted = match arrival.kind {
+            CallKind::Begin => true,
+            CallKind::Continue | CallKind::End => arrival.query.is_none(),
+            CallKind::LogIn | CallKind::Neutral => false,
+        };
+        if arrival.header == Header::Unknown || is_counted || self.is_due() {
             return None;
         }
         // It may have to hear that its engine is left.
-        if self.shared.has_engines && arrival.action == Action::LogIn {
+        if self.shared.has_engines && arrival.kind == CallKind::LogIn {
             return None;
         }
-        let id = arrival.action.id();
+        let id = arrival.query;
         let strategy = match (id, arrival.header) {
             (Some(id), _) => {
                 let let_in = |query: Query| turnstile(query.strategy).enter();
                 queries.arrive(id, Instant::now().into_std(), let_in)?.strategy
             }
             // Who logs in to the pending strategy adopts it.
-            (None, Header::Names(strategy)) if arrival.action == Action::LogIn => {
+            (None, Header::Names(strategy)) if arrival.kind == CallKind::LogIn => {
                 turnstile(strategy).enter_active().then_some(strategy)?
             }
             (None, Header::Names(strategy)) => turnstile(strategy).enter().then_some(strategy)?,
             (None, _) => Strategy::ALL.into_iter().find(|strategy| turnstile(*strategy).enter_active())?,
         };
         let ticket = Ticket { strategy, birth: None, adopts: None };
-        Some(Pass::new(self.clone(), ticket, arrival.action.does(), id, None))
+        Some(Pass::new(self.clone(), ticket, arrival.kind, id, None))
     }
 
     /// Lets a request out without the lock, where no more has to be known than that it is gone.
@@ -344,27 +336,6 @@ impl Switch {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that holds the lock panics half-way through a change.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Action<'_> {
-    /// The id of the query that the request names.
-    fn id(&self) -> Option<&str> {
-        match self {
-            Action::Continue(id) | Action::End(id) => Some(id),
-            Action::LogIn | Action::Begin | Action::Neutral => None,
-        }
-    }
-
-    /// What it does, if the query that it names is on record.
-    fn does(&self) -> Does {
-        match self {
-            Action::LogIn => Does::LogIn,
-            Action::Begin => Does::Begin,
-            Action::Continue(_) => Does::Continue,
-            Action::End(_) => Does::End,
-            Action::Neutral => Does::Neutral,
-        }
     }
 }
 

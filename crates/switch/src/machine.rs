@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::Strategy;
+use protocol::{CallKind, Strategy};
 
 use super::{
     engines::{EngineHealth, Report},
-    kept::{Kept, KeptPhase, KeptTimer},
-    phase::{Actor, Does, Phase, Refused, Ticket, Transition, Unfit},
+    kept::{Kept, KeptTimer},
+    phase::{Actor, Phase, Refused, Ticket, Transition, Unfit},
+    phase_name::PhaseName,
     rules::{Cutover, Rules},
 };
 
@@ -116,9 +117,9 @@ impl Machine {
     pub(super) fn resume(mut self, kept: Kept, now: Instant) -> Self {
         let active = kept.active;
         self.phase = match (kept.phase, self.rules.cutover) {
-            (KeptPhase::Announced, _) => Phase::Announced { active, since: now },
-            (KeptPhase::Draining, Cutover::Drain) => Phase::Draining { active, since: now },
-            (KeptPhase::Draining | KeptPhase::Stable, _) => Phase::Stable { active },
+            (PhaseName::Announced, _) => Phase::Announced { active, since: now },
+            (PhaseName::Draining, Cutover::Drain) => Phase::Draining { active, since: now },
+            (PhaseName::Draining | PhaseName::Stable, _) => Phase::Stable { active },
         };
         self.epoch = kept.epoch;
         self.is_rollback = kept.rollback;
@@ -142,9 +143,9 @@ impl Machine {
         };
         Kept {
             phase: match self.phase {
-                Phase::Stable { .. } => KeptPhase::Stable,
-                Phase::Announced { .. } => KeptPhase::Announced,
-                Phase::Draining { .. } => KeptPhase::Draining,
+                Phase::Stable { .. } => PhaseName::Stable,
+                Phase::Announced { .. } => PhaseName::Announced,
+                Phase::Draining { .. } => PhaseName::Draining,
             },
             active: self.phase.active(),
             epoch: self.epoch,
@@ -270,24 +271,29 @@ impl Machine {
         TimerView { every, left, is_paused }
     }
 
-    /// Judges a request by its strategy and, where it is let in, counts it.
-    pub(super) fn judge(&mut self, does: Does, strategy: Strategy, now: Instant) -> Result<Ticket, Refused> {
+    /// Judges a request by its strategy and, where it is let in, counts it, and a query with it.
+    pub(super) fn judge(
+        &mut self,
+        kind: CallKind,
+        strategy: Strategy,
+        counts_query: bool,
+        now: Instant,
+    ) -> Result<Ticket, Refused> {
         self.advance(now);
         let active = self.phase.active();
         let is_let_in = self.is_served(strategy)
             || match self.phase {
-                Phase::Draining { .. } => does != Does::Begin,
-                _ => does == Does::End && self.rules.cutover == Cutover::Drain,
+                Phase::Draining { .. } => kind != CallKind::Begin,
+                _ => kind == CallKind::End && self.rules.cutover == Cutover::Drain,
             };
         if !is_let_in {
             return Err(Refused { expected: active });
         }
-        let counts_query = matches!(does, Does::Begin | Does::ContinueUnseen);
         let load = self.load_mut(strategy);
         load.requests += 1;
         load.queries += u64::from(counts_query);
         load.changed = now;
-        let adopts = strategy != active && matches!(does, Does::LogIn | Does::Begin);
+        let adopts = strategy != active && matches!(kind, CallKind::LogIn | CallKind::Begin);
         let [birth, adopts] = [counts_query, adopts].map(|is| is.then_some(self.epoch));
         Ok(Ticket { strategy, birth, adopts })
     }
@@ -346,7 +352,7 @@ impl Machine {
         self.advance(now);
         match self.phase {
             Phase::Stable { .. } => Ok(self.enter_announced(false, by, now)),
-            _ => Err(self.unfit("announce", "STABLE")),
+            _ => Err(self.unfit("announce", PhaseName::Stable)),
         }
     }
 
@@ -355,7 +361,7 @@ impl Machine {
         self.advance(now);
         match self.phase {
             Phase::Announced { .. } => Ok(self.enter_cutover(by, now)),
-            _ => Err(self.unfit("cut over", "ANNOUNCED")),
+            _ => Err(self.unfit("cut over", PhaseName::Announced)),
         }
     }
 
@@ -364,7 +370,7 @@ impl Machine {
         self.advance(now);
         match self.phase {
             Phase::Announced { .. } => Ok(self.enter_aborted(by, now)),
-            _ => Err(self.unfit("abort", "ANNOUNCED")),
+            _ => Err(self.unfit("abort", PhaseName::Announced)),
         }
     }
 
@@ -373,7 +379,7 @@ impl Machine {
         self.advance(now);
         match self.phase {
             Phase::Draining { .. } => Ok(self.enter_announced(true, by, now)),
-            _ => Err(self.unfit("roll back", "DRAINING")),
+            _ => Err(self.unfit("roll back", PhaseName::Draining)),
         }
     }
 
@@ -577,7 +583,7 @@ impl Machine {
         };
     }
 
-    fn unfit(&self, verb: &'static str, expected: &'static str) -> Unfit {
+    fn unfit(&self, verb: &'static str, expected: PhaseName) -> Unfit {
         Unfit { verb, phase: self.phase.name(), expected }
     }
 

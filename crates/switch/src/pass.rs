@@ -1,13 +1,9 @@
 //! A request that was let in, until it is answered or gone.
 
-use protocol::Strategy;
+use protocol::{CallKind, Strategy};
 use tokio::time::Instant;
 
-use super::{
-    Left, Switch,
-    phase::{Does, Ticket},
-    queries::Query,
-};
+use super::{Left, Switch, phase::Ticket, queries::Query};
 
 /// Where the work is headed, as told to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +31,7 @@ pub enum Effect {
 pub struct Pass {
     switch: Switch,
     ticket: Ticket,
-    does: Does,
+    kind: CallKind,
     /// The query that the request, or the answer of a begin, names.
     query: Option<Box<str>>,
     /// Whether its engine is left, if it is one that does not wait for that.
@@ -49,12 +45,12 @@ impl Pass {
     pub(super) fn new(
         switch: Switch,
         ticket: Ticket,
-        does: Does,
+        kind: CallKind,
         query: Option<&str>,
         left: Option<Left>,
     ) -> Self {
         let query = query.map(Box::from);
-        Self { switch, ticket, does, query, left, is_recorded: false, is_finished: false }
+        Self { switch, ticket, kind, query, left, is_recorded: false, is_finished: false }
     }
 
     /// The strategy that the request was let in under.
@@ -76,7 +72,7 @@ impl Pass {
     /// The answer of a begin names its query: it is on record from now on.
     pub fn begun(&mut self, id: &str) {
         let queries = &self.switch.shared.queries;
-        if self.does == Does::Begin
+        if self.kind == CallKind::Begin
             && !self.is_recorded
             && !id.is_empty()
             && let Some(query) = self.counted()
@@ -104,7 +100,7 @@ impl Pass {
         let queries = &self.switch.shared.queries;
         let (ticket, counted, is_recorded) = (self.ticket, self.counted(), self.is_recorded);
         let id = self.query.take();
-        let is_end = self.does == Does::End && with_success;
+        let is_end = self.kind == CallKind::End && with_success;
         let adopts = with_success && ticket.adopts.is_some();
         if counted.is_none() && !is_end && !adopts {
             if let Some(id) = &id {
@@ -118,17 +114,17 @@ impl Pass {
             // Once on record, a query is counted there and no longer with its request.
             let mut keeps_query = is_recorded;
             let mut effect = if is_recorded && with_success { Effect::Begun } else { Effect::Nothing };
-            match (self.does, id.as_deref(), counted, with_success) {
-                (Does::Begin, Some(id), _, false) if is_recorded => {
+            match (self.kind, id.as_deref(), counted, with_success) {
+                (CallKind::Begin, Some(id), _, false) if is_recorded => {
                     if let Some(query) = queries.remove(id) {
                         state.machine.forget(query.strategy, query.birth, now);
                     }
                 }
-                (Does::ContinueUnseen, Some(id), Some(query), true) if queries.ask(id, now).is_none() => {
+                (CallKind::Continue, Some(id), Some(query), true) if queries.ask(id, now).is_none() => {
                     keeps_query = state.record(queries, id, query, now);
                     effect = if keeps_query { Effect::Begun } else { Effect::Nothing };
                 }
-                (Does::End, Some(id), _, true) => {
+                (CallKind::End, Some(id), _, true) => {
                     if let Some(query) = queries.remove(id) {
                         state.machine.end(query.strategy, query.birth, now);
                         effect = Effect::Ended;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use protocol::Strategy;
 
-use super::rules::Cutover;
+use super::{phase_name::PhaseName, rules::Cutover};
 
 /// Who is served, and where the work is headed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,31 +48,14 @@ impl Phase {
         }
     }
 
-    /// `STABLE`, `ANNOUNCED` or `DRAINING`.
-    pub fn name(self) -> &'static str {
+    /// Its name.
+    pub fn name(self) -> PhaseName {
         match self {
-            Self::Stable { .. } => "STABLE",
-            Self::Announced { .. } => "ANNOUNCED",
-            Self::Draining { .. } => "DRAINING",
+            Self::Stable { .. } => PhaseName::Stable,
+            Self::Announced { .. } => PhaseName::Announced,
+            Self::Draining { .. } => PhaseName::Draining,
         }
     }
-}
-
-/// What a call does to queries, as far as the judgement goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Does {
-    /// Opens a session.
-    LogIn,
-    /// Begins a query.
-    Begin,
-    /// Continues a query that is on record.
-    Continue,
-    /// Continues a query that isn't: it counts as one while in progress.
-    ContinueUnseen,
-    /// Ends a query.
-    End,
-    /// Nothing to queries.
-    Neutral,
 }
 
 /// A request that was let in, until it is answered or gone.
@@ -128,9 +111,9 @@ pub struct Unfit {
     /// The command.
     pub verb: &'static str,
     /// The phase that it met.
-    pub phase: &'static str,
+    pub phase: PhaseName,
     /// The phase that it asks for.
-    pub expected: &'static str,
+    pub expected: PhaseName,
 }
 
 /// A step from one phase to the next.
@@ -169,11 +152,12 @@ pub enum Transition {
 
 impl Transition {
     /// The name of the phase that it leads to.
-    pub(super) fn phase(self, cutover: Cutover) -> &'static str {
+    pub(super) fn phase(self, cutover: Cutover) -> PhaseName {
         match (self, cutover) {
-            (Self::Announced { .. }, _) => "ANNOUNCED",
-            (Self::CutOver { .. } | Self::Aborted { .. }, Cutover::Drain) => "DRAINING",
-            _ => "STABLE",
+            (Self::Announced { .. }, _) => PhaseName::Announced,
+            (Self::CutOver { .. } | Self::Aborted { .. }, Cutover::Drain) => PhaseName::Draining,
+            (Self::CutOver { .. } | Self::Aborted { .. }, Cutover::Strict)
+            | (Self::Drained { .. } | Self::DrainTimedOut { .. }, _) => PhaseName::Stable,
         }
     }
 

@@ -13,10 +13,28 @@ mod rules;
 
 use std::time::Duration;
 
-use super::*;
+use super::{
+    PhaseName::{Announced, Draining, Stable},
+    *,
+};
 
 const BLUE: Header = Header::Names(Strategy::Blue);
 const GREEN: Header = Header::Names(Strategy::Green);
+
+/// What a call does, and the query that it names.
+type Kind<'a> = (CallKind, Option<&'a str>);
+
+const LOG_IN: Kind<'static> = (CallKind::LogIn, None);
+const BEGIN: Kind<'static> = (CallKind::Begin, None);
+const NEUTRAL: Kind<'static> = (CallKind::Neutral, None);
+
+const fn continues(id: &str) -> Kind<'_> {
+    (CallKind::Continue, Some(id))
+}
+
+const fn ends(id: &str) -> Kind<'_> {
+    (CallKind::End, Some(id))
+}
 
 /// A switch whose timer runs in the background of the test.
 fn switch(set: impl FnOnce(&mut Rules)) -> Switch {
@@ -43,30 +61,30 @@ impl Switch {
         self.operate(command).is_ok_and(|done| done.event.is_some())
     }
 
-    fn try_call(&self, action: Action<'_>, header: Header) -> Result<Pass, Refused> {
-        self.arrive(Arrival { action, header })
+    fn try_call(&self, (kind, query): Kind<'_>, header: Header) -> Result<Pass, Refused> {
+        self.arrive(Arrival { kind, query, header })
     }
 
-    fn call(&self, action: Action<'_>, header: Header) -> Pass {
+    fn call(&self, action: Kind<'_>, header: Header) -> Pass {
         self.try_call(action, header).unwrap()
     }
 
-    fn is_let_in(&self, action: Action<'_>, header: Header) -> bool {
+    fn is_let_in(&self, action: Kind<'_>, header: Header) -> bool {
         self.try_call(action, header).is_ok()
     }
 
     /// A query that is begun and answered.
     fn begin(&self, id: &str, header: Header) {
-        let mut pass = self.call(Action::Begin, header);
+        let mut pass = self.call(BEGIN, header);
         pass.begun(id);
         pass.answered(true);
     }
 
     fn end(&self, id: &str) {
-        self.call(Action::End(id), Header::Absent).answered(true);
+        self.call(ends(id), Header::Absent).answered(true);
     }
 
-    fn phase(&self) -> (&'static str, Strategy) {
+    fn phase(&self) -> (PhaseName, Strategy) {
         let phase = self.snapshot().phase;
         (phase.name(), phase.active())
     }

@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use protocol::Strategy;
-use teal_switch::{Action, Actor, Arrival, Command, Header, Order, Pass, Phase, Rules, Switch};
+use protocol::{CallKind, Strategy};
+use teal_switch::{Actor, Arrival, Command, Header, Order, Pass, Phase, Rules, Switch};
 
 const FEW: usize = 64;
 const MANY: usize = 50_000;
@@ -27,8 +27,8 @@ fn shortest(mut act: impl FnMut()) -> Duration {
     each.min().unwrap()
 }
 
-fn call(switch: &Switch, action: Action<'_>, header: Header) -> Pass {
-    switch.arrive(Arrival { action, header }).unwrap()
+fn call(switch: &Switch, kind: CallKind, query: Option<&str>, header: Header) -> Pass {
+    switch.arrive(Arrival { kind, query, header }).unwrap()
 }
 
 fn operate(switch: &Switch, command: Command) {
@@ -47,15 +47,15 @@ async fn costs(queries: usize) -> [Duration; 5] {
     let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
     let fill = || {
         for number in 0..queries {
-            let mut begin = call(&switch, Action::Begin, Header::Absent);
+            let mut begin = call(&switch, CallKind::Begin, None, Header::Absent);
             begin.begun(&format!("query-{number}"));
             begin.answered(true);
         }
     };
     fill();
-    let neutral = shortest(|| drop(black_box(call(&switch, Action::Neutral, BLUE))));
-    let continues = shortest(|| drop(black_box(call(&switch, Action::Continue("query-17"), BLUE))));
-    let begin = shortest(|| drop(black_box(call(&switch, Action::Begin, BLUE))));
+    let neutral = shortest(|| drop(black_box(call(&switch, CallKind::Neutral, None, BLUE))));
+    let continues = shortest(|| drop(black_box(call(&switch, CallKind::Continue, Some("query-17"), BLUE))));
+    let begin = shortest(|| drop(black_box(call(&switch, CallKind::Begin, None, BLUE))));
     operate(&switch, Command::Announce { to: None });
     operate(&switch, Command::Abort);
     let turns = shortest(|| {

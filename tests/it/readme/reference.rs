@@ -5,9 +5,10 @@
 use std::{collections::BTreeSet, env, fs};
 
 use clap::{Arg, Command};
+use proxy::fault::rule::KEYS;
 use regex::Regex;
 use serde_json::Value;
-use teal::{cli, fault::rule::KEYS};
+use teal::cli;
 
 use super::pages::{page, quoted, root};
 use crate::support::{rehearse, teal};
@@ -155,7 +156,7 @@ fn metrics_in(folder: &str, names: &mut Names) {
 #[test]
 fn observability_has_every_metric() {
     let mut known = Names::new();
-    metrics_in("src/telemetry", &mut known);
+    metrics_in("crates/proxy/src/telemetry", &mut known);
     let rows = page("docs/observability.md").first_column("| metric ");
     let shown: Names = rows.iter().flat_map(|row| quoted(row)).map(str::to_owned).collect();
     let shown: Names = shown.into_iter().filter(|name| name != "process_…").collect();

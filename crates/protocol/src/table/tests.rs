@@ -5,29 +5,30 @@ use prost_types::{
 
 use super::*;
 
-fn role(method: &str) -> Role {
-    Protocol::default().method(&format!("/QueryEngineService/{method}")).role
+/// What a method does, and the field that names its query.
+fn kind(method: &str) -> (CallKind, Option<u32>) {
+    let protocol = Protocol::default();
+    let method = protocol.method(&format!("/QueryEngineService/{method}"));
+    (method.kind, method.query_id)
 }
 
 #[test]
 fn each_named_method_is_in_the_descriptors() {
     for name in BEGINS {
-        assert!(
-            matches!(role(name), Role::Begin(field) if field.is_some() == (name != "identifyPlanner")),
-            "{name}"
-        );
+        let (kind, query_id) = kind(name);
+        assert_eq!((kind, query_id.is_some()), (CallKind::Begin, name != "identifyPlanner"), "{name}");
     }
     for name in CONTINUES {
-        assert!(matches!(role(name), Role::Continue(_)), "{name}");
+        assert!(matches!(kind(name), (CallKind::Continue, Some(_))), "{name}");
     }
     for name in ENDS {
-        assert!(matches!(role(name), Role::End(3)), "{name}");
+        assert_eq!(kind(name), (CallKind::End, Some(3)), "{name}");
     }
-    assert_eq!(role("authenticate"), Role::LogIn);
-    assert_eq!(role("prepareStatementV2"), Role::Begin(Some(2)));
-    assert_eq!(role("createDataFrame"), Role::Begin(Some(1)));
-    assert_eq!(role("limitOnDataFrame"), Role::Continue(1));
-    assert_eq!(role("getNextRemoteCachedChunk"), Role::Continue(1));
+    assert_eq!(kind("authenticate"), (CallKind::LogIn, None));
+    assert_eq!(kind("prepareStatementV2"), (CallKind::Begin, Some(2)));
+    assert_eq!(kind("createDataFrame"), (CallKind::Begin, Some(1)));
+    assert_eq!(kind("limitOnDataFrame"), (CallKind::Continue, Some(1)));
+    assert_eq!(kind("getNextRemoteCachedChunk"), (CallKind::Continue, Some(1)));
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn other_calls_are_neutral_and_unknown_ones_begin() {
         "healthCheck",
         "dropUserContext",
     ] {
-        assert_eq!(role(name), Role::Neutral, "{name}");
+        assert_eq!(kind(name), (CallKind::Neutral, None), "{name}");
     }
     let protocol = Protocol::default();
     for path in [
@@ -49,10 +50,10 @@ fn other_calls_are_neutral_and_unknown_ones_begin() {
         "/grpc.health.v1.Health/Check",
         "/grpc.reflection.v1alpha.ServerReflection/X",
     ] {
-        assert_eq!(protocol.method(path).role, Role::Neutral, "{path}");
+        assert_eq!(protocol.method(path).kind, CallKind::Neutral, "{path}");
     }
     for path in ["/QueryEngineService/new", "/other.Service/clear", "", "/"] {
-        assert_eq!(protocol.method(path).role, Role::Begin(None), "{path}");
+        assert_eq!(protocol.method(path).kind, CallKind::Begin, "{path}");
     }
 }
 
@@ -119,7 +120,7 @@ fn other_services_with_the_field_are_told_too() {
     let mut protocol = Protocol::default();
     protocol.extend(&shop(notice_field(Type::String, Label::Optional))).unwrap();
     let pay = protocol.method("/shop.Till/Pay");
-    assert_eq!(pay.role, Role::Begin(None));
+    assert_eq!(pay.kind, CallKind::Begin);
     assert_eq!(pay.notice(Strategy::Blue), Some(&string_field(77, "blue")));
     assert_eq!(protocol.method("/shop.Till/Watch").notice(Strategy::Blue), None, "it streams");
     for (r#type, label) in [(Type::Bytes, Label::Optional), (Type::String, Label::Repeated)] {

@@ -46,7 +46,7 @@ async fn failed_announcements_are_retried_every_5_s() {
                 pass(secs(takes)).await;
                 answer.send(false).unwrap();
                 pass(secs(5 - takes)).await;
-                assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+                assert_eq!(switch.phase(), (Stable, Strategy::Blue));
             }
             // It is noted once: what else has happened is not to leave the journal for it.
             assert_eq!(switch.journal().next(), 2);
@@ -56,7 +56,7 @@ async fn failed_announcements_are_retried_every_5_s() {
             assert_eq!(switch.journal().next(), 3);
             take(&asked).unwrap().2.send(true).unwrap();
             pass(secs(0)).await;
-            assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+            assert_eq!(switch.phase(), (Announced, Strategy::Blue));
             // The next one is due as if nothing had been.
             switch.operate(Command::Cutover { force: false }).unwrap();
             pass(secs(119)).await;

@@ -8,9 +8,9 @@ use super::*;
 async fn the_timer_announces() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     pass(millis(119_999)).await;
-    assert_eq!(switch.phase(), ("STABLE", Blue));
+    assert_eq!(switch.phase(), (Stable, Blue));
     pass(millis(1)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -20,11 +20,11 @@ async fn timers_count_from_cutover_and_await_stable() {
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(125)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
     switch.end("held");
     pass(secs(5)).await;
     // Drained five seconds after the end; the timer had been waiting for that.
-    assert_eq!(switch.phase(), ("ANNOUNCED", Green));
+    assert_eq!(switch.phase(), (Announced, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,9 +34,9 @@ async fn an_aborted_announcement_starts_the_timer_anew() {
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Abort).unwrap();
     pass(secs(119)).await;
-    assert_eq!(switch.phase(), ("STABLE", Blue));
+    assert_eq!(switch.phase(), (Stable, Blue));
     pass(secs(1)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,13 +46,13 @@ async fn a_paused_timer_resumes_where_it_stopped() {
     assert!(switch.operates(Command::PauseTimer));
     assert!(!switch.operates(Command::PauseTimer));
     pass(secs(1000)).await;
-    assert_eq!(switch.phase(), ("STABLE", Blue));
+    assert_eq!(switch.phase(), (Stable, Blue));
     assert!(switch.operates(Command::ResumeTimer));
     assert!(!switch.operates(Command::ResumeTimer));
     pass(secs(19)).await;
-    assert_eq!(switch.phase(), ("STABLE", Blue));
+    assert_eq!(switch.phase(), (Stable, Blue));
     pass(secs(1)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,14 +62,14 @@ async fn the_end_of_an_active_query_cuts_over() {
     switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(2)).await;
     switch.end("a");
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
 async fn early_adoptions_take_effect_after_the_notice() {
     for adopt in [
         |switch: &Switch| switch.end("a"),
-        |switch: &Switch| _ = switch.call(Action::LogIn, GREEN).answered(true),
+        |switch: &Switch| _ = switch.call(LOG_IN, GREEN).answered(true),
         |switch: &Switch| switch.begin("b", GREEN),
     ] {
         let switch = switch(|_| {});
@@ -77,9 +77,9 @@ async fn early_adoptions_take_effect_after_the_notice() {
         switch.operate(Command::Announce { to: None }).unwrap();
         adopt(&switch);
         pass(millis(999)).await;
-        assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+        assert_eq!(switch.phase(), (Announced, Blue));
         pass(millis(1)).await;
-        assert_eq!(switch.phase(), ("DRAINING", Green));
+        assert_eq!(switch.phase(), (Draining, Green));
     }
 }
 
@@ -89,14 +89,14 @@ async fn what_adopts_nothing_does_not_cut_over() {
     switch.begin("a", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(2)).await;
-    switch.call(Action::LogIn, BLUE).answered(true);
-    switch.call(Action::LogIn, Header::Absent).answered(true);
+    switch.call(LOG_IN, BLUE).answered(true);
+    switch.call(LOG_IN, Header::Absent).answered(true);
     switch.begin("b", BLUE);
-    switch.call(Action::Neutral, GREEN).answered(true);
-    switch.call(Action::Continue("unseen"), GREEN).answered(true);
-    switch.call(Action::End("never"), BLUE).answered(true);
-    switch.call(Action::End("a"), BLUE).answered(false);
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    switch.call(NEUTRAL, GREEN).answered(true);
+    switch.call(continues("unseen"), GREEN).answered(true);
+    switch.call(ends("never"), BLUE).answered(true);
+    switch.call(ends("a"), BLUE).answered(false);
+    assert_eq!(switch.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,9 +104,9 @@ async fn unadopted_announcements_time_out_into_cutover() {
     let switch = switch(|_| {});
     switch.operate(Command::Announce { to: None }).unwrap();
     pass(millis(59_999)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
     pass(millis(1)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,14 +114,14 @@ async fn announce_timeouts_cover_the_notice_unless_0() {
     let patient = switch(|rules| rules.notice = secs(90));
     patient.operate(Command::Announce { to: None }).unwrap();
     pass(secs(89)).await;
-    assert_eq!(patient.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(patient.phase(), (Announced, Blue));
     pass(secs(1)).await;
-    assert_eq!(patient.phase(), ("DRAINING", Green));
+    assert_eq!(patient.phase(), (Draining, Green));
 
     let endless = switch(|rules| rules.announce_timeout = None);
     endless.operate(Command::Announce { to: None }).unwrap();
     pass(secs(1_000_000)).await;
-    assert_eq!(endless.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(endless.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn operators_may_cut_over_during_the_notice() {
         switch.operate(Command::Cutover { force: false }).unwrap().what,
         "green is active; blue is being drained"
     );
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,13 +142,13 @@ async fn an_abort_drains_what_had_adopted() {
     switch.begin("early", GREEN);
     let done = switch.operate(Command::Abort).unwrap();
     assert_eq!(done.what, "the announcement of green is withdrawn; blue stays active");
-    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert_eq!(switch.phase(), (Draining, Blue));
     pass(secs(60)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Blue));
-    assert!(!switch.is_let_in(Action::Begin, GREEN));
+    assert_eq!(switch.phase(), (Draining, Blue));
+    assert!(!switch.is_let_in(BEGIN, GREEN));
     switch.end("early");
     pass(secs(5)).await;
-    assert_eq!(switch.phase(), ("STABLE", Blue));
+    assert_eq!(switch.phase(), (Stable, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,10 +158,10 @@ async fn a_rollback_announces_the_old_strategy_again() {
     switch.operate(Command::Cutover { force: false }).unwrap();
     let done = switch.operate(Command::Rollback).unwrap();
     assert_eq!(done.what, "blue is announced; green stays active until the cutover");
-    assert_eq!(switch.phase(), ("ANNOUNCED", Green));
-    assert!(switch.is_let_in(Action::Begin, BLUE));
+    assert_eq!(switch.phase(), (Announced, Green));
+    assert!(switch.is_let_in(BEGIN, BLUE));
     switch.operate(Command::Cutover { force: false }).unwrap();
-    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert_eq!(switch.phase(), (Draining, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,39 +204,39 @@ async fn strict_knows_no_draining() {
     let switch = switch(|rules| rules.cutover = Cutover::Strict);
     switch.begin("a", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
-    assert!(switch.is_let_in(Action::Begin, GREEN));
+    assert!(switch.is_let_in(BEGIN, GREEN));
     switch.operate(Command::Cutover { force: false }).unwrap();
-    assert_eq!(switch.phase(), ("STABLE", Green));
-    assert!(!switch.is_let_in(Action::Continue("a"), BLUE));
-    assert!(!switch.is_let_in(Action::Continue("a"), GREEN), "a query keeps its strategy");
-    assert!(!switch.is_let_in(Action::End("a"), BLUE));
+    assert_eq!(switch.phase(), (Stable, Green));
+    assert!(!switch.is_let_in(continues("a"), BLUE));
+    assert!(!switch.is_let_in(continues("a"), GREEN), "a query keeps its strategy");
+    assert!(!switch.is_let_in(ends("a"), BLUE));
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Abort).unwrap();
-    assert_eq!(switch.phase(), ("STABLE", Green));
+    assert_eq!(switch.phase(), (Stable, Green));
 }
 
 /// Nobody runs the timer here: each request finds what was due before it.
 #[tokio::test(start_paused = true)]
 async fn due_transitions_happen_before_requests_are_judged() {
     let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
-    let open = switch.call(Action::Neutral, BLUE);
+    let open = switch.call(NEUTRAL, BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
-    switch.call(Action::LogIn, GREEN).answered(true);
+    switch.call(LOG_IN, GREEN).answered(true);
     tokio::time::advance(secs(2)).await;
     // The cutover was due a second ago.
-    assert_eq!(switch.call(Action::Neutral, Header::Absent).strategy(), Green);
+    assert_eq!(switch.call(NEUTRAL, Header::Absent).strategy(), Green);
     tokio::time::advance(secs(1)).await;
     open.answered(true);
     tokio::time::advance(millis(4_999)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
     tokio::time::advance(millis(1)).await;
-    assert_eq!(switch.phase(), ("STABLE", Green));
+    assert_eq!(switch.phase(), (Stable, Green));
 
-    let open = switch.call(Action::Neutral, GREEN);
+    let open = switch.call(NEUTRAL, GREEN);
     switch.operate(Command::Announce { to: None }).unwrap();
-    switch.call(Action::LogIn, BLUE).answered(true);
+    switch.call(LOG_IN, BLUE).answered(true);
     tokio::time::advance(secs(2)).await;
     open.answered(true);
     tokio::time::advance(millis(4_999)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert_eq!(switch.phase(), (Draining, Blue));
 }

@@ -32,27 +32,27 @@ fn last_by(switch: &Switch) -> (&'static str, String) {
 async fn adoptions_count_once_answered_with_success() {
     let switch = switch(|rules| rules.notice = secs(0));
     switch.operate(ANNOUNCE).unwrap();
-    for action in [Action::LogIn, Action::Begin] {
+    for action in [LOG_IN, BEGIN] {
         switch.call(action, GREEN).answered(false);
         drop(switch.call(action, GREEN));
-        assert_eq!(switch.phase(), ("ANNOUNCED", Blue), "{action:?} was not answered with success");
+        assert_eq!(switch.phase(), (Announced, Blue), "{action:?} was not answered with success");
     }
-    let login = switch.call(Action::LogIn, GREEN);
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    let login = switch.call(LOG_IN, GREEN);
+    assert_eq!(switch.phase(), (Announced, Blue));
     login.answered(true);
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
 async fn earlier_logins_do_not_adopt_an_announcement() {
     let switch = switch(|rules| rules.notice = secs(0));
     switch.operate(ANNOUNCE).unwrap();
-    let login = switch.call(Action::LogIn, GREEN);
+    let login = switch.call(LOG_IN, GREEN);
     switch.operate(Command::Abort).unwrap();
     switch.operate(Command::Rollback).unwrap();
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
     login.answered(true);
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,9 +63,9 @@ async fn announced_engines_that_stay_unhealthy_are_aborted() {
     switch.hears(Green, DEAD);
     pass(millis(4_999)).await;
     switch.hears(Green, DEAD);
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
     pass(millis(1)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert_eq!(switch.phase(), (Draining, Blue));
     assert_eq!(last_by(&switch), ("aborted", "health".to_owned()));
 }
 
@@ -77,7 +77,7 @@ async fn hanging_engines_are_unhealthy_from_the_question() {
     pass(secs(2)).await;
     switch.hear(Green, Err("gives no answer".to_owned()), asked);
     pass(secs(3)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert_eq!(switch.phase(), (Draining, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn with_0_unhealthy_announced_engines_are_kept() {
     switch.operate(ANNOUNCE).unwrap();
     switch.hears(Green, DEAD);
     pass(secs(3_600)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,9 +97,9 @@ async fn cutovers_wait_until_the_engine_is_healthy() {
     switch.hears(Green, DEAD);
     switch.end("a");
     pass(secs(3)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue), "no cutover to an engine that is not healthy");
+    assert_eq!(switch.phase(), (Announced, Blue), "no cutover to an engine that is not healthy");
     switch.hears(Green, Ok(()));
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
     assert_eq!(last_by(&switch), ("cut_over", "teal".to_owned()));
 }
 
@@ -110,7 +110,7 @@ async fn announcements_of_unhealthy_engines_abort_on_timeout() {
     pass(secs(59)).await;
     switch.hears(Green, DEAD);
     pass(secs(1)).await;
-    assert_eq!((switch.phase(), last_by(&switch).1.as_str()), (("DRAINING", Blue), "health"));
+    assert_eq!((switch.phase(), last_by(&switch).1.as_str()), ((Draining, Blue), "health"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn engines_that_come_and_go_are_kept() {
         switch.hears(Green, Ok(()));
         pass(secs(1)).await;
     }
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,7 +137,7 @@ async fn ordered_cutovers_to_unhealthy_engines_need_force() {
         assert_eq!(refusal.why, "cannot cut over in phase ANNOUNCED: engine http://green is dead");
     }
     switch.operate(Command::Cutover { force: true }).unwrap();
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +157,7 @@ async fn announcements_and_rollbacks_need_a_healthy_engine() {
         assert_eq!(why, "cannot roll back in phase DRAINING: blue is ill");
     }
     switch.command(Command::Rollback, found(Actor::Operator, Ok(()))).unwrap();
-    assert_eq!(switch.phase(), ("ANNOUNCED", Green));
+    assert_eq!(switch.phase(), (Announced, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,20 +169,20 @@ async fn unhealthy_active_engines_are_left_for_healthy() {
         }
         switch.hears(Blue, Err("blue is dead"));
         pass(millis(2_999)).await;
-        assert_eq!((switch.phase(), switch.snapshot().epoch), (("STABLE", Blue), 0));
+        assert_eq!((switch.phase(), switch.snapshot().epoch), ((Stable, Blue), 0));
         pass(millis(1)).await;
         let Some(_) = after else {
-            assert_eq!(switch.phase(), ("STABLE", Blue), "it is off by default");
+            assert_eq!(switch.phase(), (Stable, Blue), "it is off by default");
             continue;
         };
-        assert_eq!((switch.phase(), switch.snapshot().epoch), (("DRAINING", Green), 2));
+        assert_eq!((switch.phase(), switch.snapshot().epoch), ((Draining, Green), 2));
         assert_eq!(last_by(&switch), ("cut_over", "health".to_owned()));
         // Back again, in one step too, while blue is still being drained.
-        let _holds = switch.call(Action::Neutral, BLUE);
+        let _holds = switch.call(NEUTRAL, BLUE);
         switch.hears(Blue, Ok(()));
         switch.hears(Green, DEAD);
         pass(secs(3)).await;
-        assert_eq!((switch.phase(), switch.snapshot().epoch), (("DRAINING", Blue), 4));
+        assert_eq!((switch.phase(), switch.snapshot().epoch), ((Draining, Blue), 4));
     }
 }
 
@@ -193,9 +193,9 @@ async fn failover_waits_for_a_healthy_engine() {
         switch.hears(strategy, Err("dead"));
     }
     pass(secs(60)).await;
-    assert_eq!(switch.phase(), ("STABLE", Blue));
+    assert_eq!(switch.phase(), (Stable, Blue));
     switch.hears(Green, Ok(()));
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +207,7 @@ async fn dead_active_engines_are_left_while_announcing() {
     switch.operate(ANNOUNCE).unwrap();
     switch.hears(Blue, Err("blue is dead"));
     pass(secs(3)).await;
-    assert_eq!((switch.phase(), switch.snapshot().epoch), (("DRAINING", Green), 2));
+    assert_eq!((switch.phase(), switch.snapshot().epoch), ((Draining, Green), 2));
     assert_eq!(last_by(&switch), ("cut_over", "health".to_owned()));
 }
 
@@ -215,9 +215,9 @@ async fn dead_active_engines_are_left_while_announcing() {
 async fn calls_to_left_engines_fail_until_it_returns() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
-    let waiting = [switch.call(Action::LogIn, GREEN), switch.call(Action::Begin, GREEN)];
-    let others = [switch.call(Action::LogIn, BLUE), switch.call(Action::Begin, BLUE)];
-    assert!(switch.call(Action::Neutral, GREEN).left().is_none());
+    let waiting = [switch.call(LOG_IN, GREEN), switch.call(BEGIN, GREEN)];
+    let others = [switch.call(LOG_IN, BLUE), switch.call(BEGIN, BLUE)];
+    assert!(switch.call(NEUTRAL, GREEN).left().is_none());
     switch.hears(Green, DEAD);
     pass(secs(5)).await;
     let is_left = |pass: &Pass| futures::FutureExt::now_or_never(pass.left().unwrap().wait()).is_some();
@@ -228,18 +228,18 @@ async fn calls_to_left_engines_fail_until_it_returns() {
     let refused = Refused { expected: Blue };
     assert!(!others.iter().any(is_left));
     // UNAVAILABLE would not tell them where to go on, and their logins would hold the drain.
-    assert_eq!(switch.try_call(Action::LogIn, GREEN).unwrap_err(), refused);
-    assert_eq!(switch.try_call(Action::Begin, GREEN).unwrap_err(), refused);
-    assert!(switch.is_let_in(Action::Neutral, GREEN));
+    assert_eq!(switch.try_call(LOG_IN, GREEN).unwrap_err(), refused);
+    assert_eq!(switch.try_call(BEGIN, GREEN).unwrap_err(), refused);
+    assert!(switch.is_let_in(NEUTRAL, GREEN));
     switch.hears(Green, Ok(()));
-    assert!(!is_left(&switch.call(Action::LogIn, GREEN)));
+    assert!(!is_left(&switch.call(LOG_IN, GREEN)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_calls_survive_an_operators_abort() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
-    let waiting = switch.call(Action::LogIn, GREEN);
+    let waiting = switch.call(LOG_IN, GREEN);
     switch.operate(Command::Abort).unwrap();
     assert!(futures::FutureExt::now_or_never(waiting.left().unwrap().wait()).is_none());
 }

@@ -63,12 +63,12 @@ struct World {
 
 impl World {
     /// A call arrives: only a begin may be refused while the phase isn't `STABLE`.
-    fn arrive(&mut self, action: Action<'_>, header: Header) -> Option<Pass> {
+    fn arrive(&mut self, action: Kind<'_>, header: Header) -> Option<Pass> {
         let phase = self.switch.snapshot().phase;
         let result = self.switch.try_call(action, header);
         if result.is_err() {
             let is_stable = matches!(phase, Phase::Stable { .. });
-            assert!(is_stable || action == Action::Begin, "{action:?} refused in {phase:?}");
+            assert!(is_stable || action == BEGIN, "{action:?} refused in {phase:?}");
             assert!(header != Header::Absent, "a request without a header was refused in {phase:?}");
         }
         result.ok()
@@ -81,7 +81,7 @@ impl World {
     async fn live(&mut self, happens: Happens) {
         match happens {
             Happens::Begin(header) => {
-                let begun = self.arrive(Action::Begin, header);
+                let begun = self.arrive(BEGIN, header);
                 self.begins.extend(begun);
             }
             Happens::AnswerBegin { which, with_success } => {
@@ -98,15 +98,14 @@ impl World {
             Happens::Continue { which, header } => {
                 let Some(at) = Self::pick(&self.queries, which) else { return };
                 let (id, strategy) = self.queries[at].clone();
-                let pass = self.arrive(Action::Continue(&id), header).expect("promise 1: no query is lost");
+                let pass = self.arrive(continues(&id), header).expect("promise 1: no query is lost");
                 assert_eq!(pass.strategy(), strategy, "promise 3: one strategy from begin to end");
                 self.others.push(pass);
             }
             Happens::End { which, with_success } => {
                 let Some(at) = Self::pick(&self.queries, which) else { return };
                 let (id, strategy) = self.queries[at].clone();
-                let pass =
-                    self.arrive(Action::End(&id), Header::Absent).expect("promise 1: no query is lost");
+                let pass = self.arrive(ends(&id), Header::Absent).expect("promise 1: no query is lost");
                 assert_eq!(pass.strategy(), strategy, "promise 3: one strategy from begin to end");
                 pass.answered(with_success);
                 if with_success {
@@ -114,11 +113,11 @@ impl World {
                 }
             }
             Happens::LogIn(header) => {
-                let pass = self.arrive(Action::LogIn, header);
+                let pass = self.arrive(LOG_IN, header);
                 self.others.extend(pass);
             }
             Happens::Neutral(header) => {
-                let pass = self.arrive(Action::Neutral, header);
+                let pass = self.arrive(NEUTRAL, header);
                 self.others.extend(pass);
             }
             Happens::Answer { which } => {
@@ -138,7 +137,7 @@ impl World {
         for pass in self.others.iter().chain(&self.begins) {
             let Some(notice) = pass.notice() else { continue };
             let told = Header::Names(notice.strategy);
-            assert!(self.switch.is_let_in(Action::LogIn, told), "promise 2: accepted before announced");
+            assert!(self.switch.is_let_in(LOG_IN, told), "promise 2: accepted before announced");
             break;
         }
         let now = self.switch.snapshot();

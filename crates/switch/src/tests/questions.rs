@@ -21,9 +21,9 @@ async fn answers_from_before_due_cutovers_are_ignored() {
     switch.end("a");
     switch.hear(Green, Ok(()), asked);
     pass(secs(1)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue), "it may hang since it was asked");
+    assert_eq!(switch.phase(), (Announced, Blue), "it may hang since it was asked");
     switch.hears(Green, Ok(()));
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,12 +31,12 @@ async fn engines_hanging_before_cutover_are_not_used() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     pass(millis(500)).await;
-    switch.call(Action::LogIn, GREEN).answered(true);
+    switch.call(LOG_IN, GREEN).answered(true);
     let asked = Instant::now();
     pass(secs(2)).await;
     switch.hear(Green, Err("gives no answer".to_owned()), asked);
     pass(secs(3)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Blue));
+    assert_eq!(switch.phase(), (Draining, Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +55,7 @@ async fn an_ordered_cutover_asks_its_engine_unless_forced() {
     assert_eq!(refusal.why, "cannot cut over in phase ANNOUNCED: it hangs");
     let forced = switch.order(Command::Cutover { force: true }, Actor::Operator, None, async |_| panic!());
     forced.await.unwrap();
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,8 +64,8 @@ async fn drains_leave_old_engines_that_stay_unhealthy() {
         let switch = between(|_| {});
         switch.operate(ANNOUNCE).unwrap();
         let (old, header) = if command == CUTOVER { (Blue, BLUE) } else { (Green, GREEN) };
-        let waiting = switch.call(Action::Begin, header);
-        let others = switch.call(Action::Neutral, header);
+        let waiting = switch.call(BEGIN, header);
+        let others = switch.call(NEUTRAL, header);
         switch.operate(command).unwrap();
         let is_left = || waiting.left().unwrap().wait().now_or_never().is_some();
         switch.hears(old, DEAD);
@@ -74,14 +74,14 @@ async fn drains_leave_old_engines_that_stay_unhealthy() {
         pass(millis(1)).await;
         assert!(is_left());
         assert!(others.left().is_none(), "what continues goes on waiting");
-        assert!(switch.try_call(Action::LogIn, header).is_err());
+        assert!(switch.try_call(LOG_IN, header).is_err());
         let event = switch.journal().after(0, KEPT).pop().unwrap();
         assert_eq!(
             (event.note.kind, event.note.details["strategy"].as_str()),
             ("engine_left", Some(old.as_str()))
         );
         switch.hears(old, Ok(()));
-        assert!(switch.is_let_in(Action::LogIn, header));
+        assert!(switch.is_let_in(LOG_IN, header));
     }
 }
 
@@ -125,7 +125,7 @@ async fn engines_are_asked_each_second_while_needed() {
             switch.operate(Command::Abort).unwrap();
             pass(secs(10)).await;
             assert!(count().iter().all(|asked| *asked == Green));
-            assert_eq!(switch.phase(), ("STABLE", Blue));
+            assert_eq!(switch.phase(), (Stable, Blue));
             pass(secs(10)).await;
             assert_eq!(count(), []);
         })
@@ -142,12 +142,12 @@ async fn a_due_cutover_asks_its_engine_first() {
     switch.begin("a", BLUE);
     switch.end("a");
     pass(millis(699)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
     pass(millis(1)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Green));
+    assert_eq!(switch.phase(), (Draining, Green));
     switch.operate(Command::Rollback).unwrap();
     pass(millis(1_250)).await;
-    switch.call(Action::LogIn, BLUE).answered(true);
+    switch.call(LOG_IN, BLUE).answered(true);
     pass(millis(0)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Blue), "in the middle of two regular questions");
+    assert_eq!(switch.phase(), (Draining, Blue), "in the middle of two regular questions");
 }

@@ -35,23 +35,23 @@ async fn restarts_restore_phase_colours_epoch_and_timer() {
     first.operate(Command::Announce { to: None }).unwrap();
     first.kept_now();
     let second = start(&path, still);
-    assert_eq!((second.phase(), second.snapshot().epoch), (("ANNOUNCED", Blue), 1));
+    assert_eq!((second.phase(), second.snapshot().epoch), ((Announced, Blue), 1));
     assert_eq!(second.heading(), Notice { strategy: Green, announcement: 1 });
     let timer = second.view().timer;
     assert_eq!((timer.is_paused, timer.left), (true, Some(secs(100))));
     second.operate(Command::Cutover { force: false }).unwrap();
     second.kept_now();
     let third = start(&path, still);
-    assert_eq!((third.phase(), third.snapshot().epoch), (("DRAINING", Green), 2));
-    assert!(third.is_let_in(Action::Continue("begun before"), BLUE));
-    drop(third.call(Action::Neutral, BLUE));
+    assert_eq!((third.phase(), third.snapshot().epoch), ((Draining, Green), 2));
+    assert!(third.is_let_in(continues("begun before"), BLUE));
+    drop(third.call(NEUTRAL, BLUE));
     pass(millis(4_999)).await;
-    assert_eq!(third.phase(), ("DRAINING", Green), "with the grace from the start on");
+    assert_eq!(third.phase(), (Draining, Green), "with the grace from the start on");
     pass(millis(1)).await;
-    assert_eq!(third.phase(), ("STABLE", Green));
+    assert_eq!(third.phase(), (Stable, Green));
     third.kept_now();
     let fourth = start(&path, |rules| rules.initial = Blue);
-    assert_eq!((fourth.phase(), fourth.snapshot().epoch), (("STABLE", Green), 3));
+    assert_eq!((fourth.phase(), fourth.snapshot().epoch), ((Stable, Green), 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +63,7 @@ async fn a_strict_switch_takes_up_no_drain() {
     first.operate(Command::Cutover { force: false }).unwrap();
     first.kept_now();
     let second = start(&path, |rules| rules.cutover = Cutover::Strict);
-    assert_eq!(second.phase(), ("STABLE", Green));
+    assert_eq!(second.phase(), (Stable, Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +75,7 @@ async fn an_unwritable_state_file_stops_nothing() {
     std::fs::remove_dir_all(&below).unwrap();
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.kept_now();
-    assert_eq!(switch.phase(), ("ANNOUNCED", Blue));
+    assert_eq!(switch.phase(), (Announced, Blue));
     std::fs::create_dir(&below).unwrap();
     switch.operate(Command::Abort).unwrap();
     switch.kept_now();

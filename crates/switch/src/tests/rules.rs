@@ -15,10 +15,10 @@ async fn shortened_times_already_past_end_at_once() {
     pass(secs(30)).await;
     set(&switch, |rules| rules.switch_every = Some(secs(20)));
     pass(secs(0)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    assert_eq!(switch.phase(), (Announced, Strategy::Blue));
     pass(secs(10)).await;
     set(&switch, |rules| rules.announce_timeout = Some(secs(5)));
-    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+    assert_eq!(switch.phase(), (Draining, Strategy::Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -27,15 +27,15 @@ async fn a_longer_time_is_waited_for() {
     pass(secs(119)).await;
     set(&switch, |rules| rules.switch_every = Some(secs(200)));
     pass(secs(80)).await;
-    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+    assert_eq!(switch.phase(), (Stable, Strategy::Blue));
     pass(secs(1)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    assert_eq!(switch.phase(), (Announced, Strategy::Blue));
     set(&switch, |rules| {
         rules.switch_every = None;
         rules.announce_timeout = None;
     });
     pass(secs(1000)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    assert_eq!(switch.phase(), (Announced, Strategy::Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,12 +44,12 @@ async fn what_happened_under_the_rules_before_stays_so() {
     switch.begin("q", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(60)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+    assert_eq!(switch.phase(), (Draining, Strategy::Green));
     let epoch = switch.snapshot().epoch;
     set(&switch, |rules| rules.announce_timeout = Some(secs(600)));
     assert_eq!((switch.snapshot().epoch, switch.queries(Strategy::Blue)), (epoch, 1));
     assert_eq!(switch.on_record(10, None).1, 1);
-    assert!(switch.is_let_in(Action::Continue("q"), BLUE));
+    assert!(switch.is_let_in(continues("q"), BLUE));
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,14 +58,14 @@ async fn cutovers_by_new_rules_happen_now() {
     switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(50)).await;
     // Lets in without the lock, so that no moment is kept of it.
-    drop(switch.call(Action::Neutral, BLUE));
+    drop(switch.call(NEUTRAL, BLUE));
     set(&switch, |rules| rules.announce_timeout = Some(secs(1)));
-    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green), "the whole grace is still to come");
-    assert!(switch.is_let_in(Action::Neutral, BLUE));
+    assert_eq!(switch.phase(), (Draining, Strategy::Green), "the whole grace is still to come");
+    assert!(switch.is_let_in(NEUTRAL, BLUE));
     pass(secs(4)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+    assert_eq!(switch.phase(), (Draining, Strategy::Green));
     pass(secs(1)).await;
-    assert_eq!(switch.phase(), ("STABLE", Strategy::Green));
+    assert_eq!(switch.phase(), (Stable, Strategy::Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,7 +90,7 @@ async fn shorter_drain_timeouts_give_up_the_rest() {
     switch.operate(Command::Cutover { force: false }).unwrap();
     pass(secs(50)).await;
     set(&switch, |rules| rules.drain_timeout = Some(secs(20)));
-    assert_eq!((switch.phase(), switch.snapshot().forgotten), (("STABLE", Strategy::Green), 1));
+    assert_eq!((switch.phase(), switch.snapshot().forgotten), ((Stable, Strategy::Green), 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,15 +100,15 @@ async fn drains_continue_when_the_next_is_strict() {
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Cutover { force: false }).unwrap();
     set(&switch, |rules| rules.cutover = Cutover::Strict);
-    assert!(switch.is_let_in(Action::Continue("q"), BLUE));
+    assert!(switch.is_let_in(continues("q"), BLUE));
     switch.end("q");
     pass(secs(5)).await;
-    assert_eq!(switch.phase(), ("STABLE", Strategy::Green));
+    assert_eq!(switch.phase(), (Stable, Strategy::Green));
     switch.begin("r", GREEN);
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Cutover { force: false }).unwrap();
-    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
-    assert!(!switch.is_let_in(Action::Continue("r"), GREEN));
+    assert_eq!(switch.phase(), (Stable, Strategy::Blue));
+    assert!(!switch.is_let_in(continues("r"), GREEN));
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,9 +118,9 @@ async fn longer_notices_hold_for_adopted_announcements() {
     switch.begin("q", GREEN);
     set(&switch, |rules| rules.notice = secs(20));
     pass(secs(19)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    assert_eq!(switch.phase(), (Announced, Strategy::Blue));
     pass(secs(1)).await;
-    assert_eq!(switch.phase(), ("DRAINING", Strategy::Green));
+    assert_eq!(switch.phase(), (Draining, Strategy::Green));
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,9 +139,9 @@ async fn a_paused_timer_keeps_its_elapsed_time() {
     assert_eq!(left(), Some(secs(40)));
     assert!(switch.operates(Command::ResumeTimer));
     pass(secs(39)).await;
-    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+    assert_eq!(switch.phase(), (Stable, Strategy::Blue));
     pass(secs(1)).await;
-    assert_eq!(switch.phase(), ("ANNOUNCED", Strategy::Blue));
+    assert_eq!(switch.phase(), (Announced, Strategy::Blue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,12 +162,12 @@ async fn announcements_no_longer_due_are_not_made() {
     // The answer is there before the timer has looked.
     answer.send(()).ok();
     pass(secs(0)).await;
-    assert_eq!(switch.phase(), ("STABLE", Strategy::Blue));
+    assert_eq!(switch.phase(), (Stable, Strategy::Blue));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_initial_strategy_is_what_it_was() {
     let switch = switch(|_| {});
     set(&switch, |rules| rules.initial = Strategy::Green);
-    assert_eq!((switch.rules().initial, switch.phase()), (Strategy::Blue, ("STABLE", Strategy::Blue)));
+    assert_eq!((switch.rules().initial, switch.phase()), (Strategy::Blue, (Stable, Strategy::Blue)));
 }

@@ -1,0 +1,81 @@
+//! What a request gets that is not answered as it wished: a status, and a reason in JSON.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use switch::{PhaseName, Refusal, RefusalCode};
+use utoipa::ToSchema;
+
+/// Why a request is not answered as it wished.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    answer: ErrorAnswer,
+}
+
+/// The body of every answer that is no success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorAnswer {
+    /// The reason.
+    pub error: ErrorBody,
+}
+
+/// A reason, for machines and for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// A word for machines.
+    #[schema(example = "unfit")]
+    pub code: String,
+    /// A sentence for people.
+    #[schema(example = "cannot cut over in phase STABLE: expected ANNOUNCED")]
+    pub message: String,
+    /// The phase that a refused command met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub phase: Option<PhaseName>,
+    /// The epoch that a refused command met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub epoch: Option<u64>,
+}
+
+impl Problem {
+    /// A status, a word for machines and a sentence for people.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let (code, message) = (code.to_owned(), message.into());
+        Self { status, answer: ErrorAnswer { error: ErrorBody { code, message, phase: None, epoch: None } } }
+    }
+
+    /// This server doesn't have what is asked for.
+    pub(super) fn not_here(why: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_here", why)
+    }
+
+    /// The status that the answer has.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal.code {
+            RefusalCode::Unfit => "unfit",
+            RefusalCode::Stale => "stale",
+            RefusalCode::Engine => "engine",
+        };
+        let mut problem = Self::new(StatusCode::CONFLICT, code, refusal.why);
+        problem.answer.error.phase = Some(refusal.phase);
+        problem.answer.error.epoch = Some(refusal.epoch);
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.answer)).into_response()
+    }
+}

@@ -1,0 +1,139 @@
+//! The API by requests to its router: no socket.
+
+mod bodies;
+mod doors;
+mod events;
+mod faults;
+mod paths;
+mod verbs;
+
+use std::{
+    fs,
+    sync::{Mutex, PoisonError},
+};
+
+use axum::{Router, body, http::HeaderMap, http::Request, http::StatusCode};
+use futures::future::BoxFuture;
+use http_body_util::BodyExt;
+use protocol::Strategy;
+use proxy::upstream::EngineStatus;
+use serde_json::{Value, json};
+use switch::{Command, Rules, Start};
+use tower::ServiceExt;
+
+use super::*;
+
+/// An API and what stands behind it.
+struct Bench {
+    router: Router,
+    switch: Switch,
+    shared: Arc<Shared>,
+}
+
+impl Bench {
+    fn new(rules: Rules) -> Self {
+        Self::with(rules, |_| (), None)
+    }
+
+    fn with(rules: Rules, furnish: impl FnOnce(&mut Handles), token: Option<&str>) -> Self {
+        // Nobody runs the timer.
+        let mut handles = Handles { switch: Some(Switch::new(rules.clone()).0), ..Handles::default() };
+        furnish(&mut handles);
+        let start = Start { has_engines: handles.engines.is_some(), state: None };
+        let (switch, _timer) = Switch::start(rules, start).unwrap();
+        handles.journal = switch.journal().clone();
+        handles.switch = handles.switch.map(|_| switch.clone());
+        let token = token.map(|token| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs::write(file.path(), token).unwrap();
+            Token::read(file.path()).unwrap()
+        });
+        let shared = Arc::new(Shared { handles, token, end: CancellationToken::new() });
+        Self { router: router::router(shared.clone()), switch, shared }
+    }
+
+    async fn send(&self, request: Request<body::Body>) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (head.status, head.headers, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    /// Status and JSON of the answer.
+    async fn ask(&self, request: Request<body::Body>) -> (StatusCode, Value) {
+        let (status, headers, body) = self.send(request).await;
+        assert_eq!(headers["content-type"], "application/json", "{status}");
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.ask(get(path)).await
+    }
+
+    async fn post(&self, path: &str, body: impl ToString) -> (StatusCode, Value) {
+        self.ask(post(path, body)).await
+    }
+
+    fn epoch(&self) -> u64 {
+        self.switch.snapshot().epoch
+    }
+}
+
+fn get(path: &str) -> Request<body::Body> {
+    Request::get(path).header("host", "localhost:50061").body(body::Body::empty()).unwrap()
+}
+
+fn post(path: &str, body: impl ToString) -> Request<body::Body> {
+    Request::post(path)
+        .header("host", "localhost:50061")
+        .header("content-type", "application/json")
+        .body(body.to_string().into())
+        .unwrap()
+}
+
+/// Rules by which nothing happens by itself.
+fn still() -> Rules {
+    Rules { switch_every: None, announce_timeout: None, drain_timeout: None, ..Rules::default() }
+}
+
+fn code(answer: &Value) -> &str {
+    answer["error"]["code"].as_str().unwrap_or_else(|| panic!("no error in {answer}"))
+}
+
+fn message(answer: &Value) -> &str {
+    answer["error"]["message"].as_str().unwrap_or_else(|| panic!("no error in {answer}"))
+}
+
+/// Engines that are as well as a test wants.
+#[derive(Debug, Default)]
+struct IllEngines {
+    ill: Mutex<Vec<Strategy>>,
+}
+
+impl IllEngines {
+    fn falls_ill(&self, strategy: Strategy) {
+        self.ill.lock().unwrap_or_else(PoisonError::into_inner).push(strategy);
+    }
+
+    fn recovers(&self) {
+        self.ill.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Engines for IllEngines {
+    fn status(&self) -> Vec<EngineStatus> {
+        let ill = self.ill.lock().unwrap();
+        let status = |strategy: &Strategy| EngineStatus {
+            strategies: vec![*strategy],
+            url: format!("http://{strategy}"),
+            healthy: Some(!ill.contains(strategy)),
+            problem: ill.contains(strategy).then(|| "ill".to_owned()),
+            connections: 1,
+            addresses: Vec::new(),
+        };
+        Strategy::ALL.iter().map(status).collect()
+    }
+
+    fn check(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>> {
+        let is_ill = self.ill.lock().unwrap().contains(&strategy);
+        Box::pin(async move { if is_ill { Err(format!("engine http://{strategy} is ill")) } else { Ok(()) } })
+    }
+}

@@ -1,0 +1,145 @@
+//! The commands: `POST switch`, `cutover`, `abort`, `rollback` and `timer`.
+
+use std::sync::Arc;
+
+use axum::{Json, extract};
+use protocol::Strategy;
+use serde::{Deserialize, Serialize};
+use switch::{Actor, Command, Done};
+use utoipa::ToSchema;
+
+use super::{Body, ErrorAnswer, Problem, Shared, State, check, extract::whole, paths};
+
+/// A command that was carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Answer {
+    /// What it did, in a sentence.
+    #[schema(example = "green is announced; blue stays active until the cutover")]
+    pub done: String,
+    /// The event that it caused; `null` where it changed nothing.
+    #[schema(required)]
+    pub event: Option<u64>,
+    /// The state right after it.
+    pub state: State,
+}
+
+/// Which strategy to switch to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SwitchOrder {
+    /// The strategy that is meant to become active [default: the one that isn't].
+    to: Option<Strategy>,
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
+/// Nothing but to do it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Order {
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
+/// How to cut over.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CutoverOrder {
+    /// Also if the engine of the pending strategy is not healthy.
+    #[serde(default)]
+    force: bool,
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
+/// What to do to the timer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimerOrder {
+    /// Freeze what is left of it, or go on with that.
+    action: TimerAction,
+    /// The epoch that the operator has seen: refused if the state has moved on.
+    #[serde(default, deserialize_with = "whole")]
+    epoch: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TimerAction {
+    Pause,
+    Resume,
+}
+
+type Answered = Result<Json<Answer>, Problem>;
+
+/// Announce the other strategy, in phase STABLE and if its engine is well.
+#[utoipa::path(post, path = paths::SWITCH, tag = "switch", request_body = Option<SwitchOrder>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn switch(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(SwitchOrder { to, epoch }): Body<SwitchOrder>,
+) -> Answered {
+    shared.command(Command::Announce { to }, epoch).await
+}
+
+/// Make the pending strategy the active one, in phase ANNOUNCED, however young the announcement is. If its
+/// engine is healthy, or by force.
+#[utoipa::path(post, path = paths::CUTOVER, tag = "switch", request_body = Option<CutoverOrder>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn cutover(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(CutoverOrder { force, epoch }): Body<CutoverOrder>,
+) -> Answered {
+    shared.command(Command::Cutover { force }, epoch).await
+}
+
+/// Withdraw the announcement, in phase ANNOUNCED, and drain what has adopted it.
+#[utoipa::path(post, path = paths::ABORT, tag = "switch", request_body = Option<Order>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn abort(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(order): Body<Order>,
+) -> Answered {
+    shared.command(Command::Abort, order.epoch).await
+}
+
+/// Announce the old strategy again, in phase DRAINING and if its engine is well.
+#[utoipa::path(post, path = paths::ROLLBACK, tag = "switch", request_body = Option<Order>,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn rollback(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(order): Body<Order>,
+) -> Answered {
+    shared.command(Command::Rollback, order.epoch).await
+}
+
+/// Pause the timer, or let it go on.
+#[utoipa::path(post, path = paths::TIMER, tag = "switch", request_body = TimerOrder,
+    responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+pub(super) async fn timer(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Body(order): Body<TimerOrder>,
+) -> Answered {
+    let command = match order.action {
+        TimerAction::Pause => Command::PauseTimer,
+        TimerAction::Resume => Command::ResumeTimer,
+    };
+    shared.command(command, order.epoch).await
+}
+
+impl Shared {
+    async fn command(&self, command: Command, seen: Option<u64>) -> Answered {
+        let ask = |strategy| check(self.handles.engines.clone(), strategy);
+        let ordered = self.switch()?.order(command, Actor::Operator, seen, ask).await;
+        let Done { what, event, view } = ordered?;
+        Ok(Json(Answer { done: what, event, state: self.state(view) }))
+    }
+}

@@ -1,0 +1,19 @@
+//! What a call does to queries.
+
+use serde::Serialize;
+
+/// What a call does to queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// Opens a session.
+    LogIn,
+    /// Begins a query, which its response may name.
+    Begin,
+    /// Continues the query that its request names.
+    Continue,
+    /// Ends the query that its request names.
+    End,
+    /// Nothing to queries.
+    Neutral,
+}

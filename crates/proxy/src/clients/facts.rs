@@ -1,0 +1,270 @@
+//! What a client did. Facts of several threads add up to those of the client.
+
+use std::{collections::VecDeque, time::Instant};
+
+use protocol::{CallKind, Strategy};
+use switch::{Effect, Notice};
+
+use crate::telemetry::{Outcome, Status};
+
+/// Turns of which is remembered what a client did in them.
+pub(crate) const TURNS: usize = 20;
+
+/// What is known of a call while it lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    pub(crate) arrived: Instant,
+    /// See [`Method::label`](protocol::Method).
+    pub(crate) label: usize,
+    pub(crate) kind: CallKind,
+    /// Under which it was let in.
+    pub(crate) strategy: Option<Strategy>,
+    /// What was announced last when it was judged.
+    pub(crate) heading: Notice,
+}
+
+impl Visit {
+    /// Whether its client is free to choose a strategy for it: it is not about a query begun before.
+    fn chooses(&self) -> bool {
+        !matches!(self.kind, CallKind::Continue | CallKind::End)
+    }
+}
+
+/// All that is remembered of a client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) heard: Option<(Instant, Instant)>,
+    /// Used last, and when.
+    pub(crate) strategy: Option<(Instant, Strategy)>,
+    pub(crate) requests: u64,
+    pub(crate) rejected: u64,
+    /// The last 456, and where the work was headed then.
+    last_rejected: Option<(Instant, Strategy)>,
+    /// When it last chose each strategy and was let in.
+    chosen: [Option<Instant>; 2],
+    pub(crate) begun: u64,
+    pub(crate) completed: u64,
+    pub(crate) abandoned: u64,
+    /// Queries on record by strategy. A query may end on another thread than it began on: only the sum
+    /// of all threads means something.
+    open: [i64; 2],
+    pub(crate) errors: [u64; Status::COUNT],
+    /// Oldest first.
+    parts: VecDeque<Part>,
+}
+
+/// What a client did in one turn: from an announcement to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The number of the turn.
+    pub(crate) turn: u64,
+    /// When it was first told, on a call of which label.
+    pub(crate) told: Option<(Instant, usize)>,
+    /// When a call was first and last let in for which it chose the announced strategy.
+    pub(crate) used: Option<(Instant, Instant)>,
+    /// When it last called at all.
+    pub(crate) heard: Option<Instant>,
+    /// 456s.
+    pub(crate) rejected: u64,
+    /// Those among them that were not for a login, the last of them, on a call of which label.
+    pub(crate) refused_work: u64,
+    pub(crate) last_refused: Option<(Instant, usize)>,
+    /// Queries that were taken off the record when the drain timed out.
+    pub(crate) abandoned: u64,
+}
+
+impl Facts {
+    /// When it was last heard from.
+    pub(crate) fn last_heard(&self) -> Option<Instant> {
+        self.heard.map(|(_, last)| last)
+    }
+
+    pub(crate) fn hear(&mut self, at: Instant) {
+        self.heard = span(self.heard, Some((at, at)));
+    }
+
+    /// An answer to it carries a notice.
+    pub(crate) fn tell(&mut self, visit: &Visit, notice: Notice, at: Instant) {
+        if let Some(part) = self.part(notice.announcement) {
+            part.told = first(part.told, Some((at, visit.label)));
+        }
+    }
+
+    /// A call of it is over.
+    pub(crate) fn end(
+        &mut self,
+        visit: &Visit,
+        outcome: Outcome,
+        status: Status,
+        effect: Effect,
+        now: Instant,
+    ) {
+        self.requests += 1;
+        self.hear(visit.arrived);
+        self.hear(now);
+        let is_rejected = outcome == Outcome::Rejected;
+        if is_rejected {
+            self.rejected += 1;
+            self.last_rejected = self.last_rejected.max_by_time((visit.arrived, visit.heading.strategy));
+        } else if outcome == Outcome::Error {
+            self.errors[status.index()] += 1;
+        }
+        if let Some(strategy) = visit.strategy {
+            if visit.chooses() {
+                let chosen = &mut self.chosen[strategy.index()];
+                *chosen = (*chosen).max(Some(visit.arrived));
+            }
+            if visit.chooses() || self.strategy.is_none() {
+                self.strategy = self.strategy.max_by_time((visit.arrived, strategy));
+            }
+            match effect {
+                Effect::Nothing => {}
+                Effect::Begun => {
+                    self.begun += 1;
+                    self.open[strategy.index()] += 1;
+                }
+                Effect::Ended => {
+                    self.completed += 1;
+                    self.open[strategy.index()] -= 1;
+                }
+            }
+        }
+        // Before the first announcement there is no turn to take part in.
+        if visit.heading.announcement == 0 {
+            return;
+        }
+        let Some(part) = self.part(visit.heading.announcement) else { return };
+        part.heard = part.heard.max(Some(visit.arrived));
+        if is_rejected {
+            part.rejected += 1;
+            if visit.kind != CallKind::LogIn {
+                part.refused_work += 1;
+                part.last_refused = last(part.last_refused, Some((visit.arrived, visit.label)));
+            }
+        } else if visit.strategy == Some(visit.heading.strategy) && visit.chooses() {
+            part.used = span(part.used, Some((visit.arrived, visit.arrived)));
+        }
+    }
+
+    /// The queries of a strategy that came on record less those that it ended.
+    pub(crate) fn open(&self, strategy: Strategy) -> i64 {
+        self.open[strategy.index()]
+    }
+
+    /// Its queries of a strategy were taken off the record in this turn, so many of them.
+    pub(crate) fn abandon(&mut self, turn: u64, count: u64) {
+        self.abandoned += count;
+        if let Some(part) = self.part(turn) {
+            part.abandoned += count;
+        }
+    }
+
+    /// None of its queries of that strategy are on record.
+    pub(crate) fn close(&mut self, strategy: Strategy) {
+        self.open[strategy.index()] = 0;
+    }
+
+    /// Whether it used the strategy that its last 456 expected, after that. Nothing where it got none.
+    pub(crate) fn came_back(&self) -> Option<bool> {
+        let (rejected, expected) = self.last_rejected?;
+        Some(self.chosen[expected.index()].is_some_and(|chosen| chosen >= rejected))
+    }
+
+    /// What it did in a turn.
+    pub(crate) fn in_turn(&self, turn: u64) -> Part {
+        let known = self.parts.iter().find(|part| part.turn == turn).copied();
+        known.unwrap_or(Part { turn, ..Part::default() })
+    }
+
+    /// What it does in a turn, unless that is too long ago.
+    fn part(&mut self, turn: u64) -> Option<&mut Part> {
+        let at = self.parts.partition_point(|part| part.turn < turn);
+        if self.parts.get(at).is_some_and(|part| part.turn == turn) {
+            return self.parts.get_mut(at);
+        }
+        if self.parts.len() < TURNS {
+            self.parts.insert(at, Part { turn, ..Part::default() });
+            return self.parts.get_mut(at);
+        }
+        let at = at.checked_sub(1)?;
+        self.parts.pop_front();
+        self.parts.insert(at, Part { turn, ..Part::default() });
+        self.parts.get_mut(at)
+    }
+
+    /// Adds what another thread knows of the same client.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.heard = span(self.heard, other.heard);
+        if let Some(used) = other.strategy {
+            self.strategy = self.strategy.max_by_time(used);
+        }
+        self.requests += other.requests;
+        self.rejected += other.rejected;
+        if let Some(rejected) = other.last_rejected {
+            self.last_rejected = self.last_rejected.max_by_time(rejected);
+        }
+        self.begun += other.begun;
+        self.completed += other.completed;
+        self.abandoned += other.abandoned;
+        for colour in [0, 1] {
+            self.open[colour] += other.open[colour];
+            self.chosen[colour] = self.chosen[colour].max(other.chosen[colour]);
+        }
+        for (sum, errors) in self.errors.iter_mut().zip(other.errors) {
+            *sum += errors;
+        }
+        for theirs in other.parts {
+            if let Some(part) = self.part(theirs.turn) {
+                part.merge(theirs);
+            }
+        }
+    }
+}
+
+impl Part {
+    fn merge(&mut self, other: Self) {
+        self.told = first(self.told, other.told);
+        self.used = span(self.used, other.used);
+        self.heard = self.heard.max(other.heard);
+        self.rejected += other.rejected;
+        self.refused_work += other.refused_work;
+        self.last_refused = last(self.last_refused, other.last_refused);
+        self.abandoned += other.abandoned;
+    }
+
+    /// Whether it used the announced strategy after the last 456 to its work.
+    pub(crate) fn came_back(&self) -> bool {
+        self.last_refused.is_some_and(|(refused, _)| self.used.is_some_and(|(_, last)| last >= refused))
+    }
+}
+
+trait Latest {
+    fn max_by_time(self, other: (Instant, Strategy)) -> Self;
+}
+
+impl Latest for Option<(Instant, Strategy)> {
+    fn max_by_time(self, other: (Instant, Strategy)) -> Self {
+        Some(self.filter(|own| own.0 > other.0).unwrap_or(other))
+    }
+}
+
+type Moment = Option<(Instant, usize)>;
+
+fn first(one: Moment, other: Moment) -> Moment {
+    [one, other].into_iter().flatten().min()
+}
+
+fn last(one: Moment, other: Moment) -> Moment {
+    [one, other].into_iter().flatten().max()
+}
+
+/// From the first to the last of two spans.
+fn span(one: Option<(Instant, Instant)>, other: Option<(Instant, Instant)>) -> Option<(Instant, Instant)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use Strategy::{Blue, Green};
+
+use super::*;
+
+const AT: Duration = Duration::from_secs(1);
+
+fn visit(arrived: Instant, kind: CallKind, strategy: Option<Strategy>, announcement: u64) -> Visit {
+    let heading = Notice { strategy: Green, announcement };
+    Visit { arrived, label: 3, kind, strategy, heading }
+}
+
+fn end(facts: &mut Facts, visit: &Visit, outcome: Outcome, effect: Effect) {
+    let status = if outcome == Outcome::Ok { Status::OK } else { Status::UNKNOWN };
+    facts.end(visit, outcome, status, effect, visit.arrived);
+}
+
+#[test]
+fn queries_are_counted_by_their_beginning_and_end() {
+    let (mut facts, start) = (Facts::default(), Instant::now());
+    let begin = visit(start, CallKind::Begin, Some(Blue), 0);
+    let finish = visit(start, CallKind::End, Some(Blue), 0);
+    end(&mut facts, &begin, Outcome::Ok, Effect::Begun);
+    end(&mut facts, &begin, Outcome::Ok, Effect::Begun);
+    end(&mut facts, &begin, Outcome::Error, Effect::Nothing);
+    end(&mut facts, &finish, Outcome::Ok, Effect::Ended);
+    end(&mut facts, &finish, Outcome::Ok, Effect::Nothing);
+    assert_eq!((facts.begun, facts.completed, facts.open(Blue), facts.open(Green)), (2, 1, 1, 0));
+    assert_eq!((facts.requests, facts.errors[Status::UNKNOWN.index()]), (5, 1));
+    facts.close(Blue);
+    facts.abandon(1, 1);
+    assert_eq!((facts.abandoned, facts.open(Blue), facts.in_turn(1).abandoned), (1, 0, 1));
+}
+
+#[test]
+fn the_new_strategy_is_used_by_free_calls() {
+    let start = Instant::now();
+    for (role, strategy, is_use) in [
+        (CallKind::LogIn, Green, true),
+        (CallKind::Begin, Green, true),
+        (CallKind::Neutral, Green, true),
+        (CallKind::Begin, Blue, false),
+        // A rollback announces what queries still belong to: to go on with them is no adoption.
+        (CallKind::Continue, Green, false),
+        (CallKind::End, Green, false),
+    ] {
+        let mut facts = Facts::default();
+        end(&mut facts, &visit(start + AT, role, Some(strategy), 1), Outcome::Ok, Effect::Nothing);
+        assert_eq!(facts.in_turn(1).used.is_some(), is_use, "{role:?} {strategy}");
+        assert_eq!(facts.in_turn(1).heard, Some(start + AT));
+    }
+}
+
+#[test]
+fn a_456_to_a_login_loses_no_work() {
+    let (mut facts, start) = (Facts::default(), Instant::now());
+    end(&mut facts, &visit(start, CallKind::LogIn, None, 1), Outcome::Rejected, Effect::Nothing);
+    assert_eq!((facts.in_turn(1).rejected, facts.in_turn(1).refused_work), (1, 0));
+    end(&mut facts, &visit(start + AT, CallKind::Begin, None, 1), Outcome::Rejected, Effect::Nothing);
+    let part = facts.in_turn(1);
+    assert_eq!((part.rejected, part.refused_work, part.last_refused), (2, 1, Some((start + AT, 3))));
+    assert!(!part.came_back());
+    let back = visit(start + AT * 2, CallKind::LogIn, Some(Green), 1);
+    end(&mut facts, &back, Outcome::Ok, Effect::Nothing);
+    assert!(facts.in_turn(1).came_back());
+    assert!(facts.errors.iter().all(|errors| *errors == 0), "a 456 is no error of the engine");
+}
+
+#[test]
+fn clients_come_back_under_the_expected_strategy() {
+    let start = Instant::now();
+    let mut facts = Facts::default();
+    let let_in = |facts: &mut Facts, second: u32, role, strategy| {
+        end(facts, &visit(start + AT * second, role, Some(strategy), 1), Outcome::Ok, Effect::Nothing);
+    };
+    let_in(&mut facts, 1, CallKind::Neutral, Green);
+    assert_eq!(facts.came_back(), None);
+    // The work is headed for green.
+    end(&mut facts, &visit(start + AT * 2, CallKind::Begin, None, 1), Outcome::Rejected, Effect::Nothing);
+    assert_eq!(facts.came_back(), Some(false));
+    // To go on with a query of before is no choice.
+    let_in(&mut facts, 3, CallKind::Continue, Green);
+    // Once blue is served again, who never left it is let in as it was.
+    let_in(&mut facts, 4, CallKind::Begin, Blue);
+    assert_eq!(facts.came_back(), Some(false));
+    let mut other = Facts::default();
+    let_in(&mut other, 5, CallKind::LogIn, Green);
+    let_in(&mut facts, 6, CallKind::LogIn, Blue);
+    for (mut sum, more) in [(facts.clone(), other.clone()), (other, facts)] {
+        sum.merge(more);
+        assert_eq!((sum.came_back(), sum.strategy), (Some(true), Some((start + AT * 6, Blue))));
+    }
+}
+
+#[test]
+fn facts_of_threads_add_up_in_any_order() {
+    let start = Instant::now();
+    let (mut one, mut other) = (Facts::default(), Facts::default());
+    let blue = visit(start, CallKind::Begin, Some(Blue), 0);
+    end(&mut one, &blue, Outcome::Ok, Effect::Begun);
+    let told = visit(start + AT, CallKind::Continue, Some(Blue), 1);
+    one.tell(&told, told.heading, start + AT * 3);
+    end(&mut one, &told, Outcome::Ok, Effect::Nothing);
+    other.tell(&told, told.heading, start + AT * 2);
+    end(&mut other, &visit(start + AT * 4, CallKind::End, Some(Blue), 1), Outcome::Ok, Effect::Ended);
+    end(&mut other, &visit(start + AT * 5, CallKind::LogIn, Some(Green), 1), Outcome::Ok, Effect::Nothing);
+    for (mut sum, more) in [(one.clone(), other.clone()), (other, one)] {
+        sum.merge(more);
+        assert_eq!(sum.heard, Some((start, start + AT * 5)));
+        assert_eq!((sum.begun, sum.completed, sum.open(Blue)), (1, 1, 0));
+        assert_eq!(sum.strategy, Some((start + AT * 5, Green)));
+        let part = sum.in_turn(1);
+        assert_eq!(part.told, Some((start + AT * 2, 3)));
+        assert_eq!(part.used, Some((start + AT * 5, start + AT * 5)));
+    }
+}
+
+#[test]
+fn the_last_turns_are_remembered() {
+    let (mut facts, start) = (Facts::default(), Instant::now());
+    for turn in 1..=TURNS as u64 + 5 {
+        end(&mut facts, &visit(start, CallKind::LogIn, Some(Green), turn), Outcome::Ok, Effect::Nothing);
+    }
+    let late = visit(start, CallKind::LogIn, Some(Green), 2);
+    end(&mut facts, &late, Outcome::Ok, Effect::Nothing);
+    assert_eq!(facts.parts.len(), TURNS);
+    assert_eq!((facts.in_turn(5).used, facts.in_turn(6).used), (None, Some((start, start))));
+    // One that is late, but not too late, takes the place of an older one.
+    let mut gap = Facts::default();
+    for turn in (2..=TURNS as u64 * 2).step_by(2) {
+        end(&mut gap, &visit(start, CallKind::LogIn, Some(Green), turn), Outcome::Ok, Effect::Nothing);
+    }
+    end(&mut gap, &visit(start, CallKind::LogIn, Some(Green), 7), Outcome::Ok, Effect::Nothing);
+    let turns: Vec<u64> = gap.parts.iter().map(|part| part.turn).collect();
+    assert_eq!((turns.len(), &turns[..4]), (TURNS, &[4, 6, 7, 8][..]));
+}

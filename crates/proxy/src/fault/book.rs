@@ -1,0 +1,367 @@
+//! The rules in force: added, removed, listed and counted while calls look at them.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use hashlink::LruCache;
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use switch::{Cutover, Journal, Note, PhaseName, Switch};
+use tracing::info;
+use utoipa::ToSchema;
+
+use super::rule::{BadRule, Delay, Rule, Setting};
+use crate::telemetry::Watch;
+
+/// Sessions whose user is remembered, and queries whose batches are counted, at most.
+const REMEMBERED: usize = 100_000;
+
+/// Where a rule came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The settings.
+    Start,
+    /// An operator.
+    Operator,
+    /// A step of the scenario.
+    Scenario,
+    /// The metadata of one call.
+    Call,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Operator => "operator",
+            Self::Scenario => "scenario",
+            Self::Call => "call",
+        })
+    }
+}
+
+/// A rule that was not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is no good.
+    #[error(transparent)]
+    Bad(#[from] BadRule),
+    /// There is one of this name.
+    #[error("id: '{0}': expected a name that no other rule has")]
+    Taken(String),
+}
+
+/// A rule, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Listed {
+    /// What it is called.
+    pub id: String,
+    /// In its textual form.
+    pub rule: String,
+    /// Where it came from.
+    pub source: Source,
+    /// Calls it was about.
+    pub matches: u64,
+    /// Those of them that it changed.
+    pub hits: u64,
+}
+
+/// Whoever wants to know of each call before the rules look at it: a scenario, whose next step may add a rule.
+pub trait CallObserver: fmt::Debug + Send + Sync {
+    /// A call of this path, such as `/e6x.QueryEngineService/prepareStatement`, has arrived.
+    fn call_arrived(&self, path: &str);
+}
+
+/// What there is around the rules.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// The switch, if there is a gate.
+    pub switch: Option<Switch>,
+    /// Who knows whose sessions they are, if there is a gate.
+    pub watch: Option<Watch>,
+    /// Where it is noted what becomes of rules.
+    pub journal: Journal,
+}
+
+/// The rules in force. A clone is the same book.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Whether a call has to look at anything at all.
+    is_armed: AtomicBool,
+    rules: ArcSwap<Vec<Arc<Armed>>>,
+    /// Whether calls may bring a rule of their own.
+    by_header: bool,
+    around: Around,
+    /// How many rules were given a name here. Held while the rules are changed.
+    named: Mutex<u64>,
+    /// Whose sessions they are, where there is no watch to know it.
+    users: Mutex<LruCache<String, String>>,
+    observer: ArcSwapOption<Arc<dyn CallObserver>>,
+}
+
+impl Default for Faults {
+    /// No rules, and no switch.
+    fn default() -> Self {
+        Self::new(false, Around::default())
+    }
+}
+
+impl Faults {
+    /// No rules yet. With `by_header` a call may bring its own.
+    pub fn new(by_header: bool, around: Around) -> Self {
+        let shared = Shared {
+            is_armed: AtomicBool::new(by_header),
+            rules: ArcSwap::default(),
+            by_header,
+            around,
+            named: Mutex::new(0),
+            users: Mutex::new(LruCache::new(REMEMBERED)),
+            observer: ArcSwapOption::empty(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What rules have to fit.
+    fn setting(&self) -> Setting {
+        let switch = self.shared.around.switch.as_ref();
+        let has_drain = switch.is_some_and(|switch| switch.rules().cutover == Cutover::Drain);
+        Setting { has_gate: switch.is_some(), has_drain }
+    }
+
+    /// Adds a rule behind the others.
+    pub fn add(&self, rule: Rule, source: Source) -> Result<Listed, Refused> {
+        rule.fits(self.setting())?;
+        let mut named = lock(&self.shared.named);
+        let rules = self.shared.rules.load();
+        let is_taken = |id: &str| rules.iter().any(|armed| armed.id == id);
+        let id = match &rule.id {
+            Some(id) if is_taken(id) => return Err(Refused::Taken(id.clone())),
+            Some(id) => id.clone(),
+            None => loop {
+                *named += 1;
+                let id = format!("f{named}");
+                if !is_taken(&id) {
+                    break id;
+                }
+            },
+        };
+        let armed = Arc::new(Armed::new(id, rule, source));
+        let listed = armed.listed();
+        info!("Fault {} added: {}", armed.id, armed.rule);
+        self.note("added", Some(&listed), format!("Fault {} added: {}", listed.id, listed.rule));
+        self.set(rules.iter().cloned().chain([armed]).collect());
+        Ok(listed)
+    }
+
+    /// Removes the rule of that name. False where there is none.
+    pub fn remove(&self, id: &str) -> bool {
+        let _named = lock(&self.shared.named);
+        let rules = self.shared.rules.load();
+        let Some(found) = rules.iter().find(|armed| armed.id == id) else { return false };
+        info!("Fault {id} removed");
+        let listed = found.listed();
+        self.note("removed", Some(&listed), format!("Fault {id} removed, after {} hits", listed.hits));
+        self.set(rules.iter().filter(|armed| armed.id != id).cloned().collect());
+        true
+    }
+
+    /// Removes all rules, and says how many there were.
+    pub fn clear(&self) -> usize {
+        let _named = lock(&self.shared.named);
+        let count = self.shared.rules.load().len();
+        self.set(Vec::new());
+        info!("Faults cleared: {count}");
+        if count > 0 {
+            self.note("cleared", None, format!("Faults cleared: {count}"));
+        }
+        count
+    }
+
+    /// All rules, in order.
+    pub fn list(&self) -> Vec<Listed> {
+        self.shared.rules.load().iter().map(|armed| armed.listed()).collect()
+    }
+
+    /// Tells `observer` of each call from now on.
+    pub fn observe(&self, observer: Arc<dyn CallObserver>) {
+        let _named = lock(&self.shared.named);
+        self.shared.observer.store(Some(Arc::new(observer)));
+        self.shared.is_armed.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells nobody any more.
+    pub fn end_observing(&self) {
+        let _named = lock(&self.shared.named);
+        self.shared.observer.store(None);
+        let has_rules = !self.shared.rules.load().is_empty();
+        self.shared.is_armed.store(self.shared.by_header || has_rules, Ordering::Relaxed);
+    }
+
+    fn set(&self, rules: Vec<Arc<Armed>>) {
+        let is_armed = self.shared.by_header || !rules.is_empty() || self.shared.observer.load().is_some();
+        self.shared.rules.store(Arc::new(rules));
+        self.shared.is_armed.store(is_armed, Ordering::Relaxed);
+    }
+
+    /// Whether a call has to look at anything at all: all that it costs where there is no rule.
+    pub fn is_armed(&self) -> bool {
+        self.shared.is_armed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn rules(&self) -> Arc<Vec<Arc<Armed>>> {
+        self.shared.rules.load_full()
+    }
+
+    pub(super) fn observer(&self) -> Option<Arc<Arc<dyn CallObserver>>> {
+        self.shared.observer.load_full()
+    }
+
+    /// A rule that a call brought along.
+    pub(super) fn armed_by_call(&self, text: &str) -> Result<Arc<Armed>, BadRule> {
+        let rule: Rule = text.parse()?;
+        rule.fits(self.setting())?;
+        rule.fits_one_call()?;
+        let id = rule.id.clone().unwrap_or_else(|| "call".to_owned());
+        Ok(Arc::new(Armed::new(id, rule, Source::Call)))
+    }
+
+    pub(super) fn by_header(&self) -> bool {
+        self.shared.by_header
+    }
+
+    pub(super) fn phase(&self) -> Option<PhaseName> {
+        self.shared.around.switch.as_ref().map(|switch| switch.snapshot().phase.name())
+    }
+
+    /// Whether it has to be learned from logins whose sessions they are.
+    pub(super) fn is_learning(&self, rules: &[Arc<Armed>]) -> bool {
+        let is_asked = || self.by_header() || rules.iter().any(|armed| armed.rule.when.user.is_some());
+        self.shared.around.watch.is_none() && is_asked()
+    }
+
+    /// Remembers whose session it is.
+    pub(super) fn learn(&self, session: &str, user: &str) {
+        lock(&self.shared.users).insert(session.to_owned(), user.to_owned());
+    }
+
+    pub(super) fn user(&self, session: &str) -> Option<String> {
+        match &self.shared.around.watch {
+            Some(watch) => watch.user(session),
+            None => lock(&self.shared.users).get(session).cloned(),
+        }
+    }
+
+    /// Tells of a hit: each in the log; in the journal, which has to last, the first, tenth, hundredth and
+    /// so on of a rule that is in force.
+    pub(super) fn tell(&self, armed: &Armed, path: &str, hit: u64) {
+        let method = path.rsplit('/').next().unwrap_or_default();
+        info!("Fault {} hit {method}: {}", armed.id, armed.rule);
+        if armed.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
+            return;
+        }
+        let listed = armed.listed();
+        let told = match hit {
+            1 => format!("Fault {} hit {method}: {}", listed.id, listed.rule),
+            _ => format!("Fault {} hit {method}, its hit number {hit}: {}", listed.id, listed.rule),
+        };
+        self.note("hit", Some(&listed), told);
+    }
+
+    /// Keeps an event of kind `fault`.
+    fn note(&self, action: &str, about: Option<&Listed>, message: String) {
+        let Around { switch, journal, .. } = &self.shared.around;
+        let epoch = switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
+        let mut details = Map::from_iter([("action".to_owned(), action.into())]);
+        if let Some(Listed { id, rule, source, hits, .. }) = about {
+            details.insert("fault".to_owned(), id.as_str().into());
+            details.insert("rule".to_owned(), rule.as_str().into());
+            details.insert("source".to_owned(), source.to_string().into());
+            details.insert("hits".to_owned(), (*hits).into());
+        }
+        journal.note(Note { kind: "fault", epoch, message, details, ..Note::default() });
+    }
+}
+
+/// A rule in force, and what it has seen.
+pub(super) struct Armed {
+    pub(super) id: String,
+    pub(super) rule: Rule,
+    source: Source,
+    matches: AtomicU64,
+    hits: AtomicU64,
+    random: Mutex<SmallRng>,
+    batches: Mutex<LruCache<String, u64>>,
+}
+
+impl Armed {
+    fn new(id: String, rule: Rule, source: Source) -> Self {
+        let random = rule.when.seed.map_or_else(SmallRng::from_os_rng, SmallRng::seed_from_u64);
+        Self {
+            id,
+            rule,
+            source,
+            matches: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            random: Mutex::new(random),
+            batches: Mutex::new(LruCache::new(REMEMBERED)),
+        }
+    }
+
+    fn listed(&self) -> Listed {
+        Listed {
+            id: self.id.clone(),
+            rule: self.rule.to_string(),
+            source: self.source,
+            matches: self.matches.load(Ordering::Relaxed),
+            hits: self.hits.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts a match, and says which hit it is, if it is one.
+    pub(super) fn strike(&self) -> Option<u64> {
+        let number = self.matches.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_hit = self.rule.when.is_turn(number)
+            && self.rule.when.probability.is_none_or(|share| self.draw(|random| random.random_bool(share)));
+        is_hit.then(|| self.hits.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Counts a fetch of a query, this one included.
+    pub(super) fn fetched(&self, query: &str) -> u64 {
+        let mut batches = lock(&self.batches);
+        let count = batches.get(query).copied().unwrap_or(0) + 1;
+        batches.insert(query.to_owned(), count);
+        count
+    }
+
+    /// Asks chance.
+    pub(super) fn draw<T>(&self, ask: impl FnOnce(&mut SmallRng) -> T) -> T {
+        ask(&mut lock(&self.random))
+    }
+
+    pub(super) fn pick(&self, delay: Delay) -> std::time::Duration {
+        self.draw(|random| delay.pick(random))
+    }
+}
+
+impl fmt::Debug for Armed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Armed").field(&self.listed()).finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,151 @@
+//! One call, from the moment it is judged until it is over.
+
+use std::{sync::Arc, time::Instant};
+
+use grpc::{CODES, header::GRPC_STATUS};
+use http::HeaderMap;
+use protocol::{CallKind, Strategy};
+use switch::{Effect, Notice};
+
+use super::{shard::Shard, traces::Span};
+use crate::clients::{Known, Visit};
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered with success.
+    Ok,
+    /// Answered with another status.
+    Error,
+    /// Refused with a 456.
+    Rejected,
+    /// Given up by the client, or cut short by the engine.
+    Dropped,
+    /// No gRPC call: passed on unjudged.
+    Foreign,
+}
+
+impl Outcome {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Rejected => "rejected",
+            Self::Dropped => "dropped",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// A gRPC status code, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Status(u8);
+
+impl Status {
+    /// There was none, or none that is defined.
+    pub const NONE: Self = Self(CODES.len() as u8);
+    /// Success.
+    pub const OK: Self = Self(0);
+    /// What a 456 looks like to a client.
+    pub const UNKNOWN: Self = Self(2);
+    /// How many there are.
+    pub(crate) const COUNT: usize = CODES.len() + 1;
+
+    /// The one that trailers, or the headers of a Trailers-Only response, tell.
+    pub fn of(trailers: &HeaderMap) -> Self {
+        let status = trailers.get(GRPC_STATUS).and_then(|status| status.to_str().ok());
+        match status.and_then(|status| status.parse().ok()) {
+            Some(code) if code < Self::NONE.0 => Self(code),
+            _ => Self::NONE,
+        }
+    }
+
+    /// Its name in gRPC's specification, or `none`.
+    pub fn as_str(self) -> &'static str {
+        CODES.get(self.index()).copied().unwrap_or("none")
+    }
+
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..=Self::NONE.0).map(Self)
+    }
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    pub(super) fn code(self) -> Option<i64> {
+        (self != Self::NONE).then(|| self.0.into())
+    }
+
+    fn outcome(self) -> Outcome {
+        if self == Self::OK { Outcome::Ok } else { Outcome::Error }
+    }
+}
+
+/// A call that was judged. Dropped before it is [over](Call::over), it counts as dropped.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) shard: Arc<Shard>,
+    pub(super) client: Arc<Known>,
+    pub(super) visit: Visit,
+    pub(super) span: Option<Box<Span>>,
+    pub(super) is_over: bool,
+}
+
+impl Call {
+    /// It was let in under `strategy`. What its request carries to the engine is written to `head`.
+    pub fn let_in(&mut self, strategy: Strategy, head: &mut HeaderMap) {
+        self.visit.strategy = Some(strategy);
+        if let Some(span) = &self.span {
+            span.forward(head);
+        }
+    }
+
+    /// Its answer carries a notice.
+    pub fn told(&self, notice: Notice) {
+        self.shard.tally().notices += 1;
+        self.client.facts().tell(&self.visit, notice, Instant::now());
+    }
+
+    /// Its answer's message could not be given the notice that was due.
+    pub(crate) fn untouched(&self) {
+        self.shard.tally().untouched += 1;
+    }
+
+    /// Its login was answered with a session, which stands for the user from now on.
+    pub fn logged_in(&self, session: &str) {
+        if self.visit.kind == CallKind::LogIn {
+            self.shard.directory().introduce(session, self.client.key());
+        }
+    }
+
+    /// It got a 456, whatever strategy it `named`.
+    pub fn rejected(mut self, named: Option<Strategy>) {
+        self.end(named, Outcome::Rejected, Status::UNKNOWN, Effect::Nothing);
+    }
+
+    /// It was answered to the end, and that did something to queries.
+    pub fn over(mut self, status: Status, effect: Effect) {
+        self.end(self.visit.strategy, status.outcome(), status, effect);
+    }
+
+    fn end(&mut self, strategy: Option<Strategy>, outcome: Outcome, status: Status, effect: Effect) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        let (visit, now) = (&self.visit, Instant::now());
+        let took = now.saturating_duration_since(visit.arrived);
+        self.shard.tally().count(visit.label, strategy, outcome, status, took, now);
+        self.client.facts().end(visit, outcome, status, effect, now);
+        if let (Some(span), Some(spans)) = (self.span.take(), self.shard.spans()) {
+            spans.end(*span, visit, outcome, status, now);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.end(self.visit.strategy, Outcome::Dropped, Status::NONE, Effect::Nothing);
+    }
+}

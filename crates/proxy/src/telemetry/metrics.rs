@@ -1,0 +1,306 @@
+//! The metrics for Prometheus. Handles are got once and kept; nothing here is on the path of a call.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use http2::{Budget, Refusal};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram, with_local_recorder,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use protocol::Strategy;
+use switch::{PhaseName, Snapshot};
+
+use super::{
+    call::{Outcome, Status},
+    tally::{BOUNDS, STRATEGIES, Tally},
+};
+use crate::clients::End;
+
+/// The upper bounds of how long a switch takes, in seconds.
+const SWITCH_BOUNDS: [f64; 10] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0];
+
+/// What is exposed. A clone is the same.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: Arc<PrometheusRecorder>,
+    process: Arc<metrics_process::Collector>,
+    budget: Budget,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full("teal_request_duration_seconds".to_owned()), &BOUNDS)
+            .and_then(|builder| {
+                let name = Matcher::Full("teal_switch_duration_seconds".to_owned());
+                builder.set_buckets_for_metric(name, &SWITCH_BOUNDS)
+            })
+            .expect("there are bounds")
+            .build_recorder();
+        let metrics =
+            Self { recorder: Arc::new(recorder), process: Arc::default(), budget: Budget::default() };
+        metrics.describe();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Metrics of a process whose connections share this budget.
+    pub fn new(budget: Budget) -> Self {
+        Self { budget, ..Self::default() }
+    }
+
+    fn describe(&self) {
+        self.with(|| {
+            describe_counter!("teal_requests_total", "Calls that are over.");
+            describe_gauge!(
+                "teal_upstream_address_connections",
+                "Open connections to an address of an engine."
+            );
+            describe_counter!(
+                "teal_upstream_address_failures_total",
+                "Attempts at an address of an engine that failed, or that another address was ahead of."
+            );
+            describe_histogram!(
+                "teal_request_duration_seconds",
+                Unit::Seconds,
+                "From a call's arrival to the end of its answer."
+            );
+            describe_counter!("teal_rejected_total", "Calls that got a 456.");
+            describe_counter!("teal_notices_total", "Answers that told of another strategy.");
+            describe_counter!(
+                "teal_notices_untouched_total",
+                "Answers that told it in metadata alone, for their message could not be read."
+            );
+            describe_gauge!("teal_queries_in_flight", "Queries on record, or begun and not yet answered.");
+            describe_gauge!("teal_phase", "1 for the phase that the switch is in.");
+            describe_gauge!("teal_active_strategy", "1 for the strategy that new work belongs to.");
+            describe_counter!("teal_switches_total", "Announcements that came to an end, by which.");
+            describe_histogram!(
+                "teal_switch_duration_seconds",
+                Unit::Seconds,
+                "From an announcement to its end."
+            );
+            describe_counter!("teal_drain_abandoned_total", "Queries left behind at a drain's timeout.");
+            describe_gauge!("teal_upstream_connections", "Open connections to an engine.");
+            describe_counter!("teal_upstream_errors_total", "Failures of an engine to connect or to answer.");
+            describe_counter!(
+                "teal_http2_refused_total",
+                "HTTP/2 of clients that was refused because it asked for too much, by reason."
+            );
+            describe_gauge!(
+                "teal_http2_unread_bytes",
+                Unit::Bytes,
+                "Bytes of calls that wait for slow readers."
+            );
+            self.process.describe();
+        });
+    }
+
+    /// What there is to count of one engine.
+    pub fn upstream(&self, url: &str) -> UpstreamMetrics {
+        let error =
+            |kind| counter!("teal_upstream_errors_total", "upstream" => url.to_owned(), "kind" => kind);
+        self.with(|| UpstreamMetrics {
+            metrics: self.clone(),
+            url: url.to_owned(),
+            connections: gauge!("teal_upstream_connections", "upstream" => url.to_owned()),
+            connect: error("connect"),
+            unreachable: error("unreachable"),
+            lost: error("lost"),
+            reset: error("reset"),
+        })
+    }
+
+    /// All of it, in Prometheus's text format.
+    pub(super) fn render(&self) -> String {
+        self.with(|| {
+            self.process.collect();
+            gauge!("teal_http2_unread_bytes").set(self.budget.used() as f64);
+            for refusal in Refusal::ALL {
+                let refused = self.budget.refused(refusal);
+                counter!("teal_http2_refused_total", "reason" => refusal.as_str()).absolute(refused);
+            }
+        });
+        self.recorder.handle().render()
+    }
+
+    /// Makes room for what comes. To be called from time to time.
+    pub(super) fn tidy(&self) {
+        self.recorder.handle().run_upkeep();
+    }
+
+    fn with<T>(&self, act: impl FnOnce() -> T) -> T {
+        with_local_recorder(&*self.recorder, act)
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// What is counted of one engine.
+#[derive(Clone, Debug)]
+pub struct UpstreamMetrics {
+    metrics: Metrics,
+    url: String,
+    /// Open ones.
+    pub(crate) connections: Gauge,
+    /// A connection could not be established.
+    pub(crate) connect: Counter,
+    /// A call got no connection.
+    pub(crate) unreachable: Counter,
+    /// A connection was lost under a call.
+    pub(crate) lost: Counter,
+    /// The engine reset a call.
+    pub(crate) reset: Counter,
+}
+
+impl UpstreamMetrics {
+    /// What there is to count of one of its addresses.
+    pub fn address(&self, address: SocketAddr) -> AddressMetrics {
+        let (url, address) = (&self.url, address.to_string());
+        self.metrics.with(|| AddressMetrics {
+            connections: gauge!(
+                "teal_upstream_address_connections",
+                "upstream" => url.clone(), "address" => address.clone()
+            ),
+            failures: counter!(
+                "teal_upstream_address_failures_total",
+                "upstream" => url.clone(), "address" => address
+            ),
+        })
+    }
+}
+
+/// What is counted of one address of an engine.
+#[derive(Clone, Debug)]
+pub struct AddressMetrics {
+    /// Open connections.
+    pub(crate) connections: Gauge,
+    /// It could not be connected to, or another address has answered sooner.
+    pub(crate) failures: Counter,
+}
+
+/// The handles that what the threads have counted is added to.
+pub(super) struct Exported {
+    metrics: Metrics,
+    labels: Arc<[String]>,
+    /// As the rows of a [`Tally`].
+    requests: Vec<Vec<(Outcome, Status, Counter)>>,
+    durations: Vec<Option<Histogram>>,
+    rejected: Counter,
+    notices: Counter,
+    untouched: Counter,
+    queries: [Gauge; 2],
+    active: [Gauge; 2],
+    phases: [Gauge; 3],
+    switches: [Counter; 4],
+    switch_duration: Histogram,
+    abandoned: Counter,
+}
+
+impl Exported {
+    pub(super) fn new(metrics: Metrics, labels: Arc<[String]>) -> Self {
+        let rows = labels.len() * STRATEGIES;
+        metrics.clone().with(|| Self {
+            requests: vec![Vec::new(); rows],
+            durations: vec![None; rows],
+            rejected: counter!("teal_rejected_total"),
+            notices: counter!("teal_notices_total"),
+            untouched: counter!("teal_notices_untouched_total"),
+            queries: Strategy::ALL.map(|it| gauge!("teal_queries_in_flight", "strategy" => it.as_str())),
+            active: Strategy::ALL.map(|it| gauge!("teal_active_strategy", "strategy" => it.as_str())),
+            phases: PhaseName::ALL.map(|phase| gauge!("teal_phase", "phase" => phase.as_str())),
+            switches: End::ALL.map(|end| counter!("teal_switches_total", "result" => end.as_str())),
+            switch_duration: histogram!("teal_switch_duration_seconds"),
+            abandoned: counter!("teal_drain_abandoned_total"),
+            metrics,
+            labels,
+        })
+    }
+
+    /// Takes over what a thread has counted.
+    pub(super) fn collect(&mut self, tally: &mut Tally) {
+        self.rejected.increment(std::mem::take(&mut tally.rejected));
+        self.notices.increment(std::mem::take(&mut tally.notices));
+        self.untouched.increment(std::mem::take(&mut tally.untouched));
+        for (at, row) in tally.rows.iter_mut().enumerate() {
+            for (outcome, status, count) in row.outcomes.iter_mut().filter(|(.., count)| *count > 0) {
+                self.requests(at, *outcome, *status).increment(std::mem::take(count));
+            }
+            for bucket in row.durations.iter_mut().flat_map(|durations| durations.iter_mut()) {
+                if bucket.count > 0 {
+                    // Their mean lies between the same bounds, and so many times it is their sum.
+                    let mean = bucket.sum / f64::from(bucket.count);
+                    self.durations(at).record_many(mean, bucket.count as usize);
+                    *bucket = Default::default();
+                }
+            }
+        }
+    }
+
+    /// A switch came to its end.
+    pub(super) fn switched(&self, end: End, seconds: f64) {
+        let at = End::ALL.iter().position(|known| *known == end).expect("all are there");
+        self.switches[at].increment(1);
+        self.switch_duration.record(seconds);
+    }
+
+    /// Queries were left behind.
+    pub(super) fn abandoned(&self, queries: u64) {
+        self.abandoned.increment(queries);
+    }
+
+    /// What the switch is like now.
+    pub(super) fn show(&self, snapshot: &Snapshot) {
+        let one_if = |is: bool| f64::from(u8::from(is));
+        for strategy in Strategy::ALL {
+            self.queries[strategy.index()].set(snapshot.queries[strategy.index()] as f64);
+            self.active[strategy.index()].set(one_if(snapshot.phase.active() == strategy));
+        }
+        for (gauge, phase) in self.phases.iter().zip(PhaseName::ALL) {
+            gauge.set(one_if(snapshot.phase.name() == phase));
+        }
+    }
+
+    fn requests(&mut self, row: usize, outcome: Outcome, status: Status) -> &Counter {
+        let known = self.requests[row].iter().position(|known| (known.0, known.1) == (outcome, status));
+        let at = known.unwrap_or_else(|| {
+            let (method, strategy) = self.row(row);
+            let counter = self.metrics.with(|| {
+                counter!("teal_requests_total", "method" => method, "strategy" => strategy,
+                    "outcome" => outcome.as_str(), "grpc_status" => status.as_str())
+            });
+            self.requests[row].push((outcome, status, counter));
+            self.requests[row].len() - 1
+        });
+        &self.requests[row][at].2
+    }
+
+    fn durations(&mut self, row: usize) -> &Histogram {
+        if self.durations[row].is_none() {
+            let (method, strategy) = self.row(row);
+            let histogram = self.metrics.with(
+                || histogram!("teal_request_duration_seconds", "method" => method, "strategy" => strategy),
+            );
+            self.durations[row] = Some(histogram);
+        }
+        self.durations[row].as_ref().expect("it is there")
+    }
+
+    /// The method and the strategy that a row is about.
+    fn row(&self, row: usize) -> (String, &'static str) {
+        let strategy = Strategy::ALL.get(row % STRATEGIES).map_or("none", |strategy| strategy.as_str());
+        (self.labels[row / STRATEGIES].clone(), strategy)
+    }
+}
+
+impl std::fmt::Debug for Exported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exported").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,207 @@
+//! What teal knows about calls and clients, for whoever wants to see it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use protocol::{Protocol, Strategy};
+use switch::{Step, Switch, Transition};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{
+    metrics::{Exported, Metrics},
+    series::{Ring, Series, seconds},
+    shard::{Shard, lock},
+    traces::Tracer,
+};
+use crate::clients::{self, Client, Directory, Key, Known, Turns, Who};
+
+/// How often what the threads have counted is collected.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The watch: each network thread counts for itself, in a [shard](Watch::shard); here it is put
+/// together. A clone is the same watch.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    switch: Option<Switch>,
+    metrics: Metrics,
+    tracer: Option<Tracer>,
+    labels: Arc<[String]>,
+    clock: Clock,
+    directory: Arc<Mutex<Directory>>,
+    shards: Mutex<Vec<Arc<Shard>>>,
+    turns: Mutex<Turns>,
+    /// Queries in flight.
+    sampled: Mutex<Ring>,
+    exported: Mutex<Exported>,
+}
+
+/// What time it was at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    start: Instant,
+    wall: DateTime<Utc>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { start: Instant::now(), wall: Utc::now() }
+    }
+
+    pub(super) fn rfc3339(&self, at: Instant) -> String {
+        let since = TimeDelta::from_std(at.saturating_duration_since(self.start)).unwrap_or_default();
+        (self.wall + since).to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+}
+
+impl Default for Watch {
+    /// Of the methods that are known, without a switch.
+    fn default() -> Self {
+        Self::new(&Protocol::default(), None, Metrics::default(), None)
+    }
+}
+
+impl Watch {
+    /// Watches the calls of these methods and, where there is one, the switch.
+    pub fn new(
+        protocol: &Protocol,
+        switch: Option<Switch>,
+        metrics: Metrics,
+        tracer: Option<Tracer>,
+    ) -> Self {
+        let labels: Arc<[String]> = protocol.labels().into();
+        let clock = Clock::new();
+        let shared = Shared {
+            switch,
+            tracer,
+            exported: Mutex::new(Exported::new(metrics.clone(), labels.clone())),
+            metrics,
+            labels,
+            directory: Arc::default(),
+            shards: Mutex::default(),
+            turns: Mutex::default(),
+            sampled: Mutex::new(Ring::new(clock.start)),
+            clock,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The part of one more network thread.
+    pub fn shard(&self) -> Arc<Shard> {
+        let Shared { labels, clock, directory, tracer, shards, .. } = &*self.shared;
+        let shard = Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref()));
+        lock(shards).push(shard.clone());
+        shard
+    }
+
+    /// Who logged in to a session, if it is known.
+    pub(crate) fn user(&self, session: &str) -> Option<String> {
+        match lock(&self.shared.directory).whose(session) {
+            Who::User(user) => Some(user.into()),
+            Who::Nobody | Who::Session(_) | Who::Token(_) => None,
+        }
+    }
+
+    /// The switch took a step.
+    pub fn step(&self, step: &Step) {
+        let (ended, turn) = {
+            let mut turns = lock(&self.shared.turns);
+            (turns.step(step), turns.present().map(|turn| turn.number))
+        };
+        if let Transition::Drained { old } | Transition::DrainTimedOut { old } = step.transition {
+            self.close(old, turn.filter(|_| matches!(step.transition, Transition::DrainTimedOut { .. })));
+        }
+        let exported = lock(&self.shared.exported);
+        if let Some((end, took)) = ended {
+            exported.switched(end, took.as_secs_f64());
+        }
+        exported.abandoned(step.abandoned);
+    }
+
+    /// No query of a strategy is on record any more: in `abandoned_in`, those that were are lost.
+    fn close(&self, strategy: Strategy, abandoned_in: Option<u64>) {
+        let mut all: HashMap<Key, Vec<Arc<Known>>> = HashMap::new();
+        for known in self.known() {
+            all.entry(known.key().clone()).or_default().push(known);
+        }
+        for known in all.into_values() {
+            let open = clients::open(&known, strategy);
+            known.iter().for_each(|known| known.facts().close(strategy));
+            if let (Some(turn), 1..) = (abandoned_in, open) {
+                known[0].facts().abandon(turn, open);
+            }
+        }
+    }
+
+    /// The clients that were heard from most recently, the latest first: 10 000 at most.
+    pub fn clients(&self) -> Vec<Client> {
+        let Shared { labels, clock, turns, .. } = &*self.shared;
+        let turns = lock(turns).clone();
+        let mut all: Vec<_> = clients::merged(self.known()).into_iter().collect();
+        all.sort_by_key(|(_, facts)| std::cmp::Reverse(facts.last_heard()));
+        all.truncate(clients::MOST);
+        let name = |label: usize| labels[label].rsplit('/').next().unwrap_or_default().to_owned();
+        let view = |(key, facts)| clients::view(&key, &facts, &turns, name, |at| clock.rfc3339(at));
+        all.into_iter().filter_map(view).collect()
+    }
+
+    fn known(&self) -> Vec<Arc<Known>> {
+        lock(&self.shared.shards).iter().flat_map(|shard| shard.clients().all()).collect()
+    }
+
+    /// The last ten minutes.
+    pub fn series(&self) -> Series {
+        let Shared { clock, shards, sampled, .. } = &*self.shared;
+        let mut sums = seconds(clock.start, Instant::now());
+        lock(sampled).add_to(&mut sums);
+        for shard in &*lock(shards) {
+            shard.tally().ring.add_to(&mut sums);
+        }
+        Series::new(&sums, clock.start, clock)
+    }
+
+    /// The metrics in Prometheus's text format.
+    pub fn metrics(&self) -> String {
+        self.collect();
+        self.shared.metrics.render()
+    }
+
+    /// Collects what the threads count, and sends their spans, for as long as it is polled.
+    pub async fn run(self) {
+        match self.shared.tracer.clone() {
+            None => self.count().await,
+            Some(tracer) => _ = tokio::join!(self.count(), tracer.run()),
+        }
+    }
+
+    async fn count(&self) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.collect();
+            self.shared.metrics.tidy();
+        }
+    }
+
+    fn collect(&self) {
+        let Shared { switch, shards, sampled, exported, .. } = &*self.shared;
+        let mut exported = lock(exported);
+        for shard in &*lock(shards) {
+            exported.collect(&mut shard.tally());
+        }
+        if let Some(switch) = switch {
+            let snapshot = switch.snapshot();
+            exported.show(&snapshot);
+            lock(sampled).sample(snapshot.queries, Instant::now());
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Logging in, making calls, and following: the rules by which the published connectors do.
+
+use std::time::Duration;
+
+use prost::Message;
+use protocol::{
+    CallKind, Strategy,
+    pb::{AuthenticateRequest, AuthenticateResponse},
+};
+use tokio::time::timeout;
+use tonic::{
+    Code, Status,
+    metadata::{AsciiMetadataValue, MetadataMap},
+};
+use tracing::info;
+
+use super::{Client, Open, answer::Answer};
+use crate::{
+    behaviour::{Adopts, Behaviour},
+    line::{Line, Trouble},
+    plan::Login,
+    process::Adoption,
+    record::{Adopted, Call, Outcome},
+};
+
+const AUTHENTICATE: &str = "/QueryEngineService/authenticate";
+
+/// A call without an answer for so long is lost.
+const LONGEST_CALL: Duration = Duration::from_secs(60);
+/// A server that announces what it refuses sends a client round and round: connectors overflow their stack.
+const MOST_ROUNDS: u32 = 20;
+
+/// What is to be called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Method {
+    path: &'static str,
+    kind: CallKind,
+}
+
+impl Method {
+    pub(super) const fn new(path: &'static str, kind: CallKind) -> Self {
+        Self { path, kind }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+}
+
+/// Writes down a call that its client leaves before the answer is there.
+struct Unanswered<'a> {
+    client: &'a Client,
+    call: Option<Call>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            let recorder = &self.client.common.recorder;
+            recorder.call(Call { answered: recorder.now(), outcome: Outcome::GivenUp, ..call });
+        }
+    }
+}
+
+impl Client {
+    /// Before a call: what is pending is adopted where no query is open, and there has to be a session.
+    pub(super) async fn be_ready(&mut self) -> Result<(), Trouble> {
+        if let Some(adoption) = self.process.before_request() {
+            self.note(adoption);
+        }
+        if self.process.take_invalidated() {
+            self.start_anew();
+        }
+        if self.session.is_some() {
+            return Ok(());
+        }
+        match self.log_in().await {
+            Err(trouble) if trouble.is_suspended(self.common.plan.login.is_token()) => {
+                self.wake_cluster().await?;
+                self.log_in().await
+            }
+            done => done,
+        }
+    }
+
+    /// A new connection, on which it has to log in.
+    pub(super) fn start_anew(&mut self) {
+        self.line = Line::new(&self.common.plan.server, self.behaviour == Behaviour::SlowReader);
+        self.session = None;
+    }
+
+    /// Logs in under the strategy of the process, or else finds out which one is served.
+    async fn log_in(&mut self) -> Result<(), Trouble> {
+        let Login::Password { user, password } = self.common.plan.login.clone() else {
+            self.session = Some(String::new());
+            return Ok(());
+        };
+        let request = AuthenticateRequest { user, password, ..AuthenticateRequest::default() };
+        for _ in 0..MOST_ROUNDS {
+            let known = self.process.active();
+            let tries = known.map_or(Strategy::ALL.to_vec(), |known| vec![known]);
+            let mut refusal = None;
+            let mut answered = None;
+            for strategy in tries {
+                match self.authenticate(strategy, request.clone()).await {
+                    Ok(answer) => {
+                        answered = Some((strategy, answer));
+                        break;
+                    }
+                    Err(trouble) if trouble.is_refused() => refusal = Some(trouble),
+                    Err(trouble) => return Err(trouble),
+                }
+            }
+            let Some((strategy, answer)) = answered else {
+                match (refusal, known) {
+                    // What it knew is no longer served.
+                    (Some(_), Some(_)) if self.behaviour.recovers() => self.process.forget(),
+                    (Some(refusal), _) => return Err(refusal),
+                    (None, _) => unreachable!("each round tries one strategy at least"),
+                }
+                continue;
+            };
+            if answer.session_id.is_empty() {
+                return Err(Trouble::of(
+                    "authenticate",
+                    &Status::unauthenticated("no session id in the answer"),
+                ));
+            }
+            info!("Successfully authenticated with strategy: {strategy}");
+            self.session = Some(answer.session_id);
+            self.process.settle(strategy);
+            let notice = self.common.recorder.now();
+            let Some(adoption) = answer
+                .new_strategy
+                .and_then(|told| told.parse().ok())
+                .and_then(|told| self.process.told_at_login(told, notice))
+            else {
+                return Ok(());
+            };
+            self.note(adoption);
+        }
+        Err(Trouble::of("authenticate", &Status::unknown("told of a strategy over and over that is refused")))
+    }
+
+    async fn authenticate(
+        &mut self,
+        strategy: Strategy,
+        request: AuthenticateRequest,
+    ) -> Result<AuthenticateResponse, Trouble> {
+        let method = Method::new(AUTHENTICATE, CallKind::LogIn);
+        self.send(method, Some(strategy), None, request).await
+    }
+
+    /// A call that is about no query.
+    pub(super) async fn call<Q, A>(
+        &mut self,
+        method: Method,
+        number: Option<u32>,
+        request: Q,
+    ) -> Result<A, Trouble>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Answer + Default + 'static,
+    {
+        let strategy = self.process.active();
+        self.hear(method, strategy, number, request).await
+    }
+
+    /// A call about a query, which names what that was prepared under.
+    pub(super) async fn call_about<Q, A>(
+        &mut self,
+        method: Method,
+        open: &Open,
+        request: Q,
+    ) -> Result<A, Trouble>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Answer + Default + 'static,
+    {
+        let strategy = match self.behaviour.adopts() {
+            Adopts::AtOnce => self.process.active(),
+            _ => open.strategy,
+        };
+        self.hear(method, strategy, Some(open.number), request).await
+    }
+
+    /// Makes a call, and takes note of what its answer announces.
+    pub(super) async fn hear<Q, A>(
+        &mut self,
+        method: Method,
+        strategy: Option<Strategy>,
+        query: Option<u32>,
+        request: Q,
+    ) -> Result<A, Trouble>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Answer + Default + 'static,
+    {
+        let mut insists = self.behaviour.insists();
+        let answer: A = loop {
+            match self.send(method, strategy, query, request.clone()).await {
+                Err(trouble) if insists > 0 && trouble.is_refused() => insists -= 1,
+                other => break other?,
+            }
+        };
+        if let Some(notice) = answer.notice() {
+            let (is_news, adoption) = self.process.told(notice, self.common.recorder.now());
+            if is_news {
+                info!("Pending deployment strategy set to: {notice}");
+            }
+            if let Some(adoption) = adoption {
+                self.note(adoption);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Sends one request, and writes down what comes of it.
+    async fn send<Q, A>(
+        &mut self,
+        method: Method,
+        strategy: Option<Strategy>,
+        query: Option<u32>,
+        request: Q,
+    ) -> Result<A, Trouble>
+    where
+        Q: Message + 'static,
+        A: Message + Answer + Default + 'static,
+    {
+        let metadata = self.metadata(strategy)?;
+        let mut line = self.line.clone();
+        let name = method.name();
+        let header = if self.behaviour == Behaviour::NoHeader { None } else { strategy };
+        let sent = self.common.recorder.now();
+        let (outcome, notice) = (Outcome::GivenUp, None);
+        let (client, kind) = (self.number, method.kind);
+        let call = Call {
+            client,
+            query,
+            method: name,
+            kind,
+            strategy: header,
+            sent,
+            answered: sent,
+            outcome,
+            notice,
+        };
+        let mut unanswered = Unanswered { client: self, call: Some(call) };
+        let answer: Result<A, Status> =
+            match timeout(LONGEST_CALL, line.call(method.path, metadata, request)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Status::deadline_exceeded(format!("no answer within {LONGEST_CALL:?}"))),
+            };
+        let answer = answer.map_err(|status| Trouble { strategy: header, ..Trouble::of(name, &status) });
+        let call = unanswered.call.take();
+        drop(unanswered);
+        if let Some(call) = call {
+            let outcome = match &answer {
+                Ok(_) => Outcome::Answered,
+                Err(trouble) if trouble.is_refused() => Outcome::Refused,
+                Err(trouble) => Outcome::Failed {
+                    code: trouble.code.unwrap_or(Code::Unknown).into(),
+                    message: trouble.message.as_str().into(),
+                    is_broken: trouble.is_broken,
+                },
+            };
+            let notice = answer.as_ref().ok().and_then(Answer::notice);
+            let answered = self.common.recorder.now();
+            self.common.recorder.call(Call { answered, outcome, notice, ..call });
+        }
+        answer
+    }
+
+    fn metadata(&self, strategy: Option<Strategy>) -> Result<MetadataMap, Trouble> {
+        let mut metadata = MetadataMap::new();
+        if let Some(strategy) = strategy.filter(|_| self.behaviour != Behaviour::NoHeader) {
+            let name = match self.behaviour {
+                Behaviour::UpperCase => strategy.as_str().to_uppercase(),
+                _ => strategy.as_str().to_owned(),
+            };
+            metadata.insert("strategy", ascii("strategy", &name)?);
+        }
+        if let Some(planner) = &self.planner {
+            metadata.insert("plannerip", ascii("plannerip", planner)?);
+        }
+        if let Login::Token(token) = &self.common.plan.login {
+            metadata.insert("authorization", ascii("authorization", &format!("Bearer {token}"))?);
+        }
+        Ok(metadata)
+    }
+
+    /// Writes down that the strategy has changed.
+    pub(super) fn note(&self, adoption: Adoption) {
+        let Adoption { from, to, told } = adoption;
+        info!("Strategy transition completed: {} -> {to}", from.map_or("none", Strategy::as_str));
+        let at = self.common.recorder.now();
+        let process = self.number / self.common.plan.threads;
+        self.common.recorder.adopted(Adopted { process, from, to, told, at });
+    }
+}
+
+fn ascii(name: &'static str, value: &str) -> Result<AsciiMetadataValue, Trouble> {
+    value.parse().map_err(|_| Trouble::of(name, &Status::internal("a value that metadata can't carry")))
+}

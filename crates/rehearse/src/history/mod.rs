@@ -1,0 +1,295 @@
+//! Decides from what clients wrote down, and what the server says it did, whether each promise held.
+
+mod queries;
+pub(super) mod spans;
+
+#[cfg(test)]
+mod tests;
+
+use protocol::{CallKind, Strategy};
+use serde::Serialize;
+use switch::PhaseName;
+
+use self::{queries::Queries, spans::Spans};
+use super::{
+    record::{Call, Outcome},
+    story::Story,
+};
+
+/// So many breaches of a promise are told in words.
+const MOST_TOLD: usize = 20;
+/// A phase may be over that much later than it has to be: servers have more to do than to look at clocks.
+const LATE: u64 = 2_000_000;
+/// The same for an announcement: before the cutover an engine has to say that it is healthy, within 2 s, and it may be
+/// being asked when that is due.
+const LATE_CUTOVER: u64 = LATE + 4_000_000;
+/// The gRPC code of what isn't there.
+const NOT_FOUND: i32 = 5;
+
+/// What a switch promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// Until a drain is over, a 456 only answers what begins a query.
+    NothingLost,
+    /// What is announced is let in already.
+    AcceptedFirst,
+    /// A query sees one strategy and one engine.
+    OneColour,
+    /// Transitions are in order, and each request is judged by one state.
+    InOrder,
+    /// Every phase but STABLE ends.
+    NothingSticks,
+}
+
+impl Promise {
+    const ALL: [Self; 5] =
+        [Self::NothingLost, Self::AcceptedFirst, Self::OneColour, Self::InOrder, Self::NothingSticks];
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NothingLost => "no query is refused on its way",
+            Self::AcceptedFirst => "what is announced is accepted already",
+            Self::OneColour => "a query sees one colour and one engine",
+            Self::InOrder => "transitions in order, each request judged by one",
+            Self::NothingSticks => "every phase ends",
+        }
+    }
+}
+
+/// Whether one promise held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Which one.
+    pub promise: Promise,
+    /// How often it was put to the test.
+    pub cases: u64,
+    /// How often it was broken.
+    pub broken: u64,
+    /// In words, of the first ones.
+    pub breaches: Vec<String>,
+}
+
+/// Judges a history. Without the server's side only what clients can see by themselves is judged.
+pub fn check(calls: &[Call], story: Option<&Story>) -> Vec<Verdict> {
+    let mut checker = Checker {
+        queries: Queries::of(calls),
+        spans: story.map(Spans::of),
+        is_strict: story.is_some_and(|story| story.is_strict),
+        verdicts: Promise::ALL.map(|promise| Verdict { promise, cases: 0, broken: 0, breaches: Vec::new() }),
+    };
+    for call in calls {
+        checker.judge(call);
+    }
+    checker.accepted_first(calls);
+    if let Some(story) = story {
+        checker.in_order(story);
+        checker.nothing_sticks(story);
+    }
+    checker.verdicts.into()
+}
+
+struct Checker {
+    queries: Queries,
+    spans: Option<Spans>,
+    is_strict: bool,
+    verdicts: [Verdict; 5],
+}
+
+impl Checker {
+    fn case(&mut self, promise: Promise) {
+        self.verdicts[promise as usize].cases += 1;
+    }
+
+    fn breach(&mut self, promise: Promise, breach: impl FnOnce() -> String) {
+        let verdict = &mut self.verdicts[promise as usize];
+        verdict.broken += 1;
+        if verdict.breaches.len() < MOST_TOLD {
+            verdict.breaches.push(breach());
+        }
+    }
+
+    /// What can be said of one call.
+    fn judge(&mut self, call: &Call) {
+        let is_let_in = match call.outcome {
+            Outcome::Answered | Outcome::Failed { is_broken: false, .. } => true,
+            Outcome::Refused => false,
+            // Nobody knows whether it arrived.
+            Outcome::Failed { .. } | Outcome::GivenUp => return,
+        };
+        let query = self.queries.with_right(call, self.spans.as_ref());
+        if query.is_some() {
+            self.case(Promise::NothingLost);
+            if !is_let_in && !self.is_strict {
+                self.breach(Promise::NothingLost, || format!("{}: refused on its way", told(call)));
+            }
+        }
+        if let Some(strategy) = query {
+            self.case(Promise::OneColour);
+            if call.notice.is_some() && call.notice == strategy {
+                self.breach(Promise::OneColour, || {
+                    format!("{}: let in under another colour, for it was told of its own", told(call))
+                });
+            }
+            if let Outcome::Failed { code: NOT_FOUND, .. } = call.outcome
+                && !self.queries.was_broken(call)
+            {
+                self.breach(Promise::OneColour, || {
+                    format!("{}: another engine, which doesn't know it", told(call))
+                });
+            }
+        }
+        match query {
+            None => match self.queries.may_be_left(call) {
+                Some(Some(owner)) => self.judged_by_one(call, &[call.strategy, Some(owner)], is_let_in),
+                // Whose strategy is not known can't be judged.
+                Some(None) => {}
+                None => self.judged_by_one(call, &[call.strategy], is_let_in),
+            },
+            Some(Some(strategy)) if self.is_strict => self.judged_by_one(call, &[Some(strategy)], is_let_in),
+            Some(_) => {}
+        }
+    }
+
+    /// Some state of the switch, while the call was on its way, judges it as it was judged, by one of
+    /// the strategies that it may have been of.
+    fn judged_by_one(&mut self, call: &Call, strategies: &[Option<Strategy>], is_let_in: bool) {
+        let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
+        let judges = |span: &spans::Span| {
+            strategies.iter().any(|strategy| match strategy {
+                Some(strategy) => span.lets_in(call.kind, *strategy, self.is_strict) == is_let_in,
+                None => is_let_in,
+            })
+        };
+        let is_judged = spans.during(call).iter().any(judges);
+        let is_stable = spans.during(call).iter().any(spans::Span::is_stable);
+        self.case(Promise::InOrder);
+        if is_judged {
+            return;
+        }
+        let promise = match (is_let_in, call.kind) {
+            (false, CallKind::LogIn | CallKind::Begin) => return, // That is for `accepted_first`.
+            (false, _) if !is_stable && !self.is_strict => Promise::NothingLost,
+            _ => Promise::InOrder,
+        };
+        self.breach(promise, || {
+            let judged = if is_let_in { "let in" } else { "refused" };
+            format!("{}: {judged}, as no state of the switch then has it", told(call))
+        });
+    }
+
+    /// Calls that begin something under a strategy that was announced are let in, until it isn't any more.
+    fn accepted_first(&mut self, calls: &[Call]) {
+        let mut notices: Vec<(Strategy, &Call)> =
+            calls.iter().filter_map(|call| Some((call.notice?, call))).collect();
+        notices.sort_by_key(|(_, call)| call.answered);
+        for (notice, call) in &notices {
+            self.headed_there(call, *notice);
+        }
+        let mut begins: Vec<(Strategy, &Call)> = calls
+            .iter()
+            .filter(|call| matches!(call.kind, CallKind::LogIn | CallKind::Begin))
+            .filter_map(|call| Some((call.strategy?, call)))
+            .collect();
+        begins.sort_by_key(|(_, call)| call.sent);
+        // Since when each strategy is announced, at the earliest, as far as clients have heard.
+        let mut announced = [None::<u64>; 2];
+        let mut heard = notices.iter().peekable();
+        for (strategy, call) in begins {
+            while let Some((notice, earlier)) = heard.next_if(|(_, earlier)| earlier.answered <= call.sent) {
+                let since = &mut announced[notice.index()];
+                *since = (*since).max(Some(earlier.sent));
+            }
+            let since = announced[strategy.index()];
+            if (self.spans.is_none() && since.is_none()) || matches!(call.outcome, Outcome::GivenUp) {
+                continue;
+            }
+            self.case(Promise::AcceptedFirst);
+            if call.outcome != Outcome::Refused {
+                continue;
+            }
+            let is_explained = match &self.spans {
+                Some(spans) if !spans.know(call) => true,
+                Some(spans) => {
+                    spans.during(call).iter().any(|span| span.may_refuse(call.kind, strategy, self.is_strict))
+                }
+                // The other one may have been announced since.
+                None => notices.iter().any(|(notice, other)| {
+                    *notice != strategy && Some(other.answered) >= since && other.sent <= call.answered
+                }),
+            };
+            if !is_explained {
+                self.breach(Promise::AcceptedFirst, || {
+                    format!("{}: refused, though announced or active", told(call))
+                });
+            }
+        }
+    }
+
+    /// What an answer announces was, while it was on its way, where the work was headed.
+    fn headed_there(&mut self, call: &Call, notice: Strategy) {
+        let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
+        let is_headed = spans.during(call).iter().any(|span| span.headed_for() == notice);
+        self.case(Promise::AcceptedFirst);
+        if !is_headed {
+            self.breach(Promise::AcceptedFirst, || {
+                format!("{}: told of {notice}, which was not pending", told(call))
+            });
+        }
+    }
+
+    fn in_order(&mut self, story: &Story) {
+        let Some(first) = story.seen.first() else { return };
+        let mut before = (spans::Span::of(first), 0);
+        for happened in story.happened.iter().filter(|happened| happened.epoch > first.epoch) {
+            self.case(Promise::InOrder);
+            let (span, at) = before;
+            let Some(next) = span.after(happened, story.is_strict) else {
+                self.breach(Promise::InOrder, || {
+                    format!("{}: {:?} does not follow {}", seconds(happened.at), happened.kind, span.words())
+                });
+                before = (span.forced(happened, story.is_strict), happened.at);
+                continue;
+            };
+            if happened.epoch != span.epoch + 1 || happened.at < at {
+                self.breach(Promise::InOrder, || {
+                    let (epoch, last) = (happened.epoch, span.epoch);
+                    format!("{}: epoch {epoch} comes after epoch {last}", seconds(happened.at))
+                });
+            }
+            before = (next, happened.at);
+        }
+        for pair in story.seen.windows(2) {
+            if pair[1].epoch < pair[0].epoch {
+                self.breach(Promise::InOrder, || format!("{}: the epoch goes back", seconds(pair[1].at)));
+            }
+        }
+    }
+
+    fn nothing_sticks(&mut self, story: &Story) {
+        for pair in story.seen.windows(2) {
+            let (Some(ends_by), [before, now]) = (pair[0].ends_by, [pair[0], pair[1]]) else { continue };
+            self.case(Promise::NothingSticks);
+            let late = if before.stage == PhaseName::Announced { LATE_CUTOVER } else { LATE };
+            if before.epoch == now.epoch && now.at > ends_by + late {
+                self.breach(Promise::NothingSticks, || {
+                    format!("{}: {:?} goes on after {}", seconds(now.at), now.stage, seconds(ends_by))
+                });
+            }
+        }
+    }
+}
+
+/// A call in words.
+fn told(call: &Call) -> String {
+    let strategy = call.strategy.map_or("no strategy", Strategy::as_str);
+    let query = call.query.map(|query| format!(" of query {query}")).unwrap_or_default();
+    format!("{} client {} {}{query} under {strategy}", seconds(call.answered), call.client, call.method)
+}
+
+/// As a time of the rehearsal.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn seconds(micros: u64) -> String {
+    format!("{:.3} s", micros as f64 / 1e6)
+}

@@ -1,0 +1,284 @@
+//! Histories that keep each promise, and such that break it.
+
+use Strategy::{Blue, Green};
+use protocol::CallKind;
+use switch::PhaseName;
+
+use super::*;
+use crate::story::{Happened, Kind, Seen};
+
+/// Seconds, in microseconds.
+const S: u64 = 1_000_000;
+
+/// A call of client 0, answered a millisecond after it was sent.
+fn call(method: &'static str, kind: CallKind, query: Option<u32>, strategy: Strategy, sent: u64) -> Call {
+    let strategy = Some(strategy);
+    let (outcome, answered) = (Outcome::Answered, sent + 1_000);
+    Call { client: 0, query, method, kind, strategy, sent, answered, outcome, notice: None }
+}
+
+fn log_in(strategy: Strategy, sent: u64) -> Call {
+    call("authenticate", CallKind::LogIn, None, strategy, sent)
+}
+
+fn begin(query: u32, strategy: Strategy, sent: u64) -> Call {
+    call("prepareStatement", CallKind::Begin, Some(query), strategy, sent)
+}
+
+fn fetch(query: u32, strategy: Strategy, sent: u64) -> Call {
+    call("getNextResultBatch", CallKind::Continue, Some(query), strategy, sent)
+}
+
+fn clear(query: u32, strategy: Strategy, sent: u64) -> Call {
+    call("clearOrCancelQuery", CallKind::End, Some(query), strategy, sent)
+}
+
+fn neutral(strategy: Strategy, sent: u64) -> Call {
+    call("getSchemaNames", CallKind::Neutral, None, strategy, sent)
+}
+
+impl Call {
+    fn refused(self) -> Self {
+        Self { outcome: Outcome::Refused, ..self }
+    }
+
+    fn told(self, notice: Strategy) -> Self {
+        Self { notice: Some(notice), ..self }
+    }
+
+    fn failed(self, code: i32, is_broken: bool) -> Self {
+        Self { outcome: Outcome::Failed { code, message: "".into(), is_broken }, ..self }
+    }
+}
+
+/// Blue; green is announced at 10 s, active at 12 s, and blue drained at 20 s.
+fn switch() -> Story {
+    let happened = |at, epoch, kind| Happened { at: at * S, epoch, kind, from: None, to: None };
+    let announced = Happened { from: Some(Blue), to: Some(Green), ..happened(10, 1, Kind::Announced) };
+    let cut_over = Happened { from: Some(Blue), to: Some(Green), ..happened(12, 2, Kind::CutOver) };
+    let seen = Seen { at: 0, stage: PhaseName::Stable, active: Blue, epoch: 0, ends_by: None };
+    Story {
+        left: Vec::new(),
+        seen: vec![seen],
+        happened: vec![announced, cut_over, happened(20, 3, Kind::Drained)],
+        is_strict: false,
+        slack: 10_000,
+        until: 100 * S,
+    }
+}
+
+/// A client that follows the switch: a query before it, one across it, one after it.
+fn follows() -> Vec<Call> {
+    vec![
+        log_in(Blue, S),
+        begin(0, Blue, 2 * S),
+        fetch(0, Blue, 3 * S),
+        clear(0, Blue, 4 * S),
+        begin(1, Blue, 9 * S),
+        fetch(1, Blue, 11 * S).told(Green),
+        neutral(Blue, 13 * S).told(Green),
+        fetch(1, Blue, 14 * S).told(Green),
+        clear(1, Blue, 15 * S).told(Green),
+        log_in(Green, 16 * S),
+        begin(2, Green, 17 * S),
+        fetch(2, Green, 21 * S),
+        clear(2, Green, 22 * S),
+        clear(1, Blue, 23 * S),
+    ]
+}
+
+/// The promises that are broken.
+fn broken(calls: &[Call], story: Option<&Story>) -> Vec<Promise> {
+    let verdicts = check(calls, story);
+    for verdict in &verdicts {
+        assert_eq!(verdict.broken as usize, verdict.breaches.len(), "each breach is told in words");
+    }
+    verdicts.into_iter().filter(|verdict| verdict.broken > 0).map(|verdict| verdict.promise).collect()
+}
+
+fn with(calls: &[Call]) -> Vec<Call> {
+    follows().into_iter().chain(calls.iter().cloned()).collect()
+}
+
+#[test]
+fn a_switch_that_is_followed_breaks_nothing() {
+    assert_eq!(broken(&follows(), Some(&switch())), []);
+    assert_eq!(broken(&follows(), None), []);
+    let cases: Vec<u64> = check(&follows(), Some(&switch())).iter().map(|verdict| verdict.cases).collect();
+    assert!(cases[..4].iter().all(|cases| *cases > 0), "{cases:?}");
+}
+
+#[test]
+fn refusals_that_the_rules_know_break_nothing() {
+    for refused in
+        [begin(9, Blue, 13 * S), begin(9, Blue, 30 * S), log_in(Blue, 30 * S), neutral(Green, 5 * S)]
+    {
+        assert_eq!(broken(&with(&[refused.refused()]), Some(&switch())), []);
+    }
+}
+
+#[test]
+fn refusing_a_query_breaks_the_first_promise() {
+    for call in [fetch(1, Blue, 14 * S), fetch(0, Blue, 3 * S + 2_000), clear(1, Blue, 14 * S)] {
+        assert_eq!(broken(&with(&[call.clone().refused()]), Some(&switch())), [Promise::NothingLost]);
+        assert_eq!(broken(&with(&[call.refused()]), None), [Promise::NothingLost]);
+    }
+}
+
+#[test]
+fn neutral_refusals_in_drain_break_first_promise() {
+    assert_eq!(broken(&with(&[neutral(Blue, 13 * S).refused()]), Some(&switch())), [Promise::NothingLost]);
+}
+
+#[test]
+fn queries_given_up_by_drains_may_fail() {
+    let mut story = switch();
+    story.happened[2].kind = Kind::DrainTimedOut;
+    let calls = [begin(5, Blue, 8 * S), fetch(5, Blue, 25 * S).refused()];
+    assert_eq!(broken(&calls, Some(&story)), []);
+    assert_eq!(broken(&calls, Some(&switch())), [Promise::NothingLost]);
+    story.is_strict = true;
+    assert!(
+        !broken(&[begin(5, Blue, 8 * S), fetch(5, Blue, 13 * S).refused()], Some(&story))
+            .contains(&Promise::NothingLost)
+    );
+}
+
+#[test]
+fn what_was_ended_may_be_refused() {
+    let mut calls = follows();
+    calls.push(fetch(1, Blue, 25 * S).refused());
+    assert_eq!(broken(&calls, Some(&switch())), []);
+    // Its end may have arrived, though no answer came.
+    let lost = clear(6, Blue, 9 * S).failed(14, true);
+    let calls = [begin(6, Blue, 8 * S), lost, fetch(6, Blue, 25 * S).refused()];
+    assert_eq!(broken(&calls, Some(&switch())), []);
+}
+
+#[test]
+fn queries_of_unknown_end_follow_header_or_owner() {
+    let mut strict = Story { is_strict: true, ..switch() };
+    strict.happened.pop();
+    let begun = begin(5, Blue, 8 * S);
+    let later = fetch(5, Green, 13 * S).refused();
+    let [known, lost] = [clear(5, Blue, 9 * S), clear(5, Blue, 9 * S).failed(14, true)];
+    assert_eq!(broken(&[begun.clone(), lost, later.clone()], Some(&strict)), []);
+    assert_eq!(broken(&[begun, known, later], Some(&strict)), [Promise::InOrder]);
+}
+
+#[test]
+fn queries_ended_at_once_stay_ended() {
+    let first = Call { answered: 14 * S, ..clear(3, Blue, 14 * S) };
+    let again = clear(3, Blue, 14 * S);
+    let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().told(Green)]);
+    assert_eq!(broken(&calls, Some(&switch())), []);
+    let mut strict = Story { is_strict: true, ..switch() };
+    strict.happened.pop();
+    let calls = [begin(3, Green, 11 * S), first, again.refused()];
+    assert_eq!(broken(&calls, Some(&strict)), []);
+}
+
+#[test]
+fn announced_and_refused_breaks_the_second_promise() {
+    let refused = [log_in(Green, 11 * S + 5_000).refused(), begin(9, Green, 13 * S).refused()];
+    for refused in refused {
+        assert_eq!(broken(&with(std::slice::from_ref(&refused)), Some(&switch())), [Promise::AcceptedFirst]);
+        assert_eq!(broken(&with(&[refused]), None), [Promise::AcceptedFirst]);
+    }
+    let refused = log_in(Blue, 5 * S).refused();
+    assert_eq!(broken(&with(&[refused]), Some(&switch())), [Promise::AcceptedFirst]);
+}
+
+#[test]
+fn earlier_announced_strategies_may_be_refused() {
+    // Nobody had heard of the other when the refused call was sent, but the answer was on its way.
+    let heard = neutral(Green, 10 * S).told(Blue);
+    let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).told(Green) };
+    let refused = begin(9, Blue, 20 * S).refused();
+    assert_eq!(broken(&[heard.clone(), refused.clone(), telling.clone()], None), []);
+    // An answer that was heard last may have been given first.
+    let long = Call { sent: 19 * S, answered: 20 * S - 1, ..heard.clone() };
+    let short = neutral(Blue, 20 * S - 2_000).told(Green);
+    assert_eq!(broken(&[heard.clone(), short, long, refused.clone()], None), []);
+    // What the other is announced by was asked for too late, or heard too early.
+    let later = Call { sent: 21 * S, answered: 22 * S, ..telling.clone() };
+    let earlier = Call { sent: 8 * S, answered: 9 * S, ..telling };
+    assert_eq!(broken(&[earlier, heard, refused, later], None), [Promise::AcceptedFirst]);
+}
+
+#[test]
+fn announcing_nothing_pending_breaks_the_second_promise() {
+    for told in [neutral(Blue, 5 * S).told(Green), fetch(2, Green, 21 * S + 5_000).told(Blue)] {
+        assert!(broken(&with(&[told]), Some(&switch())).contains(&Promise::AcceptedFirst));
+    }
+}
+
+#[test]
+fn judging_by_another_colour_breaks_third_promise() {
+    let told = fetch(1, Blue, 14 * S + 5_000).told(Blue);
+    assert!(broken(&with(std::slice::from_ref(&told)), Some(&switch())).contains(&Promise::OneColour));
+    assert_eq!(broken(&with(&[told]), None), [Promise::OneColour]);
+}
+
+#[test]
+fn queries_unknown_to_engines_break_third_promise() {
+    let unknown = fetch(1, Blue, 14 * S + 5_000).failed(NOT_FOUND, false);
+    assert_eq!(broken(&with(std::slice::from_ref(&unknown)), Some(&switch())), [Promise::OneColour]);
+    // Unless an engine was gone meanwhile.
+    let gone = fetch(7, Blue, 14 * S).failed(14, true);
+    assert_eq!(broken(&with(&[begin(7, Blue, 13 * S - 1_900_000), gone, unknown]), Some(&switch())), []);
+}
+
+#[test]
+fn letting_in_any_call_breaks_fourth_promise() {
+    for let_in in [neutral(Green, 5 * S), begin(9, Blue, 15 * S), neutral(Blue, 30 * S), log_in(Blue, 25 * S)]
+    {
+        assert_eq!(broken(&with(&[let_in]), Some(&switch())), [Promise::InOrder]);
+    }
+    let refused = neutral(Green, 25 * S).refused();
+    assert_eq!(broken(&with(&[refused]), Some(&switch())), [Promise::InOrder]);
+}
+
+#[test]
+fn calls_during_transitions_may_meet_either_state() {
+    let long = |call: Call| Call { answered: call.sent + 2 * S, ..call };
+    let calls = [long(begin(9, Blue, 11 * S)).refused(), long(begin(8, Blue, 11 * S))];
+    assert_eq!(broken(&calls, Some(&switch())), []);
+}
+
+#[test]
+fn untold_history_is_not_judged() {
+    let calls = [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).told(Blue), log_in(Green, 15 * S).refused()];
+    assert_eq!(broken(&calls, Some(&Story { until: 15 * S, ..switch() })), []);
+    assert_eq!(broken(&calls, Some(&switch())), [Promise::AcceptedFirst, Promise::InOrder]);
+}
+
+#[test]
+fn transitions_out_of_order_break_the_fourth_promise() {
+    let ways: [fn(&mut Story); 5] = [
+        |story| story.happened.swap(0, 1),
+        |story| story.happened[2].epoch = 5,
+        |story| _ = story.happened.remove(1),
+        |story| story.happened[1].to = Some(Blue),
+        |story| story.seen.extend([5, 4].map(|epoch| Seen { epoch, ..story.seen[0] })),
+    ];
+    for way in ways {
+        let mut story = switch();
+        way(&mut story);
+        assert!(broken(&[], Some(&story)).contains(&Promise::InOrder), "{story:?}");
+    }
+    let mut story = switch();
+    story.happened[1].at = 9 * S;
+    assert!(broken(&[], Some(&story)).contains(&Promise::InOrder), "time goes back");
+}
+
+#[test]
+fn phases_past_deadlines_break_the_fifth_promise() {
+    let mut story = switch();
+    let draining =
+        Seen { at: 13 * S, stage: PhaseName::Draining, active: Green, epoch: 2, ends_by: Some(15 * S) };
+    story.seen.extend([draining, Seen { at: 16 * S, ..draining }]);
+    assert_eq!(broken(&[], Some(&story)), []);
+    story.seen.push(Seen { at: 18 * S, ..draining });
+    assert_eq!(broken(&[], Some(&story)), [Promise::NothingSticks]);
+}

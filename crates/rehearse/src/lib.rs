@@ -1,0 +1,152 @@
+//! The client side: drives queries through a server, follows its switches, checks every row, and judges.
+
+pub(crate) mod behaviour;
+mod client;
+mod history;
+mod line;
+mod operator;
+mod plan;
+pub(crate) mod process;
+mod progress;
+mod query;
+mod record;
+mod report;
+mod results;
+pub(crate) mod story;
+
+#[cfg(test)]
+mod simulation;
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime},
+};
+
+use admin::client::{self as api, Address, ClientError};
+use tokio::{
+    task::JoinSet,
+    time::{sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::{
+    behaviour::Adopts,
+    client::{Client, Common},
+    process::Process,
+    progress::Progress,
+    record::{Recorder, micros},
+    report::Times,
+    story::Watch,
+};
+pub use self::{
+    behaviour::Behaviour,
+    history::{Promise, Verdict, check},
+    plan::{Hold, Login, Pace, Plan},
+    query::{BadQueries, Queries, Query},
+    record::{Adopted, Call, Ending, Failure, Outcome, Records, Run, Who},
+    report::{Adoption, Counts, Failed, Refusal, Report, Spread, SwitchReport},
+    story::{Happened, Kind, Seen, Story},
+};
+
+/// How long queries may take that are still running when no more are begun.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Nothing could be rehearsed.
+#[derive(Debug, thiserror::Error)]
+#[error("--admin: '{address}': expected the admin API of a teal ({why})")]
+pub struct NoAdmin {
+    address: Address,
+    why: String,
+}
+
+/// Rehearses until the time is over, or `stop` resolves. Queries that are running then come to their end.
+pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, NoAdmin> {
+    let recorder = Recorder::new();
+    let started = SystemTime::now();
+    let admin = plan.admin.clone().map(|address| api::Client::new(address, plan.admin_token.clone()));
+    let watch = admin.clone().map(Watch::new);
+    if let Some((watch, address)) = watch.as_ref().zip(plan.admin.as_ref()) {
+        let why = |error: ClientError| NoAdmin { address: address.clone(), why: error.to_string() };
+        watch.begin(&recorder).await.map_err(why)?;
+    }
+    let (slots, is_over) = (AtomicU64::new(0), CancellationToken::new());
+    let common = Arc::new(Common { plan, recorder, slots, is_over });
+    let plan = &common.plan;
+    info!("Rehearsing {} with {} clients for {:?}", plan.to, plan.clients, plan.duration);
+
+    let Started { clients, processes, mut tasks } = start(&common);
+    let progress = Progress::new(plan, processes);
+    let begun = tokio::time::Instant::now();
+    let over = begun + plan.duration;
+    let watching = async {
+        match &watch {
+            Some(watch) => watch.run(&common.recorder).await,
+            None => std::future::pending().await,
+        }
+    };
+    let operating = async {
+        if let Some(admin) = &admin {
+            operator::operate(admin, plan, begun).await;
+        }
+        std::future::pending::<()>().await
+    };
+    let ending = async {
+        tokio::select! {
+            () = sleep_until(over) => {}
+            () = stop => info!("Ending: queries in progress come to their end"),
+        }
+        common.is_over.cancel();
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        let is_done = timeout(PATIENCE, ended).await.is_ok();
+        let unfinished = if is_done { 0 } else { tasks.len() as u64 };
+        tasks.shutdown().await;
+        unfinished
+    };
+    let unfinished = tokio::select! {
+        unfinished = ending => unfinished,
+        () = watching => unreachable!("it watches until it is dropped"),
+        () = operating => unreachable!("it operates until it is dropped"),
+        () = progress.tell(&common.recorder, watch.as_ref()) => unreachable!("it tells until it is dropped"),
+    };
+    progress.finish();
+    let took = micros(begun.elapsed());
+    let mut story = None;
+    if let Some(watch) = &watch {
+        // What is not seen any more can't be judged, and isn't.
+        if let Err(error) = watch.look(&common.recorder).await {
+            warn!("The admin API can't be read: {error}");
+        }
+        story = Some(watch.story());
+    }
+    Ok(Report::new(plan, clients, common.recorder.take(), story, Times { started, took, unfinished }))
+}
+
+/// The clients, on their way.
+#[derive(Default)]
+struct Started {
+    clients: Vec<Who>,
+    processes: Vec<Arc<Process>>,
+    tasks: JoinSet<()>,
+}
+
+/// Starts all clients.
+fn start(common: &Arc<Common>) -> Started {
+    let plan = &common.plan;
+    let mut started = Started::default();
+    for process in 0..plan.clients {
+        let behaviour = plan.behaviours[process as usize % plan.behaviours.len()];
+        let adopts = match behaviour.adopts() {
+            Adopts::BetweenQueries if plan.login.is_token() => Adopts::AfterQueries,
+            adopts => adopts,
+        };
+        let shared = Arc::new(Process::new(adopts));
+        for thread in 0..plan.threads {
+            let client = process * plan.threads + thread;
+            started.clients.push(Who { client, process, behaviour });
+            started.tasks.spawn(Client::new(client, behaviour, common.clone(), shared.clone()).run());
+        }
+        started.processes.push(shared);
+    }
+    started
+}

@@ -1,0 +1,261 @@
+//! What a rehearsal found out, in figures.
+
+mod page;
+mod spread;
+mod switches;
+mod text;
+mod timeline;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use protocol::{CallKind, Strategy};
+use serde::Serialize;
+
+pub use self::{
+    spread::Spread,
+    switches::{Adoption, SwitchReport},
+};
+use super::{
+    history::{Promise, Verdict, check, spans::Spans},
+    plan::Plan,
+    record::{Call, Ending, Failure, Outcome, Records, Run, Who},
+    story::Story,
+};
+
+/// The report. Times are microseconds since the start.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The server.
+    pub to: String,
+    /// When it began, as RFC 3339 has it.
+    pub started: String,
+    /// How long it took.
+    pub took: u64,
+    /// The clients.
+    pub clients: Vec<Who>,
+    /// How its queries ended.
+    pub queries: Counts,
+    /// From when a query was due to its end, by the phase that it began in.
+    pub latency: BTreeMap<&'static str, Spread>,
+    /// The longest time without a completed query.
+    pub longest_gap: u64,
+    /// The longest query.
+    pub longest_query: u64,
+    /// What happened at each switch.
+    pub switches: Vec<SwitchReport>,
+    /// Whether the promises held.
+    pub promises: Vec<Verdict>,
+    /// All failures that an application would have seen.
+    pub failures: Vec<Failed>,
+    /// Nothing was lost, and no promise broken.
+    pub is_well: bool,
+    /// The server's side, if it could be seen.
+    pub story: Option<Story>,
+    /// Each query, for the page and for those who want to look closer.
+    pub runs: Vec<Run>,
+    /// Calls that were refused: when, whose, which.
+    pub refusals: Vec<Refusal>,
+}
+
+/// How many queries ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All.
+    pub run: u64,
+    /// With all their rows.
+    pub completed: u64,
+    /// Lost, with calls that are about no query and failed.
+    pub lost: u64,
+    /// Ended by a connection or an engine that was gone, with calls that are about no query.
+    pub broken: u64,
+    /// Begun anew after a 456.
+    pub retried: u64,
+    /// Refused though its client was told of the strategy that is served, before it called.
+    pub refused_though_told: u64,
+    /// Refused to a client that doesn't follow.
+    pub turned_away: u64,
+    /// Left by their clients, on purpose.
+    pub vanished: u64,
+    /// Still running at the end, after all patience.
+    pub unfinished: u64,
+    /// Rows that were read and are right.
+    pub rows: u64,
+    /// Calls of all kinds.
+    pub calls: u64,
+    /// Calls that the checker didn't look at, because there were too many.
+    pub unchecked: u64,
+}
+
+/// A failure, and whose.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failed {
+    /// The client, if it was in a query.
+    pub client: Option<u32>,
+    /// Nobody answered: no fault of the switch.
+    pub is_broken: bool,
+    /// What happened.
+    #[serde(flatten)]
+    pub failure: Failure,
+}
+
+/// A 456.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Refusal {
+    /// Whose.
+    pub client: u32,
+    /// When.
+    pub time: u64,
+    /// Which call.
+    pub call: &'static str,
+    /// What it named.
+    pub strategy: Option<Strategy>,
+}
+
+impl Report {
+    pub(super) fn new(
+        plan: &Plan,
+        clients: Vec<Who>,
+        records: Records,
+        story: Option<Story>,
+        times: Times,
+    ) -> Self {
+        let Times { started, took, unfinished } = times;
+        let promises = check(&records.calls, story.as_ref());
+        let switches = switches::reports(&records, story.as_ref(), took);
+        let phase = Phases::new(story.as_ref(), &switches);
+        let mut latency: BTreeMap<&'static str, Vec<u64>> = BTreeMap::new();
+        for run in records.runs.iter().filter(|run| run.end == Ending::Completed) {
+            latency.entry(phase.at(run.begun)).or_default().push(run.ended - run.due.min(run.ended));
+        }
+        let queries = counts(&records, unfinished);
+        let failures = failures(&records);
+        let is_well = queries.completed > 0
+            && queries.lost + queries.broken + queries.unfinished == 0
+            && promises.iter().all(|verdict| verdict.broken == 0);
+        let completed = |run: &&Run| run.end == Ending::Completed;
+        Self {
+            to: plan.to.clone(),
+            started: DateTime::<Utc>::from(started).to_rfc3339_opts(SecondsFormat::Millis, true),
+            took,
+            clients,
+            queries,
+            latency: latency.into_iter().map(|(phase, times)| (phase, Spread::of(times))).collect(),
+            longest_gap: switches::longest_gap(&records.runs, 0, took),
+            longest_query: records
+                .runs
+                .iter()
+                .filter(completed)
+                .map(|run| run.ended - run.begun)
+                .max()
+                .unwrap_or(0),
+            switches,
+            promises,
+            failures,
+            is_well,
+            story,
+            refusals: records.calls.iter().filter_map(refusal).collect(),
+            runs: records.runs,
+        }
+    }
+
+    /// How many breaches there are of a promise.
+    pub fn broken(&self, promise: Promise) -> u64 {
+        self.promises.iter().filter(|verdict| verdict.promise == promise).map(|verdict| verdict.broken).sum()
+    }
+}
+
+/// When it was, and what was still running at its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) started: std::time::SystemTime,
+    pub(super) took: u64,
+    pub(super) unfinished: u64,
+}
+
+fn counts(records: &Records, unfinished: u64) -> Counts {
+    let ended = |is: fn(&Ending) -> bool| records.runs.iter().filter(|run| is(&run.end)).count() as u64;
+    let failed = |broken: bool| records.failures.iter().filter(|(_, is)| *is == broken).count() as u64;
+    Counts {
+        run: records.runs.len() as u64 + unfinished,
+        completed: ended(|end| *end == Ending::Completed),
+        lost: ended(|end| matches!(end, Ending::Lost(_))) + failed(false),
+        broken: ended(|end| matches!(end, Ending::Broken(_))) + failed(true),
+        retried: records.runs.iter().map(|run| u64::from(run.retries)).sum(),
+        refused_though_told: refused_though_told(&records.calls),
+        turned_away: ended(|end| *end == Ending::TurnedAway),
+        vanished: ended(|end| *end == Ending::Vanished),
+        unfinished,
+        rows: records.runs.iter().map(|run| run.rows).sum(),
+        calls: records.calls.len() as u64 + records.unkept,
+        unchecked: records.unkept,
+    }
+}
+
+/// Calls that were refused to a client that knew better.
+fn refused_though_told(calls: &[Call]) -> u64 {
+    // What each client was told last, and when, since it logged in.
+    let mut told: BTreeMap<u32, (u64, Strategy)> = BTreeMap::new();
+    let mut count = 0;
+    for call in calls {
+        let knew = told.get(&call.client).filter(|(at, _)| *at <= call.sent);
+        if call.outcome == Outcome::Refused
+            && knew.is_some_and(|(_, told)| call.strategy == Some(told.other()))
+        {
+            count += 1;
+        }
+        match (call.notice, call.kind) {
+            (Some(notice), _) => _ = told.insert(call.client, (call.answered, notice)),
+            (None, CallKind::LogIn) => _ = told.remove(&call.client),
+            (None, _) => {}
+        }
+    }
+    count
+}
+
+fn failures(records: &Records) -> Vec<Failed> {
+    let of_runs = records.runs.iter().filter_map(|run| {
+        let (failure, is_broken) = match &run.end {
+            Ending::Broken(failure) => (failure, true),
+            Ending::Lost(failure) => (failure, false),
+            _ => return None,
+        };
+        Some(Failed { client: Some(run.client), is_broken, failure: failure.clone() })
+    });
+    let others = records.failures.iter().map(|(failure, is_broken)| Failed {
+        client: None,
+        is_broken: *is_broken,
+        failure: failure.clone(),
+    });
+    let mut failures: Vec<Failed> = of_runs.chain(others).collect();
+    failures.sort_by_key(|failed| failed.failure.time);
+    failures
+}
+
+fn refusal(call: &Call) -> Option<Refusal> {
+    let Call { client, answered: time, method, strategy, .. } = *call;
+    (call.outcome == Outcome::Refused).then_some(Refusal { client, time, call: method, strategy })
+}
+
+/// The phase of each moment: as the server tells it, or as far as clients can see it.
+struct Phases<'a> {
+    spans: Option<Spans>,
+    switches: &'a [SwitchReport],
+}
+
+impl<'a> Phases<'a> {
+    fn new(story: Option<&Story>, switches: &'a [SwitchReport]) -> Self {
+        Self { spans: story.map(Spans::of), switches }
+    }
+
+    fn at(&self, time: u64) -> &'static str {
+        match self.spans.as_ref().and_then(|spans| spans.at(time)) {
+            Some(span) => span.stage.as_str(),
+            None if self.switches.iter().any(|switch| switch.lasts(time)) => "switching",
+            None => "between switches",
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What happened at each switch: who adopted it when, and how long nothing was completed.
+
+use std::collections::BTreeMap;
+
+use protocol::Strategy;
+use serde::Serialize;
+
+use super::Spread;
+use crate::{
+    record::{Adopted, Ending, Records, Run},
+    story::{Kind, Story},
+};
+
+/// A switch counts as over so long after its last adoption, where the server says nothing.
+const SETTLED: u64 = 1_000_000;
+
+/// One switch, or a try at one.
+#[derive(Clone, Debug, Serialize)]
+pub struct SwitchReport {
+    /// To which strategy.
+    pub to: Strategy,
+    /// When it was announced, as the server says or as the first client was told.
+    pub announced: u64,
+    /// When new work was refused under the old strategy.
+    pub cut_over: Option<u64>,
+    /// When it was over, and how.
+    pub over: Option<(u64, &'static str)>,
+    /// Who adopted it.
+    pub adoptions: Vec<Adoption>,
+    /// From the announcement to the adoption.
+    pub adopted_after: Spread,
+    /// The longest time without a completed query while it lasted.
+    pub longest_gap: u64,
+    /// The end of what it is measured over.
+    #[serde(skip)]
+    until: u64,
+}
+
+/// A client process adopted a strategy.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Adoption {
+    /// Which process.
+    pub process: u32,
+    /// From the announcement until it was told.
+    pub told_after: u64,
+    /// From the announcement until it adopted.
+    pub adopted_after: u64,
+}
+
+impl SwitchReport {
+    fn new(to: Strategy, announced: u64) -> Self {
+        Self {
+            to,
+            announced,
+            cut_over: None,
+            over: None,
+            adoptions: Vec::new(),
+            adopted_after: Spread::default(),
+            longest_gap: 0,
+            until: u64::MAX,
+        }
+    }
+
+    /// Whether it was going on at that time.
+    pub(super) fn lasts(&self, time: u64) -> bool {
+        (self.announced..self.until).contains(&time)
+    }
+}
+
+/// All switches, in order.
+pub(super) fn reports(records: &Records, story: Option<&Story>, took: u64) -> Vec<SwitchReport> {
+    let mut switches = match story {
+        Some(story) => told(story),
+        None => seen(&records.adoptions),
+    };
+    let starts: Vec<u64> = switches.iter().map(|switch| switch.announced).collect();
+    for (at, switch) in switches.iter_mut().enumerate() {
+        let next = starts.get(at + 1).copied().unwrap_or(u64::MAX);
+        let mut adoptions: BTreeMap<u32, Adoption> = BTreeMap::new();
+        for adopted in &records.adoptions {
+            if adopted.to == switch.to && (switch.announced..next).contains(&adopted.at) {
+                adoptions.entry(adopted.process).or_insert(Adoption {
+                    process: adopted.process,
+                    told_after: adopted.told.saturating_sub(switch.announced),
+                    adopted_after: adopted.at - switch.announced,
+                });
+            }
+        }
+        switch.adoptions = adoptions.into_values().collect();
+        let times: Vec<u64> = switch.adoptions.iter().map(|adoption| adoption.adopted_after).collect();
+        let settled = switch.announced + times.iter().max().copied().unwrap_or_default() + SETTLED;
+        switch.adopted_after = Spread::of(times);
+        switch.until = switch.over.map_or(settled, |(over, _)| over).min(next).min(took);
+        switch.longest_gap = longest_gap(&records.runs, switch.announced, switch.until);
+    }
+    switches
+}
+
+/// As the server tells it.
+fn told(story: &Story) -> Vec<SwitchReport> {
+    let mut switches: Vec<SwitchReport> = Vec::new();
+    for happened in &story.happened {
+        let last = switches.last_mut();
+        match (happened.kind, last) {
+            (Kind::Announced, last) => {
+                if let Some(last) = last.filter(|last| last.over.is_none()) {
+                    last.over = Some((happened.at, "rolled back"));
+                }
+                switches.extend(happened.to.map(|to| SwitchReport::new(to, happened.at)));
+            }
+            (Kind::CutOver, Some(last)) => {
+                last.cut_over = Some(happened.at);
+                // There is no drain then.
+                last.over = story.is_strict.then_some((happened.at, "strict"));
+            }
+            (Kind::Aborted, Some(last)) => last.over = Some((happened.at, "aborted")),
+            (Kind::Drained, Some(last)) => _ = last.over.get_or_insert((happened.at, "drained")),
+            (Kind::DrainTimedOut, Some(last)) => {
+                last.over.get_or_insert((happened.at, "drain timed out"));
+            }
+            (_, None) => {}
+        }
+    }
+    switches
+}
+
+/// As clients see it: an announcement is what the first of them was told.
+fn seen(adoptions: &[Adopted]) -> Vec<SwitchReport> {
+    let mut told: Vec<(u64, Strategy)> = adoptions
+        .iter()
+        .filter(|adopted| adopted.from.is_some())
+        .map(|adopted| (adopted.told, adopted.to))
+        .collect();
+    told.sort_by_key(|(at, _)| *at);
+    let mut switches: Vec<SwitchReport> = Vec::new();
+    for (at, to) in told {
+        if switches.last().is_none_or(|last| last.to != to) {
+            switches.push(SwitchReport::new(to, at));
+        }
+    }
+    switches
+}
+
+/// The longest time without a completed query, from one time to another; what ends just outside counts whole.
+pub(super) fn longest_gap(runs: &[Run], from: u64, to: u64) -> u64 {
+    let completed = runs.iter().filter(|run| run.end == Ending::Completed).map(|run| run.ended);
+    let mut ends: Vec<u64> = completed.collect();
+    ends.sort_unstable();
+    let first = ends.partition_point(|end| *end < from).saturating_sub(1);
+    let last = (ends.partition_point(|end| *end <= to) + 1).min(ends.len());
+    let ends = ends.get(first..last).unwrap_or_default();
+    ends.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+}

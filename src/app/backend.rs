@@ -1,0 +1,144 @@
+//! Who answers calls: engines elsewhere, or the one that is built in.
+
+use std::{io, sync::Arc};
+
+use admin::{ClusterControl, Engines, TokenControl};
+#[cfg(feature = "mock")]
+use http::Request;
+#[cfg(feature = "mock")]
+use proxy::{
+    Answering, DataPath, Listeners, Served,
+    gate::RequestBody,
+    server::Incoming,
+    server::Options,
+    telemetry::Metrics,
+    tls::Trust,
+    upstream::{Health, Targets},
+};
+use tokio::sync::watch::Receiver;
+use tokio_util::sync::CancellationToken;
+#[cfg(feature = "mock")]
+use tower::{ServiceExt, util::BoxCloneSyncService};
+
+#[cfg(feature = "mock")]
+use super::control::{Cluster, Tokens};
+use crate::config;
+#[cfg(feature = "mock")]
+use crate::config::MockConfig;
+
+/// Whoever answers, and what operators can do to them.
+#[derive(Debug)]
+pub(super) struct Backend {
+    kind: Kind,
+    /// The engines that calls are forwarded to.
+    pub(super) engines: Option<Arc<dyn Engines>>,
+    /// The cluster of the built-in engine.
+    pub(super) cluster: Option<Arc<dyn ClusterControl>>,
+    /// The tokens of the built-in engine.
+    pub(super) tokens: Option<Arc<dyn TokenControl>>,
+    /// By what engines are judged that are reached by TLS.
+    pub(super) trust: Option<Trust>,
+    /// Changes when a connection to an engine has failed.
+    pub(super) alarm: Option<Receiver<()>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Engines(Box<(Targets, Health)>),
+    #[cfg(feature = "mock")]
+    BuiltIn {
+        mock: mock::Mock,
+        /// SQL is run and results are encoded here, away from the network's threads.
+        runtime: tokio::runtime::Runtime,
+    },
+}
+
+impl Backend {
+    /// Starts the built-in engine, or begins to look after the health of the others.
+    pub(super) fn start(
+        config: config::Backend,
+        #[cfg_attr(not(feature = "mock"), allow(unused_variables))] threads: usize,
+        metrics: &Metrics,
+    ) -> io::Result<Self> {
+        match config {
+            config::Backend::Upstream(targets) => Ok(Self::forwarding(targets, metrics)),
+            #[cfg(feature = "mock")]
+            config::Backend::Mock(config) => Self::built_in(config, threads),
+        }
+    }
+
+    fn forwarding(targets: Targets, metrics: &Metrics) -> Self {
+        let health = Health::new(&targets, metrics);
+        Self {
+            engines: Some(Arc::new(health.clone())),
+            cluster: None,
+            tokens: None,
+            trust: targets.trust.clone(),
+            alarm: Some(health.alarm()),
+            kind: Kind::Engines(Box::new((targets, health))),
+        }
+    }
+
+    #[cfg(feature = "mock")]
+    fn built_in(config: MockConfig, threads: usize) -> io::Result<Self> {
+        let engine = sql::Engine::open(config.engine).map_err(io::Error::other)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("engine")
+            .enable_all()
+            .build()?;
+        let mock = mock::Mock::new(config.service, engine, runtime.handle().clone());
+        Ok(Self {
+            engines: None,
+            cluster: Some(Arc::new(Cluster(mock.cluster().clone()))),
+            tokens: Some(Arc::new(Tokens(mock.tokens().clone()))),
+            trust: None,
+            alarm: None,
+            kind: Kind::BuiltIn { mock, runtime },
+        })
+    }
+
+    /// Whether each strategy has an engine of its own.
+    pub(super) fn has_two_engines(&self) -> bool {
+        self.engines.as_ref().is_some_and(|engines| engines.status().len() > 1)
+    }
+
+    /// Serves until `end`, and what is in progress then to its own end.
+    pub(super) fn serve(
+        &self,
+        path: DataPath,
+        listeners: Listeners,
+        options: Options,
+        end: CancellationToken,
+    ) -> Served {
+        match &self.kind {
+            Kind::Engines(engines) => path.forward((**engines).clone(), listeners, options, end),
+            #[cfg(feature = "mock")]
+            Kind::BuiltIn { mock, .. } => path.answer(answering(mock), listeners, options, end),
+        }
+    }
+
+    /// Clients that ask are told that the server ends.
+    pub(super) async fn announce_end(&self) {
+        match &self.kind {
+            Kind::Engines(_) => {}
+            #[cfg(feature = "mock")]
+            Kind::BuiltIn { mock, .. } => mock.health().end().await,
+        }
+    }
+
+    /// Gives up what nobody waits for any more.
+    pub(super) fn stop(self) {
+        match self.kind {
+            Kind::Engines(_) => {}
+            #[cfg(feature = "mock")]
+            Kind::BuiltIn { runtime, .. } => runtime.shutdown_background(),
+        }
+    }
+}
+
+#[cfg(feature = "mock")]
+fn answering(mock: &mock::Mock) -> Answering {
+    let service = ServiceExt::<Request<RequestBody<Incoming>>>::map_err(mock.service(), Into::into);
+    BoxCloneSyncService::new(service)
+}

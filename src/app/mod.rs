@@ -1,0 +1,230 @@
+//! A server, built part by part: who answers, the switch, what is seen, faults, settings, and the API over them all.
+
+mod backend;
+#[cfg(feature = "mock")]
+mod control;
+mod listeners;
+
+use std::{io, sync::Arc, time::Duration};
+
+use admin::{Admin, Handles, ReloadControl, check};
+use http2::Budget;
+use humantime::format_duration;
+use proxy::{
+    DataPath,
+    fault::{Around, Faults, Source},
+    gate::GateLayer,
+    server::Options,
+    telemetry::{Metrics, Watch, traces::Traces},
+};
+use switch::{Journal, Start, Switch, Timer};
+use tokio::time::sleep;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::info;
+
+use self::backend::Backend;
+pub use self::listeners::Listeners;
+use crate::{
+    cli::environment,
+    config::{Config, FaultConfig, GateConfig},
+    reload::{Parts, Reload},
+    scenario::{Controls, Script},
+};
+
+/// How a server is told to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Shutdown {
+    /// By what, for the log.
+    pub signal: &'static str,
+    /// How long new connections are accepted after that.
+    pub delay: Duration,
+}
+
+/// Serves on bound listeners until `shutdown` resolves. Probes learn at once that the server ends; it accepts
+/// new connections for the delay, and then lets calls in progress finish.
+pub async fn serve(
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = Shutdown>,
+) -> io::Result<()> {
+    let Listeners { data, operators } = listeners;
+    let budget = Budget::new(config.buffer_limit);
+    let metrics = Metrics::new(budget.clone());
+    let backend = Backend::start(config.backend, config.threads, &metrics)?;
+    let switching = config.gate.map(|gate| Switching::start(gate, &backend)).transpose()?;
+    let traces = traces(config.otlp_endpoint.as_deref(), switching.as_ref())?;
+    let watch = watch(switching.as_ref(), metrics, traces.as_ref());
+    let _watching = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
+    let switch = switching.as_ref().map(|switching| switching.switch.clone());
+    let journal = switch.as_ref().map_or_else(Journal::default, |switch| switch.journal().clone());
+    let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &watch, &journal)?;
+    let parts = Parts {
+        switch: switch.clone(),
+        identity: config.tls.clone(),
+        trust: backend.trust.clone(),
+        journal: journal.clone(),
+    };
+    let reload = Reload::new(config.effective, parts);
+    let _hangups = reload.at_hangups()?;
+    let ending = CancellationToken::new();
+    let handles = Handles {
+        switch: switch.clone(),
+        journal,
+        engines: backend.engines.clone(),
+        cluster: backend.cluster.clone(),
+        tokens: backend.tokens.clone(),
+        faults: faults.clone(),
+        watch: watch.clone(),
+        reload: Some(Arc::new(reload) as Arc<dyn ReloadControl>),
+        ending: ending.clone(),
+    };
+    let admin = match operators {
+        None => None,
+        Some(operators) => {
+            info!("Admin API on http://{}", operators.local_addr()?);
+            Some(Admin::start(operators, handles, config.admin.and_then(|admin| admin.token))?)
+        }
+    };
+    let options = Options {
+        tls: config.tls,
+        threads: config.threads,
+        budget,
+        keepalive_timeout: config.keepalive_timeout,
+    };
+    announce(&data, &options)?;
+    let _playing =
+        script.map(|script| AbortOnDropHandle::new(tokio::spawn(async move { script.run().await })));
+    let (gate, _timer) = match switching {
+        None => (None, None),
+        Some(switching) => {
+            let (gate, timer) = switching.run(&backend, &watch);
+            (Some(gate), Some(timer))
+        }
+    };
+
+    let end = CancellationToken::new();
+    let served = backend.serve(DataPath { gate, faults, watch }, data, options, end.clone());
+    let ending = async {
+        let Shutdown { signal, delay } = shutdown.await;
+        ending.cancel();
+        backend.announce_end().await;
+        if !delay.is_zero() {
+            info!("{signal}: not ready from now on, closing the listener in {}", format_duration(delay));
+            sleep(delay).await;
+        }
+        info!("{signal}: finishing calls in progress");
+        end.cancel();
+    };
+    let (served, ()) = tokio::join!(served, ending);
+
+    if let Some(switch) = switch {
+        switch.kept().await;
+    }
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    if let Some(admin) = admin {
+        admin.end().await?;
+    }
+    info!("Server stopped");
+    backend.stop();
+    served
+}
+
+/// The switch, with what the gate needs besides.
+struct Switching {
+    switch: Switch,
+    timer: Timer,
+    gate: GateConfig,
+}
+
+impl Switching {
+    /// The switch, where it left off.
+    fn start(mut gate: GateConfig, backend: &Backend) -> io::Result<Self> {
+        let state = gate.state.take();
+        if let Some((file, Some(_))) = &state {
+            info!("The state of the switch is taken up from {}", file.path().display());
+        }
+        let at = state.as_ref().map(|(file, _)| file.path().display().to_string()).unwrap_or_default();
+        let start = Start { has_engines: backend.has_two_engines(), state };
+        let (switch, timer) = Switch::start(gate.rules.clone(), start).map_err(|error| {
+            let names = format!("--state (or {})", environment("state"));
+            io::Error::new(
+                error.kind(),
+                format!("{names}: '{at}': expected a file that can be written ({error})"),
+            )
+        })?;
+        Ok(Self { switch, timer, gate })
+    }
+
+    /// Starts the timer. The gate stands as long as it runs.
+    fn run(self, backend: &Backend, watch: &Watch) -> (GateLayer, AbortOnDropHandle<()>) {
+        let Self { switch, timer, gate } = self;
+        let watch = watch.clone();
+        let mut timer = timer.tell(move |step| watch.step(step));
+        if let Some(alarm) = backend.alarm.clone() {
+            timer = timer.alarmed_by(alarm);
+        }
+        // The only one need not be asked.
+        let asked = backend.engines.clone().filter(|_| backend.has_two_engines());
+        let ask = move |strategy| check(asked.clone(), strategy);
+        let timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
+        (GateLayer::new(switch, gate.protocol, gate.mismatch), timer)
+    }
+}
+
+/// Where calls are told of. Without a gate there is nothing to tell.
+fn traces(endpoint: Option<&str>, switching: Option<&Switching>) -> io::Result<Option<Traces>> {
+    let traces = endpoint.zip(switching);
+    traces.map(|(endpoint, switching)| Traces::to(endpoint, &switching.gate.protocol)).transpose()
+}
+
+/// What is known of calls and clients.
+fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Watch {
+    let tracer = traces.map(Traces::tracer);
+    match switching {
+        None => Watch::new(&Default::default(), None, metrics, tracer),
+        Some(Switching { switch, gate, .. }) => {
+            Watch::new(&gate.protocol, Some(switch.clone()), metrics, tracer)
+        }
+    }
+}
+
+/// The faults from the settings, and the scenario that is being played.
+fn faults(
+    config: FaultConfig,
+    backend: &Backend,
+    switch: Option<&Switch>,
+    watch: &Watch,
+    journal: &Journal,
+) -> io::Result<(Faults, Option<Arc<Script>>)> {
+    // Without a gate nothing is watched.
+    let watch = switch.map(|_| watch.clone());
+    let around = Around { switch: switch.cloned(), watch, journal: journal.clone() };
+    let faults = Faults::new(config.by_header, around);
+    for rule in config.rules {
+        faults.add(rule, Source::Start).map_err(io::Error::other)?;
+    }
+    let controls = Controls {
+        switch: switch.cloned(),
+        cluster: backend.cluster.clone(),
+        tokens: backend.tokens.clone(),
+        engines: backend.engines.clone(),
+    };
+    let script = config.scenario.map(|scenario| Script::start(scenario, &faults, controls));
+    Ok((faults, script))
+}
+
+/// Says where clients can connect.
+fn announce(listeners: &proxy::Listeners, options: &Options) -> io::Result<()> {
+    let speaks = match &options.tls {
+        None => "",
+        Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
+        Some(_) => " (TLS)",
+    };
+    if let Some(preview) = &listeners.preview {
+        info!("Preview of the strategy that is not active on {}{speaks}", preview.local_addr()?);
+    }
+    info!("Server started on {}{speaks}", listeners.clients.local_addr()?);
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What each command asks, and what it prints.
+
+use admin::{Answer, ClusterStatus, Queries, Reloaded, State, client::Reply, paths};
+use protocol::Strategy;
+use serde_json::{Value, json};
+
+use super::{
+    Failure,
+    api::Api,
+    fault, print,
+    text::{self, Paint},
+    wait, watch,
+};
+use crate::cli::{ClusterAction, Colour, Operate, Running, TimerAction, TokenCommand};
+
+/// Carries a command out.
+pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
+    match operate {
+        Operate::Status { watch: true, server } => watch::watch(&Api::new(&server)?, server.json).await,
+        Operate::Status { watch: false, server } => {
+            let reply = Api::new(&server)?.get(paths::STATE).await?;
+            show(&server, &reply, |state: State, paint| text::state(&state, paint))
+        }
+        Operate::Switch { to, wait, server } => switch(to, wait, &server).await,
+        Operate::Cutover { force: false, server } => order(&server, paths::CUTOVER, json!({})).await,
+        Operate::Cutover { force: true, server } => {
+            order(&server, paths::CUTOVER, json!({ "force": true })).await
+        }
+        Operate::Abort { server } => order(&server, paths::ABORT, json!({})).await,
+        Operate::Rollback { server } => order(&server, paths::ROLLBACK, json!({})).await,
+        Operate::Timer { action, server } => {
+            let action = match action {
+                TimerAction::Pause => "pause",
+                TimerAction::Resume => "resume",
+            };
+            order(&server, paths::TIMER, json!({ "action": action })).await
+        }
+        Operate::Queries { limit, server } => {
+            let reply = Api::new(&server)?.get(&format!("{}?limit={limit}", paths::QUERIES)).await?;
+            show(&server, &reply, |queries: Queries, paint| text::queries(&queries, paint))
+        }
+        Operate::Clients { server } => {
+            let reply = Api::new(&server)?.get(paths::CLIENTS).await?;
+            show(&server, &reply, |clients: Value, paint| text::clients(&clients, paint))
+        }
+        Operate::Cluster { action, server } => {
+            let api = Api::new(&server)?;
+            let reply = match action {
+                ClusterAction::Status => api.get(paths::CLUSTER).await?,
+                ClusterAction::Suspend => api.post(paths::CLUSTER, json!({"action": "suspend"})).await?,
+                ClusterAction::Resume => api.post(paths::CLUSTER, json!({"action": "resume"})).await?,
+            };
+            show(&server, &reply, |cluster: ClusterStatus, _| format!("the cluster is {}\n", cluster.status))
+        }
+        Operate::Fault(command) => fault::carry_out(command).await,
+        Operate::Token(TokenCommand::Revoke { which, server }) => fault::revoke(which, &server).await,
+        Operate::Reload { server } => {
+            let reply = Api::new(&server)?.post(paths::RELOAD, json!({})).await?;
+            show(&server, &reply, |reloaded: Reloaded, _| format!("{}\n", reloaded.done))
+        }
+        Operate::Completions { .. } => Ok(()),
+    }
+}
+
+async fn switch(to: Option<Colour>, wait: bool, server: &Running) -> Result<(), Failure> {
+    let api = Api::new(server)?;
+    let body = match to {
+        Some(Colour::Blue) => json!({ "to": Strategy::Blue }),
+        Some(Colour::Green) => json!({ "to": Strategy::Green }),
+        // Whoever names none means the one that isn't active now, and not that of a later moment.
+        None => {
+            let seen: State = api.get(paths::STATE).await?.read()?;
+            json!({ "to": seen.active.other(), "epoch": seen.epoch })
+        }
+    };
+    let reply = api.post(paths::SWITCH, body).await?;
+    if !wait {
+        return done(server, &reply);
+    }
+    let reply = wait::until_complete(&api, &reply.read()?).await?;
+    show(server, &reply, |state: State, paint| {
+        format!("{} is active, and the switch is complete\n", paint.strategy(state.active))
+    })
+}
+
+async fn order(server: &Running, path: &str, body: Value) -> Result<(), Failure> {
+    let reply = Api::new(server)?.post(path, body).await?;
+    done(server, &reply)
+}
+
+fn done(server: &Running, reply: &Reply) -> Result<(), Failure> {
+    show(server, reply, |answer: Answer, _| format!("{}\n", answer.done))
+}
+
+/// Prints an answer: as it is, or for people.
+pub(super) fn show<T: serde::de::DeserializeOwned>(
+    server: &Running,
+    reply: &Reply,
+    tell: impl FnOnce(T, Paint) -> String,
+) -> Result<(), Failure> {
+    if server.json { print(&reply.json) } else { print(&tell(reply.read()?, Paint::stdout())) }
+}

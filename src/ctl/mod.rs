@@ -1,0 +1,80 @@
+//! The commands that talk to a running teal, over its HTTP API: what they ask, what they print, and how
+//! they end.
+
+mod api;
+mod commands;
+mod fault;
+mod text;
+mod wait;
+mod watch;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use crate::cli::{Operate, completions};
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+enum Failure {
+    /// A running teal said no, or what was waited for did not come.
+    Refused {
+        why: String,
+        /// What the API answered.
+        json: Option<String>,
+    },
+    /// No teal answers there.
+    Unanswered(String),
+    /// The command can't be understood.
+    Usage(String),
+    /// What there is to print can't be printed.
+    Unprintable(io::Error),
+}
+
+impl Failure {
+    fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), json: None }
+    }
+}
+
+/// Carries a command out: 0 is done, 1 refused, 2 not answered, 64 not understood.
+pub fn run(operate: Operate) -> ExitCode {
+    let failure = match start(operate) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(failure) => failure,
+    };
+    let (code, why) = match failure {
+        Failure::Refused { json: Some(json), .. } => {
+            _ = print(&json);
+            return ExitCode::from(1);
+        }
+        Failure::Refused { why, json: None } => (1, why),
+        Failure::Unanswered(why) => (2, why),
+        Failure::Usage(why) => (64, why),
+        // Whoever reads has read enough.
+        Failure::Unprintable(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Failure::Unprintable(error) => (1, format!("cannot print: {error}")),
+    };
+    _ = writeln!(io::stderr(), "teal: {why}");
+    ExitCode::from(code)
+}
+
+fn start(operate: Operate) -> Result<(), Failure> {
+    if let Operate::Completions { shell } = operate {
+        return io::stdout().write_all(&completions(shell)).map_err(Failure::Unprintable);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
+    runtime.block_on(commands::carry_out(operate))
+}
+
+/// Prints lines to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {
+        true => out.flush(),
+        false => out.write_all(b"\n").and_then(|()| out.flush()),
+    });
+    printed.map_err(Failure::Unprintable)
+}

@@ -1,0 +1,276 @@
+//! What people get: aligned text, coloured on a terminal.
+
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use admin::{FaultList, Queries, State};
+use protocol::Strategy;
+use proxy::{
+    telemetry::Each,
+    upstream::{AddressStatus, EngineStatus},
+};
+use serde_json::Value;
+use switch::PhaseName;
+
+/// Between columns.
+const GAP: &str = "  ";
+/// What is told of clients, where it is there.
+const CLIENT: [&str; 8] = ["user_agent", "user", "session", "token", "peer", "strategy", "verdict", "reason"];
+
+/// Colours, unless they are not wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paint {
+    is_on: bool,
+}
+
+impl Paint {
+    /// For standard output: colours on a terminal, unless `NO_COLOR` is set.
+    pub(super) fn stdout() -> Self {
+        let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { is_on: io::stdout().is_terminal() && !is_unwanted }
+    }
+
+    /// Text as it is.
+    #[cfg(test)]
+    fn off() -> Self {
+        Self { is_on: false }
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// A strategy, in its colour.
+    pub(super) fn strategy(self, strategy: Strategy) -> String {
+        match strategy {
+            Strategy::Blue => self.with("34", "blue"),
+            Strategy::Green => self.with("32", "green"),
+        }
+    }
+
+    fn head(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    fn bad(self, text: &str) -> String {
+        self.with("31", text)
+    }
+}
+
+/// The state of the switch.
+pub(super) fn state(state: &State, paint: Paint) -> String {
+    let name = |strategy| paint.strategy(strategy);
+    let phase = paint.head(state.phase.as_str());
+    let mut rows = vec![
+        ("phase", format!("{phase} for {} (epoch {})", seconds(state.phase_seconds), state.epoch)),
+        ("active", name(state.active)),
+    ];
+    if let Some(pending) = state.pending {
+        rows.push((
+            "pending",
+            format!("{}, {}", name(pending), due("cutover", state.deadlines.cutover_seconds)),
+        ));
+    }
+    if let Some(old) = state.old {
+        let due = due("drained", state.deadlines.drain_seconds);
+        rows.push(("old", format!("{}, {due}", name(old))));
+    }
+    let each = |each: Each| {
+        Strategy::ALL.map(|strategy| format!("{} {}", name(strategy), each.of(strategy))).join(", ")
+    };
+    rows.push(("queries", each(state.queries)));
+    rows.push(("requests", each(state.requests)));
+    if state.abandoned > 0 {
+        rows.push(("abandoned", format!("{}, by drains that timed out", queries_in_words(state.abandoned))));
+    }
+    rows.push(("cutover", state.cutover.clone()));
+    rows.push(("timer", timer(state)));
+    for engine in &state.engines {
+        rows.push(("engine", self::engine(engine, paint)));
+        // Of a single address there is nothing more to say.
+        let addresses = if engine.addresses.len() > 1 { &engine.addresses[..] } else { &[] };
+        rows.extend(addresses.iter().map(|address| ("", self::address(address, paint))));
+    }
+    if let Some(refusal) = &state.last_refusal {
+        rows.push(("refused", format!("{} {}", refusal.time, plain(&refusal.reason))));
+    }
+    rows.push(("teal", format!("{}, since {}", state.version, state.started)));
+    let rows = rows.into_iter().map(|(label, value)| format!("{label:<9}{GAP}{value}\n"));
+    rows.collect()
+}
+
+/// Where a switch stands, in one line.
+pub(super) fn progress(state: &State) -> String {
+    let (active, old, queries) = (state.active, state.active.other(), state.queries);
+    match state.phase {
+        PhaseName::Stable => format!("STABLE {active}"),
+        PhaseName::Announced => format!(
+            "ANNOUNCED {active} -> {}, {} on {active}, {}",
+            active.other(),
+            queries_in_words(queries.of(active)),
+            due("cutover", state.deadlines.cutover_seconds)
+        ),
+        PhaseName::Draining => format!(
+            "DRAINING {old} -> {active}, {} left on {old}, {}",
+            queries_in_words(queries.of(old)),
+            due("drained", state.deadlines.drain_seconds)
+        ),
+    }
+}
+
+fn queries_in_words(number: u64) -> String {
+    if number == 1 { "1 query".to_owned() } else { format!("{number} queries") }
+}
+
+fn due(what: &str, left: Option<f64>) -> String {
+    left.map_or_else(
+        || format!("{what} when it is ordered"),
+        |left| format!("{what} within {}", seconds(left)),
+    )
+}
+
+fn timer(state: &State) -> String {
+    let timer = state.timer;
+    let Some(every) = timer.every_seconds else { return "off".to_owned() };
+    let left = timer.left_seconds.map(seconds);
+    let doing = match (timer.paused, left) {
+        (true, left) => format!("paused with {} left", left.unwrap_or_default()),
+        (false, Some(left)) => format!("{left} left"),
+        (false, None) => "waiting for STABLE".to_owned(),
+    };
+    format!("every {}, {doing}", seconds(every))
+}
+
+fn engine(engine: &EngineStatus, paint: Paint) -> String {
+    let serves = engine.strategies.iter().map(|strategy| paint.strategy(*strategy)).collect::<Vec<_>>();
+    let health = match (engine.healthy, &engine.problem) {
+        (Some(true), _) => "well".to_owned(),
+        (Some(false), problem) => {
+            paint.bad(&format!("not well: {}", plain(problem.as_deref().unwrap_or("unknown"))))
+        }
+        (None, _) => "not asked yet".to_owned(),
+    };
+    format!(
+        "{} of {}, {health}, {}",
+        plain(&engine.url),
+        serves.join(" and "),
+        connections(engine.connections)
+    )
+}
+
+fn address(address: &AddressStatus, paint: Paint) -> String {
+    let problem = address.problem.as_deref().map(|problem| paint.bad(&plain(problem)));
+    let problem = problem.map(|problem| format!(", {problem}")).unwrap_or_default();
+    format!("{}, {}{problem}", plain(&address.address), connections(address.connections))
+}
+
+fn connections(number: usize) -> String {
+    format!("{number} connection{}", if number == 1 { "" } else { "s" })
+}
+
+/// The queries on record.
+pub(super) fn queries(queries: &Queries, paint: Paint) -> String {
+    let rows = queries.queries.iter().map(|query| {
+        let strategy = query.strategy;
+        vec![
+            Cell::from(query.id.as_str()),
+            Cell { text: strategy.to_string(), painted: paint.strategy(strategy) },
+            Cell::from(seconds(query.age_seconds).as_str()),
+            Cell::from(seconds(query.idle_seconds).as_str()),
+            Cell::from(query.requests.to_string().as_str()),
+        ]
+    });
+    let listed = table(&["QUERY", "STRATEGY", "AGE", "IDLE", "REQUESTS"], rows.collect(), paint);
+    counted(listed, queries.queries.len() as u64, queries.total, "queries")
+}
+
+/// The faults in force.
+pub(super) fn faults(list: &FaultList, paint: Paint) -> String {
+    let rows = list.faults.iter().map(|fault| {
+        let (source, matches, hits) = (fault.source, fault.matches, fault.hits);
+        let counts = [source.to_string(), matches.to_string(), hits.to_string()];
+        let [source, matches, hits] = &counts;
+        [fault.id.as_str(), source, matches, hits, &fault.rule].map(Cell::from).into()
+    });
+    let listed = table(&["FAULT", "FROM", "MATCHES", "HITS", "RULE"], rows.collect(), paint);
+    let count = list.faults.len() as u64;
+    counted(listed, count, count, "faults")
+}
+
+/// The clients, by what is told of them.
+pub(super) fn clients(answer: &Value, paint: Paint) -> String {
+    let none = Vec::new();
+    let clients = answer["clients"].as_array().unwrap_or(&none);
+    let told = CLIENT.into_iter().filter(|column| clients.iter().any(|client| !client[*column].is_null()));
+    let told = Vec::from_iter(told);
+    let cell = |value: &Value| match value {
+        Value::Null => Cell::from("-"),
+        Value::String(text) => Cell::from(text.as_str()),
+        other => Cell::from(other.to_string().as_str()),
+    };
+    let rows = clients.iter().map(|client| told.iter().map(|column| cell(&client[*column])).collect());
+    let heads: Vec<String> = told.iter().map(|column| column.replace('_', " ").to_uppercase()).collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let listed = table(&heads, rows.collect(), paint);
+    let total = answer["total"].as_u64().unwrap_or(clients.len() as u64);
+    counted(listed, clients.len() as u64, total, "clients")
+}
+
+fn counted(listed: String, shown: u64, total: u64, what: &str) -> String {
+    match (shown, total) {
+        (_, 0) => format!("no {what}\n"),
+        (shown, total) if shown < total => format!("{listed}{shown} of {total} {what}\n"),
+        _ => listed,
+    }
+}
+
+/// A text and how it is shown.
+struct Cell {
+    text: String,
+    painted: String,
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        let text = plain(text);
+        Self { painted: text.clone(), text }
+    }
+}
+
+fn table(heads: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) -> String {
+    let heads = heads.iter().map(|head| Cell { text: (*head).to_owned(), painted: paint.head(head) });
+    let rows: Vec<Vec<Cell>> = std::iter::once(heads.collect()).chain(rows).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row: &Vec<Cell>| row.get(column)).map(|cell| cell.text.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..rows[0].len()).map(|column| width(column).unwrap_or_default()).collect();
+    let line = |row: &Vec<Cell>| {
+        let mut line = String::new();
+        for (place, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            line += &cell.painted;
+            if place + 1 < row.len() {
+                line += &" ".repeat(width - cell.text.chars().count());
+                line += GAP;
+            }
+        }
+        line + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// What comes from others, without what a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Whole seconds, as people say them; a part of one counts as one where there is nothing else.
+fn seconds(seconds: f64) -> String {
+    let whole = Duration::try_from_secs_f64(seconds.max(0.0).ceil()).unwrap_or(Duration::MAX);
+    humantime::format_duration(whole).to_string()
+}
+
+#[cfg(test)]
+mod tests;

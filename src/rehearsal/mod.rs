@@ -1,0 +1,59 @@
+//! `teal rehearse`: what it prints, what it writes, and how it ends.
+
+mod plan;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use rehearse::{Plan, run};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{LogLevel, Rehearse},
+    log,
+};
+
+/// What sysexits.h calls EX_USAGE.
+const BAD_SETTINGS: u8 = 64;
+
+/// Rehearses and reports: 0 is nothing was lost, 1 something was, 64 not understood.
+pub fn command(flags: Rehearse) -> ExitCode {
+    let (format, level) = (flags.log_format, flags.log_level);
+    let plan = match plan::plan(flags) {
+        Ok(plan) => plan,
+        Err(bad) => {
+            _ = writeln!(io::stderr(), "teal: {bad}");
+            return ExitCode::from(BAD_SETTINGS);
+        }
+    };
+    let quiet = if plan.has_bar { LogLevel::Error } else { LogLevel::Info };
+    log::init(format, level.unwrap_or(quiet));
+    rehearse(plan).unwrap_or_else(|error| {
+        _ = writeln!(io::stderr(), "teal: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+#[tokio::main]
+async fn rehearse(plan: Plan) -> io::Result<ExitCode> {
+    let (json, html) = (plan.json.clone(), plan.html.clone());
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let report = run(plan, stop).await.map_err(io::Error::other)?;
+    if let Some(file) = json {
+        fs::write(file, serde_json::to_vec(&report)?)?;
+    }
+    if let Some(file) = html {
+        fs::write(file, report.page())?;
+    }
+    io::stdout().write_all(report.to_string().as_bytes())?;
+    Ok(if report.is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,151 @@
+//! What the flags of `teal rehearse` ask for, wholly checked.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _},
+    path::Path,
+    time::Duration,
+};
+
+use admin::Token;
+use http::Uri;
+use rehearse::{Hold, Login, Pace, Plan, Queries};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
+use crate::cli::Rehearse;
+
+/// As the connectors ping, also without a call in progress.
+const PING: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A setting that nothing can be rehearsed by.
+#[derive(Debug, thiserror::Error)]
+#[error("--{flag}: '{value}': {expected}")]
+pub(super) struct BadPlan {
+    flag: &'static str,
+    value: String,
+    expected: String,
+}
+
+/// The plan.
+pub(super) fn plan(flags: Rehearse) -> Result<Plan, BadPlan> {
+    let small = |flag, number: usize| {
+        let count = u32::try_from(number).ok().filter(|count| *count <= 100_000);
+        count.ok_or_else(|| bad(flag, &number, "expected at most 100000"))
+    };
+    let queries = match &flags.queries {
+        None => Queries::MadeUp,
+        Some(file) => Queries::read(file).map_err(|why| bad("queries", &file.display(), &why.to_string()))?,
+    };
+    let login = match (&flags.token_file, &flags.password_file) {
+        (Some(file), _) => Login::Token(token("token-file", file)?),
+        (None, Some(file)) => {
+            Login::Password { user: flags.user.clone(), password: secret("password-file", file)? }
+        }
+        (None, None) => Login::Password { user: flags.user.clone(), password: "rehearse".to_owned() },
+    };
+    for (flag, file) in [("json", &flags.json), ("html", &flags.html)] {
+        let Some(file) = file else { continue };
+        let opened = fs::File::options().create(true).append(true).open(file);
+        opened.map_err(|error| {
+            bad(flag, &file.display(), &format!("expected a file that can be written ({error})"))
+        })?;
+    }
+    Ok(Plan {
+        server: server(&flags)?,
+        clients: small("clients", flags.clients)?,
+        threads: small("threads", flags.threads)?,
+        behaviours: flags.behaviour,
+        duration: flags.duration,
+        queries,
+        pace: flags.rate.map_or(Pace::Think(flags.think), Pace::Rate),
+        hold: flags.hold.map(|time| if time.is_zero() { Hold::AcrossSwitch } else { Hold::For(time) }),
+        login,
+        catalog: flags.catalog,
+        schema: flags.schema,
+        admin: flags.admin,
+        admin_token: match &flags.admin_token_file {
+            Some(file) => Some(
+                Token::read(file)
+                    .map_err(|why| bad("admin-token-file", &file.display(), &why.to_string()))?,
+            ),
+            None => None,
+        },
+        switch_every: flags.switch_every,
+        chaos: flags.chaos,
+        seed: flags.seed,
+        json: flags.json,
+        html: flags.html,
+        has_bar: flags.log_level.is_none() && io::stderr().is_terminal(),
+        to: flags.to,
+    })
+}
+fn bad(flag: &'static str, value: &dyn std::fmt::Display, expected: &str) -> BadPlan {
+    BadPlan { flag, value: value.to_string(), expected: expected.to_owned() }
+}
+
+/// The first line of a file.
+fn secret(flag: &'static str, file: &Path) -> Result<String, BadPlan> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| bad(flag, &file.display(), &format!("expected a readable file ({error})")))?;
+    let line = text.lines().next().unwrap_or_default().trim().to_owned();
+    if line.is_empty() {
+        Err(bad(flag, &file.display(), "expected something in its first line"))
+    } else {
+        Ok(line)
+    }
+}
+
+/// A secret that goes into a header.
+fn token(flag: &'static str, file: &Path) -> Result<String, BadPlan> {
+    let token = secret(flag, file)?;
+    match token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(token),
+        false => Err(bad(
+            flag,
+            &file.display(),
+            "expected printable ASCII characters without blanks in its first line",
+        )),
+    }
+}
+
+fn server(flags: &Rehearse) -> Result<Endpoint, BadPlan> {
+    let url = flags.to.trim();
+    let expected = "expected a URL such as http://127.0.0.1:50051 or https://engine.example.com";
+    let uri: Uri = url.parse().map_err(|_| bad("to", &url, expected))?;
+    let is_bare = uri.path_and_query().is_none_or(|path| path == "/") && uri.authority().is_some();
+    let is_tls = uri.scheme_str() == Some("https");
+    if !is_bare || !is_tls && uri.scheme_str() != Some("http") {
+        return Err(bad("to", &url, expected));
+    }
+    let endpoint = Endpoint::from(uri)
+        .connect_timeout(CONNECT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PING)
+        .keep_alive_while_idle(true);
+    if !is_tls {
+        return match &flags.tls_ca {
+            Some(file) => Err(bad("tls-ca", &file.display(), "expected --to with https beside it")),
+            None => Ok(endpoint),
+        };
+    }
+    let tls = match &flags.tls_ca {
+        Some(file) => {
+            let pem = fs::read(file).map_err(|error| {
+                bad("tls-ca", &file.display(), &format!("expected a readable file ({error})"))
+            })?;
+            if CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).next().is_none() {
+                return Err(bad("tls-ca", &file.display(), "expected certificates as PEM"));
+            }
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+        }
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            ClientTlsConfig::new().trust_anchors(roots.roots)
+        }
+    };
+    endpoint.tls_config(tls).map_err(|error| bad("to", &url, &format!("expected a TLS server ({error})")))
+}

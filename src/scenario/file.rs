@@ -1,0 +1,193 @@
+//! A scenario's file: TOML, read with the place of whatever is wrong in it.
+
+use std::{fs, ops::Range, path::Path, str::FromStr};
+
+use proxy::fault::rule::{BadRule, Setting};
+use serde::Deserialize;
+use switch::PhaseName;
+use toml::Spanned;
+
+use super::{
+    BUILT_IN,
+    step::{Act, Event, Step},
+};
+
+/// What happens, and when.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The built-in one's, or the file's.
+    pub name: String,
+    /// What a client's author learns from it.
+    pub teaches: String,
+    /// Whether the first step follows the last.
+    pub repeat: bool,
+    /// How the switch is set for it.
+    pub settings: Settings,
+    /// What happens.
+    pub steps: Vec<Step>,
+    /// As it was written.
+    pub text: String,
+    /// Where each act stands in the text.
+    places: Vec<(usize, usize, Range<usize>)>,
+}
+
+/// Flags of the same names, where the user set none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// `--switch-every`; never, unless it is set here.
+    pub switch_every: Option<String>,
+    /// `--cutover`
+    pub cutover: Option<String>,
+    /// `--notice`
+    pub notice: Option<String>,
+    /// `--announce-timeout`
+    pub announce_timeout: Option<String>,
+    /// `--grace`
+    pub grace: Option<String>,
+    /// `--drain-timeout`
+    pub drain_timeout: Option<String>,
+}
+
+/// A scenario that can't be played.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadScenario {
+    /// It isn't there.
+    #[error("expected a readable file ({error}), or one of {}", names())]
+    Missing {
+        /// What the system says.
+        error: String,
+    },
+    /// Something in it is wrong.
+    #[error("line {line}, column {column}: {what}")]
+    Wrong {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What it is.
+        what: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    teaches: String,
+    #[serde(default)]
+    repeat: bool,
+    #[serde(default)]
+    settings: Settings,
+    #[serde(rename = "step")]
+    steps: Spanned<Vec<FileStep>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileStep {
+    when: Spanned<String>,
+    #[serde(rename = "do")]
+    acts: Spanned<Vec<Spanned<String>>>,
+}
+
+fn names() -> String {
+    BUILT_IN.map(|(name, _)| name).join(", ")
+}
+
+/// Where in a text something is wrong.
+fn wrong(text: &str, place: Range<usize>, what: impl ToString) -> BadScenario {
+    let before = &text[..place.start.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    BadScenario::Wrong { line, column, what: what.to_string() }
+}
+
+impl Scenario {
+    /// The built-in scenario of that name, or the one in that file.
+    pub fn open(name: &str) -> Result<Self, BadScenario> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            return Self::read(name, text);
+        }
+        let text =
+            fs::read_to_string(name).map_err(|error| BadScenario::Missing { error: error.to_string() })?;
+        let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
+        Self::read(&stem, &text)
+    }
+
+    /// The scenario that a text describes.
+    pub fn read(name: &str, text: &str) -> Result<Self, BadScenario> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| wrong(text, error.span().unwrap_or_default(), error.message()))?;
+        if file.steps.get_ref().is_empty() {
+            return Err(wrong(text, file.steps.span(), "expected at least one step"));
+        }
+        let (mut steps, mut places) = (Vec::new(), Vec::new());
+        for (at, step) in file.steps.into_inner().into_iter().enumerate() {
+            if step.acts.get_ref().is_empty() {
+                return Err(wrong(text, step.acts.span(), "expected something to do"));
+            }
+            let event = read(text, &step.when)?;
+            let acts = step.acts.get_ref().iter().enumerate().map(|(number, act)| {
+                places.push((at, number, act.span()));
+                read(text, act)
+            });
+            steps.push(Step { event, acts: acts.collect::<Result<_, _>>()? });
+        }
+        if file.repeat && steps.iter().all(|step| matches!(step.event, Event::Time(time) if time.is_zero())) {
+            return Err(wrong(text, 0..0, "expected repeat with a step that waits"));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            teaches: file.teaches,
+            repeat: file.repeat,
+            settings: file.settings,
+            steps,
+            text: text.to_owned(),
+            places,
+        })
+    }
+
+    /// Whether each step can be done in this setting, with or without a built-in engine.
+    pub fn fits(&self, setting: Setting, has_engine: bool) -> Result<(), BadScenario> {
+        let mut added = Vec::new();
+        for (at, number, place) in &self.places {
+            let act = &self.steps[*at].acts[*number];
+            let problem = match act {
+                Act::Fault(rule) => {
+                    added.extend(rule.id.as_deref());
+                    rule.fits(setting).err().map(|bad| bad.to_string())
+                }
+                Act::Remove(id) if !added.contains(&id.as_str()) => {
+                    Some(format!("remove: '{id}': expected the id of a fault that an earlier step adds"))
+                }
+                Act::Announce | Act::Cutover | Act::Switch | Act::Abort | Act::Rollback
+                    if !setting.has_gate =>
+                {
+                    Some(format!("{act}: there is no gate"))
+                }
+                Act::Suspend | Act::Resume | Act::RevokeTokens if !has_engine => {
+                    Some(format!("{act}: expected the built-in engine"))
+                }
+                _ => None,
+            };
+            if let Some(problem) = problem {
+                return Err(wrong(&self.text, place.clone(), problem));
+            }
+        }
+        let waits_for_nothing = self.steps.iter().find_map(|step| match step.event {
+            Event::Phase(phase) if !setting.has_gate => Some((phase, "there is no gate")),
+            Event::Phase(PhaseName::Draining) if !setting.has_drain => {
+                Some((PhaseName::Draining, "with --cutover strict there is no draining"))
+            }
+            _ => None,
+        });
+        match waits_for_nothing {
+            Some((phase, why)) => Err(wrong(&self.text, 0..0, format!("phase={phase} never happens: {why}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read<T: FromStr<Err = BadRule>>(text: &str, written: &Spanned<String>) -> Result<T, BadScenario> {
+    written.get_ref().parse().map_err(|bad| wrong(text, written.span(), bad))
+}

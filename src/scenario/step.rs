@@ -1,0 +1,194 @@
+//! One step: what it waits for, and what it does then.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use protocol::{CallKind, Protocol};
+use proxy::fault::rule::{BadRule, Method, Rule, When, duration, pairs, text};
+use switch::PhaseName;
+
+/// A step of a scenario.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it waits for, counted from the end of the step before.
+    pub event: Event,
+    /// What it does then.
+    pub acts: Vec<Act>,
+}
+
+/// What a step waits for.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// So many calls, of these methods.
+    Calls(u64, Option<Box<Method>>),
+    /// So many calls that log in.
+    Logins(u64),
+    /// So many calls that begin a query.
+    Queries(u64),
+    /// The switch is in this phase.
+    Phase(PhaseName),
+    /// So much time.
+    Time(Duration),
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Announces the other strategy.
+    Announce,
+    /// Cuts the announcement over.
+    Cutover,
+    /// Announces and cuts over at once.
+    Switch,
+    /// Withdraws the announcement.
+    Abort,
+    /// Announces the old strategy again.
+    Rollback,
+    /// Suspends the cluster of the built-in engine.
+    Suspend,
+    /// Wakes it up.
+    Resume,
+    /// Adds a fault.
+    Fault(Box<Rule>),
+    /// Removes the fault of that name.
+    Remove(String),
+    /// Removes all faults.
+    Clear,
+    /// Revokes all tokens that the built-in issuer gave out.
+    RevokeTokens,
+    /// Says something in the log.
+    Note(String),
+}
+
+impl Act {
+    /// Whether it names an engine that may have to be asked first.
+    pub(super) fn names_engine(&self) -> bool {
+        matches!(self, Self::Announce | Self::Cutover | Self::Switch | Self::Rollback)
+    }
+}
+
+impl Event {
+    /// Whether a call of that path is one of those that are waited for.
+    pub(super) fn counts(&self, path: &str, protocol: &Protocol) -> bool {
+        match self {
+            Self::Calls(_, wanted) => wanted.as_ref().is_none_or(|method| method.is(path)),
+            Self::Logins(_) => protocol.method(path).kind == CallKind::LogIn,
+            Self::Queries(_) => {
+                let method = protocol.method(path);
+                method.kind == CallKind::Begin && method.query_id.is_some()
+            }
+            Self::Phase(_) | Self::Time(_) => false,
+        }
+    }
+
+    /// How many calls are waited for.
+    pub(super) fn count(&self) -> Option<u64> {
+        match self {
+            Self::Calls(count, _) | Self::Logins(count) | Self::Queries(count) => Some(*count),
+            Self::Phase(_) | Self::Time(_) => None,
+        }
+    }
+}
+
+impl FromStr for Event {
+    type Err = BadRule;
+
+    fn from_str(written: &str) -> Result<Self, BadRule> {
+        let all = pairs(written)?;
+        let keys: Vec<_> = all.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let number = |key: &str, value: &str| {
+            let count = value.parse().ok().filter(|count| *count > 0);
+            count.ok_or_else(|| BadRule::new(key, value, "expected a whole number above 0"))
+        };
+        match keys[..] {
+            [("time", value)] => {
+                duration(value).map(Self::Time).map_err(|expected| BadRule::new("time", value, expected))
+            }
+            [("phase", _)] => {
+                let phase = When::read(&all)?.phase;
+                Ok(Self::Phase(phase.expect("it was read")))
+            }
+            [("logins", value)] => number("logins", value).map(Self::Logins),
+            [("queries", value)] => number("queries", value).map(Self::Queries),
+            [("calls", value)] | [("calls", value), ("method", _)] | [("method", _), ("calls", value)] => {
+                let method = When::read(&all)?.method;
+                if method.as_ref().is_some_and(|method| !method.is_known()) {
+                    let value = text(&all);
+                    return Err(BadRule::new(
+                        "method",
+                        &value,
+                        "never happens: expected a known method, or a path",
+                    ));
+                }
+                Ok(Self::Calls(number("calls", value)?, method.map(Box::new)))
+            }
+            _ => Err(BadRule::new(
+                "when",
+                written,
+                "expected one of time=DURATION, phase=PHASE, logins=N, queries=N, calls=N with or without method=GLOB",
+            )),
+        }
+    }
+}
+
+impl FromStr for Act {
+    type Err = BadRule;
+
+    fn from_str(written: &str) -> Result<Self, BadRule> {
+        let (verb, rest) = written.trim().split_once(' ').unwrap_or((written.trim(), ""));
+        let rest = rest.trim();
+        let act = match (verb, rest) {
+            ("announce", "") => Self::Announce,
+            ("cutover", "") => Self::Cutover,
+            ("switch", "") => Self::Switch,
+            ("abort", "") => Self::Abort,
+            ("rollback", "") => Self::Rollback,
+            ("suspend", "") => Self::Suspend,
+            ("resume", "") => Self::Resume,
+            ("clear-faults", "") => Self::Clear,
+            ("revoke-tokens", "") => Self::RevokeTokens,
+            ("fault", _) if !rest.is_empty() => Self::Fault(Box::new(rest.parse()?)),
+            ("remove", _) if !rest.is_empty() => Self::Remove(rest.to_owned()),
+            ("note", _) if !rest.is_empty() => Self::Note(rest.to_owned()),
+            _ => {
+                let expected = "expected one of announce, cutover, switch, abort, rollback, suspend, resume, \
+                                fault RULE, remove ID, clear-faults, revoke-tokens, note TEXT";
+                return Err(BadRule::new("do", written, expected));
+            }
+        };
+        Ok(act)
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Calls(count, None) => write!(f, "calls={count}"),
+            Self::Calls(count, Some(method)) => {
+                write!(f, "method={method},calls={count}")
+            }
+            Self::Logins(count) => write!(f, "logins={count}"),
+            Self::Queries(count) => write!(f, "queries={count}"),
+            Self::Phase(phase) => write!(f, "phase={phase}"),
+            Self::Time(time) => write!(f, "time={}", humantime::format_duration(*time)),
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Announce => f.write_str("announce"),
+            Self::Cutover => f.write_str("cutover"),
+            Self::Switch => f.write_str("switch"),
+            Self::Abort => f.write_str("abort"),
+            Self::Rollback => f.write_str("rollback"),
+            Self::Suspend => f.write_str("suspend"),
+            Self::Resume => f.write_str("resume"),
+            Self::Fault(rule) => write!(f, "fault {rule}"),
+            Self::Remove(id) => write!(f, "remove {id}"),
+            Self::Clear => f.write_str("clear-faults"),
+            Self::RevokeTokens => f.write_str("revoke-tokens"),
+            Self::Note(text) => write!(f, "note {text}"),
+        }
+    }
+}
