@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn each_bad_example_has_its_own_error() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/faults");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/examples/faults");
     let mut found = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let (path, _) = (entry.unwrap().path(), found += 1);
