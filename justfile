@@ -23,6 +23,10 @@ test-engine filter="":
 test-it filter:
     cargo test --release --test it {{filter}}
 
+# Load, dying engines, attacks: the name of a file in tests/load/, or of a test
+test-load filter:
+    cargo test --release --test load {{filter}}
+
 # Pages: examples, tables, links
 test-docs:
     cargo test --release --test it readme

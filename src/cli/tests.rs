@@ -34,7 +34,7 @@ fn serve_is_what_teal_does() {
 }
 
 #[test]
-fn a_bad_value_is_refused_in_one_line_with_flag_value_and_expectation() {
+fn bad_values_are_explained_in_one_line() {
     for (args, line) in [
         (&["--initial", "purple"][..], "--initial (or TEAL_INITIAL): 'purple': expected one of blue, green"),
         (&["--cutover", "soft"], "--cutover (or TEAL_CUTOVER): 'soft': expected one of drain, strict"),
@@ -82,7 +82,7 @@ fn a_bad_value_is_refused_in_one_line_with_flag_value_and_expectation() {
 }
 
 #[test]
-fn without_a_gate_there_is_nothing_to_set_of_it() {
+fn gate_settings_need_a_gate() {
     assert!(
         Config::try_from(parse(&["--gate", "off", "--upstream", "http://e:80"]).unwrap())
             .unwrap()
@@ -115,7 +115,7 @@ fn durations_of_0_are_never() {
 }
 
 #[test]
-fn certificates_and_keys_are_refused_that_cannot_be_used() {
+fn unusable_certificates_and_keys_are_refused() {
     let authority = Authority::new();
     let name = |path: PathBuf| path.display().to_string();
     let file = |name: &str, text: &str| {
@@ -294,7 +294,7 @@ fn every_command_has_an_example_that_works() {
 }
 
 #[test]
-fn help_of_serve_shows_all_flags_and_help_ten() {
+fn serve_help_shows_all_flags_help_ten() {
     let (short, long) = (parse(&["--help"]).unwrap_err(), parse(&["serve", "--help"]).unwrap_err());
     let flags = |help: &str| help.lines().filter(|line| line.trim_start().starts_with("--")).count();
     assert_eq!(flags(&short), 10, "{short}");

@@ -134,7 +134,7 @@ impl admin::Engines for IllEngine {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_switch_asks_the_engine_first_and_holds_no_call_for_it() {
+async fn switches_check_the_engine_without_holding_calls() {
     for (ill, phase) in [(Some("green is ill"), Stable), (None, Draining)] {
         let rules = Rules { switch_every: None, ..Rules::default() };
         let start = switch::Start { has_engines: true, state: None };

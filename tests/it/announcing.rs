@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use crate::support::{Server, teal};
+use crate::support::{Place, Server, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -16,16 +16,17 @@ fn between(blue: &str, green: &str) -> Server {
 }
 
 #[test]
-fn a_switch_begins_once_the_other_engine_is_there() {
+fn switches_begin_once_the_other_engine_is_there() {
     let blue = engine();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let green = free.local_addr().expect("it is bound").to_string();
+    let place = Place::new();
+    let green = place.text();
+    let silent = TcpListener::bind(place.address).expect("the place is reserved");
     // The port is taken, but nobody ever answers there.
     let server = between(&blue.address.to_string(), &green);
     let refused = format!("Strategy change does not begin: engine http://{green} ");
     let hangs = format!("{refused}gives no answer within 2s");
     server.wait_for(&hangs, 1, SOON);
-    drop(free);
+    drop(silent);
     server.wait_for(&format!("{refused}cannot be reached: "), 1, SOON);
     assert!(server.lines_with("Strategy change pending").is_empty(), "{}", server.output());
     let _green = teal().with("--gate", "off").listen(&green).run();
@@ -35,7 +36,7 @@ fn a_switch_begins_once_the_other_engine_is_there() {
 }
 
 #[test]
-fn an_operator_gets_the_refusal_and_the_state_keeps_it() {
+fn refusals_are_told_and_kept_in_state() {
     let (blue, green) = (engine(), engine());
     let server = teal().between(blue.address, green.address).admin().switch_every("0").run();
     let url = format!("http://{}", green.address);

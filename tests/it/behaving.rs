@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
 use crate::support::{
-    Authority, Call, Recorder, Rehearsal, Rehearsed, Server, alone, rehearsal, rehearse, rehearse_at, teal,
+    Authority, Call, Recorder, Rehearsal, Rehearsed, Server, beside, rehearsal, rehearse, rehearse_at, teal,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ fn turncoats(calls: &[Call]) -> usize {
 
 #[test]
 fn each_behaviour_shows_on_the_wire() {
-    let _alone = alone();
+    let _beside = beside();
     // Who vanishes leaves queries behind, which hold a drain to its timeout.
     let server =
         teal().admin().switch_every("0").notice("500ms").grace("300ms").with("--drain-timeout", "2s").run();
@@ -91,23 +91,29 @@ fn each_behaviour_shows_on_the_wire() {
     assert!(seen["vanish"].1.number("/queries/vanished") > 0);
 }
 
-/// Clients that are idle most of the time, one after the other: of most switches they learn by a 456.
-fn idle(mismatch: &str, how: &[&str; 2]) -> Rehearsed {
-    let server = teal().switch_every("500ms").notice("0s").grace("2s").with("--mismatch", mismatch).run();
-    rehearse(&server)
-        .with("--clients", "8")
-        .with("--duration", "14s")
-        .with("--rate", "4")
-        .with("--hold", "300ms")
-        .with(how[0], how[1])
-        .run()
+/// Clients that are idle most of the time, by each of two settings side by side: of most switches they learn by a 456.
+fn idle(settings: [(&str, &[&str; 2]); 2]) -> [Rehearsed; 2] {
+    let started = settings.map(|(mismatch, how)| {
+        let server = teal().switch_every("500ms").notice("0s").grace("2s").with("--mismatch", mismatch).run();
+        let rehearsal = rehearse(&server)
+            .with("--clients", "8")
+            .with("--duration", "10s")
+            .with("--rate", "4")
+            .with("--hold", "300ms")
+            .with(how[0], how[1])
+            .start();
+        (server, rehearsal)
+    });
+    started.map(|(_server, (process, json))| Rehearsed::of(process, &json))
 }
 
 #[test]
-fn a_storm_of_retries_sends_what_was_refused_again_and_again() {
-    let _alone = alone();
-    for (behaviour, per_retry) in [("retry-storm", 21..50), ("follow", 1..4)] {
-        let rehearsed = idle("both", &["--behaviour", behaviour]);
+fn retry_storms_repeat_refused_calls() {
+    let _beside = beside();
+    let settings = ["retry-storm", "follow"].map(|behaviour| ("both", ["--behaviour", behaviour]));
+    let [(mismatch, storm), (_, follow)] = &settings;
+    let [storm, follow] = idle([(mismatch, storm), (mismatch, follow)]);
+    for (behaviour, rehearsed, per_retry) in [("retry-storm", storm, 21..50), ("follow", follow, 1..4)] {
         assert!(rehearsed.status.success(), "{}", rehearsed.output);
         let refusals = rehearsed.report["refusals"].as_array().map_or(0, Vec::len) as u64;
         let retried = rehearsed.number("/queries/retried");
@@ -117,21 +123,21 @@ fn a_storm_of_retries_sends_what_was_refused_again_and_again() {
 }
 
 #[test]
-fn with_a_token_a_query_is_begun_anew_after_a_456_in_the_dialect_that_is_known() {
-    let _alone = alone();
+fn with_tokens_a_known_456_restarts_queries() {
+    let _beside = beside();
     let folder = TempDir::new().expect("there is room for files");
     let token = folder.path().join("token");
     fs::write(&token, "a-token").expect("files can be written");
-    let known = idle("both", &["--token-file", text(&token)]);
+    let how = ["--token-file", text(&token)];
+    let [known, unknown] = idle([("both", &how), ("http", &how)]);
     assert!(known.status.success(), "{}", known.output);
     assert!(known.number("/queries/retried") > 0, "{}", known.output);
-    let unknown = idle("http", &["--token-file", text(&token)]);
     assert_eq!(unknown.status.code(), Some(1), "{}", unknown.output);
     assert!(unknown.number("/queries/lost") > 0, "{}", unknown.output);
 }
 
 #[test]
-fn who_it_is_and_what_it_asks_for_is_what_was_given() {
+fn credentials_and_queries_are_as_given() {
     let server = teal().switch_every("0").run();
     let recorder = Recorder::before(server.address);
     let folder = TempDir::new().expect("there is room for files");
@@ -166,7 +172,7 @@ fn who_it_is_and_what_it_asks_for_is_what_was_given() {
 }
 
 #[test]
-fn a_server_with_tls_is_trusted_if_the_given_authority_vouches_for_it() {
+fn servers_are_trusted_by_the_given_authority() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let pair = authority.issue("127.0.0.1");
     let server = teal()
@@ -176,19 +182,21 @@ fn a_server_with_tls_is_trusted_if_the_given_authority_vouches_for_it() {
         .with("--tls-cert", text(&pair.certificate))
         .with("--tls-key", text(&pair.key))
         .run();
-    let secure =
-        |address: String| rehearsal().with("--to", &address).with("--clients", "2").with("--duration", "3s");
+    let secure = |address: String, duration: &str| {
+        rehearsal().with("--to", &address).with("--clients", "2").with("--duration", duration)
+    };
     let run = |to: Rehearsal, trusted: &Authority| to.with("--tls-ca", text(&trusted.file())).run();
-    let to = || secure(format!("https://{}", server.address));
-    let trusted = run(to(), &authority);
+    let to = |duration: &str| secure(format!("https://{}", server.address), duration);
+    let trusted = run(to("3s"), &authority);
     assert!(trusted.status.success(), "{}", trusted.output);
     assert!(trusted.number("/switches/0/adopted_after/count") > 0, "{}", trusted.output);
-    for doubted in [run(to(), &stranger), to().run(), secure(format!("http://{}", server.address)).run()] {
+    let plain = secure(format!("http://{}", server.address), "1s");
+    let doubted = [run(to("1s"), &stranger), to("1s").run(), plain.run()];
+    for doubted in &doubted {
         assert_eq!(doubted.status.code(), Some(1), "{}", doubted.output);
         assert!(doubted.output.contains("no query was completed"), "{}", doubted.output);
     }
-    let why = run(to(), &stranger).output;
-    assert!(why.contains("UnknownIssuer"), "{why}");
+    assert!(doubted[0].output.contains("UnknownIssuer"), "{}", doubted[0].output);
 }
 
 #[test]
@@ -197,11 +205,15 @@ fn a_suspended_cluster_is_woken() {
     let token = folder.path().join("token");
     fs::write(&token, "a-token").expect("files can be written");
     // Under green, so that the first to be asked under blue is refused.
-    let server = teal().admin().switch_every("0").with("--initial", "green").run();
-    for (flag, value) in [("--user", "somebody"), ("--token-file", text(&token))] {
+    let started = [("--user", "somebody"), ("--token-file", text(&token))].map(|(flag, value)| {
+        let server = teal().admin().switch_every("0").with("--initial", "green").run();
         server.operate(&["cluster", "suspend"]).done();
-        let rehearsed =
-            rehearse(&server).with("--clients", "2").with("--duration", "9s").with(flag, value).run();
+        let rehearsal =
+            rehearse(&server).with("--clients", "2").with("--duration", "9s").with(flag, value).start();
+        (server, rehearsal)
+    });
+    for (server, (process, json)) in started {
+        let rehearsed = Rehearsed::of(process, &json);
         assert!(rehearsed.status.success(), "{}", rehearsed.output);
         assert!(rehearsed.number("/queries/completed") > 0, "{}", rehearsed.output);
         assert!(rehearsed.number("/longest_query") >= 5_000_000, "it looks every 5 s: {}", rehearsed.output);
@@ -210,7 +222,7 @@ fn a_suspended_cluster_is_woken() {
 }
 
 #[test]
-fn a_cluster_that_is_suspended_between_two_queries_is_woken() {
+fn suspended_clusters_are_woken_between_queries() {
     let server = teal().switch_every("0").with("--scenario", "suspended-cluster").run();
     let rehearsed = rehearse(&server).with("--clients", "2").with("--duration", "9s").run();
     server.wait_for("Scenario suspended-cluster: done", 1, SOON);
@@ -219,7 +231,7 @@ fn a_cluster_that_is_suspended_between_two_queries_is_woken() {
 }
 
 #[test]
-fn a_pause_between_queries_is_kept_and_not_waited_out() {
+fn pauses_between_queries_end_with_the_run() {
     let server = teal().switch_every("0").run();
     let rehearsed =
         rehearse(&server).with("--clients", "3").with("--duration", "2s").with("--think", "1h").run();

@@ -39,7 +39,7 @@ fn values(settings: &Value) -> Vec<(&String, &Value)> {
 }
 
 #[test]
-fn bad_files_are_refused_in_one_line_with_the_place() {
+fn bad_files_are_refused_with_the_place() {
     for file in examples("invalid") {
         let head = fs::read_to_string(&file).expect("it can be read");
         let line = head.lines().next().and_then(|line| line.strip_prefix("# "));
@@ -54,7 +54,7 @@ fn bad_files_are_refused_in_one_line_with_the_place() {
 }
 
 #[test]
-fn good_files_are_taken_and_what_check_prints_is_one_of_the_same_effect() {
+fn check_prints_files_of_the_same_effect() {
     let folder = TempDir::new().expect("there is room for files");
     for file in examples("valid") {
         let printed = folder.path().join("printed.toml");
@@ -65,7 +65,7 @@ fn good_files_are_taken_and_what_check_prints_is_one_of_the_same_effect() {
 }
 
 #[test]
-fn flags_win_over_the_environment_and_both_over_the_file() {
+fn flags_override_environment_and_both_override_files() {
     let folder = TempDir::new().expect("there is room for files");
     let file = folder.path().join("teal.toml");
     for case in 0..8 {
@@ -118,7 +118,7 @@ fn check_tells_where_each_value_comes_from() {
 }
 
 #[test]
-fn a_rule_that_is_a_table_is_the_same_as_its_text() {
+fn rules_as_tables_equal_rules_as_text() {
     let file = examples("valid").into_iter().find(|file| file.ends_with("faults.toml"));
     let file = file.expect("there is one with faults");
     let server = teal().admin().with("--config", text(&file)).run();
@@ -139,7 +139,7 @@ fn a_rule_that_is_a_table_is_the_same_as_its_text() {
 }
 
 #[test]
-fn a_file_that_can_not_be_read_is_named() {
+fn unreadable_files_are_named() {
     let said = command().args(&["--config", "/no/such.toml"]).run().ended(64);
     let start = "teal: --config (or TEAL_CONFIG): '/no/such.toml': expected a readable file (";
     assert!(said.err.starts_with(start), "{said:?}");

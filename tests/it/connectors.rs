@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::support::{Connector, alone, packages, python, teal};
+use crate::support::{Connector, beside, packages, python, teal};
 
 fn reads(connector: Connector, api: &str) {
-    let _alone = alone();
+    let _beside = beside();
     let server = teal().switch_every("0").run();
     python(connector).run(&server, "parameters.py", &[api]);
     python(connector).run(&server, "reading.py", &[api]);
@@ -40,7 +40,7 @@ fn v3_0_2_reads_right_rows() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_without_compiled_thrift() {
+fn v3_0_2_reads_rows_without_compiled_thrift() {
     reads(Connector::V3_0_2, "sync-pure");
 }
 
@@ -50,7 +50,7 @@ fn v3_0_2_reads_right_rows_in_envelopes() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_with_a_token() {
+fn v3_0_2_reads_rows_with_a_token() {
     reads(Connector::V3_0_2, "sync-token");
 }
 
@@ -60,7 +60,7 @@ fn v3_0_2_reads_right_rows_through_asyncio() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_asyncio_in_envelopes() {
+fn v3_0_2_reads_rows_through_asyncio_envelopes() {
     reads(Connector::V3_0_2, "async-v2");
 }
 
@@ -70,17 +70,17 @@ fn v3_0_2_reads_right_rows_through_sqlalchemy() {
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_sqlalchemy_in_envelopes() {
+fn v3_0_2_reads_rows_through_sqlalchemy_envelopes() {
     reads(Connector::V3_0_2, "alchemy-v2");
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_sqlalchemy_and_asyncio() {
+fn v3_0_2_reads_rows_through_async_sqlalchemy() {
     reads(Connector::V3_0_2, "async-alchemy");
 }
 
 #[test]
-fn v3_0_2_reads_right_rows_through_sqlalchemy_and_asyncio_in_envelopes() {
+fn v3_0_2_reads_through_async_sqlalchemy_envelopes() {
     reads(Connector::V3_0_2, "async-alchemy-v2");
 }
 

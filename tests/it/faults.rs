@@ -253,7 +253,7 @@ fn column(seen: &[Seen]) -> Vec<String> {
 }
 
 #[test]
-fn the_table_of_effects_is_what_each_library_sees() {
+fn effects_are_what_each_library_sees() {
     let servers = Servers::run(None);
     let Some(script) = node("effects.mjs", &[]) else { return };
     let by_js = column(&seen_by_script(&servers, script));

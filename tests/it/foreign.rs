@@ -46,7 +46,7 @@ async fn call(
 const FOREIGN: [&str; 3] = ["text/plain", "application/json", "application/gruel"];
 
 #[test]
-fn the_built_in_engine_refuses_what_is_no_grpc() {
+fn the_built_in_engine_refuses_other_protocols() {
     for gate in ["on", "off"] {
         let server = teal().with("--gate", gate).run();
         for content_type in FOREIGN {
@@ -84,7 +84,7 @@ async fn echo(listener: TcpListener) {
 }
 
 #[test]
-fn an_engine_gets_what_is_no_grpc_as_it_is_and_its_answer_passes() {
+fn other_protocols_pass_to_engines_and_back() {
     client(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));

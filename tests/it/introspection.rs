@@ -17,7 +17,7 @@ fn tools_find_them_without_a_gate() {
 }
 
 #[test]
-fn tools_are_answered_by_the_engine_where_there_is_one() {
+fn tools_are_answered_by_the_upstream_engine() {
     let engine = teal().with("--gate", "off").run();
     let server = teal().with("--upstream", &format!("http://{}", engine.address)).run();
     packages("grpc").run(&server, "introspection.py", &[]);

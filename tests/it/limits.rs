@@ -7,16 +7,16 @@ fn are_as_documented(connector: Connector) {
 }
 
 #[test]
-fn the_limits_of_v2_2_6_are_as_documented() {
+fn limits_of_v2_2_6_are_as_documented() {
     are_as_documented(Connector::V2_2_6);
 }
 
 #[test]
-fn the_limits_of_v2_3_15_are_as_documented() {
+fn limits_of_v2_3_15_are_as_documented() {
     are_as_documented(Connector::V2_3_15);
 }
 
 #[test]
-fn the_limits_of_v3_0_2_are_as_documented() {
+fn limits_of_v3_0_2_are_as_documented() {
     are_as_documented(Connector::V3_0_2);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Connector, Server, python, teal};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// The message of a line in text form, whose head is checked.
 fn message(line: &str) -> &str {

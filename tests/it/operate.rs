@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Connector, Running, Server, command, python, teal};
+use crate::support::{Connector, Place, Running, Server, command, python, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -50,7 +50,7 @@ fn an_operator_goes_through_a_switch_and_back() {
 }
 
 #[test]
-fn what_is_refused_names_the_phase_and_ends_with_1() {
+fn refusals_name_the_phase_and_exit_1() {
     let server = still();
     for (args, why) in [
         (&["cutover"][..], "cannot cut over in phase STABLE: expected ANNOUNCED"),
@@ -87,9 +87,8 @@ fn json_is_what_the_api_answers() {
 
 #[test]
 fn nobody_there_ends_with_2() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = free.local_addr().expect("it is bound");
-    drop(free);
+    let nobody = Place::new();
+    let address = nobody.address;
     let commands = [
         &["status"][..],
         &["status", "--watch"],
@@ -229,7 +228,7 @@ fn a_strict_switch_is_complete_at_its_cutover() {
 }
 
 #[test]
-fn a_switch_that_is_taken_back_ends_the_wait_with_1() {
+fn waits_for_withdrawn_switches_exit_1() {
     let server = still();
     let mut waiting = start(&server, &["switch", "--wait"]);
     waiting.wait_for("ANNOUNCED", 1, SOON);
@@ -246,14 +245,14 @@ fn a_switch_that_is_taken_back_ends_the_wait_with_1() {
 }
 
 #[test]
-fn a_drain_that_times_out_ends_the_wait_with_1() {
+fn waits_for_timed_out_drains_exit_1() {
     let server = teal().admin().switch_every("0").notice("0s").grace("1h").with("--drain-timeout", "300ms");
     let server = server.with("--announce-timeout", "100ms").run();
     ends_with(&mut start(&server, &["switch", "--wait"]), 1, "teal: Drain timed out: 0 queries left on blue");
 }
 
 #[test]
-fn a_server_that_ends_ends_the_wait_with_2() {
+fn waits_for_ending_servers_exit_2() {
     let mut server = still();
     let mut waiting = start(&server, &["switch", "--wait"]);
     let mut watching = start(&server, &["status", "--watch"]);
@@ -370,7 +369,7 @@ fn an_address_that_others_reach_needs_a_token() {
 }
 
 #[test]
-fn a_taken_address_is_an_error_only_where_it_is_named() {
+fn a_taken_address_matters_only_if_named() {
     // One of the two at least finds the default taken.
     let servers = [0, 1].map(|_| teal().without_env("TEAL_ADMIN").run());
     let warned = |server: &Server| server.lines_with("Going on without an admin API: --admin").len();

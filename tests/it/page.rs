@@ -1,8 +1,8 @@
 //! The page, in a browser.
 
-use std::{fs, net::TcpListener, time::Duration};
+use std::{fs, time::Duration};
 
-use crate::support::{Builder, Connector, has, packages, python, teal};
+use crate::support::{Builder, Connector, Place, has, packages, python, teal};
 
 const SOON: Duration = Duration::from_secs(120);
 
@@ -56,7 +56,7 @@ fn its_chart_is_read_by_keys() {
 }
 
 #[test]
-fn faults_are_put_in_force_counted_and_removed_there() {
+fn faults_are_added_counted_and_removed_there() {
     if !has_browser() {
         return;
     }
@@ -76,7 +76,7 @@ fn it_is_operated_by_keys() {
 }
 
 #[test]
-fn it_is_readable_on_a_phone_in_the_dark_and_in_light() {
+fn it_is_readable_on_phones_dark_and_light() {
     holds("is_readable_everywhere", patient());
 }
 
@@ -99,8 +99,8 @@ fn it_comes_back_after_a_restart() {
         return;
     }
     // The second server has to have the port of the first.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = free.expect("a port is free").to_string();
+    let place = Place::new();
+    let address = place.text();
     let start = |cutover| patient().cutover(cutover).with("--admin", &address).run();
     let first = start("drain");
     let page = packages("selenium").start_offline("page.py", &["comes_back", &address]);

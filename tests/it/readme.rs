@@ -7,15 +7,15 @@ mod reference;
 mod settings;
 mod shell;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, thread};
 
 use tempfile::TempDir;
 
 use self::{
     pages::{Block, page, pages},
-    shell::{Shell, port},
+    shell::Shell,
 };
-use crate::support::{Authority, Connector, Server, alone, has, python, teal};
+use crate::support::{Authority, Connector, Place, Server, beside, has, python, teal};
 
 /// Runs its Python against a server instead of one on the default port.
 fn runs(server: &Server, program: &str) -> String {
@@ -69,7 +69,8 @@ fn is_line_for_ci(block: &Block) -> bool {
 
 /// Runs the line for CI with another scenario, on ports of its own.
 fn tests_in_one_line(scenario: &str) -> std::process::Output {
-    let [clients, operators] = [0, 1].map(|_| format!("127.0.0.1:{}", port()));
+    let places = [(); 2].map(|()| Place::new());
+    let [clients, operators] = places.each_ref().map(Place::text);
     let line = page("docs/scenarios.md").block("sh", "teal rehearse --duration").text;
     assert_eq!(page("README.md").block("sh", "teal rehearse --duration").text, line, "there are two of it");
     let line = line.trim();
@@ -85,10 +86,13 @@ fn tests_in_one_line(scenario: &str) -> std::process::Output {
 }
 
 #[test]
-fn a_scenario_and_a_rehearsal_are_a_test_in_one_line() {
-    let _alone = alone();
-    for (scenario, is_well) in [("graceful", true), ("switch-mid-fetch", false)] {
-        let output = tests_in_one_line(scenario);
+fn scenario_and_rehearsal_make_a_one_line_test() {
+    let _beside = beside();
+    let expected = [("graceful", true), ("switch-mid-fetch", false)];
+    // Each on ports of its own, side by side.
+    let started = expected.map(|(scenario, _)| thread::spawn(move || tests_in_one_line(scenario)));
+    for ((scenario, is_well), started) in expected.into_iter().zip(started) {
+        let output = started.join().expect("it runs");
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         assert_eq!(output.status.success(), is_well, "{scenario}: {said:?}");
         assert!(said[0].contains("Verdict: "), "{scenario}: {said:?}");
@@ -117,7 +121,7 @@ fn shell(name: &str, words: &[&str]) {
     if !has("curl", "curl") || !has("openssl", "openssl") {
         return;
     }
-    let _alone = alone();
+    let _beside = beside();
     let shell = Shell::new();
     let blocks = page(name).blocks().into_iter().filter(|block| block.language == "sh");
     let blocks: Vec<Block> =

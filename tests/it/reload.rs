@@ -85,7 +85,7 @@ fn a_bad_file_changes_nothing_and_is_named() {
 }
 
 #[test]
-fn a_reload_tells_what_holds_and_what_needs_a_restart() {
+fn reloads_tell_what_holds_and_needs_restart() {
     let settings = Settings::new("oauth-client = \"app:s3cr3t-1\"\nswitch-every = 0\n");
     let server = settings.run();
     settings
@@ -117,7 +117,7 @@ fn a_reload_tells_what_holds_and_what_needs_a_restart() {
 }
 
 #[test]
-fn without_a_file_there_is_nothing_to_take_over() {
+fn without_a_file_there_is_no_reload() {
     let server = teal().admin().run();
     assert_eq!(server.operate(&["reload"]).done(), "no setting has changed\n");
     let server = teal().admin().with("--gate", "off").run();
@@ -125,7 +125,7 @@ fn without_a_file_there_is_nothing_to_take_over() {
 }
 
 #[test]
-fn flags_win_over_the_file_at_a_reload_too() {
+fn flags_override_the_file_at_reloads() {
     let settings = Settings::new("notice = \"1s\"");
     let server = teal().admin().with("--config", text(&settings.file())).notice("4s").run();
     settings.set("notice = \"2s\"");

@@ -45,7 +45,7 @@ fn ask(server: &Server, method: &str) -> (Result<(), Status>, String) {
 }
 
 #[test]
-fn rules_are_added_listed_and_removed_while_teal_runs() {
+fn rules_are_added_listed_and_removed_live() {
     let server = still();
     assert_eq!(server.operate(&["fault", "list"]).done(), "no faults\n");
     let added = add(
@@ -82,7 +82,7 @@ fn rules_are_added_listed_and_removed_while_teal_runs() {
 }
 
 #[test]
-fn a_rule_is_the_same_by_flag_by_setting_and_by_command() {
+fn rules_are_equal_by_flag_setting_or_command() {
     let rules =
         ["method=clear,delay=1s,at=answer", "sql=\"a{1,2}, b\",status=UNAVAILABLE,message=\"try, again\""];
     let set = teal().admin().env("TEAL_FAULT", &rules.join("\n")).run();
@@ -105,7 +105,7 @@ fn every_key_has_a_flag() {
 }
 
 #[test]
-fn a_rule_that_is_no_good_is_refused_with_the_reason() {
+fn bad_rules_are_refused_with_the_reason() {
     let server = still();
     let delay = "expected a duration such as 200ms or 2s";
     for (args, why) in [
@@ -138,7 +138,7 @@ fn a_rule_that_is_no_good_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_rule_that_does_not_fit_is_refused_at_the_start_and_while_teal_runs() {
+fn unfit_rules_are_refused_at_any_time() {
     let strict = || teal().admin().cutover("strict");
     let ungated = || teal().admin().with("--gate", "off");
     for (build, rule, why) in [
@@ -248,7 +248,7 @@ fn a_call_that_hangs_ends_with_its_client() {
 }
 
 #[test]
-fn a_login_before_the_rule_counts_and_without_a_gate_one_after_it() {
+fn rules_know_who_logged_in() {
     let login = |server: &Server, user: &str| {
         let (user, password) = (user.to_owned(), "secret".to_owned());
         let request = pb::AuthenticateRequest { user, password, ..Default::default() }.encode_to_vec();

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 use crate::support::{Server, teal};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A bad value of a flag is refused with 64 and one line that names the flag, the value and `expected`.
 fn refuses(flag: &str, value: &str, expected: &[&str]) {
@@ -93,7 +93,7 @@ fn a_switch_without_a_gate_is_refused() {
 }
 
 #[test]
-fn engines_that_do_not_go_together_are_refused_before_a_port_is_bound() {
+fn incompatible_engines_are_refused_before_binding() {
     // A port in use would end it with 1.
     let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let taken = other.local_addr().expect("it is bound").to_string();

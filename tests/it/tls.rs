@@ -34,7 +34,7 @@ fn before(engine: &str, name: &str, authority: &Authority, shown: &Pair) -> Buil
 }
 
 #[test]
-fn clients_are_served_over_tls_and_others_are_turned_away() {
+fn only_tls_clients_are_served_over_tls() {
     let authority = Authority::new();
     // One thread: whoever dawdles would hold up the others there.
     let server = secure(&authority).with("--threads", "1").run();
@@ -80,7 +80,7 @@ fn says(server: &Server, authority: &Authority, expected: &str) {
 }
 
 #[test]
-fn an_engine_of_another_implementation_is_reached_by_tls() {
+fn foreign_engines_are_reached_by_tls() {
     let authority = Authority::new();
     let (shown, (_engine, url)) = (authority.issue("teal"), grpcio(&authority));
     let call = |server: &Server, expected: &str| says(server, &authority, expected);
@@ -93,7 +93,7 @@ fn an_engine_of_another_implementation_is_reached_by_tls() {
 }
 
 #[test]
-fn the_systems_authorities_are_trusted_where_none_are_named() {
+fn the_systems_authorities_are_trusted_by_default() {
     let (authority, strangers) = (Authority::new(), Authority::new());
     let (shown, (_engine, url)) = (authority.issue("teal"), grpcio(&authority));
     for (system, expected) in [(&authority, "engine of a test"), (&strangers, "UnknownIssuer")] {

@@ -28,7 +28,7 @@ fn runs(server: &Server, authority: &Authority, case: &str) -> String {
 }
 
 #[test]
-fn v3_0_2_fetches_tokens_by_basic_and_form() {
+fn v3_0_2_fetches_tokens_both_ways() {
     let authority = Authority::new();
     let server = issuer(&authority).run();
     runs(&server, &authority, "reads");
@@ -48,7 +48,7 @@ fn v3_0_2_outlives_its_tokens() {
 }
 
 #[test]
-fn v3_0_2_goes_on_when_its_token_is_revoked_in_mid_query() {
+fn v3_0_2_survives_revocation_in_mid_query() {
     let authority = Authority::new();
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("revoked.toml");
     let scenario = "teaches = \"A token is revoked in the middle of a result.\"\n[[step]]\n\
@@ -121,7 +121,7 @@ fn tokens_are_revoked_by_command_while_teal_runs() {
 }
 
 #[test]
-fn tokens_are_revoked_over_http_where_they_are_issued() {
+fn tokens_are_revoked_over_http_by_their_issuer() {
     let server = teal().admin().switch_every("0").run();
     let token = issued(&server, "one");
     let revoke = |server: &Server, body: &Value| {

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Builder, Connector, Running, Server, python, teal};
+use crate::support::{Builder, Connector, Place, Running, Server, python, teal};
 
 /// However busy the machine is.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -153,7 +153,7 @@ fn every_client_gets_its_verdict() {
 }
 
 #[test]
-fn a_client_that_comes_back_after_a_456_has_recovered() {
+fn clients_back_after_a_456_have_recovered() {
     let proxy = watched(|proxy| proxy.cutover("strict").notice("0s"));
     let mut client = proxy.client("recover");
     let deadline = Instant::now() + WITHIN;
@@ -194,7 +194,7 @@ fn collector(kind: &str) -> (Running, [String; 2]) {
 }
 
 #[test]
-fn a_call_is_a_span_in_the_trace_of_its_client() {
+fn calls_are_spans_in_their_clients_traces() {
     let (mut script, [collector, engine]) = collector("traced");
     let server = teal()
         .with("--upstream", &engine)
@@ -214,8 +214,9 @@ fn without_an_endpoint_metadata_passes_as_it_is() {
 }
 
 #[test]
-fn a_collector_that_is_not_there_is_logged_once_and_harms_no_call() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+fn absent_collectors_are_logged_once_and_harmless() {
+    let place = Place::new();
+    let nobody = place.address;
     let mut server = teal()
         .with("--otlp-endpoint", &format!("http://{nobody}"))
         .env("OTEL_BSP_SCHEDULE_DELAY", "50")
@@ -232,7 +233,8 @@ fn a_collector_that_is_not_there_is_logged_once_and_harms_no_call() {
 
 #[test]
 fn without_a_gate_there_are_metrics_still() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = Place::new();
+    let nobody = place.address;
     let server = teal().admin().with("--gate", "off").with("--upstream", &format!("http://{nobody}")).run();
     let failed = format!("teal_upstream_errors_total{{upstream=\"http://{nobody}\",kind=\"connect\"}} ");
     let deadline = Instant::now() + WITHIN;

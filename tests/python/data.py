@@ -18,7 +18,7 @@ def columns(catalog, schema, table):
 
 
 @fact
-def folders_are_catalogs_and_schemas_and_files_are_tables():
+def folders_are_schemas_and_files_are_tables():
     same(sorted(c.name for c in ENGINE.call("getCataloges").catalogResponses), ["more", "shop"])
     same(sorted(ENGINE.call("getSchemaNamesV2", catalog="shop").schemas), ["main", "other"])
     same(sorted(ENGINE.call("getTablesV2", catalog="shop", schema="main").tables), ["events", "fruit"])

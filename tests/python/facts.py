@@ -32,7 +32,7 @@ def address():
 
 
 def within(seconds, condition):
-    """Waits until `condition()` is true and gives its value; raises when it stays false."""
+    """Waits until `condition()` is true, where no event tells, and gives its value; raises when it stays false."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:

@@ -7,7 +7,7 @@ from stubs import Engine, read_rows_from_chunk
 @fact
 def a_call_in_progress_is_answered():
     engine = Engine()
-    size = 20000
+    size = 200
     query = engine.start(f"SELECT sum(a.value * b.value % 1000) > 0 AS s, count(*) AS n"
                          f" FROM generate_series(1, {size}) AS a CROSS JOIN generate_series(1, {size}) AS b")
     request = engine.request("getNextResultBatch", {"queryId": query})

@@ -23,7 +23,7 @@ def options(method="basic", secret="s:e&c ret"):
 
 
 def read(pause=0, **given):
-    """All rows of a query, read in parts with a pause between them."""
+    """All rows of a query, read in parts with a pause between them, in which a token may expire."""
     connection = Connection(**options(**given))
     cursor = connection.cursor()
     cursor.execute(SQL)

@@ -55,6 +55,7 @@ pub(super) struct ReloadOrder {}
 /// Read the settings again, and take over what can change while teal runs.
 #[utoipa::path(post, path = paths::RELOAD, tag = "settings", request_body = Option<ReloadOrder>,
     responses((status = 200, body = Reloaded),
+        (status = 404, description = "This server has no settings to read again", body = ErrorAnswer),
         (status = 409, description = "The settings are no good: nothing has changed", body = ErrorAnswer)))]
 pub(super) async fn order(
     extract::State(shared): extract::State<Arc<Shared>>,

@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_above_its_share_gives_up_its_oldest_streams() {
+    fn clients_above_their_share_lose_their_oldest_streams() {
         let budget = Budget::new(1600);
         let account = budget.open_account();
         for stream in [7, 1, 5] {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_was_read_to_its_end_is_young_again() {
+    fn a_stream_read_to_its_end_becomes_young() {
         let account = Budget::new(1600).open_account();
         account.charge(1, 40);
         account.charge(3, 40);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_that_holds_most_pays_for_the_process() {
+    fn the_largest_client_pays_for_the_process() {
         let budget = Budget::new(1600);
         let accounts: Vec<_> = (0..18).map(|_| budget.open_account()).collect();
         for account in &accounts {

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_is_expected_as_far_as_the_window_goes() {
+    fn data_is_expected_up_to_the_window() {
         let mut resets = Resets::default();
         resets.push(1, 10);
         resets.push(3, -5);

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_table_size_of_a_frame_is_kept() {
+    fn the_smallest_table_size_is_kept() {
         let mut allowed = Allowed::default();
         let payload: Vec<u8> =
             [4096_u32, 0, 2048].iter().flat_map(|size| [&[0, 1][..], &size.to_be_bytes()].concat()).collect();

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_known_until_it_is_silent_for_too_long() {
+    fn sessions_expire_after_too_long_a_silence() {
         let (register, start) = (register(Sessions::Known), Instant::now());
         let (id, _) = register.open(start);
         let id = id.to_string();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_let_in_only_where_any_session_is_good() {
+    fn unknown_sessions_pass_only_if_any_may() {
         let now = Instant::now();
         for id in ["", "nonsense", "5fbd2dd6-6b44-4f0c-a1f2-5a9bbd4e9d37"] {
             assert_eq!(register(Sessions::Known).find(id, None, now).unwrap_err(), Refusal::AccessDenied);

@@ -193,7 +193,7 @@ async fn the_longest_unused_query_makes_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fetch_that_waits_ends_when_its_query_is_cleared() {
+async fn clearing_a_query_ends_its_waiting_fetch() {
     let client = Client::new(Sessions::Known, 100).await;
     let query = client.start(&format!("{ENDLESS} WHERE a.value + b.value < 0")).await;
     let mut waiting = std::pin::pin!(client.batch(&query, ""));
@@ -216,7 +216,7 @@ async fn executing_again_starts_from_the_beginning() {
 }
 
 #[tokio::test]
-async fn dropping_the_context_ends_the_session_and_its_queries() {
+async fn dropping_the_context_ends_session_and_queries() {
     let client = Client::new(Sessions::Known, 100).await;
     let query = client.start(ENDLESS).await;
     let request = pb::DropUserContextRequest { session_id: client.session.clone(), ..Default::default() };
@@ -227,7 +227,7 @@ async fn dropping_the_context_ends_the_session_and_its_queries() {
 }
 
 #[tokio::test]
-async fn a_twin_shares_its_sessions_only_where_it_is_told_to() {
+async fn twins_share_sessions_only_if_told_to() {
     for (sessions, expected) in [(Sessions::Known, false), (Sessions::Any, true)] {
         let client = Client::new(sessions, 100).await;
         assert_eq!(client.schemas("a9e0cd7e-40b6-4c86-9a26-7b4a94a3f8a7").await.is_ok(), expected);
@@ -238,7 +238,7 @@ async fn a_twin_shares_its_sessions_only_where_it_is_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspended_cluster_starts_nothing_and_goes_on_with_the_rest() {
+async fn suspended_clusters_start_nothing_but_finish_the_rest() {
     let client = Client::new(Sessions::Known, 100).await;
     let query = client.start("SELECT 1").await;
     let cluster = async |method: &str| {

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_revoked_by_itself_by_client_or_with_all() {
+    fn tokens_are_revoked_singly_by_client_or_all() {
         let (tokens, now) = (tokens(AcceptedTokens::Any, &[]), Instant::now());
         let [a, b, c] = ["one", "one", "two"].map(|client| tokens.issue(client, now));
         let good = |tokens: &Tokens| [&a, &b, &c].map(|token| tokens.check(token.as_bytes(), now).is_ok());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_others_are_good_unless_only_ours_are() {
+    fn foreign_tokens_pass_unless_only_issued_ones_do() {
         let now = Instant::now();
         for (accepted, expected) in [
             (AcceptedTokens::Any, Ok(())),

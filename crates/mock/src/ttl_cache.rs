@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_entry_is_swept_even_after_a_late_question() {
+    fn expired_entries_are_swept_despite_late_lookups() {
         let (ledger, start) = (TtlCache::new(TTL, 9), Instant::now());
         ledger.insert(1, "one", start);
         ledger.insert(2, "two", after(start, 5));

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn some_adopt_at_the_end_of_a_query_only() {
+    fn some_adopt_only_after_a_query() {
         let process = blue(Adopts::AfterQueries);
         process.told(Green, 1);
         assert_eq!(process.before_request(), None);

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_is_refused_in_one_line_that_says_why() {
+    fn bad_files_are_explained_in_one_line() {
         for (text, expected) in [
             ("", "at least one"),
             ("[[query]]\nsql = 1", "TOML"),

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_the_timer_has_run_on() {
+    fn saved_state_is_read_with_timer_advanced() {
         let text = KEPT.text(at(100));
         assert_eq!(SavedState::read(text.as_bytes(), at(100)).unwrap(), KEPT);
         let left = |kept: SavedState, seconds| {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_state_is_refused_in_one_line() {
+    fn invalid_state_is_refused_in_one_line() {
         let good = KEPT.text(at(0));
         let cases = [
             ("", "(EOF"),

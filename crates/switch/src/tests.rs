@@ -5,7 +5,6 @@ mod clauses;
 mod drains;
 mod edges;
 mod health;
-mod large;
 mod lock_free;
 mod properties;
 mod questions;

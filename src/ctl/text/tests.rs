@@ -34,7 +34,7 @@ fn a_state_is_told_in_aligned_lines() {
 }
 
 #[test]
-fn what_is_going_on_is_told_where_it_is() {
+fn states_are_told_beside_their_strategy() {
     let told = state(
         &a_state(json!({
             "phase": "DRAINING", "active": "green", "old": "blue", "abandoned": 2,
@@ -68,7 +68,7 @@ fn what_is_going_on_is_told_where_it_is() {
 }
 
 #[test]
-fn columns_are_as_wide_as_what_is_in_them() {
+fn columns_are_as_wide_as_their_cells() {
     let answer = json!({
         "queries": [
             {"id": "a-long-id", "strategy": "blue", "age_seconds": 3.0, "idle_seconds": 0.2, "requests": 1},
@@ -86,7 +86,7 @@ fn columns_are_as_wide_as_what_is_in_them() {
 }
 
 #[test]
-fn clients_are_told_by_what_is_known_of_them() {
+fn clients_are_listed_by_known_facts() {
     let answer = json!({"clients": [
         {"user_agent": "grpc-python", "verdict": "followed", "reason": null, "others": 1},
         {"user_agent": "grpc-java", "verdict": null, "reason": null},

@@ -303,7 +303,7 @@ fn point_01_every_client_reads_a_rejection_alike() {
 }
 
 #[test]
-fn point_18_a_length_that_was_told_is_no_lie_once_the_field_is_there() {
+fn point_18_told_lengths_stay_true_when_appending() {
     let messages = [0, 1, 100, 20_000].map(message);
     let plain = messages.iter().map(|message| case("plain", Seen::Appended).plain(message));
     let gzipped = messages
@@ -313,11 +313,11 @@ fn point_18_a_length_that_was_told_is_no_lie_once_the_field_is_there() {
 }
 
 #[test]
-fn point_28_a_field_is_read_whatever_the_message_is_like() {
+fn point_28_fields_are_read_in_any_message() {
     are_seen(editable());
 }
 
 #[test]
-fn point_28_what_can_not_be_appended_to_is_as_without_teal() {
+fn point_28_other_messages_are_as_without_teal() {
     are_seen(uneditable());
 }

@@ -14,10 +14,10 @@ use tonic::{
 };
 
 use super::{
-    peers::{Answer, before, client, framed, nobody, open, request, within},
+    peers::{Answer, before, client, framed, open, request, within},
     raw::{GOAWAY, PING, Raw},
 };
-use crate::support::{Bare, Connector, Running, Server, node, python, teal};
+use crate::support::{Bare, Connector, Place, Running, Server, node, python, teal};
 
 const LONG: Duration = Duration::from_secs(240);
 
@@ -33,14 +33,14 @@ fn serving(process: Running) -> (Running, SocketAddr) {
 }
 
 #[test]
-fn point_45_grpcio_sees_the_same_through_teal() {
+fn point_45_grpcio_sees_no_difference() {
     let (_service, address) = service(&[]);
     let server = before(address);
     python(Connector::V3_0_2).run(&server, "comparing.py", &[&address.to_string()]);
 }
 
 #[test]
-fn point_45_grpc_js_sees_the_same_through_teal() {
+fn point_45_grpc_js_sees_no_difference() {
     let (_service, address) = service(&[]);
     let server = before(address);
     let args = [&server.address.to_string(), &address.to_string()];
@@ -50,7 +50,7 @@ fn point_45_grpc_js_sees_the_same_through_teal() {
 }
 
 #[test]
-fn point_45_grpc_js_as_an_engine_keeps_its_connections() {
+fn point_45_grpc_js_engines_keep_their_connections() {
     let Some(engine) = node("engine.mjs", &["serve"]) else { return };
     let (_engine, address) = serving(engine);
     let server = before(address);
@@ -72,7 +72,7 @@ fn outlives(server: &Server, allowed: &[&str], times: usize, mut replace: impl F
 }
 
 #[test]
-fn point_35_and_40_a_maximal_age_of_connections_fails_no_call() {
+fn point_35_and_40_connection_age_fails_none() {
     let (_service, address) =
         service(&["grpc.max_connection_age_ms=1000", "grpc.max_connection_age_grace_ms=20000"]);
     let server = before(address);
@@ -81,8 +81,9 @@ fn point_35_and_40_a_maximal_age_of_connections_fails_no_call() {
 }
 
 #[tokio::test]
-async fn point_36_and_37_an_engine_that_is_killed_and_restarted_is_found_again() {
-    let address = nobody().await;
+async fn point_36_and_37_restarted_engines_are_found() {
+    let place = Place::new();
+    let address = place.address;
     let port = format!("port={}", address.port());
     let start = || Some(serving(python(Connector::V3_0_2).start_offline("service.py", &[&port])).0);
     let mut running = start();
@@ -95,7 +96,7 @@ async fn point_36_and_37_an_engine_that_is_killed_and_restarted_is_found_again()
 }
 
 #[tokio::test]
-async fn point_38_a_strict_engine_sends_nobody_away_for_asking_too_often() {
+async fn point_38_strict_engines_keep_their_connections() {
     let (_service, address) = service(&["grpc.http2.max_ping_strikes=1"]);
     // It is strict: who asks again and again is told to calm down.
     let mut eager = Raw::connect(address).await;
@@ -114,7 +115,7 @@ async fn point_38_a_strict_engine_sends_nobody_away_for_asking_too_often() {
     // Calls of which nothing is heard for long, one after the other; the second connection has none at all.
     for _ in 0..3 {
         let mut sent = request("/teal.test.TestService/Unary");
-        sent.headers_mut().insert("pause", HeaderValue::from_static("5000"));
+        sent.headers_mut().insert("pause", HeaderValue::from_static("2000"));
         let (response, mut upload) = open(&client, sent, false).await;
         upload.send_data(framed(b"x").into(), true).unwrap();
         let answer = Answer::of(response).await;
@@ -185,7 +186,7 @@ fn tokio_stream(sent: &[Bytes]) -> impl futures::Stream<Item = Bytes> + Send + u
 }
 
 #[tokio::test]
-async fn point_45_tonic_sees_the_same_through_teal() {
+async fn point_45_tonic_sees_no_difference() {
     let (_service, address) = service(&[]);
     let server = before(address);
     let connect =

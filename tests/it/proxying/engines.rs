@@ -12,8 +12,8 @@ use std::{
 use h2::server::Builder;
 use tokio::net::TcpListener;
 
-use super::peers::{Answer, Call, client, echo, engine, engine_with, framed, nobody, open, request, unary};
-use crate::support::teal;
+use super::peers::{Answer, Call, client, echo, engine, engine_with, framed, open, request, unary};
+use crate::support::{Place, teal};
 
 /// Calls to green's engine are answered while 100 to blue's wait, for an hour if need be.
 async fn pass_beside(blue: SocketAddr) {
@@ -50,13 +50,13 @@ async fn pass_beside(blue: SocketAddr) {
 
 // The engine of green is asked meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn point_41_an_engine_that_says_nothing_is_no_matter_to_the_other() {
+async fn point_41_mute_engines_affect_no_other_engine() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     pass_beside(silent.local_addr().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn point_41_an_engine_that_never_answers_is_no_matter_to_the_other() {
+async fn point_41_silent_calls_affect_no_other_engine() {
     // Not even what it has taken is read, and it takes little.
     let stuck = engine_with(Builder::new().max_concurrent_streams(1), async |call: Call| {
         std::future::pending::<()>().await;
@@ -69,7 +69,7 @@ async fn point_41_an_engine_that_never_answers_is_no_matter_to_the_other() {
 
 // The engine of green is asked for its health meanwhile, which does not count.
 #[tokio::test(flavor = "multi_thread")]
-async fn point_41_the_engine_of_each_colour_sees_its_own_calls_alone() {
+async fn point_41_engines_see_only_their_own_calls() {
     let calls = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
     let counting = |calls: &Arc<AtomicUsize>| {
         let calls = calls.clone();
@@ -98,7 +98,7 @@ async fn point_41_the_engine_of_each_colour_sees_its_own_calls_alone() {
 }
 
 #[tokio::test]
-async fn point_36_the_addresses_of_an_engines_name_are_told() {
+async fn point_36_addresses_of_names_are_logged() {
     let engine = engine(echo).await;
     let server = teal()
         .admin()
@@ -124,7 +124,8 @@ async fn point_36_the_addresses_of_an_engines_name_are_told() {
 
 #[tokio::test]
 async fn point_36_teal_does_not_forward_to_itself() {
-    let listen = nobody().await;
+    let place = Place::new();
+    let listen = place.address;
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
         let url = format!("http://{host}:{}", listen.port());
         let (status, output) = teal().listen(&listen.to_string()).with("--upstream", &url).refused();
@@ -135,7 +136,7 @@ async fn point_36_teal_does_not_forward_to_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_an_engine_that_is_left_is_told_which() {
+async fn waiting_calls_learn_which_engine_was_left() {
     let hangs = Arc::new(AtomicBool::new(false));
     let blue = engine(echo).await;
     let is_hung = hangs.clone();

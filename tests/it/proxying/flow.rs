@@ -14,8 +14,8 @@ use http::HeaderValue;
 
 use super::{
     peers::{
-        Answer, Call, before, client, echo, engine, engine_with, framed, open, request, send, status, unary,
-        until, within,
+        Answer, Call, before, client, echo, engine, engine_with, framed, open, request, send, status, still,
+        unary, until, within,
     },
     raw::{self, END_HEADERS, END_STREAM, HEADERS, RESET, Raw},
 };
@@ -25,7 +25,7 @@ use crate::support::teal;
 const STREAMS: u16 = 3;
 
 #[tokio::test]
-async fn point_29_small_messages_to_a_slow_reader_are_no_flood() {
+async fn point_29_slow_readers_of_small_messages_pass() {
     // A stream's window is full with some thousands of them, of which each costs more than its bytes.
     const STREAMS: usize = 10;
     const MESSAGES: usize = 80_000;
@@ -60,7 +60,7 @@ async fn point_29_small_messages_to_a_slow_reader_are_no_flood() {
 }
 
 #[tokio::test]
-async fn point_29_many_calls_with_a_small_message_each_are_no_flood() {
+async fn point_29_many_small_calls_are_no_flood() {
     let engine = engine(async |call: Call| call.answer(b"0123456789")).await;
     let server = before(engine.address);
     let client = client(server.address).await;
@@ -77,7 +77,7 @@ async fn point_29_many_calls_with_a_small_message_each_are_no_flood() {
 }
 
 #[tokio::test]
-async fn point_29_small_messages_to_an_engine_that_reads_late_are_no_flood() {
+async fn point_29_engines_may_read_small_messages_late() {
     const STREAMS: usize = 8;
     const MESSAGES: usize = 60_000;
     let (go, late) = tokio::sync::watch::channel(false);
@@ -121,12 +121,19 @@ async fn point_29_small_messages_to_an_engine_that_reads_late_are_no_flood() {
 
 #[tokio::test]
 async fn point_31_stalled_answers_starve_no_other_call() {
-    let engine = engine(async |mut call: Call| {
-        if call.path() != "/endless/stream" {
-            return echo(call).await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let engine = engine(move |mut call: Call| {
+        let count = count.clone();
+        async move {
+            if call.path() != "/endless/stream" {
+                return echo(call).await;
+            }
+            let mut stream = call.accept();
+            while send(&mut stream, Bytes::from(vec![7; 1 << 14])).await {
+                count.fetch_add(1 << 14, Ordering::SeqCst);
+            }
         }
-        let mut stream = call.accept();
-        while send(&mut stream, Bytes::from(vec![7; 1 << 20])).await {}
     })
     .await;
     let server = teal()
@@ -140,7 +147,7 @@ async fn point_31_stalled_answers_starve_no_other_call() {
         stalled.write(HEADERS, END_HEADERS | END_STREAM, stream, &raw::call("/endless/stream", &[])).await;
     }
     until(|| engine.open() == 40).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    still(|| sent.load(Ordering::SeqCst)).await;
     let client = client(server.address).await;
     for _ in 0..100 {
         let message = vec![1; 100_000];
@@ -217,14 +224,14 @@ async fn fit(limit: u32, calls: usize) {
 }
 
 #[tokio::test]
-async fn point_32_connections_are_opened_for_what_the_engine_allows_on_each() {
+async fn point_32_connections_are_opened_at_stream_limits() {
     for limit in [1, 10, 100] {
         fit(limit, 500).await;
     }
 }
 
 #[tokio::test]
-async fn point_32_an_engine_without_room_is_told_in_time() {
+async fn point_32_full_engines_are_told_in_time() {
     let engine = engine_with(Builder::new().max_concurrent_streams(1), async |call: Call| {
         std::future::pending::<()>().await;
         drop(call);
@@ -250,7 +257,7 @@ async fn point_32_an_engine_without_room_is_told_in_time() {
 }
 
 #[tokio::test]
-async fn point_32_an_engine_that_allows_no_streams_at_first_is_served_once_it_does() {
+async fn point_32_engines_without_streams_are_waited_for() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (raise, raised) = tokio::sync::watch::channel(false);
@@ -300,12 +307,12 @@ async fn point_32_an_engine_that_allows_no_streams_at_first_is_served_once_it_do
 }
 
 #[tokio::test]
-async fn point_33_a_burst_on_a_cold_proxy_is_within_the_engines_limit() {
+async fn point_33_cold_bursts_keep_the_engines_limit() {
     fit(10, 100).await;
 }
 
 #[tokio::test]
-async fn point_33_a_stream_that_is_refused_is_sent_again() {
+async fn point_33_refused_streams_are_sent_again() {
     let engine = engine(async |mut call: Call| {
         if call.request.headers().get("refused").is_none() {
             return echo(call).await;
@@ -323,7 +330,7 @@ async fn point_33_a_stream_that_is_refused_is_sent_again() {
 }
 
 #[tokio::test]
-async fn point_34_teal_has_a_limit_of_streams_and_keeps_to_it() {
+async fn point_34_teal_enforces_its_stream_limit() {
     let engine = engine(async |call: Call| {
         std::future::pending::<()>().await;
         drop(call);
@@ -343,7 +350,7 @@ async fn point_34_teal_has_a_limit_of_streams_and_keeps_to_it() {
 }
 
 #[tokio::test]
-async fn point_30_the_engine_is_held_by_the_readers_window() {
+async fn point_30_engines_are_held_by_readers_windows() {
     const WHOLE: usize = 64 << 20;
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();
@@ -363,8 +370,7 @@ async fn point_30_the_engine_is_held_by_the_readers_window() {
     let (response, _) = open(&client, request("/a/b"), true).await;
     let mut body = within(response).await.unwrap().into_body();
     // However long nobody reads, what is on its way stays within the windows.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let held = sent.load(Ordering::SeqCst);
+    let held = still(|| sent.load(Ordering::SeqCst)).await;
     assert!(held < 4 << 20, "{held} bytes are on their way");
     let mut read = 0;
     while let Some(chunk) = within(body.data()).await {

@@ -128,7 +128,7 @@ async fn point_09_half_close_works_in_both_directions() {
 }
 
 #[tokio::test]
-async fn point_10_an_early_answer_reaches_the_client_during_its_upload() {
+async fn point_10_early_answers_reach_uploading_clients() {
     let engine = engine(async |mut call: Call| {
         if call.path() == "/sibling/call" {
             return echo(call).await;
@@ -208,7 +208,7 @@ async fn point_12_informational_responses_are_passed_over() {
 }
 
 #[tokio::test]
-async fn point_13_a_second_message_of_a_unary_method_passes() {
+async fn point_13_second_messages_of_unary_methods_pass() {
     let two = [framed(b"\x0a\x01s"), framed(b"\x0a\x01t")].concat();
     let sent = two.clone();
     let engine = engine(move |mut call: Call| {

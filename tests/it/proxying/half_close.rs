@@ -62,7 +62,7 @@ async fn telling(
 }
 
 #[tokio::test]
-async fn point_09_a_request_ends_at_the_engine_where_the_client_ended_it() {
+async fn point_09_requests_end_where_clients_ended_them() {
     for refusals in [0, 1] {
         let (address, mut told) = telling(refusals).await;
         for server in [before(address), announcing(address)] {
@@ -109,7 +109,7 @@ async fn point_09_a_request_ends_at_the_engine_where_the_client_ended_it() {
 }
 
 #[tokio::test]
-async fn point_09_an_answer_ends_at_the_client_where_the_engine_ended_it() {
+async fn point_09_answers_end_where_engines_ended_them() {
     let message = framed(b"\x0a\x01s");
     let head = raw::answer();
     let answers: [&[(u8, u8, &[u8])]; 3] = [

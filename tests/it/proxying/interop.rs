@@ -90,7 +90,7 @@ async fn harms_nobody(poisonous: impl Fn() -> Request<()>, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn binary_metadata_that_are_none_harm_nobody_at_grpc_java() {
+async fn broken_binary_metadata_are_harmless_to_grpc_java() {
     let poisonous = || {
         let mut poisonous = request("/teal.test.TestService/Unary");
         poisonous.headers_mut().insert("x-bin", HeaderValue::from_static("%%%"));

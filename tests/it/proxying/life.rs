@@ -17,12 +17,10 @@ use tokio::{
 };
 
 use super::{
-    peers::{
-        Answer, Call, before, client, echo, engine, framed, nobody, open, request, send, unary, until, within,
-    },
+    peers::{Answer, Call, before, client, echo, engine, framed, open, request, send, unary, until, within},
     raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Raw, WINDOW_UPDATE},
 };
-use crate::support::{Server, teal};
+use crate::support::{Place, Server, teal};
 
 /// How an engine says that a connection takes no more.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +75,7 @@ async fn leaving(goodbye: Goodbye) -> (SocketAddr, Arc<Mutex<HashMap<Vec<u8>, us
 }
 
 #[tokio::test]
-async fn point_35_a_goaway_fails_no_call_and_repeats_none() {
+async fn point_35_goaway_fails_and_repeats_no_call() {
     for goodbye in [Goodbye::Short, Goodbye::TwoSteps] {
         let (address, executed) = leaving(goodbye).await;
         let server = before(address);
@@ -103,7 +101,7 @@ async fn point_35_a_goaway_fails_no_call_and_repeats_none() {
 }
 
 #[tokio::test]
-async fn point_35_what_is_in_flight_finishes_after_a_goaway() {
+async fn point_35_calls_in_flight_finish_after_goaway() {
     let connections = Arc::new(AtomicUsize::new(0));
     let accepted = connections.clone();
     let address = raw::engine(move |mut engine| {
@@ -129,7 +127,7 @@ async fn point_35_what_is_in_flight_finishes_after_a_goaway() {
 }
 
 #[tokio::test]
-async fn point_35_a_started_body_that_is_not_kept_is_not_sent_again() {
+async fn point_35_long_started_bodies_are_not_resent() {
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = requests.clone();
     let address = raw::engine(move |mut engine| {
@@ -170,8 +168,9 @@ fn is_unavailable(answer: &Answer, engine: SocketAddr) {
 }
 
 #[tokio::test]
-async fn point_36_an_absent_engine_is_unavailable_and_recovers_by_itself() {
-    let address = nobody().await;
+async fn point_36_absent_engines_are_unavailable_and_recover() {
+    let place = Place::new();
+    let address = place.address;
     let server = before(address);
     let client = client(server.address).await;
     is_unavailable(&unary(&client, "/a/b", b"").await, address);
@@ -214,14 +213,14 @@ async fn is_given_up_soon(address: SocketAddr) {
 }
 
 #[tokio::test]
-async fn point_36_an_engine_that_says_nothing_is_unavailable_after_the_connect_timeout() {
+async fn point_36_mute_engines_fail_after_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     is_given_up_soon(address).await;
 }
 
 #[tokio::test]
-async fn point_36_an_engine_that_answers_no_packet_is_unavailable_after_the_connect_timeout() {
+async fn point_36_unreachable_engines_fail_after_connect_timeout() {
     // A listener with a full queue: who would connect to it hears nothing.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -236,7 +235,7 @@ async fn point_36_an_engine_that_answers_no_packet_is_unavailable_after_the_conn
 }
 
 #[tokio::test]
-async fn point_36_a_failing_engine_meets_no_storm_of_connections() {
+async fn point_36_failing_engines_meet_no_connection_storm() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = teal()
@@ -267,6 +266,7 @@ async fn point_36_a_failing_engine_meets_no_storm_of_connections() {
     while before.1.elapsed() < Duration::from_secs(2) {
         is_unavailable(&unary(&client, "/a/b", b"").await, address);
     }
+    // Time for a storm to show.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let most = 4 + before.1.elapsed().as_millis() as usize / 250;
     let made = attempts.load(Ordering::SeqCst) - before.0;
@@ -274,7 +274,7 @@ async fn point_36_a_failing_engine_meets_no_storm_of_connections() {
 }
 
 #[tokio::test]
-async fn point_37_an_engine_that_dies_in_mid_answer_is_no_clean_end() {
+async fn point_37_dying_engines_make_no_clean_end() {
     let address = raw::engine(|mut engine| async move {
         let stream = engine.request().await;
         engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
@@ -296,7 +296,7 @@ async fn point_37_an_engine_that_dies_in_mid_answer_is_no_clean_end() {
 }
 
 #[tokio::test]
-async fn point_38_pings_are_answered_on_both_sides_and_sent_rarely() {
+async fn point_38_pings_are_answered_and_sent_rarely() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = teal()
         .switch_every("0")
@@ -311,7 +311,8 @@ async fn point_38_pings_are_answered_on_both_sides_and_sent_rarely() {
                 engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
                 // Answered, or this would not return.
                 engine.settled().await;
-                tokio::time::sleep(Duration::from_secs(5)).await;
+                // Time in which whoever asks often would ask.
+                tokio::time::sleep(Duration::from_secs(3)).await;
                 engine.settled().await;
                 engine
                     .write(HEADERS, END_HEADERS | END_STREAM, stream, &raw::block(&[("grpc-status", "0")]))
@@ -333,7 +334,7 @@ async fn point_38_pings_are_answered_on_both_sides_and_sent_rarely() {
 }
 
 #[tokio::test]
-async fn point_38_a_client_that_answers_no_ping_loses_its_calls_and_is_not_asked_without_one() {
+async fn point_38_clients_without_pongs_lose_their_calls() {
     let engine = engine(async |call: Call| {
         std::future::pending::<()>().await;
         drop(call);
@@ -353,9 +354,7 @@ async fn point_38_a_client_that_answers_no_ping_loses_its_calls_and_is_not_asked
     until(|| engine.calls() == 2).await;
     // Whoever is asked three times is patient for longer than the timeout.
     let answering = tokio::spawn(async move {
-        while answers.pings < 3 {
-            tokio::select! { frame = answers.next() => panic!("{frame:?}"), () = tokio::time::sleep(Duration::from_millis(50)) => {} }
-        }
+        answers.pinged(3).await;
         answers
     });
     within(async { while hangs.any().await.is_some() {} }).await;
@@ -367,7 +366,7 @@ async fn point_38_a_client_that_answers_no_ping_loses_its_calls_and_is_not_asked
 }
 
 #[tokio::test]
-async fn point_36_an_engine_that_closes_idle_connections_is_not_connected_to_again_and_again() {
+async fn point_36_engines_closing_idle_connections_are_spared() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -397,12 +396,14 @@ async fn point_36_an_engine_that_closes_idle_connections_is_not_connected_to_aga
         .run();
     until(|| connections.load(Ordering::SeqCst) == 2).await;
     let lines = server.output().lines().count();
+    // Time for many more, each of which the engine would close after 100 ms.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let idle = connections.load(Ordering::SeqCst);
     assert!(idle <= 4, "{idle} connections without a call");
     let client = client(server.address).await;
     for _ in 0..3 {
         assert_eq!(unary(&client, "/a/b", b"").await.status(), Some("0"));
+        // The engine closes it meanwhile.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let output = server.output();
@@ -415,7 +416,7 @@ async fn end(server: &mut Server, signal: &str) -> std::process::ExitStatus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn point_39_nothing_holds_the_end_for_longer_than_its_grace() {
+async fn point_39_nothing_delays_shutdown_past_its_grace() {
     let engine = engine(async |mut call: Call| {
         let mut stream = call.accept();
         while send(&mut stream, framed(b"again").into()).await {
@@ -445,7 +446,7 @@ async fn point_39_nothing_holds_the_end_for_longer_than_its_grace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn point_39_calls_under_load_are_answered_at_the_end() {
+async fn point_39_calls_under_load_survive_shutdown() {
     let engine = engine(async |call: Call| {
         tokio::time::sleep(Duration::from_millis(5)).await;
         echo(call).await;

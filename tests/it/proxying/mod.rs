@@ -17,7 +17,6 @@ mod headers;
 mod hostile;
 mod interop;
 mod life;
-mod memory;
 mod resets;
 mod retries;
 mod table;

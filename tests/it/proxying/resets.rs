@@ -36,7 +36,7 @@ async fn seen_of(frames: &'static [&'static [u8]], code: u8) -> Vec<raw::Frame> 
 }
 
 #[tokio::test]
-async fn point_04_a_reset_is_never_a_clean_end() {
+async fn point_04_resets_are_never_clean_ends() {
     const CASES: [&[&[u8]]; 3] = [&[], &[b"\0\0\0\0\x01x"], &[b"\0\0\0", b"\0\x05x"]];
     for frames in CASES {
         for code in [0, 8] {
@@ -63,7 +63,7 @@ enum Cut {
 }
 
 #[tokio::test]
-async fn point_05_a_cut_message_passes_to_the_cut_and_no_further() {
+async fn point_05_cut_messages_pass_to_the_cut() {
     // getSchemaNames: its answer is due the field. The longer one is not held back until it is whole.
     for len in [3, 40_000] {
         let message = framed(&vec![b'\x0a'; len]);
@@ -127,7 +127,7 @@ const CODES: [Reason; 5] = [
 ];
 
 #[tokio::test]
-async fn point_06_the_engines_reset_code_reaches_the_client() {
+async fn point_06_engines_reset_codes_reach_the_client() {
     let engine = engine(async |mut call: Call| {
         let words: Vec<_> = call.path().split('/').map(str::to_owned).collect();
         let code = Reason::from(words[2].parse::<u32>().unwrap());
@@ -182,7 +182,7 @@ async fn telling() -> (Engine, Arc<Mutex<Vec<Option<Reason>>>>) {
 }
 
 #[tokio::test]
-async fn point_06_the_clients_reset_code_reaches_the_engine() {
+async fn point_06_clients_reset_codes_reach_the_engine() {
     let (engine, told) = telling().await;
     let server = before(engine.address);
     let client = client(server.address).await;
@@ -215,7 +215,7 @@ async fn point_06_the_clients_reset_code_reaches_the_engine() {
 }
 
 #[tokio::test]
-async fn point_07_a_disconnect_resets_the_upstream_stream_at_once() {
+async fn point_07_disconnects_reset_the_upstream_stream() {
     for when in EVERY_WHEN {
         let (engine, told) = telling().await;
         let server = before(engine.address);
@@ -240,7 +240,7 @@ async fn point_07_a_disconnect_resets_the_upstream_stream_at_once() {
 }
 
 #[tokio::test]
-async fn point_08_a_cancelled_upload_is_no_half_close() {
+async fn point_08_cancelled_uploads_are_no_half_close() {
     for code in [Reason::CANCEL, Reason::NO_ERROR] {
         let (sent, mut ended) = tokio::sync::mpsc::unbounded_channel();
         let engine = engine(move |mut call: Call| {
@@ -263,7 +263,7 @@ async fn point_08_a_cancelled_upload_is_no_half_close() {
 }
 
 #[tokio::test]
-async fn point_42_a_burst_of_cancelled_calls_is_paced_on_each_connection_to_the_engine() {
+async fn point_42_cancelled_calls_are_paced_per_connection() {
     // When each reset came, by connection.
     let resets: Arc<Mutex<Vec<Vec<Instant>>>> = Arc::default();
     let known = resets.clone();

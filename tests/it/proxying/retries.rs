@@ -128,7 +128,7 @@ async fn held(server: &Server, seen: &Seen) -> Vec<tokio::task::JoinHandle<Answe
 }
 
 #[tokio::test]
-async fn point_35_a_call_that_ends_its_connection_is_tried_once_more_and_alone() {
+async fn point_35_connection_killers_are_retried_once_alone() {
     let (go, going) = tokio::sync::watch::channel(false);
     let (address, seen) = fragile(End::GoAway(PROTOCOL_ERROR), going).await;
     let server = before(address);
@@ -146,7 +146,7 @@ async fn point_35_a_call_that_ends_its_connection_is_tried_once_more_and_alone()
 }
 
 #[tokio::test]
-async fn point_35_a_call_that_may_have_been_served_is_not_tried_again() {
+async fn point_35_perhaps_served_calls_are_not_retried() {
     let (_go, going) = tokio::sync::watch::channel(false);
     for (end, said) in
         [(End::Close, "has closed the connection"), (End::Hard(PROTOCOL_ERROR), ": can't bear it")]
@@ -161,7 +161,7 @@ async fn point_35_a_call_that_may_have_been_served_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn point_35_a_call_that_no_connection_takes_is_tried_three_times() {
+async fn point_35_untaken_calls_are_tried_three_times() {
     let (_go, going) = tokio::sync::watch::channel(false);
     let (address, seen) = fragile(End::GoAway(NO_ERROR), going).await;
     let server = before(address);
@@ -217,7 +217,7 @@ async fn large(server: &Server, kib: usize) -> Answer {
 }
 
 #[tokio::test]
-async fn point_20_metadata_that_end_a_connection_end_no_call_of_others() {
+async fn point_20_deadly_metadata_end_no_other_call() {
     let (address, seen, go) = silent_about(10 << 10).await;
     let server = before(address);
     let others = held(&server, &seen).await;
@@ -232,7 +232,7 @@ async fn point_20_metadata_that_end_a_connection_end_no_call_of_others() {
 }
 
 #[tokio::test]
-async fn point_20_metadata_as_large_as_were_answered_are_no_risk() {
+async fn point_20_sizes_answered_before_are_no_risk() {
     let (address, seen, _go) = silent_about(usize::MAX).await;
     let server = before(address);
     assert_eq!(large(&server, 14).await.body, framed(b"x"));

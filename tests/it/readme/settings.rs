@@ -9,7 +9,7 @@ use super::{
     pages::{Block, page, pages, root},
     shell::Shell,
 };
-use crate::support::{alone, command, rehearse, teal};
+use crate::support::{beside, command, rehearse, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -51,7 +51,7 @@ fn every_toml_on_a_page_is_taken() {
 
 #[test]
 fn the_queries_on_the_page_are_run() {
-    let _alone = alone();
+    let _beside = beside();
     let shell = Shell::new();
     let block = page("docs/rehearse.md").block("toml", "[[query]]");
     let queries = file(&shell, "queries.toml", &block.text);
@@ -88,7 +88,7 @@ fn check_prints_what_the_page_shows() {
 
 #[test]
 fn a_switch_is_logged_as_the_pages_show() {
-    let _alone = alone();
+    let _beside = beside();
     let shown = page("README.md").block("text", "Strategy change pending").text;
     let messages: Vec<&str> = shown.lines().filter_map(|line| line.split(" - INFO - ").nth(1)).collect();
     assert_eq!(messages.len(), 7, "{shown}");
@@ -139,7 +139,7 @@ fn the_examples_are_taken() {
 
 #[test]
 fn the_job_for_ci_runs() {
-    let _alone = alone();
+    let _beside = beside();
     let job = fs::read_to_string(example("ci.yml")).expect("it is there");
     let script = job.split("run: |\n").nth(1).and_then(|rest| rest.split("\n      - ").next());
     let text = script.expect("it has a script").to_owned();

@@ -1,20 +1,12 @@
 //! Runs blocks of shell as they stand, but for addresses and durations, with the real binary.
 
-use std::{
-    env, fs,
-    net::TcpListener,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{self, Command},
-    sync::atomic::{AtomicU16, Ordering},
-    time::Duration,
-};
+use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
 use regex::Regex;
 use tempfile::TempDir;
 
 use super::pages::Block;
-use crate::support::{Authority, Running, Server, engine};
+use crate::support::{Authority, Place, Running, Server, engine};
 
 const WITHIN: Duration = Duration::from_secs(120);
 
@@ -73,18 +65,6 @@ esac
 /// A user's program, of which teal knows nothing.
 const NOTHING: &str = "#!/bin/sh\nexit 0\n";
 
-/// A port that no test gets by asking for a free one: those are above 32767.
-pub(super) fn port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 12_000 + u16::try_from(process::id() % 400).expect("it is below 400") * 50;
-    loop {
-        let port = base + NEXT.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 /// Where the blocks of a page are run.
 pub(super) struct Shell {
     folder: TempDir,
@@ -121,7 +101,8 @@ impl Shell {
 
     /// Runs a block, after a server if it starts none: what it wrote. Fails unless each of its commands succeeds.
     pub(super) fn run(&self, block: &Block) -> String {
-        let [listen, admin, other, preview] = [0; 4].map(|_| port());
+        let places = [(); 4].map(|()| Place::new());
+        let [listen, admin, other, preview] = places.each_ref().map(|place| place.address.port());
         let mut text = block.text.clone();
         for (from, to) in [
             ("127.0.0.1:50051", format!("127.0.0.1:{listen}")),

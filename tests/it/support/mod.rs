@@ -1,6 +1,8 @@
 //! Builders that read like sentences: `teal().switch_every("2s").run()` starts the real binary,
 //! `python(Connector::V3_0_2).run("reading.py", &[…])` a script with a published connector.
 
+#![allow(dead_code, unused_imports, reason = "two programs share it, and neither needs all of it")]
+
 mod certificates;
 mod compiled;
 mod cutter;
@@ -8,6 +10,7 @@ mod http;
 mod node;
 mod operate;
 pub(crate) mod peers;
+mod place;
 mod process;
 mod python;
 pub(crate) mod raw;
@@ -18,7 +21,7 @@ mod tonic;
 
 use std::{
     io::Write,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex},
 };
 
 pub(crate) use certificates::{Authority, Pair};
@@ -27,6 +30,7 @@ pub(crate) use cutter::Cutter;
 pub(crate) use http::{answer, send};
 pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
+pub(crate) use place::Place;
 pub(crate) use process::Running;
 pub(crate) use python::{Connector, packages, python};
 pub(crate) use recorder::{Call, Recorder};
@@ -34,11 +38,38 @@ pub(crate) use rehearsal::{Rehearsal, Rehearsed, rehearsal, rehearse, rehearse_a
 pub(crate) use server::{Builder, Server, engine, teal};
 pub(crate) use tonic::{Bare, call};
 
-static HEAVY: Mutex<()> = Mutex::new(());
+/// Heavy tests that may run beside each other, on however many threads tests run.
+const MOST_BESIDE: usize = 2;
 
-/// Held by a test that keeps every core busy: such tests run one after the other.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
+static FREE: Mutex<usize> = Mutex::new(MOST_BESIDE);
+static FREED: Condvar = Condvar::new();
+
+/// The turn of a heavy test, until it is dropped.
+pub(crate) struct Turn(usize);
+
+impl Turn {
+    fn take(places: usize) -> Self {
+        let free = FREE.lock().expect("no test panics with it");
+        *FREED.wait_while(free, |free| *free < places).expect("no test panics with it") -= places;
+        Self(places)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *FREE.lock().expect("no test panics with it") += self.0;
+        FREED.notify_all();
+    }
+}
+
+/// Held by a test that keeps every core busy, or measures: such tests run one after the other.
+pub(crate) fn alone() -> Turn {
+    Turn::take(MOST_BESIDE)
+}
+
+/// Held by a test that mostly waits, but must not wait for one that keeps every core busy.
+pub(crate) fn beside() -> Turn {
+    Turn::take(1)
 }
 
 /// Whether `program`, or the file with this whole path, is there. If not, the test is skipped in words, or fails under `TEAL_TEST_ALL=1`.

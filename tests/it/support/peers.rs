@@ -33,7 +33,7 @@ pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     timeout(LONG, work).await.expect("it takes far too long")
 }
 
-/// Waits until something holds that no event tells of.
+/// Waits until something holds of a number or a process, which cannot tell.
 pub(crate) async fn until(holds: impl Fn() -> bool) {
     within(async {
         while !holds() {
@@ -41,6 +41,22 @@ pub(crate) async fn until(holds: impl Fn() -> bool) {
         }
     })
     .await;
+}
+
+/// Waits until a number has stayed the same for a while: nothing tells that buffers are full.
+pub(crate) async fn still(number: impl Fn() -> usize) -> usize {
+    within(async {
+        let mut last = number();
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let now = number();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    })
+    .await
 }
 
 /// An engine in this process, and what is known of it.
@@ -309,9 +325,4 @@ pub(crate) fn status(code: &'static str) -> HeaderMap {
 /// A message with its prefix, uncompressed.
 pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
-}
-
-/// An address at which nobody listens.
-pub(crate) async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

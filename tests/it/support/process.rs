@@ -1,15 +1,22 @@
 //! A child process whose output is always drained, and which does not outlive its test.
 
 use std::{
+    convert::Infallible,
     fs,
     io::{BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread,
     time::{Duration, Instant},
 };
+
+/// What an ended child wrote is read in this time.
+const DRAINS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running child in a process group of its own, and the lines it has written.
 pub(crate) struct Running {
@@ -17,6 +24,8 @@ pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Arc<Lines>,
+    /// Disconnected once both readers have come to the end.
+    readers: Mutex<Receiver<Infallible>>,
 }
 
 #[derive(Default)]
@@ -35,9 +44,11 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let lines = Arc::new(Lines::default());
-        lines.collect(child.stdout.take().expect("stdout is piped"));
-        lines.collect(child.stderr.take().expect("stderr is piped"));
-        Self { name: name.to_owned(), stdin: child.stdin.take(), child, lines }
+        let (reads, readers) = mpsc::channel();
+        lines.collect(child.stdout.take().expect("stdout is piped"), reads.clone());
+        lines.collect(child.stderr.take().expect("stderr is piped"), reads);
+        let readers = Mutex::new(readers);
+        Self { name: name.to_owned(), stdin: child.stdin.take(), child, lines, readers }
     }
 
     /// Lines written so far that contain `text`.
@@ -117,6 +128,7 @@ impl Running {
                 kill("KILL", &format!("-{}", self.child.id()));
                 panic!("{} did not end within {within:?}; it wrote\n{}", self.name, self.output());
             }
+            // Nothing in std waits for a child and for a deadline.
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -133,10 +145,9 @@ impl Running {
     pub(crate) fn drained(&mut self) {
         // A grandchild that outlives its parent would hold the pipes open.
         kill("KILL", &format!("-{}", self.child.id()));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Arc::strong_count(&self.lines) > 1 && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(1));
-        }
+        let readers = self.readers.get_mut().expect("nobody panics with it");
+        let ended = readers.recv_timeout(DRAINS_WITHIN);
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "{}: its output has no end", self.name);
     }
 }
 
@@ -148,9 +159,10 @@ impl Drop for Running {
 }
 
 impl Lines {
-    fn collect(self: &Arc<Self>, stream: impl Read + Send + 'static) {
+    fn collect(self: &Arc<Self>, stream: impl Read + Send + 'static, reads: Sender<Infallible>) {
         let lines = Arc::clone(self);
         thread::spawn(move || {
+            let _reads = reads;
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 lines.written.lock().expect("no reader panics").push(line);

@@ -120,22 +120,38 @@ impl Raw {
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
             let frame = self.any().await?;
-            match frame.kind {
-                SETTINGS if frame.flags & ACK == 0 => {
-                    self.settings.extend(frame.payload.chunks(6).map(|setting| {
-                        let id = u16::from_be_bytes(setting[..2].try_into().unwrap());
-                        (id, u32::from_be_bytes(setting[2..].try_into().unwrap()))
-                    }));
-                    self.write(SETTINGS, ACK, 0, &[]).await;
-                }
-                PING if frame.flags & ACK == 0 => {
-                    self.pings += 1;
-                    self.write(PING, ACK, 0, &frame.payload).await;
-                }
-                SETTINGS | WINDOW_UPDATE => {}
-                _ => return Some(frame),
+            if let Some(frame) = self.attend(frame).await {
+                return Some(frame);
             }
         }
+    }
+
+    /// Waits until the peer has sent so many PINGs, and nothing about a stream; each is answered.
+    pub(crate) async fn pinged(&mut self, times: usize) {
+        while self.pings < times {
+            let frame = within(self.any()).await.expect("the connection lives");
+            assert_eq!(self.attend(frame).await, None);
+        }
+    }
+
+    /// Answers SETTINGS and PINGs, and gives back a frame that is neither, nor about windows.
+    async fn attend(&mut self, frame: Frame) -> Option<Frame> {
+        match frame.kind {
+            SETTINGS if frame.flags & ACK == 0 => {
+                self.settings.extend(frame.payload.chunks(6).map(|setting| {
+                    let id = u16::from_be_bytes(setting[..2].try_into().unwrap());
+                    (id, u32::from_be_bytes(setting[2..].try_into().unwrap()))
+                }));
+                self.write(SETTINGS, ACK, 0, &[]).await;
+            }
+            PING if frame.flags & ACK == 0 => {
+                self.pings += 1;
+                self.write(PING, ACK, 0, &frame.payload).await;
+            }
+            SETTINGS | WINDOW_UPDATE => {}
+            _ => return Some(frame),
+        }
+        None
     }
 
     /// The next frame, whatever it is.

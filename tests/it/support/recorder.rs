@@ -4,12 +4,9 @@ use std::{
     collections::HashSet,
     future::poll_fn,
     net::{SocketAddr, TcpListener},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -37,7 +34,9 @@ pub(crate) struct Recorder {
 #[derive(Default)]
 struct Record {
     calls: Mutex<Vec<Call>>,
-    open: AtomicUsize,
+    /// Calls in progress.
+    open: Mutex<usize>,
+    ended: Condvar,
 }
 
 /// A call that was passed on.
@@ -124,12 +123,10 @@ impl Recorder {
 
     /// Waits until no call is in progress, and fails after `within`.
     pub(crate) fn wait_for_silence(&self, within: Duration) {
-        let deadline = Instant::now() + within;
-        while self.record.open.load(Ordering::Relaxed) > 0 {
-            let open = self.record.open.load(Ordering::Relaxed);
-            assert!(Instant::now() < deadline, "{open} calls are still in progress");
-            thread::sleep(Duration::from_millis(5));
-        }
+        let open = self.record.open.lock().expect("no relay panics");
+        let waited = self.record.ended.wait_timeout_while(open, within, |open| *open > 0);
+        let (open, timeout) = waited.expect("no relay panics");
+        assert!(!timeout.timed_out(), "{open} calls are still in progress");
     }
 }
 
@@ -160,10 +157,11 @@ async fn connection(near: TcpStream, engine: SocketAddr, record: Arc<Record>) ->
                 let Some(accepted) = accepted else { return Ok(()) };
                 let (request, respond) = accepted?;
                 let (send, record) = (send.clone(), record.clone());
-                record.open.fetch_add(1, Ordering::Relaxed);
+                *record.open.lock().expect("no relay panics") += 1;
                 tokio::spawn(async move {
                     relay(request, respond, send, &record).await;
-                    record.open.fetch_sub(1, Ordering::Relaxed);
+                    *record.open.lock().expect("no relay panics") -= 1;
+                    record.ended.notify_all();
                 });
             }
             _ = &mut far => return Ok(()),

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Running, Said, answer, command, send};
 
-const STARTS_WITHIN: Duration = Duration::from_secs(20);
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A server to be: `teal().switch_every("2s").run()`.
 pub(crate) fn teal() -> Builder {

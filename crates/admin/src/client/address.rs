@@ -38,7 +38,7 @@ impl FromStr for Address {
         let has_port = |authority: &Authority| is_url || authority.port_u16().is_some();
         let authority = uri.into_parts().authority.filter(|_| is_bare);
         let authority =
-            authority.filter(|authority| !authority.as_str().contains('@') && has_port(authority));
+            authority.filter(|it| !it.as_str().contains('@') && !it.host().is_empty() && has_port(it));
         authority.map(Self).ok_or(BadAddress)
     }
 }

@@ -80,7 +80,7 @@ async fn nothing_is_an_empty_object() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_come_is_not_waited_for() {
+async fn missing_bodies_are_not_waited_for() {
     let bench = Bench::new(still());
     let silent = body::Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
     let (status, answer) = bench.ask(post("/api/v1/switch", "").map(|_| silent)).await;

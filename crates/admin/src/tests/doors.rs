@@ -11,7 +11,7 @@ fn with(name: &str, value: &str) -> Request<body::Body> {
 }
 
 #[tokio::test]
-async fn a_name_that_someone_else_can_give_out_is_no_host() {
+async fn names_that_others_control_are_no_host() {
     let bench = Bench::new(still());
     for (host, expected) in [
         ("localhost", StatusCode::OK),
@@ -84,7 +84,7 @@ async fn requests_of_other_pages_are_refused() {
 }
 
 #[tokio::test]
-async fn a_link_on_another_page_leads_to_this_one() {
+async fn links_on_other_pages_reach_this_one() {
     let mut request = get("/");
     request.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
     let (status, headers, _) = Bench::new(still()).send(request).await;
@@ -94,7 +94,7 @@ async fn a_link_on_another_page_leads_to_this_one() {
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_where_there_is_one() {
+async fn a_token_is_required_if_set() {
     let bench = Bench::with(still(), |_| (), Some("s3cret\n"));
     for (shown, expected) in [
         ("Bearer s3cret", StatusCode::OK),
@@ -126,7 +126,7 @@ async fn a_token_is_asked_for_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn with_a_token_the_server_may_have_any_name() {
+async fn with_a_token_any_host_is_accepted() {
     let bench = Bench::with(still(), |_| (), Some("s3cret"));
     let mut request = with("authorization", "Bearer s3cret");
     request.headers_mut().insert("host", "teal.example:50061".parse().unwrap());
@@ -153,7 +153,7 @@ fn a_token_is_never_printed() {
 }
 
 #[tokio::test]
-async fn a_probe_of_http_1_0_needs_no_host() {
+async fn probes_by_http_1_0_need_no_host() {
     for token in [None, Some("secret")] {
         let bench = Bench::with(still(), |_| (), token);
         for (path, version, expected) in [
@@ -173,7 +173,7 @@ async fn a_probe_of_http_1_0_needs_no_host() {
 }
 
 #[tokio::test]
-async fn a_probe_of_http_1_0_that_names_a_host_is_held_to_it() {
+async fn probes_by_http_1_0_have_hosts_checked() {
     let bench = Bench::new(still());
     for (host, expected) in [("localhost", StatusCode::OK), ("evil.example", StatusCode::MISDIRECTED_REQUEST)]
     {

@@ -93,7 +93,7 @@ async fn events_tell_what_happened_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn steps_that_are_taken_at_once_have_an_epoch_each() {
+async fn simultaneous_steps_have_an_epoch_each() {
     let second = std::time::Duration::from_secs(1);
     let bench = Bench::new(Rules { announce_timeout: Some(second), grace: second, ..still() });
     bench.post("/api/v1/switch", "{}").await;
@@ -118,7 +118,7 @@ async fn steps_that_are_taken_at_once_have_an_epoch_each() {
 }
 
 #[tokio::test]
-async fn a_transition_names_the_phase_that_it_led_to() {
+async fn transitions_name_the_phase_they_entered() {
     for cutover in [Cutover::Drain, Cutover::Strict] {
         for verbs in [&["switch", "cutover"][..], &["switch", "abort"], &["switch", "cutover", "rollback"]] {
             let bench = Bench::new(Rules { cutover, ..still() });
@@ -139,7 +139,7 @@ async fn a_transition_names_the_phase_that_it_led_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_begins_with_the_state_and_goes_on_with_what_happens() {
+async fn streams_begin_with_state_and_continue_with_events() {
     let bench = Bench::new(still());
     note(&bench, 3);
     let mut reader = Reader::open(&bench, "/api/v1/events/stream", None).await;

@@ -105,7 +105,7 @@ async fn tokens_are_revoked_as_asked() {
 }
 
 #[tokio::test]
-async fn the_server_is_ready_while_the_active_engine_is_well() {
+async fn servers_are_ready_while_active_is_healthy() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
     let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
@@ -127,7 +127,7 @@ async fn a_server_that_ends_is_not_ready() {
 }
 
 #[tokio::test]
-async fn the_document_has_every_path_and_the_answers_of_the_guard() {
+async fn the_document_lists_paths_and_guard_answers() {
     let bench = Bench::new(still());
     let (status, document) = bench.get("/api/v1/openapi.json").await;
     assert_eq!((status, &document["openapi"]), (StatusCode::OK, &json!("3.1.0")));

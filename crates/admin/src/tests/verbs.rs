@@ -50,7 +50,7 @@ async fn a_switch_goes_there_and_back() {
 }
 
 #[tokio::test]
-async fn a_command_that_does_not_fit_is_refused_by_a_reason_that_names_the_phase() {
+async fn refusals_of_commands_name_the_phase() {
     let bench = Bench::new(still());
     let steps = [None, Some(Command::Announce { to: None }), Some(Command::Cutover { force: false })];
     for (step, phase, fitting) in [
@@ -87,7 +87,7 @@ async fn what_is_active_is_not_switched_to() {
 }
 
 #[tokio::test]
-async fn a_command_for_a_state_that_is_no_more_is_refused() {
+async fn commands_for_outdated_states_are_refused() {
     let bench = Bench::new(still());
     bench.post("/api/v1/switch", json!({"epoch": 0})).await;
     for (verb, epoch) in [("cutover", 0), ("abort", 2), ("switch", 0), ("rollback", u64::MAX)] {
@@ -99,7 +99,7 @@ async fn a_command_for_a_state_that_is_no_more_is_refused() {
 }
 
 #[test]
-fn of_many_operators_who_saw_the_same_one_switches() {
+fn one_of_many_simultaneous_operators_switches() {
     // Without drains, each cutover leads straight to STABLE.
     let bench = Bench::new(Rules { cutover: Cutover::Strict, ..still() });
     for round in 0..20 {
@@ -122,7 +122,7 @@ fn of_many_operators_who_saw_the_same_one_switches() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_not_well_is_not_switched_to() {
+async fn switches_to_unhealthy_engines_are_refused() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
     let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
@@ -138,7 +138,7 @@ async fn an_engine_that_is_not_well_is_not_switched_to() {
 }
 
 #[tokio::test]
-async fn a_rollback_asks_and_a_cutover_to_an_engine_that_is_not_healthy_needs_force() {
+async fn rollbacks_check_and_unhealthy_cutovers_need_force() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
     let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);

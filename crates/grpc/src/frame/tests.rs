@@ -36,7 +36,7 @@ fn leaves_a_compressed_message_alone() {
 }
 
 #[test]
-fn point_27_a_message_that_would_grow_too_long_is_left_alone() {
+fn point_27_messages_near_the_limit_are_unchanged() {
     let mut appender = Appender::new(string_field(4, "green"));
     let bytes = [0, 0xff, 0xff, 0xff, 0xfe, 1, 2, 3];
     assert_eq!(push(&mut appender, &bytes, &[]), bytes);
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn point_05_a_message_cut_short_gets_no_field(
+    fn point_05_a_cut_message_gets_no_field(
         message in prop::collection::vec(any::<u8>(), 1..40),
         cut in any::<usize>(),
         cuts in prop::collection::vec(any::<usize>(), 0..8),

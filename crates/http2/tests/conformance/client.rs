@@ -160,7 +160,7 @@ async fn resets_are_told_with_their_code() {
 }
 
 #[tokio::test]
-async fn an_early_answer_is_whole_whatever_becomes_of_the_request() {
+async fn an_early_answer_survives_its_failing_request() {
     for window in [10, 1 << 20] {
         let (client, mut raw) = pair(&[(INITIAL_WINDOW_SIZE, window)]).await;
         let upload = vec![Bytes::from(vec![7; 30_000]); 20];
@@ -194,7 +194,7 @@ async fn the_servers_limit_is_told_and_kept() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_fails_its_calls_after_what_came() {
+async fn a_lost_connection_delivers_data_before_failing() {
     let (mut client, mut raw) = pair(&[]).await;
     let first = tokio::spawn(client.open("/call", true).unwrap().answer());
     let second = tokio::spawn(client.open("/call", true).unwrap().answer());
@@ -247,7 +247,7 @@ async fn calls_that_are_dropped_are_reset() {
 }
 
 #[tokio::test]
-async fn calls_that_are_dropped_after_their_answer_take_no_place() {
+async fn calls_dropped_after_their_answer_free_their_place() {
     let (client, mut raw) = pair(&[(INITIAL_WINDOW_SIZE, 10), (MAX_CONCURRENT_STREAMS, 1)]).await;
     let upload = vec![Bytes::from(vec![7; 100])];
     let answer = tokio::spawn(client.open("/call", false).unwrap().finish(upload));
@@ -262,7 +262,7 @@ async fn calls_that_are_dropped_after_their_answer_take_no_place() {
 }
 
 #[tokio::test]
-async fn calls_that_are_dropped_before_their_answer_take_no_place_after_it() {
+async fn calls_dropped_early_free_their_place_once_answered() {
     let (client, mut raw) = pair(&[(INITIAL_WINDOW_SIZE, 10), (MAX_CONCURRENT_STREAMS, 1)]).await;
     let answer = tokio::spawn(client.open("/call", false).unwrap().finish(vec![Bytes::from(vec![7; 100])]));
     raw.exactly(1, 10).await;

@@ -49,7 +49,7 @@ async fn rapid_resets_without_a_pause_end_the_connection() {
 }
 
 #[tokio::test]
-async fn answered_calls_may_be_given_up_at_any_rate() {
+async fn answered_calls_may_be_cancelled_at_any_rate() {
     let mut raw = Raw::connect(slow_to_take_resets(Duration::ZERO).await, &[]).await;
     for call in 0..500 {
         let stream = 1 + 2 * call;
@@ -62,7 +62,7 @@ async fn answered_calls_may_be_given_up_at_any_rate() {
 }
 
 #[tokio::test]
-async fn requests_that_the_server_must_reset_end_the_connection() {
+async fn too_many_malformed_requests_end_the_connection() {
     let mut raw = Raw::connect(server().await, &[]).await;
     let pair = |call: u32| {
         let stream = 1 + 2 * call;
@@ -73,7 +73,7 @@ async fn requests_that_the_server_must_reset_end_the_connection() {
 }
 
 #[tokio::test]
-async fn whole_requests_that_the_server_must_reset_end_the_connection() {
+async fn too_many_malformed_whole_requests_end_the_connection() {
     let address = server().await;
     for more in [0, u32::MAX >> 1] {
         let mut raw = Raw::connect(address, &[]).await;
@@ -103,7 +103,7 @@ async fn good_requests_pay_for_no_bad_ones() {
 }
 
 #[tokio::test]
-async fn calls_given_up_now_and_then_do_no_harm() {
+async fn calls_cancelled_now_and_then_are_harmless() {
     let mut raw = Raw::connect(server().await, &[]).await;
     for call in 0..2_000 {
         let stream = 1 + 2 * call;
@@ -130,7 +130,7 @@ async fn what_comes_after_early_answers_does_no_harm() {
 }
 
 #[tokio::test]
-async fn what_must_be_answered_waits_for_the_peer_to_read() {
+async fn answers_to_frames_wait_for_a_reading_peer() {
     let address = server().await;
     for (name, bytes) in [("PING", frame(PING, 0, 0, &[7; 8])), ("SETTINGS", settings(&[(0x99, 1)]))] {
         let mut raw = Raw::connect(address, &[]).await;
@@ -169,7 +169,7 @@ async fn single_bytes_unread_do_no_harm() {
 }
 
 #[tokio::test]
-async fn frames_that_cost_nothing_end_the_connection_beyond_a_burst() {
+async fn too_many_cheap_frames_end_the_connection() {
     let address = server().await;
     let floods = [
         ("SETTINGS", settings(&[(INITIAL_WINDOW_SIZE, 1)]), 90, 200),

@@ -61,7 +61,7 @@ async fn data_keeps_to_the_window_of_the_connection() {
 }
 
 #[tokio::test]
-async fn a_stream_without_a_window_holds_up_no_other() {
+async fn a_stream_without_window_blocks_no_other() {
     let mut raw = Raw::connect(server().await, &[(INITIAL_WINDOW_SIZE, 10)]).await;
     for stream in [1, 3, 5] {
         raw.write(HEADERS, WHOLE, stream, &post("/body/100", &[])).await;
@@ -94,7 +94,7 @@ async fn streams_share_a_connection_window_that_opens() {
 }
 
 #[tokio::test]
-async fn data_of_a_reset_stream_takes_nothing_from_the_connection() {
+async fn data_of_reset_streams_returns_its_window() {
     let mut raw = Raw::connect(server().await, &[(INITIAL_WINDOW_SIZE, 1 << 20)]).await;
     raw.write(HEADERS, WHOLE, 1, &post("/body/100000", &[])).await;
     raw.exactly(1, 65_535).await;
@@ -196,7 +196,7 @@ async fn padding_is_given_back() {
 }
 
 #[tokio::test]
-async fn what_nobody_reads_is_given_back_to_the_connection() {
+async fn unread_data_returns_its_connection_window() {
     let limits = Limits { connection_window: Some(65_535), ..Limits::default() };
     let address = server_with(limits).await.address;
     for path in ["/early", "/drop", "/reset/8"] {
@@ -219,7 +219,7 @@ async fn what_nobody_reads_is_given_back_to_the_connection() {
 }
 
 #[tokio::test]
-async fn what_a_client_reset_is_given_back_to_the_connection() {
+async fn data_a_client_reset_returns_its_window() {
     let limits = Limits { connection_window: Some(65_535), ..Limits::default() };
     let mut raw = Raw::connect(server_with(limits).await.address, &[]).await;
     for call in 0..20 {

@@ -10,7 +10,7 @@ use super::{
 const PROTOCOL: Expect = End(&[PROTOCOL_ERROR]);
 
 #[tokio::test]
-async fn frames_belong_to_a_stream_or_to_the_connection() {
+async fn frames_on_the_wrong_stream_are_errors() {
     let (request, word, ping) = (post("/silent", &[]), [0, 0, 0, 8], [0; 8]);
     table(&[
         ("DATA of the connection", frame(DATA, 0, 0, b"data"), PROTOCOL),
@@ -85,7 +85,7 @@ async fn pings_are_answered_once() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_while_no_data_may_be_sent() {
+async fn pings_are_answered_without_a_window() {
     let mut raw = Raw::connect(server().await, &[(INITIAL_WINDOW_SIZE, 0)]).await;
     raw.write(HEADERS, WHOLE, 1, &post("/body/10", &[])).await;
     raw.exactly(1, 0).await;
@@ -144,7 +144,7 @@ async fn trailers_may_be_cut() {
 }
 
 #[tokio::test]
-async fn long_heads_are_sent_in_frames_of_the_peers_size() {
+async fn long_heads_are_split_at_frame_size() {
     let mut raw = Raw::connect(server().await, &[]).await;
     let long = "v".repeat(12_000);
     let request = post("/early", &[("x-one", &long), ("x-two", &long), ("x-three", &long)]);

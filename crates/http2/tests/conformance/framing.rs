@@ -56,7 +56,7 @@ async fn what_comes_before_settings_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn what_came_of_a_long_frame_is_handed_on() {
+async fn parts_of_a_long_frame_are_delivered() {
     let mut raw = Raw::connect(server().await, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/echo", &[])).await;
     let data = frame(DATA, END_STREAM, 1, &[7; 16_000]);

@@ -26,7 +26,7 @@ fn ok(stream: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn header_lists_keep_to_the_limit_of_the_server() {
+async fn header_lists_keep_within_the_servers_limit() {
     let (client, mut raw) = pair(&[(MAX_HEADER_LIST_SIZE, 400)]).await;
     let request = |len| {
         let request = Request::post("http://side.test/call").header("x-long", "v".repeat(len));
@@ -42,7 +42,7 @@ async fn header_lists_keep_to_the_limit_of_the_server() {
 }
 
 #[tokio::test]
-async fn header_lists_keep_to_the_limit_of_the_client() {
+async fn header_lists_keep_within_the_clients_limit() {
     let mut raw = Raw::connect(server().await, &[(MAX_HEADER_LIST_SIZE, 200)]).await;
     let long = "v".repeat(200);
     raw.write(HEADERS, WHOLE, 1, &post("/early", &[("x-long", &long)])).await;
@@ -111,7 +111,7 @@ async fn the_calls_unread_for_longest_are_given_up() {
 }
 
 #[tokio::test]
-async fn an_error_after_the_end_is_no_clean_end() {
+async fn an_error_after_the_end_stays_an_error() {
     let (client, mut raw) = pair(&[]).await;
     let after: [(&str, Vec<u8>); 2] = [
         ("DATA", frame(DATA, 0, 1, b"more")),
@@ -130,7 +130,7 @@ async fn an_error_after_the_end_is_no_clean_end() {
 }
 
 #[tokio::test]
-async fn a_reset_after_the_end_leaves_the_answer_whole() {
+async fn a_late_reset_leaves_the_answer_whole() {
     let (client, mut raw) = pair(&[]).await;
     for (stream, code) in [(1, NO_ERROR), (3, CANCEL)] {
         let call = tokio::spawn(client.open("/call", false).unwrap().held());
@@ -166,7 +166,7 @@ async fn the_smallest_header_table_is_said_too() {
 }
 
 #[tokio::test]
-async fn a_side_that_ends_reads_what_its_peer_still_writes() {
+async fn an_ending_side_reads_its_peers_last_bytes() {
     let (ours, mut theirs) = duplex(64);
     let mut connection = Connection::new(ours, Settings::default());
     let served = tokio::spawn(async move { std::future::poll_fn(|cx| connection.poll_closed(cx)).await });

@@ -54,7 +54,7 @@ fn show(index: u8) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn fields_of_whatever_became_of_a_request_are_kept() {
+async fn fields_of_rejected_requests_enter_the_table() {
     let kept = literal(0x40, &("x-kept", "yes"));
     let plain = |path: &str| [&post(path, &[]), &kept[..]].concat();
     let with = |more: &[(&str, &str)]| [&post("/echo", more), &kept[..]].concat();
@@ -94,7 +94,7 @@ fn open(stream: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn header_lists_that_are_too_long_cost_only_their_request() {
+async fn too_long_header_lists_cost_only_their_request() {
     let limits = Limits { header_list: Some(4_096), ..Limits::default() };
     let mut raw = Raw::connect(server_with(limits).await.address, &[]).await;
     raw.send(&frame(HEADERS, END_HEADERS, 1, &post("/silent", &[]))).await;
@@ -111,7 +111,7 @@ async fn header_lists_that_are_too_long_cost_only_their_request() {
 }
 
 #[tokio::test]
-async fn fields_that_are_too_many_cost_only_their_request() {
+async fn too_many_fields_cost_only_their_request() {
     let mut raw = Raw::connect(server().await, &[]).await;
     let fields = |count| [&post("/show", &[]), &literal(0x40, &("a", "b"))[..], &vec![0xbe; count]].concat();
     raw.write(HEADERS, END_HEADERS, 1, &post("/echo", &[])).await;
@@ -165,7 +165,7 @@ async fn strings_are_decoded() {
 }
 
 #[tokio::test]
-async fn the_encoder_keeps_to_the_table_of_its_peer() {
+async fn the_encoder_respects_its_peers_table_size() {
     let mut raw = Raw::connect(server().await, &[]).await;
     let request = post("/early", &[("x-one", "one"), ("x-two", "two")]);
     for (stream, size) in [(1, None), (3, Some(0)), (5, None), (7, Some(100)), (9, None)] {

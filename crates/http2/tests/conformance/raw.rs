@@ -292,7 +292,7 @@ impl Raw {
 pub(super) fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let at = std::panic::Location::caller();
     async move {
-        let output = timeout(Duration::from_secs(5), future).await;
+        let output = timeout(Duration::from_secs(60), future).await;
         output.unwrap_or_else(|_| panic!("nothing came in time at {at}"))
     }
 }

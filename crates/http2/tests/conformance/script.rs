@@ -161,11 +161,11 @@ fn resident() -> usize {
 const ALONE: &str = "TEAL_HTTP2_TEST_ALONE";
 
 #[test]
-fn small_frames_that_nobody_reads_cost_little_more_than_their_bytes() {
+fn small_unread_frames_cost_little_extra_memory() {
     let _timers = timers();
     // In a process of its own, where nothing else takes memory.
     if env::var_os(ALONE).is_none() {
-        let name = "script::small_frames_that_nobody_reads_cost_little_more_than_their_bytes";
+        let name = "script::small_unread_frames_cost_little_extra_memory";
         let mut alone = Command::new(env::current_exe().unwrap());
         let output = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").output().unwrap();
         let said = [output.stdout, output.stderr].concat();
@@ -196,7 +196,7 @@ proptest! {
 
     /// Each frame's length, and whether something is read after it.
     #[test]
-    fn frames_of_all_sizes_are_read_as_they_came(
+    fn frames_of_all_sizes_are_read_unchanged(
         frames in vec((prop_oneof![0..40_usize, 900..1_200_usize, 4_000..16_384_usize], any::<bool>()), 1..80),
         cut in prop_oneof![1..3_000_usize, 3_000..70_000_usize],
         reads in any::<bool>(),
@@ -244,7 +244,7 @@ impl Woken {
 }
 
 #[test]
-fn who_waits_is_told_that_another_stream_took_the_window() {
+fn waiters_learn_of_a_window_taken_elsewhere() {
     let _timers = timers();
     let mut server = Server::new(&[(INITIAL_WINDOW_SIZE, 1 << 20), (MAX_FRAME_SIZE, 1 << 20)]);
     assert!(server.read(&window(0, 200_000 - 65_535)).is_none());
@@ -279,7 +279,7 @@ fn who_waits_is_told_that_another_stream_took_the_window() {
 }
 
 #[test]
-fn a_client_reads_answers_while_its_requests_wait_for_the_socket() {
+fn answers_are_read_while_requests_are_blocked() {
     let _timers = timers();
     let socket = Socket::default();
     let (mut requests, mut connection) = client::new(socket.clone(), Settings::default());

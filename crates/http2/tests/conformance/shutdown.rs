@@ -83,7 +83,7 @@ async fn graceful_shutdown_goes_on_with_long_answers() {
 }
 
 #[tokio::test]
-async fn a_reset_of_the_last_call_ends_a_graceful_shutdown() {
+async fn resetting_the_last_call_ends_graceful_shutdown() {
     let server = server_with(Limits::default()).await;
     let mut raw = Raw::connect(server.address, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/silent", &[])).await;
@@ -116,7 +116,7 @@ async fn errors_of_a_connection_name_its_last_stream() {
 }
 
 #[tokio::test]
-async fn errors_after_a_graceful_shutdown_name_its_last_stream() {
+async fn errors_after_graceful_shutdown_name_its_last_stream() {
     let server = server_with(Limits::default()).await;
     let mut raw = Raw::connect(server.address, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/silent", &[])).await;
@@ -139,7 +139,7 @@ async fn calls_go_on_after_the_clients_goaway() {
 }
 
 #[tokio::test]
-async fn a_client_that_closes_after_its_request_is_answered() {
+async fn clients_that_close_early_are_still_answered() {
     let mut raw = Raw::connect(server().await, &[]).await;
     raw.write(HEADERS, WHOLE, 1, &post("/early", &[])).await;
     assert_eq!(raw.answer(1).await, b"");

@@ -103,7 +103,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Lazy<IO> {
 const SIZES: [usize; 5] = [5_000, 8_192, 16_000, 70_000, 300_000];
 
 #[tokio::test]
-async fn answers_leave_a_socket_that_has_to_be_flushed() {
+async fn answers_are_flushed_to_the_socket() {
     for hesitates in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = server_over(listener, Limits::default(), move |io| Lazy::new(io, hesitates));
@@ -117,7 +117,7 @@ async fn answers_leave_a_socket_that_has_to_be_flushed() {
 }
 
 #[tokio::test]
-async fn requests_leave_a_socket_that_has_to_be_flushed() {
+async fn requests_are_flushed_to_the_socket() {
     for hesitates in [false, true] {
         let limits = Limits {
             window: Some(100_000),
@@ -155,7 +155,7 @@ async fn unequal() -> (Server, Raw) {
 }
 
 #[tokio::test]
-async fn the_last_answer_is_whole_for_a_client_that_goes_on_to_write() {
+async fn clients_still_writing_get_the_whole_last_answer() {
     for (is_stopped, is_sent_away) in [(true, false), (false, true), (true, true)] {
         let (server, mut raw) = unequal().await;
         if is_stopped {
@@ -182,7 +182,7 @@ async fn the_last_answer_is_whole_for_a_client_that_goes_on_to_write() {
 }
 
 #[tokio::test]
-async fn errors_are_said_to_a_client_that_wrote_much_after_them() {
+async fn clients_still_writing_much_receive_the_error() {
     let (_server, mut raw) = unequal().await;
     let more = frame(0x16, 0, 0, &[0; 10_000]).repeat(20);
     raw.send(&[frame(PING, 0, 3, &[0; 8]), more].concat()).await;
@@ -197,7 +197,7 @@ async fn errors_are_said_to_a_client_that_wrote_much_after_them() {
 }
 
 #[tokio::test]
-async fn a_client_that_writes_on_after_the_end_is_cut_off() {
+async fn clients_writing_past_the_end_are_disconnected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = server_over(listener, Limits::default(), |io| io);
     let mut io = TcpStream::connect(server.address).await.unwrap();

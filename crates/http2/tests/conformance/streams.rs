@@ -64,7 +64,7 @@ async fn idle_streams_take_nothing_but_requests() {
 }
 
 #[tokio::test]
-async fn half_closed_streams_take_no_more_of_a_message() {
+async fn half_closed_streams_accept_no_more_data() {
     let after = |next: Vec<u8>| [frame(HEADERS, WHOLE, 1, &post("/silent", &[])), next].concat();
     let after_data = |next: Vec<u8>| [open(), frame(DATA, END_STREAM, 1, b"data"), next].concat();
     const CLOSED: Expect = Error(&[STREAM_CLOSED]);
@@ -93,7 +93,7 @@ fn late() -> [(&'static str, Vec<u8>, Expect); 4] {
 }
 
 #[tokio::test]
-async fn streams_that_ended_take_what_may_still_be_under_way() {
+async fn ended_streams_accept_frames_still_under_way() {
     table_after("/echo", &late()).await;
     table_after(
         "/echo",
@@ -183,7 +183,7 @@ async fn streams_beyond_the_limit_are_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_reset_makes_room_for_another() {
+async fn a_reset_stream_makes_room_for_another() {
     let limits = Limits { streams: Some(1), ..Limits::default() };
     let mut raw = Raw::connect(server_with(limits).await.address, &[]).await;
     for stream in [1, 3, 5] {

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_in_progress_keeps_its_query_and_session() {
+    async fn calls_in_progress_keep_query_and_session() {
         let calls = calls();
         let (session, _) = calls.register.open(Instant::now());
         let caller = || Caller { bearer: None, now: Instant::now() };

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+    fn bearer_tokens_are_found_in_any_case() {
         for (value, token) in [
             ("Bearer abc", Some("abc")),
             ("bearer  abc ", Some("abc")),

@@ -68,7 +68,7 @@ fn rows(metadata: &[u8]) -> i64 {
 }
 
 #[tokio::test]
-async fn a_small_result_is_counted_and_fetched_to_its_end() {
+async fn small_results_are_counted_and_fetched_whole() {
     let (execution, _) = run(stream::iter((0..3).map(|value| Ok(batch(value)))));
     assert_eq!(rows(&execution.metadata().await.unwrap()), 3);
     assert!(!execution.chunk().await.unwrap().is_empty());
@@ -80,7 +80,7 @@ async fn a_small_result_is_counted_and_fetched_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_endless_result_is_produced_no_further_than_it_is_fetched() {
+async fn endless_results_are_produced_as_they_are_fetched() {
     let (execution, dropped) = run(stream::iter((0..).map(|value| Ok(batch(value)))));
     assert_eq!(rows(&execution.metadata().await.unwrap()), -1);
     assert_eq!(execution.progress().rows, MOST_BATCHES as u64);
@@ -118,7 +118,7 @@ async fn a_dropped_fetch_loses_no_chunk() {
 }
 
 #[tokio::test]
-async fn fetches_at_the_same_time_share_the_rows_out() {
+async fn concurrent_fetches_share_out_the_rows() {
     let (execution, _) = run(stream::iter((0..50).map(|value| Ok(batch(value)))));
     let fetch = || async {
         let mut mine = Vec::new();
@@ -151,7 +151,7 @@ async fn an_error_in_mid_stream_is_told_again() {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_query_is_an_error_of_the_query() {
+async fn a_panicking_query_returns_an_error() {
     let (execution, _) = run(Box::pin(stream::once(async { panic!("on purpose") })));
     assert!(matches!(execution.chunk().await, Err(EngineError::Bug(_))));
     assert!(execution.measured().await.0.is_none());
@@ -167,7 +167,7 @@ async fn measurements_are_had_while_it_runs_and_after() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_query_answers_empty_envelopes_and_an_unknown_count() {
+async fn slow_queries_answer_empty_envelopes_without_count() {
     let (execution, _) = run(stream::pending());
     assert_eq!(rows(&execution.metadata().await.unwrap()), -1);
     assert_eq!(execution.chunks().await.unwrap(), (vec![], false));

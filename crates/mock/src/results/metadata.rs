@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_longer_than_its_length_field_is_cut() {
+    fn names_longer_than_their_field_are_cut() {
         let schema = Schema::new(vec![Field::new("é".repeat(40_000), DataType::Int64, false)]);
         let bytes = encode_metadata(None, &schema, &[Wire::Long]);
         let length = usize::from(u16::from_be_bytes([bytes[12], bytes[13]]));

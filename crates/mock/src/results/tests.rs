@@ -423,7 +423,7 @@ fn every_type_is_read_back() {
 }
 
 #[test]
-fn every_type_is_read_back_from_the_middle_of_its_array() {
+fn every_type_reads_back_from_mid_array() {
     for (column, kind, [_, third]) in columns() {
         let name = column.data_type().to_string();
         let (read_kind, rows) = through(column.slice(1, 2), false).unwrap();
@@ -470,7 +470,7 @@ fn what_cannot_be_represented_is_an_error() {
 }
 
 #[test]
-fn a_row_is_laid_out_as_the_first_generation_reads_it() {
+fn rows_are_laid_out_for_the_first_generation() {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("boolean", Arc::new(BooleanArray::from(vec![false, true]))),
         ("byte", Arc::new(Int8Array::from(vec![0, -2]))),
@@ -510,7 +510,7 @@ fn a_row_is_laid_out_as_the_first_generation_reads_it() {
 }
 
 #[test]
-fn a_text_too_long_for_a_row_is_refused() {
+fn texts_too_long_for_rows_are_refused() {
     let column: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(65_535), "x".repeat(65_536)]));
     let batch = RecordBatch::try_from_iter([("t", column)]).unwrap();
     let layout = Layout::new(&batch.schema(), &[]);

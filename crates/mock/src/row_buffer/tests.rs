@@ -42,7 +42,7 @@ async fn a_wait_that_is_dropped_loses_nothing() {
 }
 
 #[tokio::test]
-async fn an_error_comes_after_the_rows_before_it_and_stays() {
+async fn an_error_follows_its_rows_and_stays() {
     let held = held();
     held.push(&batch([1]));
     held.finish(Err(EngineError::invalid("division by zero")), None);
@@ -85,7 +85,7 @@ async fn patience_ends_without_rows_and_without_an_error() {
 }
 
 #[tokio::test]
-async fn the_size_is_known_at_the_end_and_given_up_when_full() {
+async fn size_is_known_at_end_unless_full() {
     let (small, large, failed) = (held(), held(), held());
     small.push(&batch([1, 2, 3]));
     small.finish(Ok(()), None);

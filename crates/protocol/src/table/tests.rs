@@ -32,7 +32,7 @@ fn each_named_method_is_in_the_descriptors() {
 }
 
 #[test]
-fn what_is_left_is_neutral_and_what_is_unknown_begins() {
+fn other_calls_are_neutral_and_unknown_ones_begin() {
     for name in [
         "getSchemaNames",
         "syncSchemas",

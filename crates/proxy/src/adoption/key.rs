@@ -125,7 +125,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn a_session_stands_for_the_user_who_logged_in_to_it() {
+    fn a_session_stands_for_its_user() {
         let mut directory = Directory::default();
         let ann = Key::new(None, ClientIdentity::user("ann"), HERE);
         directory.introduce("s-1", &ann);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_of_itself_is_kept_short_and_printable() {
+    fn client_names_are_kept_short_and_printable() {
         let long = HeaderValue::from_str(&"a".repeat(5000)).unwrap();
         let key = Key::new(Some(&long), ClientIdentity::user(&format!("b\u{7}{}", "é".repeat(500))), HERE);
         assert_eq!(key.agent().len(), AGENT);

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_without_a_call_may_be_stopped_for_long() {
+    async fn idle_clients_may_be_stopped_for_long() {
         assert!(!is_given_up(Duration::from_secs(3600), true).await);
     }
 }

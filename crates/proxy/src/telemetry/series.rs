@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_without_calls_are_zero_and_old_ones_leave() {
+    fn idle_seconds_are_zero_and_old_leave() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_millis(seconds * 1000 + 500);
         let (mut one, mut other) = (Ring::new(start), Ring::new(start));

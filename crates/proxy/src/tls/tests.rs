@@ -82,7 +82,7 @@ async fn both_sides_agree_on_http_2_and_talk() {
 }
 
 #[tokio::test]
-async fn a_client_needs_a_certificate_of_the_right_authority() {
+async fn clients_need_certificates_of_the_right_authority() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let identity = identity(&servers, Some(&clients));
     assert!(identity.asks_for_certificates());
@@ -96,7 +96,7 @@ async fn a_client_needs_a_certificate_of_the_right_authority() {
 }
 
 #[tokio::test]
-async fn a_server_has_to_be_the_one_that_was_meant() {
+async fn servers_have_to_carry_the_expected_name() {
     let authority = Authority::new();
     let trusting = trust(&authority, None);
     let why = refusal(&listener_with(authority.issue("other.example"), None), &trusting).await;
@@ -108,7 +108,7 @@ async fn a_server_has_to_be_the_one_that_was_meant() {
 }
 
 #[tokio::test]
-async fn another_name_than_the_one_in_the_url_can_be_meant() {
+async fn servers_may_have_another_name_than_urls() {
     let authority = Authority::new();
     let identity = listener_with(authority.issue("other.example"), None);
     let name = ServerName::try_from("other.example").unwrap();
@@ -131,7 +131,7 @@ async fn offering(identity: &Identity, authority: &Authority, protocols: &[&[u8]
 }
 
 #[tokio::test]
-async fn http_2_and_1_1_are_agreed_on_by_alpn() {
+async fn http_2_and_1_1_negotiate_by_alpn() {
     let authority = Authority::new();
     let identity = identity(&authority, None);
     offering(&identity, &authority, &[]).await.unwrap();

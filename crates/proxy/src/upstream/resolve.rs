@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn addresses_are_asked_for_again_when_they_are_old() {
+    async fn old_addresses_are_resolved_again() {
         let (addresses, asked) =
             resolver(vec![Some("10.0.0.1:80 [::1]:80 10.0.0.1:80"), Some("10.0.0.2:80")]);
         let age = Duration::from_secs(30);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callers_that_ask_at_the_same_time_share_what_is_found() {
+    async fn concurrent_callers_share_one_lookup() {
         let (addresses, asked) = resolver(vec![Some("10.0.0.1:80")]);
         let age = Duration::from_secs(30);
         let found = futures::future::join_all((0..10).map(|_| addresses.fresh(age))).await;

@@ -118,7 +118,7 @@ fn refusals_that_the_rules_know_break_nothing() {
 }
 
 #[test]
-fn a_query_refused_on_its_way_breaks_the_first_promise() {
+fn refusing_a_query_breaks_the_first_promise() {
     for call in [fetch(1, Blue, 14 * S), fetch(0, Blue, 3 * S + 2_000), clear(1, Blue, 14 * S)] {
         assert_eq!(broken(&with(&[call.clone().refused()]), Some(&switch())), [Promise::NothingLost]);
         assert_eq!(broken(&with(&[call.refused()]), None), [Promise::NothingLost]);
@@ -126,12 +126,12 @@ fn a_query_refused_on_its_way_breaks_the_first_promise() {
 }
 
 #[test]
-fn a_neutral_call_refused_before_the_drain_is_over_breaks_the_first_promise() {
+fn neutral_refusals_in_drain_break_first_promise() {
     assert_eq!(broken(&with(&[neutral(Blue, 13 * S).refused()]), Some(&switch())), [Promise::NothingLost]);
 }
 
 #[test]
-fn a_query_that_a_drain_gave_up_may_be_refused() {
+fn queries_given_up_by_drains_may_fail() {
     let mut story = switch();
     story.happened[2].kind = Kind::DrainTimedOut;
     let calls = [begin(5, Blue, 8 * S), fetch(5, Blue, 25 * S).refused()];
@@ -156,7 +156,7 @@ fn what_was_ended_may_be_refused() {
 }
 
 #[test]
-fn what_nobody_knows_to_be_ended_is_judged_by_its_header_or_its_owner() {
+fn queries_of_unknown_end_follow_header_or_owner() {
     let mut strict = Timeline { is_strict: true, ..switch() };
     strict.happened.pop();
     let begun = begin(5, Blue, 8 * S);
@@ -167,7 +167,7 @@ fn what_nobody_knows_to_be_ended_is_judged_by_its_header_or_its_owner() {
 }
 
 #[test]
-fn what_is_ended_at_once_is_over_from_then_on() {
+fn queries_ended_at_once_stay_ended() {
     let first = Call { answered: 14 * S, ..clear(3, Blue, 14 * S) };
     let again = clear(3, Blue, 14 * S);
     let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().told(Green)]);
@@ -190,7 +190,7 @@ fn announced_and_refused_breaks_the_second_promise() {
 }
 
 #[test]
-fn what_was_announced_before_the_other_may_be_refused() {
+fn earlier_announced_strategies_may_be_refused() {
     // Nobody had heard of the other when the refused call was sent, but the answer was on its way.
     let heard = neutral(Green, 10 * S).told(Blue);
     let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).told(Green) };
@@ -207,21 +207,21 @@ fn what_was_announced_before_the_other_may_be_refused() {
 }
 
 #[test]
-fn an_announcement_of_what_is_not_pending_breaks_the_second_promise() {
+fn announcing_nothing_pending_breaks_the_second_promise() {
     for told in [neutral(Blue, 5 * S).told(Green), fetch(2, Green, 21 * S + 5_000).told(Blue)] {
         assert!(broken(&with(&[told]), Some(&switch())).contains(&Promise::AcceptedFirst));
     }
 }
 
 #[test]
-fn a_query_judged_under_another_colour_breaks_the_third_promise() {
+fn judging_by_another_colour_breaks_third_promise() {
     let told = fetch(1, Blue, 14 * S + 5_000).told(Blue);
     assert!(broken(&with(std::slice::from_ref(&told)), Some(&switch())).contains(&Promise::OneColour));
     assert_eq!(broken(&with(&[told]), None), [Promise::OneColour]);
 }
 
 #[test]
-fn a_query_that_its_engine_does_not_know_breaks_the_third_promise() {
+fn queries_unknown_to_engines_break_third_promise() {
     let unknown = fetch(1, Blue, 14 * S + 5_000).failed(NOT_FOUND, false);
     assert_eq!(broken(&with(std::slice::from_ref(&unknown)), Some(&switch())), [Promise::OneColour]);
     // Unless an engine was gone meanwhile.
@@ -230,7 +230,7 @@ fn a_query_that_its_engine_does_not_know_breaks_the_third_promise() {
 }
 
 #[test]
-fn a_call_that_no_state_lets_in_breaks_the_fourth_promise() {
+fn letting_in_any_call_breaks_fourth_promise() {
     for let_in in [neutral(Green, 5 * S), begin(9, Blue, 15 * S), neutral(Blue, 30 * S), log_in(Blue, 25 * S)]
     {
         assert_eq!(broken(&with(&[let_in]), Some(&switch())), [Promise::InOrder]);
@@ -240,14 +240,14 @@ fn a_call_that_no_state_lets_in_breaks_the_fourth_promise() {
 }
 
 #[test]
-fn a_call_on_its_way_during_a_transition_may_meet_either_state() {
+fn calls_during_transitions_may_meet_either_state() {
     let long = |call: Call| Call { answered: call.sent + 2 * S, ..call };
     let calls = [long(begin(9, Blue, 11 * S)).refused(), long(begin(8, Blue, 11 * S))];
     assert_eq!(broken(&calls, Some(&switch())), []);
 }
 
 #[test]
-fn what_the_server_did_not_tell_any_more_is_not_judged() {
+fn untold_history_is_not_judged() {
     let calls = [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).told(Blue), log_in(Green, 15 * S).refused()];
     assert_eq!(broken(&calls, Some(&Timeline { until: 15 * S, ..switch() })), []);
     assert_eq!(broken(&calls, Some(&switch())), [Promise::AcceptedFirst, Promise::InOrder]);
@@ -273,7 +273,7 @@ fn transitions_out_of_order_break_the_fourth_promise() {
 }
 
 #[test]
-fn a_phase_that_outlives_its_deadline_breaks_the_fifth_promise() {
+fn phases_past_deadlines_break_the_fifth_promise() {
     let mut story = switch();
     let draining =
         Seen { at: 13 * S, stage: PhaseName::Draining, active: Green, epoch: 2, ends_by: Some(15 * S) };

@@ -107,7 +107,7 @@ fn a_strict_switch_is_over_at_its_cutover() {
 }
 
 #[test]
-fn without_an_admin_a_switch_is_what_clients_see() {
+fn without_an_admin_switches_are_clients_observations() {
     let report = report(records(), None);
     let [switch] = &report.switches[..] else { panic!("one switch: {:?}", report.switches) };
     assert_eq!((switch.announced, switch.adoptions.len(), switch.over), (2_100_000, 2, None));
@@ -148,7 +148,7 @@ fn what_is_lost_decides() {
 }
 
 #[test]
-fn a_456_to_a_client_that_knew_better_is_counted() {
+fn a_456_to_informed_clients_is_counted() {
     let call = |sent, kind, strategy, outcome, notice| Call {
         client: 0,
         query: None,

@@ -28,7 +28,7 @@ async fn what_is_unknown_is_empty() {
 }
 
 #[tokio::test]
-async fn an_unknown_scope_matters_only_when_a_name_is_looked_up() {
+async fn unknown_scopes_matter_only_to_name_lookups() {
     let engine = engine().open().within("nope", "neither");
     assert_eq!(engine.ask("select 1").await, [["1"]]);
     assert_eq!(engine.one("select count(*) from default.sales.orders").await, "5000");
@@ -46,7 +46,7 @@ async fn qualified_names_go_their_own_way() {
 }
 
 #[tokio::test]
-async fn unknown_tables_are_made_up_where_that_is_wanted() {
+async fn unknown_tables_are_made_up_if_wanted() {
     let engine = engine().generating().open();
     let names = engine.names("select * from Whatever").await;
     assert_eq!(names, ["id", "name", "amount", "created_at"]);

@@ -65,7 +65,7 @@ fn open(folder: &TempDir) -> Opened {
 }
 
 #[tokio::test]
-async fn folders_are_catalogs_and_schemas_and_files_are_tables() {
+async fn folders_are_schemas_and_files_are_tables() {
     let folder = shop();
     let engine = open(&folder).engine;
     let names: Vec<_> =
@@ -100,7 +100,7 @@ async fn json_is_one_object_a_line() {
 }
 
 #[tokio::test]
-async fn parquet_is_read_in_order_and_only_what_is_asked_for() {
+async fn parquet_is_read_in_order_as_needed() {
     let folder = shop();
     let engine = open(&folder);
     let all = engine.ask("select id from log").await;
@@ -168,7 +168,7 @@ async fn all_rows_tell_the_types_of_columns() {
 }
 
 #[tokio::test]
-async fn a_changed_file_is_read_again_and_new_ones_after_a_refresh() {
+async fn changed_files_are_reread_new_after_refresh() {
     let folder = shop();
     let engine = open(&folder);
     assert_eq!(engine.one("select count(*) from sales").await, "2");
@@ -234,7 +234,7 @@ async fn links_do_not_lead_out() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_link_that_comes_later_does_not_lead_out_either() {
+async fn a_later_link_leads_nowhere_outside() {
     use std::os::unix::fs::symlink;
 
     let outside = tempfile::tempdir().expect("a folder");
@@ -260,7 +260,7 @@ async fn a_link_that_comes_later_does_not_lead_out_either() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_gone_by_execution_is_an_error() {
+async fn a_file_gone_by_execution_is_an_error() {
     for (table, kind) in [("sales", "csv"), ("events", "json"), ("log", "parquet")] {
         let folder = shop();
         let engine = open(&folder);

@@ -156,7 +156,7 @@ async fn inner_tables_of_with_hide_outer_ones() {
 }
 
 #[tokio::test]
-async fn clauses_that_would_be_left_out_are_refused_by_name() {
+async fn ignored_clauses_are_refused_by_name() {
     let engine = engine().open();
     for (sql, clause) in [
         ("select * from orders for update", "FOR UPDATE"),

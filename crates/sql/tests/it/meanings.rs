@@ -80,7 +80,7 @@ async fn casts_that_lose_digits_stay_where_they_are() {
 }
 
 #[tokio::test]
-async fn an_aggregate_in_exists_or_in_has_one_row() {
+async fn aggregates_in_exists_or_in_have_one_row() {
     let y = "FROM (VALUES (1)) i(y) WHERE y = x";
     let case = |condition: String, rows: &'static str| {
         (format!("SELECT x FROM (VALUES (1),(2),(0)) o(x) WHERE {condition}"), rows)
@@ -221,7 +221,7 @@ async fn windows_ignore_nulls() {
 }
 
 #[tokio::test]
-async fn a_date_and_an_interval_below_a_day_is_a_timestamp() {
+async fn a_date_plus_hours_is_a_timestamp() {
     let t = "FROM (VALUES (DATE '2024-01-01', INTERVAL '1' DAY)) t(d, i)";
     let cases = [
         ("SELECT DATE '2024-01-01' - INTERVAL '1' SECOND".to_owned(), "2023-12-31T23:59:59"),

@@ -73,7 +73,7 @@ async fn values_go_where_another_type_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_mark_in_a_literal_or_comment_is_none() {
+async fn marks_in_literals_or_comments_are_no_parameters() {
     let engine = engine().open();
     assert!(engine.plan("select '?', \"a?\" from (select 1 as \"a?\") -- ?").await.parameters().is_empty());
 }

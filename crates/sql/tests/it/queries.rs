@@ -69,7 +69,7 @@ async fn explain_describe_and_recursion_are_queries() {
 }
 
 #[tokio::test]
-async fn one_semicolon_is_fine_and_a_second_statement_is_not() {
+async fn one_semicolon_passes_but_no_second_statement() {
     let engine = engine().open();
     assert_eq!(engine.ask("select 1; -- done").await, [["1"]]);
     for sql in ["select 1; select 2", "select 1; drop table orders"] {
@@ -231,7 +231,7 @@ async fn what_would_be_ignored_is_refused() {
 }
 
 #[tokio::test]
-async fn an_aggregate_beside_that_of_a_cast_is_another_column() {
+async fn aggregates_with_and_without_cast_are_two_columns() {
     let engine = engine().open();
     let sql = "select max(total_amount), max(cast(total_amount as int)), max(cast(total_amount as bigint)) from orders";
     assert_eq!(engine.ask(sql).await, [["2498.57", "2498", "2498"]]);

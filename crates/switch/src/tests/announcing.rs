@@ -32,7 +32,7 @@ fn take(asked: &Asked) -> Option<(Instant, u64, oneshot::Sender<bool>)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announcement_that_does_not_begin_is_tried_every_5_s() {
+async fn failed_announcements_are_retried_every_5_s() {
     LocalSet::new()
         .run_until(async {
             let start = Instant::now();
@@ -86,7 +86,7 @@ async fn deadlines_are_kept_while_an_engine_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_timer_announces_nothing_it_had_asked_for() {
+async fn a_paused_timer_announces_no_checked_switch() {
     LocalSet::new()
         .run_until(async {
             let (switch, asked) = asking(|_| {});
@@ -105,7 +105,7 @@ async fn a_paused_timer_announces_nothing_it_had_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announcement_is_not_made_in_a_state_that_moved_on_meanwhile() {
+async fn announcements_are_dropped_once_the_state_moved() {
     LocalSet::new()
         .run_until(async {
             let (switch, asked) = asking(|_| {});

@@ -25,14 +25,14 @@ async fn each_phase_lets_in_what_the_table_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn strict_lets_in_no_end_of_the_other_strategy() {
+async fn strict_refuses_ends_of_the_other_strategy() {
     let switch = switch(|rules| rules.cutover = Cutover::Strict);
     assert_eq!(let_in(&switch, BLUE), ALL);
     assert_eq!(let_in(&switch, GREEN), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_that_names_no_strategy_is_never_let_in() {
+async fn headers_naming_no_strategy_are_rejected() {
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
     for _ in 0..2 {
@@ -57,7 +57,7 @@ async fn a_refusal_names_the_active_strategy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_on_record_keeps_its_strategy_whatever_the_header_says() {
+async fn recorded_queries_keep_their_strategy_despite_headers() {
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -69,7 +69,7 @@ async fn a_query_on_record_keeps_its_strategy_whatever_the_header_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_header_a_request_is_of_the_active_strategy() {
+async fn requests_without_header_take_the_active_strategy() {
     let switch = switch(|_| {});
     assert_eq!(switch.call(BEGIN, Header::Absent).strategy(), Blue);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -79,7 +79,7 @@ async fn without_a_header_a_request_is_of_the_active_strategy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unseen_query_that_is_continued_with_success_is_on_record() {
+async fn continued_unseen_queries_are_put_on_record() {
     let switch = switch(|_| {});
     let seen = switch.call(continues("old"), BLUE);
     assert_eq!(switch.queries(Blue), 1, "while in progress it counts as a query");
@@ -93,7 +93,7 @@ async fn an_unseen_query_that_is_continued_with_success_is_on_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_requests_that_show_the_same_unseen_query_record_it_once() {
+async fn two_continuations_record_an_unseen_query_once() {
     let switch = switch(|_| {});
     let (first, second) = (switch.call(continues("q"), BLUE), switch.call(continues("q"), BLUE));
     first.answered(true);
@@ -118,7 +118,7 @@ async fn a_begin_that_fails_leaves_no_query() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_begin_that_names_no_query_counts_while_in_progress() {
+async fn begins_without_query_count_while_in_progress() {
     let switch = switch(|_| {});
     let unnamed = switch.call(BEGIN, BLUE);
     assert_eq!(switch.queries(Blue), 1);
@@ -140,7 +140,7 @@ async fn only_an_end_with_success_ends_a_query() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_is_forgotten_when_nobody_asks_about_it() {
+async fn queries_are_forgotten_when_left_alone() {
     let switch = switch(|rules| rules.query_ttl = secs(60));
     switch.begin("asked", BLUE);
     switch.begin("silent", BLUE);
@@ -152,7 +152,7 @@ async fn a_query_is_forgotten_when_nobody_asks_about_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_is_not_forgotten_while_a_request_about_it_is_in_progress() {
+async fn queries_are_kept_while_requests_name_them() {
     let switch = switch(|rules| rules.query_ttl = secs(60));
     switch.begin("slow", BLUE);
     let slow = switch.call(continues("slow"), BLUE);
@@ -168,7 +168,7 @@ async fn a_query_is_not_forgotten_while_a_request_about_it_is_in_progress() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_long_for_a_query_id_is_not_put_on_record() {
+async fn too_long_query_ids_are_not_recorded() {
     let switch = switch(|_| {});
     switch.call(continues(&"x".repeat(257)), BLUE).answered(true);
     switch.begin(&"x".repeat(60_000), BLUE);
@@ -192,7 +192,7 @@ async fn above_the_limit_the_oldest_query_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_begin_forgotten_before_its_answer_is_delivered_is_counted_once() {
+async fn begins_forgotten_before_delivery_are_counted_once() {
     let switch = switch(|rules| rules.max_queries = 1);
     let mut begin = switch.call(BEGIN, BLUE);
     begin.begun("a");
@@ -228,7 +228,7 @@ async fn a_notice_names_where_the_work_is_headed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_let_in_before_the_switch_is_told_of_it_in_stable() {
+async fn earlier_requests_learn_of_switches_in_stable() {
     let switch = switch(|rules| rules.cutover = Cutover::Strict);
     let slow = switch.call(NEUTRAL, BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();

@@ -23,7 +23,7 @@ async fn a_silent_drain_lasts_the_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_of_the_old_strategy_holds_the_drain() {
+async fn queries_of_the_old_strategy_hold_drains() {
     let switch = draining(|_| {}, |switch| switch.begin("a", BLUE));
     pass(secs(100)).await;
     assert_eq!(switch.phase(), (Draining, Green));
@@ -35,7 +35,7 @@ async fn a_query_of_the_old_strategy_holds_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_of_the_old_strategy_starts_the_grace_anew() {
+async fn requests_of_the_old_strategy_restart_grace() {
     let switch = draining(|_| {}, |_| {});
     pass(secs(4)).await;
     let neutral = switch.call(NEUTRAL, BLUE);
@@ -58,7 +58,7 @@ async fn a_refused_request_does_not_hold_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_of_the_active_strategy_do_not_hold_the_drain() {
+async fn requests_of_the_active_strategy_hold_nothing() {
     let switch = draining(|_| {}, |_| {});
     switch.begin("new", GREEN);
     let _open = switch.call(NEUTRAL, GREEN);
@@ -67,7 +67,7 @@ async fn requests_of_the_active_strategy_do_not_hold_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_begin_in_progress_at_the_cutover_holds_the_drain() {
+async fn begins_in_progress_at_cutover_hold_the_drain() {
     let switch = switch(|_| {});
     let mut begin = switch.call(BEGIN, BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -81,7 +81,7 @@ async fn a_begin_in_progress_at_the_cutover_holds_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_times_out_and_what_is_left_is_judged_by_its_header() {
+async fn after_drain_timeout_the_rest_follows_its_header() {
     let switch = draining(
         |_| {},
         |switch| {
@@ -103,7 +103,7 @@ async fn a_drain_times_out_and_what_is_left_is_judged_by_its_header() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_begin_that_outlasts_its_drain_is_not_put_on_record() {
+async fn begins_that_outlast_their_drain_are_unrecorded() {
     let switch = switch(|_| {});
     let mut begin = switch.call(BEGIN, BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -127,7 +127,7 @@ async fn a_drain_timeout_of_0_is_never() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_abort_the_queries_of_both_hold_the_drain() {
+async fn after_aborts_queries_of_both_hold_drains() {
     let switch = switch(|_| {});
     switch.begin("a", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -146,7 +146,7 @@ async fn after_an_abort_the_queries_of_both_hold_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_abort_a_begin_of_the_active_strategy_in_progress_holds_the_drain() {
+async fn after_aborts_begins_in_progress_hold_the_drain() {
     let switch = switch(|_| {});
     let begin = switch.call(BEGIN, BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -159,7 +159,7 @@ async fn after_an_abort_a_begin_of_the_active_strategy_in_progress_holds_the_dra
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_cutover_of_a_rollback_the_queries_of_both_hold_the_drain() {
+async fn after_rollbacks_queries_of_both_hold_drains() {
     let switch = draining(|_| {}, |switch| switch.begin("blue", BLUE));
     switch.begin("green", GREEN);
     switch.operate(Command::Rollback).unwrap();
@@ -174,7 +174,7 @@ async fn after_the_cutover_of_a_rollback_the_queries_of_both_hold_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ordinary_cutover_withholds_nothing_of_the_active_strategy() {
+async fn cutovers_withhold_nothing_of_the_active_strategy() {
     let switch = switch(|_| {});
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.begin("green", GREEN);

@@ -14,7 +14,7 @@ async fn the_timer_announces() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timer_counts_from_the_cutover_and_waits_for_stable() {
+async fn timers_count_from_cutover_and_await_stable() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     switch.begin("held", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -40,7 +40,7 @@ async fn an_aborted_announcement_starts_the_timer_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_timer_goes_on_with_what_was_left() {
+async fn a_paused_timer_resumes_where_it_stopped() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     pass(secs(100)).await;
     assert!(switch.operates(Command::PauseTimer));
@@ -66,7 +66,7 @@ async fn the_end_of_an_active_query_cuts_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adoption_before_the_notice_is_over_takes_effect_then() {
+async fn early_adoptions_take_effect_after_the_notice() {
     for adopt in [
         |switch: &Switch| switch.end("a"),
         |switch: &Switch| _ = switch.call(LOG_IN, GREEN).answered(true),
@@ -100,7 +100,7 @@ async fn what_adopts_nothing_does_not_cut_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announcement_that_nobody_adopts_times_out_into_the_cutover() {
+async fn unadopted_announcements_time_out_into_cutover() {
     let switch = switch(|_| {});
     switch.operate(Command::Announce { to: None }).unwrap();
     pass(millis(59_999)).await;
@@ -110,7 +110,7 @@ async fn an_announcement_that_nobody_adopts_times_out_into_the_cutover() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_announce_timeout_is_not_less_than_the_notice_and_0_is_never() {
+async fn announce_timeouts_cover_the_notice_unless_0() {
     let patient = switch(|rules| rules.notice = secs(90));
     patient.operate(Command::Announce { to: None }).unwrap();
     pass(secs(89)).await;
@@ -125,7 +125,7 @@ async fn the_announce_timeout_is_not_less_than_the_notice_and_0_is_never() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_cuts_over_before_the_notice_is_over() {
+async fn operators_may_cut_over_during_the_notice() {
     let switch = switch(|_| {});
     switch.operate(Command::Announce { to: None }).unwrap();
     assert_eq!(
@@ -165,7 +165,7 @@ async fn a_rollback_announces_the_old_strategy_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_does_not_fit_names_the_phase() {
+async fn refused_commands_name_the_phase() {
     let switch = switch(|_| {});
     let refusal = |refused: Result<Done, Refusal>| refused.unwrap_err().to_string();
     assert_eq!(
@@ -217,7 +217,7 @@ async fn strict_knows_no_draining() {
 
 /// Nobody runs the timer here: each request finds what was due before it.
 #[tokio::test(start_paused = true)]
-async fn what_is_due_is_done_before_a_request_comes_or_goes() {
+async fn due_transitions_happen_before_requests_are_judged() {
     let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
     let open = switch.call(NEUTRAL, BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();

@@ -29,7 +29,7 @@ fn last_by(switch: &Switch) -> (&'static str, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adoption_counts_once_it_is_answered_with_success() {
+async fn adoptions_count_once_answered_with_success() {
     let switch = switch(|rules| rules.notice = secs(0));
     switch.operate(ANNOUNCE).unwrap();
     for action in [LOG_IN, BEGIN] {
@@ -44,7 +44,7 @@ async fn an_adoption_counts_once_it_is_answered_with_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_logged_in_before_the_announcement_has_not_adopted_it() {
+async fn earlier_logins_do_not_adopt_an_announcement() {
     let switch = switch(|rules| rules.notice = secs(0));
     switch.operate(ANNOUNCE).unwrap();
     let login = switch.call(LOG_IN, GREEN);
@@ -56,7 +56,7 @@ async fn who_logged_in_before_the_announcement_has_not_adopted_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announced_engine_that_stays_unhealthy_is_given_up() {
+async fn announced_engines_that_stay_unhealthy_are_aborted() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     pass(secs(2)).await;
@@ -70,7 +70,7 @@ async fn an_announced_engine_that_stays_unhealthy_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_hangs_is_unhealthy_from_the_question_on() {
+async fn hanging_engines_are_unhealthy_from_the_question() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     let asked = Instant::now();
@@ -81,7 +81,7 @@ async fn an_engine_that_hangs_is_unhealthy_from_the_question_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_0_an_announced_engine_is_never_given_up_for_its_health() {
+async fn with_0_unhealthy_announced_engines_are_kept() {
     let switch = between(|rules| (rules.unhealthy_abort, rules.announce_timeout) = (None, None));
     switch.operate(ANNOUNCE).unwrap();
     switch.hears(Green, DEAD);
@@ -90,7 +90,7 @@ async fn with_0_an_announced_engine_is_never_given_up_for_its_health() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_would_have_cut_over_takes_effect_once_the_engine_is_healthy_again() {
+async fn cutovers_wait_until_the_engine_is_healthy() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     switch.begin("a", BLUE);
@@ -104,7 +104,7 @@ async fn what_would_have_cut_over_takes_effect_once_the_engine_is_healthy_again(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announcement_that_times_out_while_its_engine_is_unhealthy_is_aborted() {
+async fn announcements_of_unhealthy_engines_abort_on_timeout() {
     let switch = between(|rules| (rules.unhealthy_abort, rules.announce_timeout) = (None, Some(secs(60))));
     switch.operate(ANNOUNCE).unwrap();
     pass(secs(59)).await;
@@ -114,7 +114,7 @@ async fn an_announcement_that_times_out_while_its_engine_is_unhealthy_is_aborted
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_comes_and_goes_is_not_given_up() {
+async fn engines_that_come_and_go_are_kept() {
     let switch = between(|rules| rules.announce_timeout = None);
     switch.operate(ANNOUNCE).unwrap();
     for _ in 0..20 {
@@ -127,7 +127,7 @@ async fn an_engine_that_comes_and_goes_is_not_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ordered_cutover_is_refused_with_the_reason_unless_forced() {
+async fn ordered_cutovers_to_unhealthy_engines_need_force() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     switch.hears(Green, DEAD);
@@ -141,7 +141,7 @@ async fn an_ordered_cutover_is_refused_with_the_reason_unless_forced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announcement_and_a_rollback_need_a_healthy_engine_whoever_orders_them() {
+async fn announcements_and_rollbacks_need_a_healthy_engine() {
     let switch = between(|_| {});
     let found = |by, health| Order::by(by).found(Instant::now().into_std(), health);
     for by in [Actor::Operator, Actor::Scenario] {
@@ -161,7 +161,7 @@ async fn an_announcement_and_a_rollback_need_a_healthy_engine_whoever_orders_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_active_engine_that_stays_unhealthy_is_left_for_a_healthy_one() {
+async fn unhealthy_active_engines_are_left_for_healthy() {
     for after in [None, Some(secs(3))] {
         let switch = between(|rules| rules.failover = after);
         for strategy in Strategy::ALL {
@@ -187,7 +187,7 @@ async fn an_active_engine_that_stays_unhealthy_is_left_for_a_healthy_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_healthy_other_engine_nothing_fails_over_until_there_is_one() {
+async fn failover_waits_for_a_healthy_engine() {
     let switch = between(|rules| rules.failover = Some(secs(3)));
     for strategy in Strategy::ALL {
         switch.hears(strategy, Err("dead"));
@@ -199,7 +199,7 @@ async fn without_a_healthy_other_engine_nothing_fails_over_until_there_is_one() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_active_engine_that_dies_during_an_announcement_is_left_too() {
+async fn dead_active_engines_are_left_while_announcing() {
     let switch = between(|rules| rules.failover = Some(secs(3)));
     for strategy in Strategy::ALL {
         switch.hears(strategy, Ok(()));
@@ -212,7 +212,7 @@ async fn an_active_engine_that_dies_during_an_announcement_is_left_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_an_engine_that_is_left_is_told_and_who_comes_until_it_is_back() {
+async fn calls_to_left_engines_fail_until_it_returns() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     let waiting = [switch.call(LOG_IN, GREEN), switch.call(BEGIN, GREEN)];
@@ -237,7 +237,7 @@ async fn who_waits_for_an_engine_that_is_left_is_told_and_who_comes_until_it_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_when_an_operator_aborts_goes_on_waiting() {
+async fn waiting_calls_survive_an_operators_abort() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     let waiting = switch.call(LOG_IN, GREEN);

@@ -101,7 +101,7 @@ fn nobody_passes_what_is_shut() {
 /// A request without a header is of the strategy that is active as it is counted, with two turnstiles
 /// or with one.
 #[test]
-fn what_names_no_strategy_is_counted_for_the_active_one() {
+fn calls_without_strategy_count_as_active() {
     loom::model(|| {
         let in_flight = Arc::new([InFlight::default(), InFlight::default()]);
         in_flight[0].open(true);

@@ -12,7 +12,7 @@ use super::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_from_before_the_cutover_was_due_does_not_count() {
+async fn answers_from_before_due_cutovers_are_ignored() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     switch.begin("a", BLUE);
@@ -27,7 +27,7 @@ async fn an_answer_from_before_the_cutover_was_due_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_hangs_before_the_cutover_is_not_cut_over_to() {
+async fn engines_hanging_before_cutover_are_not_used() {
     let switch = between(|_| {});
     switch.operate(ANNOUNCE).unwrap();
     pass(millis(500)).await;
@@ -59,7 +59,7 @@ async fn an_ordered_cutover_asks_its_engine_unless_forced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_an_old_engine_that_stays_unhealthy() {
+async fn drains_leave_old_engines_that_stay_unhealthy() {
     for command in [Command::Abort, CUTOVER] {
         let switch = between(|_| {});
         switch.operate(ANNOUNCE).unwrap();
@@ -86,7 +86,7 @@ async fn nobody_waits_for_an_old_engine_that_stays_unhealthy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn engines_are_asked_every_second_while_that_matters_and_at_once_at_an_alarm() {
+async fn engines_are_asked_each_second_while_needed() {
     let rules = Rules { switch_every: None, ..Rules::default() };
     let (switch, timer) = Switch::start(rules, Start { has_engines: true, state: None }).unwrap();
     let (alarm, alarmed) = tokio::sync::watch::channel(());
@@ -133,7 +133,7 @@ async fn engines_are_asked_every_second_while_that_matters_and_at_once_at_an_ala
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cutover_that_is_due_has_its_engine_asked_at_once() {
+async fn a_due_cutover_asks_its_engine_first() {
     let rules = Rules { switch_every: None, notice: secs(1), ..Rules::default() };
     let (switch, timer) = Switch::start(rules, Start { has_engines: true, state: None }).unwrap();
     tokio::spawn(timer.run(|_| std::future::ready(Ok(()))));

@@ -24,7 +24,7 @@ fn start(path: &Path, set: impl FnOnce(&mut Rules)) -> Switch {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_goes_on_from_phase_colours_epoch_and_timer() {
+async fn restarts_restore_phase_colours_epoch_and_timer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let still = |rules: &mut Rules| (rules.notice, rules.announce_timeout) = (secs(0), None);
@@ -67,7 +67,7 @@ async fn a_strict_switch_takes_up_no_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_can_no_longer_be_written_stops_nothing() {
+async fn an_unwritable_state_file_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let below = folder.path().join("below");
     std::fs::create_dir(&below).unwrap();

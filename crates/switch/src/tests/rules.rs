@@ -10,7 +10,7 @@ fn set(switch: &Switch, change: impl FnOnce(&mut Rules)) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shorter_time_that_has_passed_is_over_at_once() {
+async fn shortened_times_already_past_end_at_once() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     pass(secs(30)).await;
     set(&switch, |rules| rules.switch_every = Some(secs(20)));
@@ -53,7 +53,7 @@ async fn what_happened_under_the_rules_before_stays_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cutover_by_new_rules_takes_place_now_and_not_earlier() {
+async fn cutovers_by_new_rules_happen_now() {
     let switch = switch(|_| {});
     switch.operate(Command::Announce { to: None }).unwrap();
     pass(secs(50)).await;
@@ -69,7 +69,7 @@ async fn a_cutover_by_new_rules_takes_place_now_and_not_earlier() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_that_both_is_silent_and_too_old_by_new_rules_loses_nothing() {
+async fn silent_drains_too_old_by_new_rules_complete() {
     let switch = switch(|rules| rules.grace = secs(100));
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.operate(Command::Cutover { force: false }).unwrap();
@@ -83,7 +83,7 @@ async fn a_drain_that_both_is_silent_and_too_old_by_new_rules_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shorter_drain_timeout_gives_up_what_is_left() {
+async fn shorter_drain_timeouts_give_up_the_rest() {
     let switch = switch(|_| {});
     switch.begin("q", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -94,7 +94,7 @@ async fn a_shorter_drain_timeout_gives_up_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_goes_on_when_the_next_cutover_is_to_be_strict() {
+async fn drains_continue_when_the_next_is_strict() {
     let switch = switch(|_| {});
     switch.begin("q", BLUE);
     switch.operate(Command::Announce { to: None }).unwrap();
@@ -112,7 +112,7 @@ async fn a_drain_goes_on_when_the_next_cutover_is_to_be_strict() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_longer_notice_holds_for_an_announcement_that_was_adopted() {
+async fn longer_notices_hold_for_adopted_announcements() {
     let switch = switch(|rules| rules.notice = secs(10));
     switch.operate(Command::Announce { to: None }).unwrap();
     switch.begin("q", GREEN);
@@ -124,7 +124,7 @@ async fn a_longer_notice_holds_for_an_announcement_that_was_adopted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_timer_keeps_what_was_spent_of_it() {
+async fn a_paused_timer_keeps_its_elapsed_time() {
     let switch = switch(|rules| rules.switch_every = Some(secs(120)));
     let left = || switch.view().timer.left;
     pass(secs(30)).await;
@@ -145,7 +145,7 @@ async fn a_paused_timer_keeps_what_was_spent_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announcement_that_is_not_due_any_more_is_not_made() {
+async fn announcements_no_longer_due_are_not_made() {
     let (answer, answered) = tokio::sync::oneshot::channel();
     let rules = Rules { switch_every: Some(secs(120)), ..Rules::default() };
     let (switch, timer) = Switch::new(rules);

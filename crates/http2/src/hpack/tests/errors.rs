@@ -77,7 +77,7 @@ fn an_entry_bigger_than_the_table_empties_it() {
 }
 
 #[test]
-fn a_name_may_be_that_of_the_entry_it_evicts() {
+fn a_name_may_refer_to_its_evicted_entry() {
     let mut decoder = Decoder::new(4096);
     decode(&mut decoder, &[&[0x3f, 0x03], SHORT].concat()).unwrap();
     assert_eq!(decode(&mut decoder, b"\x7e\x01w").unwrap(), (vec![field("x", "w")], 34));

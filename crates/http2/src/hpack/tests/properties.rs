@@ -83,7 +83,7 @@ proptest! {
 
     /// Few paths, coded either way, that come again in any order.
     #[test]
-    fn a_literal_path_is_itself_however_often_it_comes(
+    fn a_repeated_literal_path_is_decoded_the_same(
         calls in vec((0..40usize, any::<bool>(), prop::bool::weighted(0.1)), 0..200)
     ) {
         let mut decoder = Decoder::new(4096);
@@ -146,7 +146,7 @@ fn a_value_that_changes_is_not_indexed() {
 }
 
 #[test]
-fn a_name_in_no_table_enters_it_with_its_first_value() {
+fn new_names_enter_the_table_with_their_value() {
     let mut encoder = Encoder::default();
     assert_eq!(encoded(&mut encoder, &header("grpc-timeout", "9S")), b"\x40\x0cgrpc-timeout\x029S");
     assert_eq!(encoded(&mut encoder, &header("grpc-timeout", "8S")), b"\x0f\x2f\x028S");
@@ -154,7 +154,7 @@ fn a_name_in_no_table_enters_it_with_its_first_value() {
 }
 
 #[test]
-fn what_takes_most_of_the_table_is_not_indexed() {
+fn fields_as_large_as_the_table_stay_unindexed() {
     let mut encoder = Encoder::default();
     encoded(&mut encoder, &header("x", &"v".repeat(3072 - 33)));
     assert_eq!(encoder.extent(), (1, 3072));
@@ -163,7 +163,7 @@ fn what_takes_most_of_the_table_is_not_indexed() {
 }
 
 #[test]
-fn a_change_of_size_is_said_once_and_the_smallest_first() {
+fn size_changes_are_sent_once_smallest_first() {
     let mut encoder = Encoder::default();
     let mut said = |sizes: &[usize]| {
         for size in sizes {

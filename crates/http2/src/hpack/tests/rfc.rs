@@ -132,7 +132,7 @@ fn c_2_representations() {
 }
 
 #[test]
-fn c_2_3_a_literal_never_indexed_is_sensitive() {
+fn c_2_3_never_indexed_literals_are_sensitive() {
     let block = hex("1008 7061 7373 776f 7264 0673 6563 7265 74");
     let (list, _) = decode(&mut Decoder::new(4096), &block).unwrap();
     assert!(matches!(&list[..], [Field::Header(_, value)] if value.is_sensitive()));

@@ -34,7 +34,7 @@ fn queries_are_counted_by_their_beginning_and_end() {
 }
 
 #[test]
-fn the_new_strategy_is_used_by_what_is_free_to_choose_it() {
+fn the_new_strategy_is_used_by_free_calls() {
     let start = Instant::now();
     for (role, strategy, is_use) in [
         (CallKind::LogIn, Green, true),
@@ -53,7 +53,7 @@ fn the_new_strategy_is_used_by_what_is_free_to_choose_it() {
 }
 
 #[test]
-fn a_456_to_a_login_is_none_to_the_work() {
+fn a_456_to_a_login_loses_no_work() {
     let (mut facts, start) = (ClientStats::default(), Instant::now());
     end(&mut facts, &visit(start, CallKind::LogIn, None, 1), Outcome::Rejected, Effect::Nothing);
     assert_eq!((facts.in_turn(1).rejected, facts.in_turn(1).refused_work), (1, 0));
@@ -68,7 +68,7 @@ fn a_456_to_a_login_is_none_to_the_work() {
 }
 
 #[test]
-fn who_comes_back_does_so_under_the_strategy_that_was_expected() {
+fn clients_come_back_under_the_expected_strategy() {
     let start = Instant::now();
     let mut facts = ClientStats::default();
     let let_in = |facts: &mut ClientStats, second: u32, role, strategy| {
@@ -94,7 +94,7 @@ fn who_comes_back_does_so_under_the_strategy_that_was_expected() {
 }
 
 #[test]
-fn what_two_threads_know_adds_up_whichever_comes_first() {
+fn facts_of_threads_add_up_in_any_order() {
     let start = Instant::now();
     let (mut one, mut other) = (ClientStats::default(), ClientStats::default());
     let blue = visit(start, CallKind::Begin, Some(Blue), 0);

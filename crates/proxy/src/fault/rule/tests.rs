@@ -7,8 +7,8 @@ use rand::{SeedableRng, rngs::SmallRng};
 use super::*;
 
 #[test]
-fn every_bad_example_is_refused_in_its_own_words() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/faults");
+fn each_bad_example_has_its_own_error() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/examples/faults");
     let mut found = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let (path, _) = (entry.unwrap().path(), found += 1);
@@ -56,7 +56,7 @@ fn every_key_has_a_rule_that_uses_it() {
 }
 
 #[test]
-fn the_turn_of_a_match_is_told_by_its_number() {
+fn matches_are_chosen_by_their_number() {
     let turns = |text: &str| -> Vec<u64> {
         let when = format!("{text},hang").parse::<Rule>().unwrap().when;
         (1..=10).filter(|number| when.is_turn(*number)).collect()
@@ -68,7 +68,7 @@ fn the_turn_of_a_match_is_told_by_its_number() {
 }
 
 #[test]
-fn what_no_gate_or_no_drain_would_make_good_does_not_fit() {
+fn rules_that_need_gate_or_drain_are_refused() {
     let fits = |text: &str, has_gate, has_drain| {
         text.parse::<Rule>().unwrap().fits(Setting { has_gate, has_drain }).map_err(|bad| bad.to_string())
     };

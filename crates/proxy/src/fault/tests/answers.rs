@@ -23,7 +23,7 @@ fn read_v2(data: &[u8]) -> GetNextResultBatchV2Response {
 }
 
 #[tokio::test]
-async fn a_status_is_one_head_with_code_message_and_details() {
+async fn a_status_has_code_message_and_details() {
     let bench = bench(&["status=UNAVAILABLE,message=\"try, ä\",details=why,http-status=503"]);
     let seen = bench.call("status").await;
     assert_eq!(seen.status(), (503, "14", "try,%20%C3%A4".into()));
@@ -82,7 +82,7 @@ async fn each_message_waits_for_itself() {
 }
 
 #[tokio::test]
-async fn bytes_of_a_batch_are_flipped_and_nothing_else() {
+async fn only_bytes_of_a_batch_are_flipped() {
     let mut bench = bench(&["corrupt=3,seed=1"]);
     let batch: Vec<u8> = (0..100).collect();
     bench.answer = v1(&batch);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn without_a_rule_a_call_passes_as_it_is() {
+async fn without_a_rule_calls_pass_unchanged() {
     let bench = bench(&[]);
     assert!(!bench.faults.is_armed());
     let seen = bench.call("status").await;
@@ -22,7 +22,7 @@ async fn a_rule_that_is_removed_is_without_effect() {
 }
 
 #[tokio::test]
-async fn names_are_given_where_there_is_none_and_taken_once() {
+async fn missing_names_are_given_and_taken_once() {
     let bench = bench(&["hang", "id=f2,hang", "hang"]);
     let ids = || bench.faults.list().into_iter().map(|listed| listed.id).collect::<Vec<_>>();
     assert_eq!(ids(), ["f1", "f2", "f3"]);
@@ -155,7 +155,7 @@ async fn delays_add_up_until_an_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_brings_a_rule_along_where_that_is_allowed() {
+async fn calls_may_bring_rules_where_allowed() {
     let with = |rule: &str| {
         let mut request = request("status", &[]);
         request.headers_mut().insert(TEAL_FAULT, rule.parse().unwrap());

@@ -53,7 +53,7 @@ async fn a_begin_is_read_and_told() {
 }
 
 #[tokio::test]
-async fn point_28_a_compressed_message_is_inflated_and_appended_to() {
+async fn point_28_compressed_messages_are_inflated_and_extended() {
     for (coding, compressed) in [("gzip", gzip(b"\x0a\x01s")), ("deflate", zlib(b"\x0a\x01s"))] {
         for chunk in [1, 7, 1_000] {
             let chunks = framed(1, &compressed).chunks(chunk).map(<[u8]>::to_vec).collect::<Vec<_>>();
@@ -76,7 +76,7 @@ async fn point_28_the_flag_decides_what_is_compressed() {
 }
 
 #[tokio::test]
-async fn point_28_what_cannot_be_inflated_passes_untouched_and_is_counted() {
+async fn point_28_broken_compression_passes_and_is_counted() {
     let bomb = gzip(&vec![0; 17 << 20]);
     let two = [gzip(b"\x0a\x01s"), gzip(b"\x0a\x01t")].concat();
     for (coding, message) in [
@@ -99,7 +99,7 @@ async fn point_28_what_cannot_be_inflated_passes_untouched_and_is_counted() {
 }
 
 #[tokio::test]
-async fn point_28_a_message_too_long_to_inflate_is_not_held() {
+async fn point_28_messages_too_long_are_not_held() {
     let long = vec![7; (16 << 20) + 1];
     let mut response = grpc(Frames::data(framed(1, &long).chunks(1 << 20).map(<[u8]>::to_vec)).status("0"));
     response.headers_mut().insert("grpc-encoding", HeaderValue::from_static("gzip"));
@@ -128,7 +128,7 @@ async fn point_05_no_message_is_made_up() {
 }
 
 #[tokio::test]
-async fn point_28_a_message_behind_its_status_keeps_its_bytes() {
+async fn point_28_messages_behind_their_status_stay_unchanged() {
     let mut response = grpc(Frames::data([framed(0, b"\x0a\x01s")]).status("0"));
     response.headers_mut().insert("grpc-status", HeaderValue::from_static("0"));
     let (_, body, _) = announced(response).await.fetch(call()).await;
@@ -158,7 +158,7 @@ async fn what_is_no_protobuf_keeps_its_bytes() {
 }
 
 #[tokio::test]
-async fn a_response_without_the_field_gets_the_metadata_alone() {
+async fn responses_without_the_field_get_metadata_alone() {
     let bench = announced(grpc(Frames::data([framed(0, b"")]).status("0"))).await;
     for method in ["healthCheck", "getCataloges", "unknown"] {
         let (head, body, _) = bench.fetch(request(method, Some("blue"), Frames::default())).await;
@@ -168,7 +168,7 @@ async fn a_response_without_the_field_gets_the_metadata_alone() {
 }
 
 #[tokio::test]
-async fn point_18_a_content_length_goes_when_the_length_changes() {
+async fn point_18_content_length_goes_when_length_changes() {
     let mut response = grpc(Frames::data([framed(0, b"")]).status("0"));
     response.headers_mut().insert("content-length", HeaderValue::from_static("5"));
     let bench = announced(response).await;

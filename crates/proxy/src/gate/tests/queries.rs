@@ -22,7 +22,7 @@ fn preparing(id: &str) -> Response<Frames> {
 }
 
 #[tokio::test]
-async fn a_begin_is_on_record_before_its_bytes_pass() {
+async fn begins_are_recorded_before_their_bytes_pass() {
     let bench = bench(Mismatch::Both, preparing("q1"));
     let mut body =
         bench.send(request("prepareStatementV2", Some("blue"), Frames::default())).await.into_body();
@@ -50,7 +50,7 @@ async fn a_begin_that_fails_is_not_on_record() {
 }
 
 #[tokio::test]
-async fn the_query_id_of_an_answer_is_found_however_it_comes() {
+async fn answers_query_ids_are_found_however_split() {
     let whole = framed(0, &prepared("q1"));
     let long = framed(0, &[prepared("q1"), string_field(9, &"x".repeat(200_000)).to_vec()].concat());
     let mut compressed = grpc(Frames::data([framed(1, &gzip(&prepared("q1")))]).status("0"));
@@ -70,7 +70,7 @@ async fn the_query_id_of_an_answer_is_found_however_it_comes() {
 }
 
 #[tokio::test]
-async fn the_query_id_of_a_request_is_found_however_it_comes() {
+async fn requests_query_ids_are_found_however_split() {
     let whole = about("q1");
     let mut compressed = request("explain", Some("green"), Frames::data([framed(1, &gzip(&whole[5..]))]));
     compressed.headers_mut().insert("grpc-encoding", HeaderValue::from_static("gzip"));
@@ -95,7 +95,7 @@ async fn the_query_id_of_a_request_is_found_however_it_comes() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_readable_query_id_is_judged_by_its_header() {
+async fn requests_without_query_id_follow_their_header() {
     let bench = bench(Mismatch::Both, preparing("q1"));
     begin(&bench).await;
     for (method, body) in [
@@ -118,7 +118,7 @@ async fn a_request_without_a_readable_query_id_is_judged_by_its_header() {
 }
 
 #[tokio::test]
-async fn an_end_with_success_takes_the_query_off_the_record() {
+async fn successful_ends_take_queries_off_record() {
     for method in ["clear", "cancelQuery", "clearOrCancelQuery"] {
         let mut bench = bench(Mismatch::Both, preparing("q1"));
         begin(&bench).await;

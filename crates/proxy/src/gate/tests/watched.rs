@@ -82,7 +82,7 @@ async fn a_session_is_its_user_on_every_connection() {
 }
 
 #[tokio::test]
-async fn a_token_stands_for_itself_and_is_never_shown() {
+async fn a_token_identifies_and_is_never_shown() {
     let watched = watched(answer("x"));
     let connection = watched.connection();
     let with = |token: &'static str| {
@@ -99,7 +99,7 @@ async fn a_token_stands_for_itself_and_is_never_shown() {
 }
 
 #[tokio::test]
-async fn a_user_who_logs_in_after_another_is_another_client() {
+async fn another_user_who_logs_in_is_another_client() {
     let watched = watched(answer("s"));
     let connection = watched.connection();
     for user in ["ann", "bob", "ann"] {
@@ -189,7 +189,7 @@ async fn queries_and_notices_are_told() {
 }
 
 #[tokio::test]
-async fn point_28_a_notice_that_no_message_could_be_given_is_counted() {
+async fn point_28_notices_without_a_message_are_counted() {
     for (coding, counted) in [("gzip", &[][..]), ("zstd", &["teal_notices_untouched_total 1"])] {
         let mut response = grpc(Frames::data([framed(1, &gzip(b"\x0a\x01s"))]).status("0"));
         response.headers_mut().insert("grpc-encoding", HeaderValue::from_static(coding));

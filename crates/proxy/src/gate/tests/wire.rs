@@ -27,7 +27,7 @@ async fn connected(mismatch: Mismatch) -> h2::client::SendRequest<Bytes> {
 }
 
 #[tokio::test]
-async fn a_rejection_is_one_headers_frame_that_ends_the_stream() {
+async fn a_rejection_is_one_final_headers_frame() {
     for (mismatch, status) in [(Mismatch::Both, 456), (Mismatch::Grpc, 200)] {
         let mut client = connected(mismatch).await;
         let head = request("getSchemaNames", Some("green"), Frames::default()).map(|_| ());
@@ -50,7 +50,7 @@ async fn a_rejection_during_an_upload_reaches_the_client() {
 }
 
 #[tokio::test]
-async fn a_request_in_many_small_frames_is_held_in_one_piece() {
+async fn requests_in_small_frames_are_held_whole() {
     let mut client = connected(Mismatch::Both).await;
     let head = request("status", Some("blue"), Frames::default()).map(|_| ());
     let (response, mut upload) = client.send_request(head, false).unwrap();

@@ -147,7 +147,7 @@ async fn an_address_that_drops_packets_hides_no_other() {
 }
 
 #[tokio::test]
-async fn a_connection_to_an_address_that_is_gone_ends_with_its_calls() {
+async fn connections_to_removed_addresses_end_with_calls() {
     let (go, going) = watch::channel(false);
     let (old, new) = (process(going).await, prompt().await);
     let (list, known) = watch::channel(vec![old.address]);
@@ -172,7 +172,7 @@ async fn a_connection_to_an_address_that_is_gone_ends_with_its_calls() {
 }
 
 #[tokio::test]
-async fn a_new_address_gets_its_part_of_the_calls() {
+async fn new_addresses_get_their_share_of_calls() {
     let (old, new) = (prompt().await, prompt().await);
     let (list, known) = watch::channel(vec![old.address]);
     let endpoint = named(known);

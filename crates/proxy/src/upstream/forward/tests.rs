@@ -122,7 +122,7 @@ async fn each_strategy_has_its_engine() {
 }
 
 #[tokio::test]
-async fn a_refused_call_is_sent_again_with_its_body() {
+async fn refused_calls_are_repeated_with_their_body() {
     let target = engine(|request, mut respond, number| async move {
         if number == 0 {
             respond.send_reset(Reason::REFUSED_STREAM);
@@ -149,7 +149,7 @@ async fn other_reset_codes_pass() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_absent_is_unavailable_and_named() {
+async fn an_absent_engine_is_unavailable_and_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -231,7 +231,7 @@ async fn what_goes_wrong_under_a_call_is_counted() {
 }
 
 #[tokio::test]
-async fn a_call_without_a_connection_is_counted_and_so_is_each_attempt_at_one() {
+async fn unconnected_calls_and_connection_attempts_are_counted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
@@ -252,7 +252,7 @@ fn paced(target: &Target, every: Duration, within: Duration) -> Upstream {
 }
 
 #[tokio::test]
-async fn point_38_an_engine_that_answers_no_ping_is_given_up() {
+async fn point_38_engines_without_pongs_are_abandoned() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move {
@@ -273,13 +273,13 @@ async fn point_38_an_engine_that_answers_no_ping_is_given_up() {
 }
 
 #[test]
-fn point_38_no_engine_is_asked_more_often_than_grpc_servers_allow() {
+fn point_38_engines_are_pinged_within_grpc_limits() {
     // Their least, unless they are told otherwise: `grpc.http2.min_ping_interval_without_data_ms`.
     assert!(Pace::default().every >= Duration::from_secs(300));
 }
 
 #[tokio::test]
-async fn point_38_an_engine_that_answers_pings_may_take_its_time() {
+async fn point_38_engines_that_answer_pings_have_time() {
     let target = engine(|request, respond, number| async move {
         tokio::time::sleep(Duration::from_secs(1)).await;
         echo(request, respond, number).await;
@@ -291,7 +291,7 @@ async fn point_38_an_engine_that_answers_pings_may_take_its_time() {
 }
 
 #[tokio::test]
-async fn connections_that_are_not_needed_any_more_are_closed() {
+async fn connections_no_longer_needed_are_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let open = Arc::new(AtomicUsize::new(0));
@@ -327,7 +327,7 @@ async fn connections_that_are_not_needed_any_more_are_closed() {
 }
 
 #[test]
-fn a_target_that_is_the_listener_is_known_by_any_name_of_this_host() {
+fn listeners_are_recognised_by_any_host_name() {
     for (target, listen, is_own) in [
         ("http://127.0.0.1:7", "127.0.0.1:7", true),
         ("http://localhost:7", "127.0.0.1:7", true),
@@ -348,7 +348,7 @@ fn a_target_that_is_the_listener_is_known_by_any_name_of_this_host() {
 }
 
 #[test]
-fn a_target_is_a_url_with_a_scheme_and_nothing_behind_the_port() {
+fn a_target_is_a_scheme_host_and_port() {
     for (text, address, is_tls) in [
         ("http://engine", "engine:80", false),
         ("http://[::1]:7/", "[::1]:7", false),

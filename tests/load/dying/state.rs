@@ -30,8 +30,10 @@ fn its_successor_goes_on_with_the_switch() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("switch.json");
     let engines = [engine("127.0.0.1:0"), engine("127.0.0.1:0")];
-    let first = between(&engines, &file, "127.0.0.1:0");
-    let listen = first.address.to_string();
+    let _beside = beside();
+    let place = Place::new();
+    let listen = place.text();
+    let first = between(&engines, &file, &listen);
     let mut client = python(Connector::V3_0_2).start(&first, "dying.py", &["4"]);
     client.wait_for("warm", 1, Duration::from_secs(60));
     first.operate(&["switch"]).ended(0);

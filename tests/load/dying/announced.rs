@@ -42,14 +42,14 @@ fn one_that_hangs_is_given_up() {
 }
 
 #[test]
-fn one_that_flaps_is_cut_over_to_or_given_up() {
+fn flapping_ones_are_cut_over_to_or_aborted() {
     let stage = Stage::new(|teal| teal.notice("1s").grace("500ms"));
     stage.order(&["switch"]);
     for _ in 0..5 {
         stage.hang(GREEN);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(FLAPS_EVERY);
         stage.wake(GREEN);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(FLAPS_EVERY);
     }
     stage.told(" left on ", 1);
     let told = stage.end();

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{CANCEL, INITIAL_WINDOW_SIZE, KIB, LONG, MIB, engines, first_request, teal_before};
 use crate::support::{
+    beside,
     peers::{Call, engine, send, until, within},
     raw::{self, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, RESET, Raw, SETTINGS, WINDOW_UPDATE},
 };
@@ -52,6 +53,7 @@ fn is_honest(about: &str, sent: usize, frames: &[Frame]) {
 
 #[test]
 fn a_cut_answer_has_no_clean_end() {
+    let _beside = beside();
     let engines = engines();
     for number in 0..faults(1).len() {
         let about = faults(1)[number].0;
@@ -88,6 +90,7 @@ async fn cut_short(mut engine: Raw, number: usize, came: UnboundedSender<usize>)
 
 #[test]
 fn a_cut_upload_is_no_half_close() {
+    let _beside = beside();
     let engines = engines();
     for number in 0..faults(1).len() {
         let about = faults(1)[number].0;
@@ -123,6 +126,7 @@ fn a_cut_upload_is_no_half_close() {
 
 #[test]
 fn two_sides_that_end_at_once_both_end() {
+    let _beside = beside();
     const CLIENTS: usize = 30;
     let engines = engines();
     engines.block_on(async {
@@ -159,6 +163,7 @@ fn two_sides_that_end_at_once_both_end() {
 /// Reads nothing and, once teal can write no more, breaks the protocol and sends a lot. Then it ends.
 /// Whether teal has taken all, or has ended too.
 async fn ends_with_a_full_pipe(mut client: Raw) -> bool {
+    // Nothing tells a client that reads nothing how much has been written to it.
     tokio::time::sleep(Duration::from_millis(500)).await;
     client.write(SETTINGS, 0, 1, &[]).await;
     let mut to = client.into_stream();

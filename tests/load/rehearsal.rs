@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use crate::support::{Rehearsed, Running, alone, rehearsal, rehearse, rehearse_at, teal};
+use crate::support::{Place, Rehearsed, Running, alone, beside, rehearsal, rehearse, rehearse_at, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -48,7 +48,8 @@ fn a_switch_that_is_followed_loses_nothing() {
 }
 
 #[test]
-fn on_a_terminal_a_bar_shows_how_it_goes() {
+fn on_a_terminal_a_bar_shows_progress() {
+    let _beside = beside();
     let server = teal().admin().switch_every("1s").notice("0s").grace("300ms").run();
     let on_a_terminal = |more: &[&str]| {
         let mut command = Command::new("python3");
@@ -92,7 +93,7 @@ fn clients_that_misbehave_lose_nothing_that_is_promised() {
 
 #[test]
 fn queries_that_are_held_keep_their_strategy() {
-    let _alone = alone();
+    let _beside = beside();
     let server = teal().switch_every("2s").notice("0s").grace("500ms").run();
     let rehearsed = rehearse(&server).with("--clients", "4").with("--duration", "8s").arg("--hold").run();
     assert!(rehearsed.status.success(), "{}", rehearsed.output);
@@ -100,8 +101,8 @@ fn queries_that_are_held_keep_their_strategy() {
 }
 
 #[test]
-fn a_strict_switch_is_noticed_where_it_loses_a_query() {
-    let _alone = alone();
+fn strict_switches_that_lose_queries_are_noticed() {
+    let _beside = beside();
     let server = teal().switch_every("1s").notice("0s").cutover("strict").run();
     let rehearsed =
         rehearse(&server).with("--clients", "2").with("--duration", "8s").with("--hold", "1500ms").run();
@@ -113,6 +114,7 @@ fn a_strict_switch_is_noticed_where_it_loses_a_query() {
 
 #[test]
 fn rows_that_are_not_as_given_are_noticed() {
+    let _beside = beside();
     let server = teal().switch_every("0").run();
     let given = |name: &str, name_of_1: &str| {
         let text = format!(
@@ -137,6 +139,7 @@ fn rows_that_are_not_as_given_are_noticed() {
 
 #[test]
 fn a_token_takes_the_place_of_a_login() {
+    let _beside = beside();
     let server = teal().switch_every("1s").notice("0s").grace("300ms").run();
     let token = file("token", "a-token-that-is-secret\n");
     let rehearsed =
@@ -151,6 +154,7 @@ fn a_token_takes_the_place_of_a_login() {
 
 #[test]
 fn an_open_loop_keeps_its_rate() {
+    let _beside = beside();
     let server = teal().switch_every("0").run();
     let rehearsed =
         rehearse(&server).with("--clients", "4").with("--duration", "4s").with("--rate", "5").run();
@@ -161,15 +165,16 @@ fn an_open_loop_keeps_its_rate() {
 
 #[test]
 fn a_server_that_is_not_there_loses_everything() {
-    let nowhere =
-        std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("bound");
-    let rehearsed = rehearse_at(nowhere).with("--clients", "1").with("--duration", "1s").run();
+    let _beside = beside();
+    let nowhere = Place::new();
+    let rehearsed = rehearse_at(nowhere.address).with("--clients", "1").with("--duration", "1s").run();
     assert_eq!(rehearsed.status.code(), Some(1), "{}", rehearsed.output);
     assert!(rehearsed.output.contains("no query was completed"), "{}", rehearsed.output);
 }
 
 #[test]
 fn bad_settings_are_refused_in_one_line() {
+    let _beside = beside();
     let token = file("bad-token", "\n");
     for (flag, value, expected) in [
         ("--to", "ftp://x", "http://127.0.0.1:50051"),

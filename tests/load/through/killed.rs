@@ -1,7 +1,7 @@
 //! An engine that is killed, and calls that are given up, leave no trace.
 
 use super::SOON;
-use crate::support::{Connector, Recorder, alone, engine, python, teal};
+use crate::support::{Connector, Place, Recorder, alone, beside, engine, python, teal};
 
 /// What memory may grow by, in bytes.
 const MOST: usize = 20 << 20;
@@ -9,24 +9,24 @@ const MOST: usize = 20 << 20;
 const CONNECTIONS: usize = 8;
 
 #[test]
-fn an_engine_that_is_killed_in_mid_result_is_found_again() {
-    let _alone = alone();
+fn engines_killed_mid_result_are_found_again() {
+    let _beside = beside();
     let start = |at: &str| engine().listen(at).with("--batch-rows", "256").run();
-    let first = start("127.0.0.1:0");
-    let address = first.address.to_string();
+    let place = Place::new();
+    let first = start(&place.text());
     let server = teal().upstream(first.address).switch_every("0").run();
     let mut client = python(Connector::V3_0_2).start(&server, "killed.py", &[]);
     client.wait_for("reading", 1, SOON * 2);
     // With SIGKILL.
     drop(first);
     client.wait_for("refused", 1, SOON * 2);
-    let _again = start(&address);
+    let _again = start(&place.text());
     client.write_line("it is there again");
     client.succeed(SOON * 2);
 }
 
 #[test]
-fn ten_thousand_calls_that_are_given_up_leave_nothing() {
+fn ten_thousand_cancelled_calls_leave_nothing() {
     let _alone = alone();
     let engine = engine().run();
     let recorder = Recorder::before(engine.address);

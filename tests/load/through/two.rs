@@ -1,9 +1,9 @@
 //! In front of two engines that take each other's sessions: each sees the calls of its strategy alone.
 
-use super::{SOON, SWITCHES, SWITCHES_WITHIN, VERSIONS, fast, read, slow};
+use super::{SOON, read};
 use crate::{
-    support::{Builder, Connector, Recorder, Server, alone, engine, python, teal},
-    switching::load,
+    support::{Builder, Connector, Recorder, Server, alone, beside, engine, python, teal},
+    switching::{Pace, VERSIONS, load},
 };
 
 /// Two engines, with a recorder before each.
@@ -37,6 +37,7 @@ impl Twins {
 }
 
 fn every_method_answers(connector: Connector) {
+    let _beside = beside();
     let twins = Twins::start(|engine| engine);
     let server = twins.server().switch_every("0").run();
     python(connector).run(&server, "methods.py", &[]);
@@ -45,11 +46,10 @@ fn every_method_answers(connector: Connector) {
 }
 
 /// The three connectors side by side.
-fn loads(cutover: &str, settings: fn(Builder) -> Builder) {
+fn loads(cutover: &str, pace: Pace) {
     let _alone = alone();
     let twins = Twins::start(|engine| engine.with("--sessions", "any").with("--batch-rows", "512"));
-    let server = settings(twins.server()).cutover(cutover).run();
-    load(&VERSIONS, &server, cutover, SWITCHES, SWITCHES_WITHIN);
+    load(&VERSIONS, twins.server(), cutover, pace);
     twins.saw_their_own();
 }
 
@@ -72,7 +72,7 @@ fn every_method_answers_v3_0_2() {
 fn every_connector_reads_right_rows_through_switches() {
     let _alone = alone();
     let twins = Twins::start(|engine| engine.with("--sessions", "any"));
-    let server = fast(twins.server()).run();
+    let server = Pace::Fast.set(twins.server()).run();
     // Not every other way in can follow a switch.
     read(&server, "reading.py", &VERSIONS.map(|version| (version, "sync")));
     // At the latest when the announcement times out.
@@ -81,16 +81,16 @@ fn every_connector_reads_right_rows_through_switches() {
 }
 
 #[test]
-fn no_connector_loses_anything_under_fast_switches() {
-    loads("drain", fast);
+fn nothing_is_lost_under_fast_switches() {
+    loads("drain", Pace::Fast);
 }
 
 #[test]
-fn no_connector_loses_anything_under_default_notice_and_grace() {
-    loads("drain", slow);
+fn nothing_is_lost_under_default_times() {
+    loads("drain", Pace::Slow);
 }
 
 #[test]
 fn every_connector_recovers_from_strict_switches() {
-    loads("strict", fast);
+    loads("strict", Pace::Fast);
 }

@@ -9,16 +9,11 @@ mod two;
 
 use std::time::Duration;
 
-use crate::support::{Builder, Connector, Server, python};
+use crate::support::{Connector, Server, python};
 
-/// Switches that a load has to see.
-const SWITCHES: usize = 5;
-const SWITCHES_WITHIN: Duration = Duration::from_secs(120);
 const READS_WITHIN: Duration = Duration::from_secs(240);
 const SOON: Duration = Duration::from_secs(60);
 
-/// Of each generation one.
-const VERSIONS: [Connector; 3] = [Connector::V2_2_6, Connector::V2_3_15, Connector::V3_0_2];
 /// The ways in that the connectors have.
 const WAYS: [(Connector, &str); 7] = [
     (Connector::V2_2_6, "sync"),
@@ -29,16 +24,6 @@ const WAYS: [(Connector, &str); 7] = [
     (Connector::V3_0_2, "async"),
     (Connector::V3_0_2, "alchemy-v2"),
 ];
-
-/// Switches without pause.
-fn fast(server: Builder) -> Builder {
-    server.switch_every("2s").notice("0s").grace("1s")
-}
-
-/// Switches as slowly as the defaults of notice and grace have it.
-fn slow(server: Builder) -> Builder {
-    server.switch_every("8s")
-}
 
 /// Right rows are read through these ways in, two at a time.
 fn read(server: &Server, script: &str, ways: &[(Connector, &str)]) {

@@ -1,9 +1,10 @@
 //! Between engines that do not take each other's sessions some clients fail. Which, and how, is written in
 //! `own_sessions.py`; that the sessions are to blame is shown by engines that do take them.
 
-use crate::support::{Connector, engine, python, teal};
+use crate::support::{Connector, beside, engine, python, teal};
 
 fn fares(connector: Connector, api: &str) {
+    let _beside = beside();
     for sessions in ["known", "any"] {
         let [blue, green] = [(); 2].map(|()| engine().with("--sessions", sessions).run());
         let server = teal()
@@ -22,22 +23,22 @@ fn fares(connector: Connector, api: &str) {
 }
 
 #[test]
-fn v2_2_6_is_denied_what_does_not_execute() {
+fn v2_2_6_is_denied_other_calls() {
     fares(Connector::V2_2_6, "sync");
 }
 
 #[test]
-fn v2_3_15_is_denied_what_does_not_execute() {
+fn v2_3_15_is_denied_other_calls() {
     fares(Connector::V2_3_15, "sync");
 }
 
 #[test]
-fn v3_0_2_is_denied_what_does_not_execute() {
+fn v3_0_2_is_denied_other_calls() {
     fares(Connector::V3_0_2, "sync");
 }
 
 #[test]
-fn v3_0_2_needs_no_session_with_a_token() {
+fn v3_0_2_needs_no_session_with_token() {
     fares(Connector::V3_0_2, "sync-token");
 }
 

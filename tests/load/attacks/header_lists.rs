@@ -16,7 +16,7 @@ use super::{
     victim::Calls,
 };
 use crate::support::{
-    alone,
+    alone, beside,
     peers::{Answer, Call, client, engine, framed, grpc, open, request, unary, until},
     raw::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, Raw},
 };
@@ -153,6 +153,7 @@ fn a_list_that_ends_connections_is_tried_twice() {
 
 #[test]
 fn answers_of_many_fields_pass() {
+    let _beside = beside();
     let engines = engines();
     engines.block_on(async {
         let engine = engine(async |mut call: Call| {

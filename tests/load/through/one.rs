@@ -1,23 +1,23 @@
 //! In front of one engine, which serves both strategies.
 
-use super::{SWITCHES, SWITCHES_WITHIN, VERSIONS, WAYS, fast, read, slow};
+use super::{WAYS, read};
 use crate::{
-    support::{Builder, Connector, alone, engine, python, teal},
-    switching::load,
+    support::{Connector, alone, beside, engine, python, teal},
+    switching::{Pace, VERSIONS, load},
 };
 
 fn every_method_answers(connector: Connector) {
+    let _beside = beside();
     let engine = engine().run();
     let server = teal().upstream(engine.address).switch_every("0").run();
     python(connector).run(&server, "methods.py", &[]);
 }
 
 /// The three connectors side by side.
-fn loads(cutover: &str, settings: fn(Builder) -> Builder) {
+fn loads(cutover: &str, pace: Pace) {
     let _alone = alone();
     let engine = engine().with("--batch-rows", "512").run();
-    let server = settings(teal().upstream(engine.address)).cutover(cutover).run();
-    load(&VERSIONS, &server, cutover, SWITCHES, SWITCHES_WITHIN);
+    load(&VERSIONS, teal().upstream(engine.address), cutover, pace);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn every_method_answers_v3_0_2() {
 
 #[test]
 fn every_connector_reads_right_rows() {
-    let _alone = alone();
+    let _beside = beside();
     let engine = engine().run();
     let server = teal().upstream(engine.address).switch_every("0").run();
     read(&server, "parameters.py", &WAYS);
@@ -45,16 +45,16 @@ fn every_connector_reads_right_rows() {
 }
 
 #[test]
-fn no_connector_loses_anything_under_fast_switches() {
-    loads("drain", fast);
+fn nothing_is_lost_under_fast_switches() {
+    loads("drain", Pace::Fast);
 }
 
 #[test]
-fn no_connector_loses_anything_under_default_notice_and_grace() {
-    loads("drain", slow);
+fn nothing_is_lost_under_default_times() {
+    loads("drain", Pace::Slow);
 }
 
 #[test]
 fn every_connector_recovers_from_strict_switches() {
-    loads("strict", fast);
+    loads("strict", Pace::Fast);
 }

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use super::{SOON, SWITCHES, SWITCHES_WITHIN, fast};
+use super::SOON;
 use crate::{
-    support::{Connector, Recorder, Running, alone, python, teal},
-    switching::load,
+    support::{Connector, Recorder, Running, alone, beside, python, teal},
+    switching::{Pace, load},
 };
 
 /// The engine of `tests/python`.
@@ -30,6 +30,7 @@ fn engines(args: &[&str]) -> [Grpcio; 2] {
 
 /// A query is followed through a switch by what the engines' messages say, plain or compressed.
 fn are_followed(args: &[&str]) {
+    let _beside = beside();
     let engines = engines(args);
     let [blue, green] = engines.each_ref().map(|engine| Recorder::before(engine.address));
     let server = teal()
@@ -51,8 +52,7 @@ fn are_followed(args: &[&str]) {
 fn loses_nothing(connector: Connector, args: &[&str]) {
     let _alone = alone();
     let [blue, green] = engines(args);
-    let server = fast(teal().between(blue.address, green.address)).run();
-    load(&[connector; 2], &server, "drain", SWITCHES, SWITCHES_WITHIN);
+    load(&[connector; 2], teal().between(blue.address, green.address), "drain", Pace::Fast);
 }
 
 #[test]
@@ -71,6 +71,6 @@ fn v2_3_15_loses_nothing() {
 }
 
 #[test]
-fn v3_0_2_loses_nothing_where_answers_are_compressed() {
+fn v3_0_2_loses_nothing_with_compression() {
     loses_nothing(Connector::V3_0_2, &["gzip"]);
 }

@@ -4,6 +4,7 @@ use http::HeaderValue;
 
 use super::{HEADER_TABLE_SIZE, PROTOCOL_ERROR, engines, serve, teal_before};
 use crate::support::{
+    beside,
     peers::{Call, client, echo, engine, framed, open, request, unary, within},
     raw::{self, ACK, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RESET, Raw, SETTINGS},
 };
@@ -14,6 +15,7 @@ const SIZES: &[(u16, u32)] = &[(HEADER_TABLE_SIZE, 0), (HEADER_TABLE_SIZE, 4096)
 
 #[test]
 fn two_table_sizes_in_one_frame_both_count() {
+    let _beside = beside();
     let engines = engines();
     engines.block_on(async {
         let (came, mut comes) = tokio::sync::mpsc::unbounded_channel();
@@ -41,6 +43,7 @@ fn two_table_sizes_in_one_frame_both_count() {
 
 #[test]
 fn doubtful_requests_are_refused_as_malformed() {
+    let _beside = beside();
     let engines = engines();
     engines.block_on(async {
         let engine = engine(echo).await;
@@ -74,6 +77,7 @@ fn doubtful_requests_are_refused_as_malformed() {
 
 #[test]
 fn an_acknowledgement_of_nothing_ends_the_connection() {
+    let _beside = beside();
     let engines = engines();
     engines.block_on(async {
         let server = teal_before(engine(serve).await.address);
@@ -87,6 +91,7 @@ fn an_acknowledgement_of_nothing_ends_the_connection() {
 
 #[test]
 fn a_percent_encoded_authority_is_carried() {
+    let _beside = beside();
     let engines = engines();
     engines.block_on(async {
         let (came, mut comes) = tokio::sync::mpsc::unbounded_channel();
@@ -122,6 +127,7 @@ fn a_percent_encoded_authority_is_carried() {
 
 #[test]
 fn metadata_that_is_no_base64_stays_here() {
+    let _beside = beside();
     let engines = engines();
     engines.block_on(async {
         let engine = engine(async |call: Call| call.answer(b"")).await;

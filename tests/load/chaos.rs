@@ -7,24 +7,26 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Cutter, Rehearsed, Server, alone, rehearse_at, teal};
+use crate::support::{Cutter, Place, Rehearsed, Server, alone, rehearse_at, teal};
 
 const CLIENTS: &str = "64";
 const BYTES_UNTIL_CUT: u64 = 4_000;
 /// The status of a query that died with its engine.
 const NOT_FOUND: u64 = 5;
+const SWITCHED: &str = "Strategy switched from ";
+const SOON: Duration = Duration::from_secs(60);
 const CALMS_DOWN_WITHIN: Duration = Duration::from_secs(90);
 
-fn engine(listen: &str) -> Server {
-    teal().with("--gate", "off").with("--sessions", "any").listen(listen).run()
+fn engine(place: &Place) -> Server {
+    teal().with("--gate", "off").with("--sessions", "any").listen(&place.text()).run()
 }
 
 /// Kills an engine, and starts another one in its place.
-fn replace(engine: Server) -> Server {
-    let address = engine.address.to_string();
+fn replace(engine: Server, place: &Place) -> Server {
     drop(engine);
+    // Long enough for calls to find nobody there.
     thread::sleep(Duration::from_millis(700));
-    self::engine(&address)
+    self::engine(place)
 }
 
 fn state(server: &Server) -> Value {
@@ -44,7 +46,8 @@ fn usage(server: &Server) -> (usize, u64) {
 #[test]
 fn nothing_that_is_promised_is_lost_in_chaos() {
     let _alone = alone();
-    let (mut blue, mut green) = (engine("127.0.0.1:0"), engine("127.0.0.1:0"));
+    let places = [Place::new(), Place::new()];
+    let [mut blue, mut green] = places.each_ref().map(engine);
     let server = teal()
         .admin()
         .with("--blue", &format!("http://{}", blue.address))
@@ -71,10 +74,10 @@ fn nothing_that_is_promised_is_lost_in_chaos() {
         .with("--behaviour", "follow,follow,follow,eager,upper-case,no-header,vanish,follow")
         .with("--log-level", "error")
         .start();
-    thread::sleep(Duration::from_secs(4));
-    blue = replace(blue);
-    thread::sleep(Duration::from_secs(3));
-    green = replace(green);
+    server.wait_for(SWITCHED, 1, SOON);
+    blue = replace(blue, &places[0]);
+    server.wait_for(SWITCHED, 2, SOON);
+    green = replace(green, &places[1]);
     let rehearsed = Rehearsed::of(process, &json);
     cutter.relent();
 

@@ -31,7 +31,7 @@ mod unread;
 mod victim;
 
 /// What nobody has to wait for, however busy the machine.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 /// The message of a large answer.

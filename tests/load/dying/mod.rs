@@ -6,31 +6,34 @@ mod draining;
 mod stable;
 mod state;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::support::{Builder, Connector, Running, Server, python, teal};
+use crate::support::{Builder, Connector, Place, Running, Server, Turn, beside, python, teal};
 
 /// `--unhealthy-abort` of these tests, and how long an engine has to say how it is.
 const UNHEALTHY_ABORT: Duration = Duration::from_secs(3);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// What the client needs besides: a login and a query on a busy machine, and its pauses.
 const MARGIN: Duration = Duration::from_secs(3);
-const SOON: Duration = Duration::from_secs(20);
+/// An engine that flaps is gone for so long, and back for so long: less than what it is left after.
+const FLAPS_EVERY: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(60);
 
 const BLUE: usize = 0;
 const GREEN: usize = 1;
 /// The address that an engine listens on is the one that it tells its clients.
-const LISTENS: [&str; 2] = ["127.0.0.2:0", "127.0.0.3:0"];
+const HOSTS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
 
 /// Two engines, teal before them, and a client that has completed queries.
 struct Stage {
     engines: [Option<Server>; 2],
-    addresses: [SocketAddr; 2],
+    places: [Place; 2],
     teal: Server,
     client: Running,
+    _beside: Turn,
 }
 
 /// What became of the client's queries.
@@ -52,11 +55,12 @@ fn engine(listen: &str) -> Server {
 
 impl Stage {
     fn new(set: impl FnOnce(Builder) -> Builder) -> Self {
-        let engines = LISTENS.map(engine);
-        let addresses = engines.each_ref().map(|engine| engine.address);
+        let beside = beside();
+        let places = HOSTS.map(Place::on);
+        let engines = places.each_ref().map(|place| engine(&place.text()));
         let builder = teal()
             .admin()
-            .between(addresses[BLUE], addresses[GREEN])
+            .between(places[BLUE].address, places[GREEN].address)
             .switch_every("0")
             .with("--unhealthy-abort", "3s")
             // Queries of a dead engine are not ended by anybody.
@@ -64,7 +68,7 @@ impl Stage {
         let teal = set(builder).run();
         let client = python(Connector::V3_0_2).start(&teal, "dying.py", &["4"]);
         client.wait_for("warm", 1, Duration::from_secs(60));
-        Self { engines: engines.map(Some), addresses, teal, client }
+        Self { engines: engines.map(Some), places, teal, client, _beside: beside }
     }
 
     fn kill(&mut self, engine: usize) {
@@ -73,7 +77,7 @@ impl Stage {
 
     /// Starts it again where it was.
     fn start(&mut self, engine: usize) {
-        self.engines[engine] = Some(self::engine(&self.addresses[engine].to_string()));
+        self.engines[engine] = Some(self::engine(&self.places[engine].text()));
     }
 
     fn hang(&self, engine: usize) {
@@ -129,7 +133,7 @@ impl Told {
     /// Fails if a query was lost that was begun at an engine other than these.
     fn lost_only_at(&self, dead: &[usize]) {
         for (why, count) in &self.lost {
-            let begun_at = |engine: &usize| why.starts_with(LISTENS[*engine].trim_end_matches(":0"));
+            let begun_at = |engine: &usize| why.starts_with(&HOSTS[*engine].to_string());
             assert!(dead.iter().any(begun_at), "{count} lost at {why}\n{self:?}");
         }
         assert!(!self.refused.keys().any(|why| why.contains("456")), "{self:?}");

@@ -6,7 +6,7 @@ const SWITCHED: &str = "Strategy switched from blue to green";
 const BACK: &str = "Strategy switched from green to blue";
 
 #[test]
-fn the_new_one_is_left_for_the_old_one() {
+fn the_new_one_is_left_after_failover() {
     let mut stage = Stage::new(|teal| teal.notice("0s").grace("6s").with("--failover", "2s"));
     stage.order(&["switch"]);
     stage.told(SWITCHED, 1);
@@ -34,7 +34,7 @@ fn without_failover_the_operator_rolls_back() {
 }
 
 #[test]
-fn of_the_old_one_its_own_queries_are_lost() {
+fn only_queries_of_the_old_one_are_lost() {
     let mut stage = Stage::new(|teal| teal.notice("0s").grace("500ms"));
     stage.order(&["switch"]);
     stage.told(SWITCHED, 1);

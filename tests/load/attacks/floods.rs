@@ -68,7 +68,7 @@ fn ping_floods_end_their_own_connection_alone() {
 }
 
 #[test]
-fn floods_of_empty_data_end_their_own_connection_alone() {
+fn floods_of_empty_data_end_their_connection_alone() {
     let flood = Flood { opening: calls(1), ..Flood::of(|_| raw::frame(DATA, 0, 1, &[])) };
     ends_alone("empty_data_flood", &flood);
 }
@@ -80,12 +80,12 @@ fn floods_of_priority_end_their_own_connection_alone() {
 }
 
 #[test]
-fn floods_of_unknown_frames_end_their_own_connection_alone() {
+fn floods_of_unknown_frames_end_their_connection_alone() {
     ends_alone("ignored_frame_flood", &Flood::of(|_| raw::frame(UNKNOWN, 0, 1, &[])));
 }
 
 #[test]
-fn floods_of_window_updates_end_their_own_connection_alone() {
+fn floods_of_window_updates_end_their_connection_alone() {
     let flood = Flood::of(|number| raw::frame(WINDOW_UPDATE, 0, number & 1, &1_u32.to_be_bytes()));
     ends_alone("window_update_flood", &Flood { opening: calls(1), ..flood });
 }
@@ -100,7 +100,7 @@ fn continuation_floods_end_their_own_connection_alone() {
 }
 
 #[test]
-fn too_many_settings_in_one_frame_end_the_connection() {
+fn too_many_settings_at_once_end_the_connection() {
     let engines = engines();
     engines.block_on(async {
         let server = teal_before(engine(serve).await.address);

@@ -123,11 +123,16 @@ impl Trial {
         self.calm_down();
     }
 
-    /// Waits until the attackers' connections are gone. If they stay, the test goes on.
+    /// Waits until the attackers' connections are gone, or no more of them go. If they stay, the test goes on.
     fn calm_down(&self) {
-        let deadline = Instant::now() + SOON / 5;
-        while self.server.open_files() > self.files && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(10));
+        let (mut files, deadline) = (usize::MAX, Instant::now() + SOON / 5);
+        while Instant::now() < deadline {
+            let now = self.server.open_files();
+            if now <= self.files || now == files {
+                break;
+            }
+            files = now;
+            thread::sleep(CALM);
         }
     }
 

@@ -1,12 +1,17 @@
 //! Memory: it does not depend on the length of messages, nor on calls that are over. Points 7, 26 and 30.
 
+#![allow(clippy::unwrap_used, reason = "a peer that fails is a test that fails")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
 
-use super::peers::{
-    Answer, Call, before, client, echo, engine, framed, open, request, send, status, unary, until, within,
+use crate::support::{
+    alone,
+    peers::{
+        Answer, Call, before, client, echo, engine, framed, open, request, send, status, unary, until, within,
+    },
 };
 
 const LONG: usize = 300 << 20;
@@ -41,7 +46,8 @@ async fn long(mut call: Call) {
 }
 
 #[tokio::test]
-async fn point_26_messages_of_any_length_pass_in_little_memory() {
+async fn point_26_long_messages_pass_in_little_memory() {
+    let _alone = alone();
     let engine = engine(long).await;
     let server = before(engine.address);
     let client = client(server.address).await;
@@ -70,7 +76,8 @@ async fn point_26_messages_of_any_length_pass_in_little_memory() {
 }
 
 #[tokio::test]
-async fn point_30_a_reader_that_stalls_costs_little_memory() {
+async fn point_30_stalled_readers_cost_little_memory() {
+    let _alone = alone();
     let engine = engine(
         async |call: Call| {
             if call.path() == "/sibling/call" { echo(call).await } else { long(call).await }
@@ -89,8 +96,9 @@ async fn point_30_a_reader_that_stalls_costs_little_memory() {
         // An engine that reads nothing of this.
         while send(&mut upload, Bytes::from(vec![7; CHUNK])).await {}
     });
-    for _ in 0..30 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    // Unread bytes that were kept would fill memory in this time: loopback carries gigabytes.
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
         assert_eq!(unary(&client, "/sibling/call", b"x").await.body, framed(b"x"), "on the same connections");
         let grown = server.resident().saturating_sub(before);
         assert!(grown < MOST, "{grown} bytes more");
@@ -99,7 +107,8 @@ async fn point_30_a_reader_that_stalls_costs_little_memory() {
 }
 
 #[tokio::test]
-async fn point_07_ten_thousand_cancelled_calls_leave_nothing() {
+async fn point_07_a_thousand_cancelled_calls_leave_nothing() {
+    let _alone = alone();
     let engine = engine(async |mut call: Call| {
         if call.path() == "/streaming/call" {
             let mut stream = call.accept();
@@ -112,7 +121,8 @@ async fn point_07_ten_thousand_cancelled_calls_leave_nothing() {
     let server = before(engine.address);
     let client = client(server.address).await;
     let mut before = 0;
-    for round in 0..100 {
+    // Their resets are paced, 30 a second on each connection: more calls would take minutes.
+    for round in 0..10 {
         let mut calls = Vec::new();
         for number in 0..100 {
             let path = if number % 2 == 0 { "/streaming/call" } else { "/silent/call" };
@@ -126,13 +136,14 @@ async fn point_07_ten_thousand_cancelled_calls_leave_nothing() {
         }
         drop(calls);
         until(|| engine.open() == 0).await;
-        if round == 9 {
+        if round == 2 {
             before = server.resident();
         }
     }
-    assert!(engine.calls() <= 10_000);
+    assert!(engine.calls() <= 1_000);
     // An engine bears so many resets on each.
     assert!(engine.connections() <= 2 + 10, "{} connections for 100 calls at a time", engine.connections());
     let grown = server.resident().saturating_sub(before);
-    assert!(grown < MOST, "{grown} bytes more");
+    eprintln!("{grown} bytes more after 700 calls");
+    assert!(grown < MOST / 5, "{grown} bytes more");
 }

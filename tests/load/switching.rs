@@ -1,0 +1,81 @@
+//! Processes of all connectors query without pause, side by side, while the server switches.
+
+use std::time::Duration;
+
+use crate::support::{Builder, Connector, Server, alone, python, teal};
+
+/// Of each generation one.
+pub(crate) const VERSIONS: [Connector; 3] = [Connector::V2_2_6, Connector::V2_3_15, Connector::V3_0_2];
+
+const SWITCHED: &str = "Strategy switched from ";
+const SWITCHES_WITHIN: Duration = Duration::from_secs(120);
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How a server switches while it is loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Without pause.
+    Fast,
+    /// As slowly as the defaults of notice and grace have it.
+    Slow,
+}
+
+impl Pace {
+    pub(crate) fn set(self, server: Builder) -> Builder {
+        match self {
+            Self::Fast => server.switch_every("2s").notice("0s").grace("1s"),
+            Self::Slow => server.switch_every("8s"),
+        }
+    }
+
+    /// Switches that a load has to see: each strategy is met and left.
+    fn switches(self) -> usize {
+        match self {
+            Self::Fast => 5,
+            Self::Slow => 2,
+        }
+    }
+}
+
+/// 2.2.6 breaks by itself under threads.
+fn threads(connector: Connector) -> &'static str {
+    if connector == Connector::V2_2_6 { "1" } else { "4" }
+}
+
+/// Loads a server by a process of each of these connectors until it has switched often enough, and fails unless the
+/// clients find all well.
+pub(crate) fn load(clients: &[Connector], server: Builder, cutover: &str, pace: Pace) -> Server {
+    let server = pace.set(server).cutover(cutover).run();
+    let start = |connector: &Connector| {
+        python(*connector).start(&server, "switching.py", &[threads(*connector), cutover])
+    };
+    let mut clients: Vec<_> = clients.iter().map(start).collect();
+    server.wait_for(SWITCHED, pace.switches(), SWITCHES_WITHIN);
+    for client in &mut clients {
+        client.close_stdin();
+    }
+    for client in clients {
+        eprintln!("{}", client.succeed(ENDS_WITHIN));
+    }
+    server
+}
+
+fn loads(cutover: &str, pace: Pace) {
+    let _alone = alone();
+    load(&VERSIONS, teal().with("--batch-rows", "512"), cutover, pace);
+}
+
+#[test]
+fn nothing_is_lost_under_fast_switches() {
+    loads("drain", Pace::Fast);
+}
+
+#[test]
+fn nothing_is_lost_under_default_times() {
+    loads("drain", Pace::Slow);
+}
+
+#[test]
+fn every_connector_recovers_from_strict_switches() {
+    loads("strict", Pace::Fast);
+}
