@@ -12,6 +12,7 @@ mod depth;
 mod distinct;
 mod forms;
 mod functions;
+mod guess;
 mod items;
 mod lambdas;
 mod literals;

@@ -17,4 +17,6 @@ mod parameters;
 mod queries;
 mod results;
 mod support;
+mod tpch;
 mod types;
+mod unknown;
