@@ -231,6 +231,9 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     for function in functions::scalar() {
         state.register_udf(function)?;
     }
+    for function in functions::higher_order() {
+        state.register_higher_order_function(function)?;
+    }
     for function in functions::window() {
         state.register_udwf(function)?;
     }

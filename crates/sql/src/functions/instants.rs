@@ -1,14 +1,15 @@
-//! Dates with intervals, and truncation before 1970.
+//! Dates with intervals, and truncation before 1970 and after 2262.
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime};
 use datafusion::{
     arrow::{
-        array::{ArrayRef, AsArray},
+        array::{ArrayRef, AsArray, PrimitiveArray},
         compute::kernels::numeric::{add, sub},
-        datatypes::{DataType, FieldRef, IntervalMonthDayNanoType},
+        datatypes::{DataType, FieldRef, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType},
     },
-    common::{Result, exec_err, utils::take_function_args},
+    common::{Result, ScalarValue, exec_datafusion_err, exec_err, utils::take_function_args},
     functions::datetime::date_trunc as date_trunc_udf,
     logical_expr::{
         ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -62,7 +63,8 @@ impl ScalarUDFImpl for Moved {
     }
 }
 
-/// `date_trunc`, which DataFusion computes wrongly of a single value before 1970.
+/// `date_trunc`, which DataFusion computes wrongly of a single value before 1970, and of weeks and more only
+/// from 1677 to 2262.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Truncated {
     inner: Arc<ScalarUDF>,
@@ -97,6 +99,35 @@ impl ScalarUDFImpl for Truncated {
             // One value for each row, as for a column.
             *instants = ColumnarValue::Array(instants.to_array(args.number_rows)?);
         }
+        if let [ColumnarValue::Scalar(ScalarValue::Utf8(Some(unit))), ColumnarValue::Array(instants)] =
+            args.args.as_slice()
+            && let Some(first) = first_of(&unit.to_lowercase())
+            && let DataType::Timestamp(TimeUnit::Microsecond, zone) = instants.data_type()
+            && zone.as_deref().is_none_or(|zone| matches!(zone, "UTC" | "+00:00" | "Z"))
+        {
+            let instants = instants.as_primitive::<TimestampMicrosecondType>();
+            let begun = instants.try_unary(|micros| {
+                let day =
+                    DateTime::from_timestamp_micros(micros).and_then(|instant| first(instant.date_naive()));
+                let begun = day.map(|day| day.and_time(NaiveTime::MIN).and_utc().timestamp_micros());
+                begun.ok_or_else(|| exec_datafusion_err!("date_trunc(): a timestamp is out of range"))
+            });
+            let begun: PrimitiveArray<TimestampMicrosecondType> = begun?;
+            return Ok(ColumnarValue::Array(Arc::new(begun.with_timezone_opt(zone.clone()))));
+        }
         self.inner.invoke_with_args(args)
     }
+}
+
+/// The first day of what a day is in.
+type First = fn(NaiveDate) -> Option<NaiveDate>;
+
+fn first_of(unit: &str) -> Option<First> {
+    Some(match unit {
+        "week" => |day| day.checked_sub_days(Days::new(day.weekday().num_days_from_monday().into())),
+        "month" => |day| day.with_day(1),
+        "quarter" => |day| day.with_day(1)?.with_month0(day.month0() / 3 * 3),
+        "year" => |day| day.with_day(1)?.with_month(1),
+        _ => return None,
+    })
 }

@@ -5,6 +5,7 @@ mod instants;
 mod json;
 mod kinds;
 mod patterns;
+mod reduce;
 mod shift;
 mod simple;
 mod text;
@@ -12,7 +13,7 @@ mod texts;
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::{ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{HigherOrderUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use instants::moved;
 pub(crate) use kinds::name as type_name;
@@ -29,6 +30,11 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         texts::functions(),
     ]
     .concat()
+}
+
+/// Functions of lambdas by name.
+pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
+    vec![reduce::function()]
 }
 
 /// Window functions by name.

@@ -1,18 +1,26 @@
 //! What DataFusion's SQL planner asks for: the functions of the session, and the tables of one statement.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::datatypes::{DataType, IntervalUnit, SchemaRef, TimeUnit},
     catalog::{TableFunctionArgs, cte_worktable::CteWorkTable},
-    common::{DFSchema, ScalarValue, TableReference, config::ConfigOptions, tree_node::TreeNode},
+    common::{
+        DFSchema, ScalarValue, TableReference,
+        config::ConfigOptions,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
     datasource::provider_as_source,
     error::{DataFusionError, Result as DataFusionResult},
     execution::context::SessionState,
     logical_expr::{
         AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, Operator, ScalarUDF, TableSource, WindowUDF,
         binary_expr, cast,
-        expr::ScalarFunction,
+        expr::{Exists, InSubquery, ScalarFunction},
         planner::{
             ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
             TypePlanner,
@@ -150,8 +158,8 @@ impl ContextProvider for Context<'_> {
     }
 }
 
-/// Gives an argument with a cast in it a name that tells it from the same without: `max(x)` and
-/// `max(cast(x as int))` are two columns.
+/// Gives an argument with a cast or a subquery in it a name that tells it from others: `max(x)` and
+/// `max(cast(x as int))` are two columns, and so are the sums of two subqueries.
 #[derive(Debug)]
 struct Named;
 
@@ -159,6 +167,22 @@ fn named(args: &mut [Expr]) -> DataFusionResult<()> {
     for arg in args {
         if arg.exists(|expr| Ok(matches!(expr, Expr::Cast(_) | Expr::TryCast(_))))? {
             let name = arg.to_string();
+            *arg = arg.clone().alias(name);
+        }
+        let mut subqueries = DefaultHasher::new();
+        let mut there = false;
+        arg.apply(|expr| {
+            if let Expr::ScalarSubquery(subquery)
+            | Expr::Exists(Exists { subquery, .. })
+            | Expr::InSubquery(InSubquery { subquery, .. }) = expr
+            {
+                there = true;
+                subquery.subquery.display_indent().to_string().hash(&mut subqueries);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        if there {
+            let name = format!("{arg} {:x}", subqueries.finish());
             *arg = arg.clone().alias(name);
         }
     }

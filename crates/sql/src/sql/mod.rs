@@ -3,6 +3,7 @@
 //! name means (`lookup`, `resolve`, `relations`, `items`, `scope`), what columns are called (`titles`), and
 //! DataFusion's planner over that (`plan`, `context`, `types`).
 
+mod aggregates;
 mod allowed;
 mod build;
 mod clauses;
@@ -29,6 +30,7 @@ mod titles;
 mod tokens;
 mod types;
 
+pub(crate) use functions::known;
 pub(crate) use literals::escaped;
 pub(crate) use plan::{Planned, frame_expression, plan};
 pub(crate) use scope::column_name;

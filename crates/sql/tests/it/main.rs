@@ -7,6 +7,7 @@ mod differential;
 mod files;
 mod forms;
 mod frames;
+mod lambdas;
 mod limits;
 mod literals;
 mod meanings;

@@ -124,9 +124,10 @@ impl Guesser<'_> {
         let (mut output, mut aliases) = (Output::default(), Vec::new());
         for item in &mut select.projection {
             self.item(item, exists, &mut output, &mut aliases)?;
-        }
-        if let Some(scope) = self.scopes.last_mut() {
-            (scope.aliases, scope.order) = (aliases, Aliases::Last);
+            // The next item may mean a name that this one gives.
+            if let Some(scope) = self.scopes.last_mut() {
+                (scope.aliases, scope.order) = (aliases.clone(), Aliases::Last);
+            }
         }
         if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by {
             self.every(expressions)?;

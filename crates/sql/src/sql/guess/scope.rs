@@ -63,7 +63,7 @@ pub(super) struct Scope {
 pub(super) enum Aliases {
     #[default]
     Never,
-    /// GROUP BY, HAVING, QUALIFY.
+    /// The select list, GROUP BY, HAVING, QUALIFY.
     Last,
     /// ORDER BY.
     First,
