@@ -5,19 +5,22 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime};
 use datafusion::{
     arrow::{
-        array::{ArrayRef, AsArray, PrimitiveArray},
+        array::{Array, ArrayRef, AsArray, PrimitiveArray},
         compute::kernels::numeric::{add, sub},
         datatypes::{DataType, FieldRef, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType},
     },
-    common::{Result, ScalarValue, exec_datafusion_err, exec_err, utils::take_function_args},
-    functions::datetime::date_trunc as date_trunc_udf,
+    common::{
+        DataFusionError, Result, ScalarValue, exec_datafusion_err, exec_err, utils::take_function_args,
+    },
+    functions::datetime::{date_bin as date_bin_udf, date_trunc as date_trunc_udf},
     logical_expr::{
         ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
     },
 };
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    vec![Arc::new(ScalarUDF::new_from_impl(Truncated { inner: date_trunc_udf() }))]
+    let own = |inner| Arc::new(ScalarUDF::new_from_impl(Truncated { inner }));
+    vec![own(date_trunc_udf()), own(date_bin_udf())]
 }
 
 /// The function that adds an interval to a date, or subtracts it.
@@ -64,7 +67,7 @@ impl ScalarUDFImpl for Moved {
 }
 
 /// `date_trunc`, which DataFusion computes wrongly of a single value before 1970, and of weeks and more only
-/// from 1677 to 2262.
+/// from 1677 to 2262; and `date_bin`, which has NULL for what is beyond these.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Truncated {
     inner: Arc<ScalarUDF>,
@@ -92,7 +95,8 @@ impl ScalarUDFImpl for Truncated {
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if let Some(instants) = args.args.get_mut(1)
+        let truncates = self.name() == "date_trunc";
+        if let Some(instants) = args.args.get_mut(1).filter(|_| truncates)
             && matches!(instants.data_type(), DataType::Timestamp(..))
             && matches!(instants, ColumnarValue::Scalar(_))
         {
@@ -115,7 +119,19 @@ impl ScalarUDFImpl for Truncated {
             let begun: PrimitiveArray<TimestampMicrosecondType> = begun?;
             return Ok(ColumnarValue::Array(Arc::new(begun.with_timezone_opt(zone.clone()))));
         }
-        self.inner.invoke_with_args(args)
+        if self.name() != "date_bin" {
+            return self.inner.invoke_with_args(args);
+        }
+        let (rows, instants) = (args.number_rows, args.args.get(1).cloned());
+        let binned = self.inner.invoke_with_args(args)?;
+        let nulls =
+            |value: &ColumnarValue| Ok::<_, DataFusionError>(value.to_array(rows)?.logical_null_count());
+        if let Some(instants) = instants
+            && nulls(&binned)? > nulls(&instants)?
+        {
+            return exec_err!("date_bin(): a timestamp is out of range");
+        }
+        Ok(binned)
     }
 }
 

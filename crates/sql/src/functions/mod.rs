@@ -4,6 +4,7 @@ mod dates;
 mod instants;
 mod json;
 mod kinds;
+mod pairs;
 mod patterns;
 mod reduce;
 mod shift;
@@ -34,7 +35,9 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
 
 /// Functions of lambdas by name.
 pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
-    vec![reduce::function()]
+    let mut all = pairs::functions();
+    all.push(reduce::function());
+    all
 }
 
 /// Window functions by name.

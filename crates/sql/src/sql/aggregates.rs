@@ -1,9 +1,9 @@
 //! Aggregates in other words where more than plain arguments is written: `max_by` with FILTER or OVER,
-//! `percentile_cont` of several shares, `all_match`.
+//! `percentile_cont` of several shares. And lambdas in other words: `all_match`, `transform` with places.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator::And, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LambdaFunction,
-    UnaryOperator,
+    OneOrManyWithParens, UnaryOperator,
 };
 
 use super::{
@@ -24,6 +24,7 @@ pub(super) fn aggregate(name: &str, function: &mut Function) -> Result<Option<Ex
         | "approx_percentile"
         | "approx_percentile_cont" => shares(name, function),
         "all_match" | "forall" | "array_all_match" => Ok(all(function)),
+        "transform" | "array_transform" | "list_transform" => placed(function),
         _ => Ok(None),
     }
 }
@@ -78,6 +79,19 @@ fn items(expr: &Expr) -> Option<Vec<Expr>> {
             arguments(function).filter(|_| matches!(name.as_str(), "array" | "make_array"))
         }
         _ => None,
+    }
+}
+
+/// A lambda of an element and its place, from 0.
+fn placed(function: &Function) -> Result<Option<Expr>, Error> {
+    let Some(arguments) = arguments(function) else { return Ok(None) };
+    match arguments.as_slice() {
+        [_, Expr::Lambda(LambdaFunction { params: OneOrManyWithParens::Many(params), .. })]
+            if params.len() == 2 =>
+        {
+            fill("zip_with($1, range(0, coalesce(cardinality($1), 0)), $2)", &arguments).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

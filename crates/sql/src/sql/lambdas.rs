@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 /// Functions with such arguments.
-const FUNCTIONS: [&str; 19] = [
+const FUNCTIONS: [&str; 23] = [
     "aggregate",
     "all_match",
     "any_match",
@@ -23,9 +23,13 @@ const FUNCTIONS: [&str; 19] = [
     "none_match",
     "reduce",
     "list_any_match",
+    "map_filter",
     "list_filter",
     "list_transform",
     "transform",
+    "transform_keys",
+    "transform_values",
+    "zip_with",
     "array_exists",
 ];
 

@@ -53,6 +53,51 @@ async fn matches_of_all_or_none() {
 }
 
 #[tokio::test]
+async fn lambdas_of_pairs() {
+    let engine = engine().open();
+    for (sql, expected) in [
+        ("zip_with(array[1, 2], array[10, 20], (x, y) -> x + y)", "[11, 22]"),
+        ("zip_with(array[1, 2], array[10], (x, y) -> coalesce(y, 0) - x)", "[9, -2]"),
+        ("zip_with(array[1], CAST(NULL AS INT[]), (x, y) -> x)", "null"),
+        ("transform(array[5, 6], (x, i) -> x * 10 + i)", "[50, 61]"),
+        ("transform(make_array(), (x, i) -> i)", "[]"),
+        ("map_filter(map(array['a', 'b'], array[1, 2]), (k, v) -> v > 1)", "{b: 2}"),
+        ("transform_values(map(array['a', 'b'], array[1, 2]), (k, v) -> k || v)", "{a: a1, b: b2}"),
+        ("transform_keys(map(array['a', 'b'], array[1, 2]), (k, v) -> upper(k))", "{A: 1, B: 2}"),
+    ] {
+        assert_eq!(engine.one(&format!("select {sql}")).await, expected, "{sql}");
+    }
+    let sql = "select zip_with(l, m, (x, y) -> x * k + y) from
+               (values (2, array[1, 2], array[1, 1]), (3, NULL, array[1]), (4, make_array(), array[1]), (5, array[1], array[2])) t(k, l, m)";
+    assert_eq!(engine.ask(sql).await, [["[3, 5]"], ["null"], ["[null]"], ["[7]"]]);
+    let error = engine.refused("select map_filter(1, (k, v) -> true)").await.to_string();
+    assert!(error.contains("expected a map"), "{error}");
+    let twice = "select transform_keys(map(array[1, 2], array[x, 2]), (k, v) -> 1) from (values (1)) t(x)";
+    assert!(engine.failed(twice).await.to_string().contains("two keys of a map are equal"));
+}
+
+#[tokio::test]
+async fn an_aggregate_in_in_beside_or() {
+    let engine = engine().open();
+    let from = "from (values (1), (2)) o(x) where";
+    let max = "select max(y) from (values (3), (2)) i(y)";
+    for (condition, rows) in [
+        (format!("x = 7 or 3 in ({max})"), 2),
+        (format!("x = 1 or 4 in ({max})"), 1),
+        (format!("(x = 7 or 3 in ({max})) and (x = 1 or 3 in ({max}))"), 2),
+        ("x = 7 or 3 in (select max(y) from (values (3, 1), (2, 2)) i(y, k) group by k)".to_owned(), 2),
+        (
+            "x = 7 or 3 in (select max(y) from (values (3, 1), (2, 2)) i(y, k) where k = x group by k)"
+                .to_owned(),
+            1,
+        ),
+        ("x in (select max(y) from (values (1), (2)) i(y))".to_owned(), 1),
+    ] {
+        assert_eq!(engine.ask(&format!("select x {from} {condition}")).await.len(), rows, "{condition}");
+    }
+}
+
+#[tokio::test]
 async fn percentiles_of_several_shares() {
     let engine = engine().open();
     let from = "from (values (1.0), (2.0), (3.0), (4.0), (5.0)) t(x)";
@@ -89,7 +134,7 @@ async fn max_by_with_filter_and_over() {
     // Beside what it has without either.
     let sql = "select count(*) from (select customer_id, max_by(order_id, total_amount) m from orders group by customer_id) a
                join (select distinct customer_id, max_by(order_id, total_amount) over (partition by customer_id) m from orders) b
-               on a.customer_id = b.customer_id and a.m = b.m";
+               on a.customer_id = b.customer_id and a.m is not distinct from b.m";
     let groups = engine.one("select count(distinct customer_id) from orders").await;
     assert_eq!(engine.one(sql).await, groups);
 }
@@ -143,4 +188,12 @@ async fn months_begin_in_every_year() {
     }
     assert_eq!(engine.one("select last_day(date '9999-12-03')").await, "9999-12-31");
     assert_eq!(engine.one("select date_trunc('month', cast(null as timestamp))").await, "null");
+    let binned = |year: &str| {
+        format!(
+            "select date_bin(interval '1 day', t) from (values (timestamp '{year}-12-15 10:00:00'), (null)) x(t)"
+        )
+    };
+    assert_eq!(engine.ask(&binned("2024")).await, [["2024-12-15T00:00:00"], ["null"]]);
+    let error = engine.failed(&binned("9999")).await.to_string();
+    assert!(error.contains("date_bin(): a timestamp is out of range"), "{error}");
 }
