@@ -19,7 +19,7 @@ use futures::FutureExt;
 
 use crate::{
     Catalog, Error, Frame, NewCatalog, Scope, Statement, UnknownTables,
-    catalog::{Catalogs, Found, Snapshot, Table, Tables, find_plain},
+    catalog::{Catalogs, Found, Guessed, Guesses, MadePath, Snapshot, Table, Tables, check_name, find_plain},
     functions,
     guard::{GiveUp, Guarding, Memory, apart},
     rules, sql,
@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) state: SessionState,
     pub(crate) catalogs: Catalogs,
     pub(crate) unknown_tables: UnknownTables,
+    /// What was asked of tables that are made up.
+    pub(crate) guesses: Guesses,
     pub(crate) batch_rows: usize,
     pub(crate) memory: Memory,
 }
@@ -61,20 +63,21 @@ impl Engine {
         let catalogs = Catalogs::open(options.data.as_deref())?;
         let (state, memory) = state(options.memory_limit, batch_rows)?;
         let unknown_tables = options.unknown_tables;
-        let core = Core { state, catalogs, unknown_tables, batch_rows, memory };
+        let guesses = Guesses::default();
+        let core = Core { state, catalogs, unknown_tables, guesses, batch_rows, memory };
         Ok(Self { core: Arc::new(core) })
     }
 
     /// All catalogs, by name.
     pub fn catalogs(&self) -> Vec<Catalog> {
-        let snapshot = self.core.catalogs.snapshot();
+        let snapshot = self.core.shown();
         let catalog = |name: &String| Catalog { name: name.clone(), is_default: *name == snapshot.default };
         snapshot.by_name.keys().map(catalog).collect()
     }
 
     /// The schemas of a catalog (empty: the default one); empty where it is unknown.
     pub fn schemas(&self, catalog: &str) -> Vec<String> {
-        let snapshot = self.core.catalogs.snapshot();
+        let snapshot = self.core.shown();
         let scope = Scope { catalog: catalog.to_owned(), schema: String::new() };
         let found = schemas(&snapshot, &scope);
         found.map(|schemas| schemas.by_name.keys().cloned().collect()).unwrap_or_default()
@@ -82,13 +85,13 @@ impl Engine {
 
     /// The tables of a schema; empty where anything is unknown.
     pub fn tables(&self, scope: &Scope) -> Vec<String> {
-        let snapshot = self.core.catalogs.snapshot();
+        let snapshot = self.core.shown();
         tables(&snapshot, scope).map(|tables| tables.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// The columns of a table: an Arrow schema without fields where anything is unknown.
     pub async fn columns(&self, scope: &Scope, table: &str) -> Result<SchemaRef, Error> {
-        let found = find_table(&self.core.catalogs.snapshot(), scope, table);
+        let found = find_table(&self.core.shown(), scope, table);
         match found {
             Some((found, _)) => Ok(found.provider(&self.core.state).await?.schema()),
             None => Ok(Arc::new(Schema::empty())),
@@ -120,11 +123,13 @@ impl Engine {
 
     /// A DataFrame over a table.
     pub async fn table_frame(&self, scope: &Scope, table: &str) -> Result<Frame, Error> {
-        let found = find_table(&self.core.catalogs.snapshot(), scope, table);
-        let (name, provider) = match found {
+        let snapshot = self.core.catalogs.snapshot();
+        let (name, provider) = match find_table(&snapshot, scope, table) {
             Some((found, name)) => (name, found.provider(&self.core.state).await?),
             None if self.core.unknown_tables == UnknownTables::Generate => {
-                (table.to_owned(), crate::catalog::made_up(table))
+                let made = self.core.made_path(&snapshot, scope, &[table.to_lowercase()])?;
+                let known = self.core.guesses.columns(&made).unwrap_or_default();
+                (table.to_owned(), Arc::new(Guessed::remembered(table, &known)) as Arc<dyn TableProvider>)
             }
             None => return Err(Error::invalid(format!("table {table} not found"))),
         };
@@ -140,6 +145,45 @@ impl Engine {
 
     fn frame(&self, name: &str, provider: Arc<dyn TableProvider>) -> Result<Frame, Error> {
         Frame::over(Arc::clone(&self.core), name, provider)
+    }
+}
+
+impl Core {
+    /// The catalogs as they are shown: with the tables that queries made up.
+    pub(crate) fn shown(&self) -> Arc<Snapshot> {
+        self.guesses.shown(self.catalogs.snapshot())
+    }
+
+    /// Where a made-up table is: a name, with its qualifiers or without, from where a scope looks.
+    pub(crate) fn made_path(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        name: &[String],
+    ) -> Result<MadePath, Error> {
+        let default = match scope.catalog.as_str() {
+            "" => snapshot.default.clone(),
+            catalog => catalog.to_owned(),
+        };
+        let (catalog, schema, table) = match name {
+            [catalog, schema, table] => (catalog.clone(), schema.clone(), table),
+            [schema, table] => (default, schema.clone(), table),
+            [.., table] => {
+                let of = |catalog: &str| {
+                    let catalog = Scope { catalog: catalog.to_owned(), schema: String::new() };
+                    Some(schemas(snapshot, &catalog)?.default_schema()?.to_owned())
+                };
+                let schema = match scope.schema.as_str() {
+                    "" => of(&default).unwrap_or_else(|| "default".to_owned()),
+                    schema => schema.to_owned(),
+                };
+                (default, schema, table)
+            }
+            [] => return Err(Error::invalid("a table needs a name")),
+        };
+        let path = [catalog, schema, table.clone()];
+        path.iter().try_for_each(|part| check_name(part))?;
+        Ok(path)
     }
 }
 
@@ -166,7 +210,7 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = false;
     // Of a UNION, the plans differ in what may be NULL.
-    options.execution.skip_physical_aggregate_schema_check = true;
+    options.execution.skip_physical_aggregate_schema_check = std::env::var("TEAL_CHECK").is_err();
     // What a sort sets aside for merging has to fit beside what it sorts.
     let reserve = &mut options.execution.sort_spill_reservation_bytes;
     *reserve = (*reserve).min(memory_limit / 16);
@@ -186,6 +230,9 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     let mut state = builder.build();
     for function in functions::scalar() {
         state.register_udf(function)?;
+    }
+    for function in functions::higher_order() {
+        state.register_higher_order_function(function)?;
     }
     for function in functions::window() {
         state.register_udwf(function)?;

@@ -86,11 +86,11 @@ pub(crate) fn clean(text: &str) -> String {
 fn unknown(text: &str) -> Option<String> {
     let (name, rest) = text.strip_prefix("Invalid function '")?.split_once('\'')?;
     let near = rest.split_once("Did you mean '").and_then(|(_, near)| near.strip_suffix("'?"));
-    let close = |near: &&str| {
-        let (distance, length) = (levenshtein(name, near), name.chars().count());
-        distance <= 1 + length / 8 && length > 3
-    };
-    let hint = near.filter(close).map(|near| format!(": did you mean {near}?")).unwrap_or_default();
+    let length = name.chars().count();
+    let close = |near: &&str| levenshtein(name, near) <= 1 + length / 8 && length > 3;
+    let ours = crate::sql::known().map(|name| -> &str { name }).filter(close);
+    let nearest = near.filter(close).into_iter().chain(ours).min_by_key(|near| levenshtein(name, near));
+    let hint = nearest.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
     Some(format!("there is no function {name}{hint}"))
 }
 

@@ -1,4 +1,4 @@
-//! Tables whose rows are made up: the built-in ones, and those that a query names without there being any.
+//! Tables whose rows are made up: the built-in ones.
 
 use std::{
     fmt,
@@ -17,15 +17,7 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 
-use super::{
-    builtin::Spec,
-    column::{
-        Column,
-        Make::Serial,
-        of::{double, instant, long, text},
-    },
-    random::Random,
-};
+use super::{builtin::Spec, column::Column};
 
 /// A table of made-up rows, which are made when it is first scanned.
 pub(crate) struct Made {
@@ -39,11 +31,6 @@ pub(crate) struct Made {
 impl Made {
     pub(super) fn builtin(spec: &Spec) -> Self {
         Self::new(vec![spec.catalog.into(), spec.schema.into(), spec.name.into()], spec.rows, spec.columns)
-    }
-
-    /// A table for a name that no catalog knows; the same for every spelling of the name.
-    pub(super) fn unknown(name: &str) -> Self {
-        Self::new(vec![name.to_lowercase()], 1000, unknown)
     }
 
     fn new(path: Vec<String>, rows: usize, columns: fn() -> Vec<Column>) -> Self {
@@ -63,18 +50,6 @@ impl Made {
         let table = Arc::new(MemTable::try_new(Arc::clone(&self.schema), vec![batches])?);
         Ok(Arc::clone(self.data.get_or_init(|| table)))
     }
-}
-
-fn unknown() -> Vec<Column> {
-    fn name(row: usize, random: &mut Random) -> String {
-        format!("{} {}", random.pick(&["amber", "blue", "coral", "green", "teal", "violet"]), row + 1)
-    }
-    vec![
-        long("id", Serial(1)),
-        text("name", name).nulls(5),
-        double("amount", 0, 1_000_000).nulls(5),
-        instant("created_at", None).nulls(1),
-    ]
 }
 
 #[async_trait]

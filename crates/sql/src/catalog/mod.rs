@@ -4,6 +4,7 @@ mod builtin;
 mod column;
 mod files;
 mod folder;
+mod guessed;
 pub(crate) mod information;
 mod made;
 mod names;
@@ -22,6 +23,9 @@ use datafusion::{catalog::TableProvider, execution::context::SessionState};
 use crate::Error;
 use files::Files;
 pub(crate) use files::named;
+pub(crate) use guessed::{
+    Asked, Guessed, Guesses, Kind, Path as MadePath, Remembered, check_columns, check_name, defaults,
+};
 use made::Made;
 pub(crate) use names::{Found, find, find_plain, quoted};
 
@@ -30,7 +34,8 @@ pub(crate) use names::{Found, find, find_plain, quoted};
 pub enum UnknownTables {
     /// The query is refused.
     Error,
-    /// A table is made up: id LONG, name STRING, amount DOUBLE, created_at TIMESTAMP.
+    /// A table is made up, with the columns that queries name, each of a type that fits its use; or with id
+    /// LONG, name STRING, amount DOUBLE and created_at TIMESTAMP, where none does.
     Generate,
 }
 
@@ -90,6 +95,8 @@ impl Schemas {
 #[derive(Debug)]
 pub(crate) enum Table {
     Made(Arc<Made>),
+    /// Made up because a query named it.
+    Guessed(Arc<Guessed>),
     Files(Files),
 }
 
@@ -98,14 +105,10 @@ impl Table {
     pub(crate) async fn provider(&self, state: &SessionState) -> Result<Arc<dyn TableProvider>, Error> {
         match self {
             Self::Made(made) => Ok(Arc::clone(made) as Arc<dyn TableProvider>),
+            Self::Guessed(guessed) => Ok(Arc::clone(guessed) as Arc<dyn TableProvider>),
             Self::Files(files) => files.provider(state).await,
         }
     }
-}
-
-/// A table for a name that no catalog knows.
-pub(crate) fn made_up(name: &str) -> Arc<dyn TableProvider> {
-    Arc::new(Made::unknown(name))
 }
 
 /// All catalogs at one moment.

@@ -18,17 +18,19 @@ use datafusion::{
         array::RecordBatch,
         datatypes::{FieldRef, Schema, SchemaRef},
     },
-    common::tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    common::tree_node::{Transformed, TreeNode},
     error::{DataFusionError, Result},
-    execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext},
+    execution::{RecordBatchStream, SendableRecordBatchStream},
     logical_expr::ColumnarValue,
     physical_expr::PhysicalExpr,
     physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+        ExecutionPlan,
         joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, utils::JoinFilter},
     },
 };
 use futures::Stream;
+
+use super::through::{Along, ThroughExec};
 
 /// Batches of a join after which the others get a turn.
 const TURN: u32 = 16;
@@ -73,7 +75,7 @@ pub(crate) fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<(Ar
                 None
             };
         let input = checked.unwrap_or(node);
-        Ok(Transformed::yes(Arc::new(YieldExec { input, stop: stop.clone() }) as Arc<dyn ExecutionPlan>))
+        Ok(Transformed::yes(ThroughExec::along(input, Turns(stop.clone()))))
     })?;
     Ok((wrapped.data, greedy))
 }
@@ -139,56 +141,17 @@ impl PhysicalExpr for Checked {
     }
 }
 
-/// Passes its input on, and yields now and then.
+/// Yields now and then.
 #[derive(Debug)]
-struct YieldExec {
-    input: Arc<dyn ExecutionPlan>,
-    stop: Stop,
-}
+struct Turns(Stop);
 
-impl DisplayAs for YieldExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("YieldExec")
-    }
-}
-
-impl ExecutionPlan for YieldExec {
+impl Along for Turns {
     fn name(&self) -> &'static str {
         "YieldExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.into_iter().next() {
-            Some(input) => Ok(Arc::new(Self { input, stop: self.stop.clone() })),
-            None => Ok(self),
-        }
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let inner = self.input.execute(partition, context)?;
-        Ok(Box::pin(Yielding { inner, stop: self.stop.clone(), batches: 0 }))
+    fn along(&self, inner: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        Box::pin(Yielding { inner, stop: self.0.clone(), batches: 0 })
     }
 }
 

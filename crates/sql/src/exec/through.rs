@@ -1,4 +1,5 @@
-//! A node that looks at each batch on its way: it may count it, refuse it, or cut it into smaller ones.
+//! A node that passes its input on: it may look at each batch, count it, refuse it, or cut it into smaller
+//! ones, or see to when the next one comes.
 
 use std::{fmt, sync::Arc};
 
@@ -23,22 +24,60 @@ pub(super) trait Pass: fmt::Debug + Send + Sync {
     fn pass(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>>;
 }
 
+/// What becomes of a stream of batches.
+pub(super) trait Along: fmt::Debug + Send + Sync {
+    /// The node's name.
+    fn name(&self) -> &'static str;
+
+    /// The same rows in the same order.
+    fn along(&self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream;
+}
+
+/// Each batch for itself.
+#[derive(Debug)]
+struct Each<P>(Arc<P>);
+
+impl<P: Pass + 'static> Along for Each<P> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn along(&self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        let (schema, pass) = (stream.schema(), Arc::clone(&self.0));
+        let batches = stream.flat_map(move |batch| {
+            let passed = batch.and_then(|batch| pass.pass(batch));
+            stream::iter(match passed {
+                Ok(batches) => batches.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+    }
+}
+
 /// Passes its input on.
 #[derive(Debug)]
 pub(super) struct ThroughExec {
     input: Arc<dyn ExecutionPlan>,
-    pass: Arc<dyn Pass>,
+    along: Arc<dyn Along>,
 }
 
 impl ThroughExec {
     pub(super) fn over(input: &Arc<dyn ExecutionPlan>, pass: impl Pass + 'static) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self { input: Arc::clone(input), pass: Arc::new(pass) })
+        Self::along(Arc::clone(input), Each(Arc::new(pass)))
+    }
+
+    pub(super) fn along(
+        input: Arc<dyn ExecutionPlan>,
+        along: impl Along + 'static,
+    ) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Self { input, along: Arc::new(along) })
     }
 }
 
 impl DisplayAs for ThroughExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.pass.name())
+        f.write_str(self.along.name())
     }
 }
 
@@ -71,21 +110,12 @@ impl ExecutionPlan for ThroughExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.into_iter().next() {
-            Some(input) => Ok(Arc::new(Self { input, pass: Arc::clone(&self.pass) })),
+            Some(input) => Ok(Arc::new(Self { input, along: Arc::clone(&self.along) })),
             None => Ok(self),
         }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let inner = self.input.execute(partition, context)?;
-        let (schema, pass) = (inner.schema(), Arc::clone(&self.pass));
-        let batches = inner.flat_map(move |batch| {
-            let passed = batch.and_then(|batch| pass.pass(batch));
-            stream::iter(match passed {
-                Ok(batches) => batches.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            })
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+        Ok(self.along.along(self.input.execute(partition, context)?))
     }
 }

@@ -13,7 +13,9 @@ mod kinds;
 mod lists;
 mod maps;
 mod numbers;
+mod pairs;
 mod patterns;
+mod reduce;
 mod schemas;
 mod shift;
 mod simple;
@@ -22,7 +24,7 @@ mod texts;
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::{ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{HigherOrderUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use cuts::SUBSTRING;
 pub(crate) use instants::moved;
@@ -51,6 +53,13 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         texts::functions(),
     ]
     .concat()
+}
+
+/// Functions of lambdas by name.
+pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
+    let mut all = pairs::functions();
+    all.push(reduce::function());
+    all
 }
 
 /// Window functions by name.

@@ -8,11 +8,12 @@ use datafusion::{
             concat_elements::concat_elements_dyn,
             numeric::{add, mul, sub},
         },
-        datatypes::DataType,
+        datatypes::{DataType, Field, FieldRef},
     },
     common::{Result, utils::take_function_args},
     logical_expr::{
-        ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+        ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+        Signature, Volatility,
     },
     physical_expr_common::datum::apply,
 };
@@ -59,6 +60,13 @@ impl ScalarUDFImpl for Binary {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         let [left, _] = take_function_args(self.sign, types)?;
         Ok(left.clone())
+    }
+
+    // As the operator itself: what stands above has counted on it.
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let [left, right] = take_function_args(self.sign, args.arg_fields)?;
+        let nullable = left.is_nullable() || right.is_nullable();
+        Ok(Arc::new(Field::new(self.sign, left.data_type().clone(), nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -90,7 +90,7 @@ fn condition_of(expr: Expr, schema: &DFSchema, top: bool) -> Result<Transformed<
             }
             inner => exact(Expr::Not(Box::new(inner)), schema),
         },
-        Expr::InSubquery(predicate) if !predicate.negated => Ok(Transformed::no(Expr::InSubquery(predicate))),
+        Expr::InSubquery(predicate) if !predicate.negated => qualified(predicate),
         Expr::InSubquery(predicate) => {
             let keyed = !predicate.expr.column_refs().is_empty() && !predicate.expr.is_volatile();
             let plain = keyed && !aggregates::holds_outer(&predicate.subquery.subquery);
@@ -102,6 +102,17 @@ fn condition_of(expr: Expr, schema: &DFSchema, top: bool) -> Result<Transformed<
         }
         other => exact(other, schema),
     }
+}
+
+/// An IN whose subquery's column has a qualifier: DataFusion takes one without, an aggregate's, for two.
+fn qualified(predicate: InSubquery) -> Result<Transformed<Expr>> {
+    let plan = &predicate.subquery.subquery;
+    if plan.schema().fields().is_empty() || plan.schema().qualified_field(0).0.is_some() {
+        return Ok(Transformed::no(Expr::InSubquery(predicate)));
+    }
+    let plan = LogicalPlanBuilder::from(Arc::clone(plan)).alias("__in")?.build()?;
+    let subquery = Subquery { subquery: Arc::new(plan), ..predicate.subquery };
+    Ok(Transformed::yes(Expr::InSubquery(InSubquery { subquery, ..predicate })))
 }
 
 /// The same with each IN in three values.

@@ -1,16 +1,25 @@
 //! What DataFusion's SQL planner asks for: the functions of the session, and the tables of one statement.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::datatypes::{DataType, SchemaRef},
     catalog::{TableFunctionArgs, cte_worktable::CteWorkTable},
-    common::{DFSchema, TableReference, config::ConfigOptions, tree_node::TreeNode},
+    common::{
+        DFSchema, TableReference,
+        config::ConfigOptions,
+        tree_node::{TreeNode, TreeNodeRecursion},
+    },
     datasource::provider_as_source,
     error::{DataFusionError, Result as DataFusionResult},
     execution::context::SessionState,
     logical_expr::{
         AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
+        expr::{Exists, InSubquery},
         planner::{
             ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
             TypePlanner,
@@ -148,8 +157,8 @@ impl ContextProvider for Context<'_> {
     }
 }
 
-/// Gives an argument with a cast in it a name that tells it from the same without: `max(x)` and
-/// `max(cast(x as int))` are two columns.
+/// Gives an argument with a cast or a subquery in it a name that tells it from others: `max(x)` and
+/// `max(cast(x as int))` are two columns, and so are the sums of two subqueries.
 #[derive(Debug)]
 struct Named;
 
@@ -157,6 +166,22 @@ fn named(args: &mut [Expr]) -> DataFusionResult<()> {
     for arg in args {
         if arg.exists(|expr| Ok(matches!(expr, Expr::Cast(_) | Expr::TryCast(_))))? {
             let name = arg.to_string();
+            *arg = arg.clone().alias(name);
+        }
+        let mut subqueries = DefaultHasher::new();
+        let mut there = false;
+        arg.apply(|expr| {
+            if let Expr::ScalarSubquery(subquery)
+            | Expr::Exists(Exists { subquery, .. })
+            | Expr::InSubquery(InSubquery { subquery, .. }) = expr
+            {
+                there = true;
+                subquery.subquery.display_indent().to_string().hash(&mut subqueries);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        if there {
+            let name = format!("{arg} {:x}", subqueries.finish());
             *arg = arg.clone().alias(name);
         }
     }

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{
+    aggregates,
     build::{arguments, binary, call, cast, is_text, number, text},
     collected, dates, lambdas, templates,
 };
@@ -34,12 +35,57 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Functions of the dialect that are no templates.
+const OTHERS: [&str; 33] = [
+    "aggregate",
+    "all_match",
+    "dateadd",
+    "datediff",
+    "date_add",
+    "date_diff",
+    "date_format",
+    "date_sub",
+    "dayofmonth",
+    "dayofweek",
+    "dayofyear",
+    "format_date",
+    "format_datetime",
+    "format_timestamp",
+    "from_unixtime",
+    "group_concat",
+    "listagg",
+    "localtimestamp",
+    "max_by",
+    "min_by",
+    "quarter",
+    "reduce",
+    "timestamp_add",
+    "timestamp_diff",
+    "timestampadd",
+    "timestampdiff",
+    "weekofyear",
+    "approx_count_distinct",
+    "approx_percentile",
+    "collect_list",
+    "collect_set",
+    "json_tuple",
+    "posexplode",
+];
+
+/// The names of functions that DataFusion does not have under them.
+pub(crate) fn known() -> impl Iterator<Item = &'static str> {
+    OTHERS.into_iter().chain(templates::names())
+}
+
 /// What a function of this name is in other words; `None` where it is DataFusion's own, or none at all.
 pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<Expr>, Error> {
     lambdas::arguments(name, function);
     if matches!(name, "listagg" | "group_concat") {
         joined(name, function);
         return Ok(None);
+    }
+    if let Some(expr) = aggregates::aggregate(name, function)? {
+        return Ok(Some(expr));
     }
     if let Some(expr) = collected::written_out(name, function)? {
         return Ok(Some(expr));

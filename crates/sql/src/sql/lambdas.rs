@@ -7,18 +7,29 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 /// Functions with such arguments.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 23] = [
+    "aggregate",
+    "all_match",
     "any_match",
+    "array_all_match",
     "array_any_match",
     "array_filter",
+    "array_reduce",
     "array_transform",
     "exists",
     "filter",
     "filter_array",
+    "forall",
+    "none_match",
+    "reduce",
     "list_any_match",
+    "map_filter",
     "list_filter",
     "list_transform",
     "transform",
+    "transform_keys",
+    "transform_values",
+    "zip_with",
     "array_exists",
 ];
 

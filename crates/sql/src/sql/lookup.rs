@@ -13,7 +13,7 @@ use datafusion::{
 use super::{resolve::spelled, scope::ambiguous};
 use crate::{
     Error, Scope, UnknownTables,
-    catalog::{Found, Snapshot, Table, find, find_plain, information, made_up},
+    catalog::{Found, Guessed, MadePath, Snapshot, Table, find, find_plain, information},
     engine::Core,
 };
 
@@ -22,6 +22,8 @@ use crate::{
 pub(super) struct Bound {
     pub(super) path: Vec<String>,
     pub(super) provider: Arc<dyn TableProvider>,
+    /// Where a table is that is made up: in which catalog and schema, under which name.
+    pub(super) made: Option<MadePath>,
 }
 
 /// What each table name of a statement means, by its text.
@@ -62,29 +64,36 @@ async fn bound(core: &Core, snapshot: &Snapshot, scope: &Scope, name: &ObjectNam
             "{name} is no table name: expected catalog.schema.table at most"
         )));
     }
-    match lookup(snapshot, scope, &parts)? {
+    // What a catalog shows of itself may be in one that is made up; it is never made up itself.
+    let schema = parts.len().checked_sub(2).map_or(scope.schema.as_str(), |at| parts[at].value.as_str());
+    let itself = schema.eq_ignore_ascii_case(information::NAME);
+    let shown = itself.then(|| core.shown());
+    match lookup(shown.as_deref().unwrap_or(snapshot), scope, &parts)? {
         Lookup::Found(table, path) => {
             let provider = table.provider(&core.state).await?;
-            Ok(Bound { path: path[3 - parts.len()..].to_vec(), provider })
+            Ok(Bound { path: path[3 - parts.len()..].to_vec(), provider, made: None })
         }
         Lookup::Information(catalog, name) => {
-            let schemas = snapshot.by_name.get(&catalog).cloned().unwrap_or_default();
+            let schemas = shown.as_deref().unwrap_or(snapshot).by_name.get(&catalog);
+            let schemas = schemas.cloned().unwrap_or_default();
             let provider = information::table(&core.state, &catalog, &schemas, &name).await?;
             let known = information::TABLES.join(", ");
             let missing =
                 || format!("table {name} not found in {catalog}.information_schema, known are {known}");
             let provider = provider.ok_or_else(|| Error::Invalid(missing()))?;
             let path = [catalog.clone(), information::NAME.to_owned(), name.to_lowercase()];
-            Ok(Bound { path: path[3 - parts.len()..].to_vec(), provider })
+            Ok(Bound { path: path[3 - parts.len()..].to_vec(), provider, made: None })
         }
-        Lookup::Missing(_) if core.unknown_tables == UnknownTables::Generate => {
+        Lookup::Missing(_) if core.unknown_tables == UnknownTables::Generate && !itself => {
             let folded = |part: &&Ident| match part.quote_style {
                 Some(_) => part.value.clone(),
                 None => part.value.to_lowercase(),
             };
             let path: Vec<String> = parts.iter().map(folded).collect();
-            let provider = made_up(&path[path.len() - 1]);
-            Ok(Bound { path, provider })
+            let made = core.made_path(snapshot, scope, &path)?;
+            let known = core.guesses.columns(&made).unwrap_or_default();
+            let provider = Arc::new(Guessed::remembered(&made[2], &known));
+            Ok(Bound { path, provider, made: Some(made) })
         }
         Lookup::Missing(text) => Err(Error::Invalid(text)),
     }

@@ -4,6 +4,7 @@
 //! `scope`), what columns are called (`titles`), and DataFusion's planner over that (`plan`, `context`,
 //! `operators`, `types`).
 
+mod aggregates;
 mod allowed;
 mod build;
 mod clauses;
@@ -15,6 +16,7 @@ mod distinct;
 mod forms;
 mod functions;
 mod generators;
+mod guess;
 mod items;
 mod lambdas;
 mod laterals;
@@ -36,6 +38,7 @@ mod titles;
 mod tokens;
 mod types;
 
+pub(crate) use functions::known;
 pub(crate) use literals::escaped;
 pub(crate) use plan::{Planned, frame_expression, plan};
 pub(crate) use scope::column_name;

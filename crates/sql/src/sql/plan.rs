@@ -16,6 +16,7 @@ use datafusion::{
 use super::{
     context::Context,
     forms,
+    guess::{Learned, guess},
     lookup::{Bindings, bind},
     parse::{self, Parsed},
     resolve::Resolver,
@@ -42,18 +43,17 @@ pub(crate) struct Planned {
 
 /// Parses and plans one query.
 pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planned, Error> {
-    let shown = show::query(sql, &core.catalogs.snapshot(), scope)?;
+    let shown = show::query(sql, scope, || core.shown())?;
     let Parsed { mut statement, placeholders } = parse::statement(shown.as_deref().unwrap_or(sql))?;
-    let bindings = bind(core, scope, &statement).await;
-    let mut titles = Titles::default();
-    let mut resolver = Resolver::new(&bindings);
+    let mut bindings = bind(core, scope, &statement).await;
+    let (mut titles, mut learned) = (Titles::default(), Vec::new());
     match target(&mut statement)? {
-        Target::Query(query) => titles = spell(resolver, query)?,
+        Target::Query(query) => (titles, learned) = spell(core, &mut bindings, query)?,
         Target::Explained(query) => {
-            spell(resolver, query)?;
+            spell(core, &mut bindings, query)?;
         }
         Target::Table(name) => {
-            let table = resolver.table(name)?;
+            let table = Resolver::new(&bindings).table(name)?;
             return described(&table, &bindings, name);
         }
     }
@@ -67,6 +67,9 @@ pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planne
     let readonly = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     readonly.verify_plan(&plan).map_err(|error| Error::Forbidden(Error::from(error).to_string()))?;
     let names = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+    for (path, columns) in learned {
+        core.guesses.learn(&path, &columns);
+    }
     Ok(Planned { plan, titles: titles.of(names), placeholders })
 }
 
@@ -140,11 +143,13 @@ fn target(statement: &mut DFStatement) -> Result<Target<'_>, Error> {
     }
 }
 
-fn spell(mut resolver: Resolver<'_>, query: &mut Query) -> Result<Titles, Error> {
+/// What the columns are called, and what the query asks of tables that are made up.
+fn spell(core: &Core, bindings: &mut Bindings, query: &mut Query) -> Result<(Titles, Vec<Learned>), Error> {
     let titles = Titles::written(query);
     forms::rewrite(query)?;
-    resolver.query(query)?;
-    Ok(titles)
+    let learned = guess(&core.guesses, query, bindings)?;
+    Resolver::new(bindings).query(query)?;
+    Ok((titles, learned))
 }
 
 /// Refuses a plan that would take all memory or stack to work on.

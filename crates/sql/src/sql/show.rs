@@ -1,16 +1,23 @@
 //! `SHOW CATALOGS`, `SCHEMAS`, `TABLES` and `COLUMNS`, said as queries over `information_schema`.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::tokens::{blank, keyword, tokens};
 use crate::{Error, Scope, catalog::Snapshot};
 
 /// The query that a SHOW stands for; `None` for another statement.
-pub(super) fn query(sql: &str, snapshot: &Snapshot, scope: &Scope) -> Result<Option<String>, Error> {
+pub(super) fn query(
+    sql: &str,
+    scope: &Scope,
+    snapshot: impl FnOnce() -> Arc<Snapshot>,
+) -> Result<Option<String>, Error> {
     let words = sql.trim_start().get(..4).is_some_and(|start| start.eq_ignore_ascii_case("show"));
     if !words {
         return Ok(None);
     }
+    let snapshot = &snapshot();
     let tokens: Vec<Token> =
         tokens(sql)?.into_iter().map(|token| token.token).filter(|token| !blank(token)).collect();
     let mut rest = tokens.iter().skip(1).peekable();

@@ -95,6 +95,12 @@ const VALUES: &[Template] = &[
     ),
     ("spark_partition_id", 0, "0"),
     ("any_match", 2, "array_any_match($1, $2)"),
+    ("array_exists", 2, "array_any_match($1, $2)"),
+    ("none_match", 2, "NOT array_any_match($1, $2)"),
+    ("aggregate", 3, "reduce($1, $2, $3)"),
+    ("aggregate", 4, "reduce($1, $2, $3, $4)"),
+    ("array_reduce", 3, "reduce($1, $2, $3)"),
+    ("array_reduce", 4, "reduce($1, $2, $3, $4)"),
     ("filter", 2, "array_filter($1, $2)"),
     ("filter_array", 2, "array_filter($1, $2)"),
     ("floor", 2, "floor($1 * power(10, $2)) / power(10, $2)"),
@@ -132,6 +138,11 @@ const VALUES: &[Template] = &[
     ("nullifzero", 1, "nullif($1, 0)"),
     ("div0", 2, "CASE WHEN $2 = 0 THEN 0 ELSE $1 / $2 END"),
 ];
+
+/// The names of the functions that are here.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    [DATES, TEXTS, VALUES].into_iter().flatten().map(|(name, ..)| *name)
+}
 
 /// What a function of these arguments is; `None` where it isn't here.
 pub(super) fn filled(name: &str, arguments: &[Expr]) -> Result<Option<Expr>, Error> {

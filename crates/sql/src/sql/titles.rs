@@ -88,15 +88,17 @@ pub(super) fn separate(select: &mut Select, outermost: bool, mut seen: HashSet<S
     }
 }
 
-/// Whether the plan's name of an expression can't be that of another one: it leaves casts out, and has
-/// numbers as they are counted, not as they are written.
+/// Whether the plan's name of an expression can't be that of another one: it leaves casts and what is in
+/// subqueries out, and has numbers as they are counted, not as they are written.
 fn is_unique(expr: &Expr, outermost: bool) -> bool {
     let number = |value: &Value| matches!(value, Value::Number(digits, _) if digits.contains('.'));
     match expr {
         Expr::Value(value) => !number(&value.value),
         _ if outermost => false,
         _ => visit_expressions(expr, |inner| match inner {
-            Expr::Cast { .. } => ControlFlow::Break(()),
+            Expr::Cast { .. } | Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                ControlFlow::Break(())
+            }
             Expr::Value(value) if number(&value.value) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })

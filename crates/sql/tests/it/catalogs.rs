@@ -56,8 +56,6 @@ async fn unknown_tables_are_made_up_if_wanted() {
     assert_ne!(engine.ask(&digest("whatever")).await, engine.ask(&digest("another")).await);
     assert_eq!(engine.one("select count(*) from whatever w join others o on w.ID = O.id").await, "1000");
     assert_eq!(engine.one("select count(*) from orders").await, "5000");
-    assert!(matches!(engine.refused("select nope from whatever").await, Error::Invalid(_)));
-    assert!(engine.engine.columns(&engine.scope, "whatever").await.expect("columns").fields().is_empty());
 }
 
 #[tokio::test]

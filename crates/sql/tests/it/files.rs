@@ -9,10 +9,15 @@ use std::{
 use sql::{
     Error, NewCatalog, Scope,
     arrow::{
-        array::{Int64Array, ListArray, RecordBatch, StringArray, StructArray},
+        array::{
+            ArrayRef, Int64Array, IntervalYearMonthArray, ListArray, RecordBatch, StringArray, StructArray,
+        },
         datatypes::{DataType, Field, Int64Type},
     },
-    parquet::{arrow::ArrowWriter, file::properties::WriterProperties},
+    parquet::{
+        arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+        file::properties::WriterProperties,
+    },
 };
 use tempfile::TempDir;
 
@@ -284,4 +289,36 @@ async fn names_with_spaces_and_signs() {
     let engine = engine().data(folder.path()).open().within("my shop", "50% [off]");
     assert_eq!(engine.one("select x from \"a *b?\"").await, "1");
     assert_eq!(engine.one("select count(*) from `my shop`.`50% [off]`.GRÜN").await, "3");
+}
+
+/// A Parquet file with a column of intervals; its months can be read only where Arrow's schema is stored.
+fn intervals(folder: &Path, stored: bool) {
+    let months = IntervalYearMonthArray::from(vec![Some(14), None, Some(-1)]);
+    let columns: [(&str, ArrayRef, bool); 2] =
+        [("m", Arc::new(months), true), ("n", Arc::new(Int64Array::from(vec![1, 2, 3])), false)];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("a batch");
+    let options = ArrowWriterOptions::new().with_skip_arrow_metadata(!stored);
+    let file = File::create(folder.join("spans.parquet")).expect("a file");
+    let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).expect("a writer");
+    writer.write(&batch).expect("writes");
+    writer.close().expect("closes");
+}
+
+#[tokio::test]
+async fn parquet_intervals_keep_their_months_or_are_refused() {
+    for stored in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let schema = folder.path().join("shop/main");
+        fs::create_dir_all(&schema).expect("a schema");
+        intervals(&schema, stored);
+        let engine = engine().data(folder.path()).open();
+        if stored {
+            let sql = "select date '2024-01-31' + m from spans order by n";
+            assert_eq!(engine.ask(sql).await, [["2025-03-31"], ["null"], ["2023-12-31"]]);
+        } else {
+            let error = engine.failed("select m from spans").await.to_string();
+            assert!(error.contains("column m is an INTERVAL of Parquet"), "{error}");
+            assert_eq!(engine.one("select sum(n) from spans").await, "6");
+        }
+    }
 }
