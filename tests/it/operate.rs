@@ -172,7 +172,7 @@ fn bad_usage_ends_with_64() {
         let said = command().args(args).run().ended(64);
         assert_eq!((said.out.as_str(), said.err), ("", format!("teal: {line}\n")), "{args:?}");
     }
-    for at in ["off", "nowhere", "http://127.0.0.1:50061"] {
+    for at in ["off", "nowhere", "https://127.0.0.1:50061"] {
         let said = command().args(&["status", "--admin", at]).run().ended(64);
         assert!(
             said.err.starts_with(&format!("teal: --admin (or TEAL_ADMIN): '{at}': expected ")),

@@ -71,14 +71,14 @@ impl Trial {
     }
 
     /// Attacks so many times for a while. The victim is left alone in between. Where something else on the
-    /// machine may have slowed it down, the attack is made again, three times as often in all at most.
+    /// machine may have slowed it down, the attack is made again, five times as often in all at most.
     pub(super) fn attack<F, R>(&mut self, times: usize, attack: F)
     where
         F: Fn(Attack) -> R + Sync,
         R: Future<Output = ()>,
     {
         self.wanted += times;
-        for _ in 0..3 * times {
+        for _ in 0..5 * times {
             self.victim.set(Phase::Calm);
             thread::sleep(CALM);
             self.victim.set(Phase::Attacked);
