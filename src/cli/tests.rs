@@ -252,7 +252,7 @@ fn engines_are_named_in_one_way() {
 }
 
 #[test]
-fn a_place_is_a_url_or_host_and_port() {
+fn places_are_urls_or_host_and_port() {
     for upstream in ["e:80", "http://e:80", " http://e "] {
         let config = Config::read(parse(&["--upstream", upstream]).unwrap()).unwrap();
         let Backend::Upstream(engines) = config.backend else { panic!("{upstream}") };

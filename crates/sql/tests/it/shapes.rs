@@ -139,7 +139,7 @@ async fn unions_come_in_order() {
 }
 
 #[tokio::test]
-async fn names_of_a_select_list_are_used_in_it() {
+async fn select_list_names_are_used_within_it() {
     let engine = engine().open();
     for (sql, value) in [
         ("select 1 as a, a + 1 as b, A * b as c", "1 2 2"),

@@ -141,7 +141,7 @@ async fn nothing_is_remembered_of_a_refused_query() {
 }
 
 #[tokio::test]
-async fn a_known_type_stays_and_other_uses_still_run() {
+async fn known_types_stay_and_other_uses_still_run() {
     let engine = made();
     engine.ask("select code from t").await;
     engine.ask("select sum(code) from t").await;
@@ -248,7 +248,7 @@ async fn what_is_made_up_has_limits() {
 }
 
 #[tokio::test]
-async fn a_star_over_an_unknown_table_has_four_columns() {
+async fn a_star_over_unknown_tables_has_four_columns() {
     let engine = made();
     let names = ["id", "name", "amount", "created_at"];
     assert_eq!(engine.names("select * from t").await, names);
