@@ -11,7 +11,7 @@ use super::values::{LogFormat, LogLevel, count, duration, some_duration};
 /// The settings of `teal rehearse`.
 #[derive(Debug, Args)]
 pub struct Rehearse {
-    /// The server: http://host:port, or https://host:port
+    /// The server: host:port, http://host:port or https://host:port
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
     pub to: String,
     /// Number of client processes

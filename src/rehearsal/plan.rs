@@ -112,13 +112,15 @@ fn token(flag: &'static str, file: &Path) -> Result<String, BadPlan> {
 }
 
 fn server(flags: &Rehearse) -> Result<Endpoint, BadPlan> {
-    let url = flags.to.trim();
-    let expected = "expected a URL such as http://127.0.0.1:50051 or https://engine.example.com";
-    let uri: Uri = url.parse().map_err(|_| bad("to", &url, expected))?;
+    let to = flags.to.trim();
+    let url = if to.contains("://") { to.to_owned() } else { format!("http://{to}") };
+    let expected =
+        "expected host:port, or a URL such as http://127.0.0.1:50051 or https://engine.example.com";
+    let uri: Uri = url.parse().map_err(|_| bad("to", &to, expected))?;
     let is_bare = uri.path_and_query().is_none_or(|path| path == "/") && uri.authority().is_some();
     let is_tls = uri.scheme_str() == Some("https");
     if !is_bare || !is_tls && uri.scheme_str() != Some("http") {
-        return Err(bad("to", &url, expected));
+        return Err(bad("to", &to, expected));
     }
     let endpoint = Endpoint::from(uri)
         .connect_timeout(CONNECT)
@@ -147,5 +149,5 @@ fn server(flags: &Rehearse) -> Result<Endpoint, BadPlan> {
             ClientTlsConfig::new().trust_anchors(roots.roots)
         }
     };
-    endpoint.tls_config(tls).map_err(|error| bad("to", &url, &format!("expected a TLS server ({error})")))
+    endpoint.tls_config(tls).map_err(|error| bad("to", &to, &format!("expected a TLS server ({error})")))
 }

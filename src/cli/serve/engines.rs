@@ -12,7 +12,7 @@ use crate::cli::values::{server_name, some_duration};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engines")]
 pub struct Engines {
-    /// Forward calls to this engine: http://host:port or https://host:port [default: the built-in engine]
+    /// Forward calls to this engine: host:port, http://host:port or https://host:port [default: the built-in engine]
     #[arg(long, env = "TEAL_UPSTREAM", value_name = "URL")]
     pub upstream: Option<Target>,
     /// Forward the calls of blue to this engine; needs --green
