@@ -1,6 +1,6 @@
 //! The data path. A [`server`] accepts connections, over [`tls`] or not; the [`gate`] asks the switch about each
 //! call; a [`fault`] may delay or fail it; an [`upstream`] engine answers, or a service that is handed in.
-//! [`telemetry`] counts and traces calls, and [`clients`] says who followed a switch.
+//! [`telemetry`] counts and traces calls, and [`adoption`] says who followed a switch.
 
 pub mod adoption;
 mod data_path;
