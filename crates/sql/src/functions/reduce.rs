@@ -162,7 +162,7 @@ impl HigherOrderUDFImpl for Reduce {
             let mut going = Vec::new();
             for (place, row) in active.iter().enumerate() {
                 let row = *row as usize;
-                if !lists.is_null(row) && (at as i32) < lists.value_length(row) {
+                if !lists.is_null(row) && at < lists.value_length(row) {
                     going.push(place as u32);
                 } else {
                     places[row] = (ended.len(), place);
