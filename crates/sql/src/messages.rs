@@ -15,7 +15,11 @@ const PREFIXES: [&str; 9] = [
 ];
 
 /// Errors that are said better in other words, by a part of their text.
-const SAID: [(&str, &str); 7] = [
+const SAID: [(&str, &str); 8] = [
+    (
+        "the expression \"__correlated_sq_",
+        "IN over an aggregate with GROUP BY and columns of the outer query is not supported beside OR",
+    ),
     (
         "does not satisfy order requirements",
         "the planner does not support this combination of window functions",

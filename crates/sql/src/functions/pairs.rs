@@ -198,7 +198,10 @@ impl HigherOrderUDFImpl for Pairs {
             Does::Filter => {
                 let kept =
                     ColumnarValue::Array(result).cast_to(&DataType::Boolean, None)?.into_array(rows.len())?;
-                let kept = prep_null_mask_filter(kept.as_boolean());
+                let kept = match kept.null_count() {
+                    0 => kept.as_boolean().clone(),
+                    _ => prep_null_mask_filter(kept.as_boolean()),
+                };
                 lengths.fill(0);
                 for (row, kept) in rows.values().iter().zip(kept.values()) {
                     lengths[*row as usize] += usize::from(kept);

@@ -107,7 +107,8 @@ fn condition_of(expr: Expr, schema: &DFSchema, top: bool) -> Result<Transformed<
 /// An IN whose subquery's column has a qualifier: DataFusion takes one without, an aggregate's, for two.
 fn qualified(predicate: InSubquery) -> Result<Transformed<Expr>> {
     let plan = &predicate.subquery.subquery;
-    if plan.schema().fields().is_empty() || plan.schema().qualified_field(0).0.is_some() {
+    let there = !plan.schema().fields().is_empty();
+    if !there || plan.schema().qualified_field(0).0.is_some() || aggregates::holds_outer(plan) {
         return Ok(Transformed::no(Expr::InSubquery(predicate)));
     }
     let plan = LogicalPlanBuilder::from(Arc::clone(plan)).alias("__in")?.build()?;

@@ -89,7 +89,8 @@ fn placed(function: &Function) -> Result<Option<Expr>, Error> {
         [_, Expr::Lambda(LambdaFunction { params: OneOrManyWithParens::Many(params), .. })]
             if params.len() == 2 =>
         {
-            fill("zip_with($1, range(0, coalesce(cardinality($1), 0)), $2)", &arguments).map(Some)
+            fill("zip_with($1, range(0, CAST(coalesce(cardinality($1), 0) AS BIGINT)), $2)", &arguments)
+                .map(Some)
         }
         _ => Ok(None),
     }

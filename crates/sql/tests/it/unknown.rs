@@ -248,6 +248,23 @@ async fn what_is_made_up_has_limits() {
 }
 
 #[tokio::test]
+async fn what_is_in_each_other_is_walked_once() {
+    let engine = made();
+    let (mut case, mut recursive) = ("x".to_owned(), "select 1 as n".to_owned());
+    for _ in 0..40 {
+        case = format!("case {case} when 1 then 2 end");
+    }
+    engine.plan(&format!("select {case} from t where y in ({case}, 1)")).await;
+    for _ in 0..20 {
+        recursive = format!(
+            "with recursive r as (select n from ({recursive}) s union all select 1 from t) select n from r"
+        );
+    }
+    let error = engine.refused(&recursive).await.to_string();
+    assert!(error.contains("with those inside WITH"), "{error}");
+}
+
+#[tokio::test]
 async fn a_star_over_unknown_tables_has_four_columns() {
     let engine = made();
     let names = ["id", "name", "amount", "created_at"];

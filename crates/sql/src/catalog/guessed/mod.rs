@@ -1,5 +1,5 @@
 //! Tables that are in no catalog, and are made up because a query names them: what was asked of them so far
-//! (`Guesses`), and their rows (`rows`).
+//! (`Guesses`), and their rows (`rows`, `values`).
 //!
 //! A table's columns are those that queries named. A type that a column's use has told stays; one that
 //! only its name told gives way to the first use. A query that uses a column in another way sees it in a
@@ -8,6 +8,7 @@
 mod key;
 mod kind;
 mod rows;
+mod values;
 
 use std::{
     collections::HashMap,

@@ -1,13 +1,17 @@
 //! Which columns a statement asks of tables that are made up, and of what type each has to be.
 //!
-//! The statement is walked once before its names are resolved: `query` goes through its FROM clauses, `scope`
-//! tells whose column a name is, `exprs` and `calls` what an expression tells of the columns in it, `evidence`
-//! holds that. Names of made-up columns are spelled out, so that nothing is ambiguous later.
+//! The statement is walked once before its names are resolved: `query` and `from` go through its queries,
+//! `columns` and `scope` tell whose column a name is, `exprs`, `operators`, `literals` and `calls` what an
+//! expression tells of the columns in it, `evidence` holds that. Names of made-up columns are spelled out, so that nothing is ambiguous later.
 
 mod calls;
 mod columns;
 mod evidence;
 mod exprs;
+mod from;
+mod inside;
+mod literals;
+mod operators;
 mod query;
 mod scope;
 
@@ -26,6 +30,9 @@ use crate::{
 };
 use evidence::{Classes, decided};
 use scope::{Relation, Scope, initials, prefix};
+
+/// Queries and relations that are walked through at most: the first part of a recursive WITH is twice.
+const STEPS: usize = 10_000;
 
 /// What a statement asked of one made-up table.
 pub(super) type Learned = (Path, Vec<Remembered>);
@@ -62,6 +69,8 @@ struct Guesser<'a> {
     ctes: Vec<Relation>,
     lambdas: Vec<String>,
     prefixes: HashSet<String>,
+    /// Queries and relations that were walked through.
+    steps: usize,
     /// Whether the next SELECT is one of EXISTS, whose list is not looked at.
     exists: bool,
 }
@@ -97,6 +106,7 @@ pub(super) fn guess(
         ctes: Vec::new(),
         lambdas: Vec::new(),
         prefixes,
+        steps: 0,
         exists: false,
     };
     guesser.query(query)?;
@@ -114,6 +124,17 @@ pub(super) fn guess(
 }
 
 impl Guesser<'_> {
+    /// One more query or relation.
+    fn step(&mut self) -> Result<(), Error> {
+        self.steps += 1;
+        if self.steps > STEPS {
+            return Err(Error::invalid(format!(
+                "more than {STEPS} queries and tables, with those inside WITH"
+            )));
+        }
+        Ok(())
+    }
+
     /// The made-up table of a path, which may be met for the first time.
     fn made(&mut self, path: &Path) -> usize {
         if let Some(known) = self.by_path.get(path) {
