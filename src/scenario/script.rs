@@ -212,7 +212,7 @@ impl Script {
                 self.faults.clear();
                 Ok(())
             }
-            Act::NewEvent(_) => Ok(()),
+            Act::Note(_) => Ok(()),
         }
     }
 

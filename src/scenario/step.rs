@@ -56,7 +56,7 @@ pub enum Act {
     /// Revokes all tokens that the built-in issuer gave out.
     RevokeTokens,
     /// Says something in the log.
-    NewEvent(String),
+    Note(String),
 }
 
 impl Act {
@@ -148,7 +148,7 @@ impl FromStr for Act {
             ("revoke-tokens", "") => Self::RevokeTokens,
             ("fault", _) if !rest.is_empty() => Self::Fault(Box::new(rest.parse()?)),
             ("remove", _) if !rest.is_empty() => Self::Remove(rest.to_owned()),
-            ("note", _) if !rest.is_empty() => Self::NewEvent(rest.to_owned()),
+            ("note", _) if !rest.is_empty() => Self::Note(rest.to_owned()),
             _ => {
                 let expected = "expected one of announce, cutover, switch, abort, rollback, suspend, resume, \
                                 fault RULE, remove ID, clear-faults, revoke-tokens, note TEXT";
@@ -188,7 +188,7 @@ impl fmt::Display for Act {
             Self::Remove(id) => write!(f, "remove {id}"),
             Self::Clear => f.write_str("clear-faults"),
             Self::RevokeTokens => f.write_str("revoke-tokens"),
-            Self::NewEvent(text) => write!(f, "note {text}"),
+            Self::Note(text) => write!(f, "note {text}"),
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 enum Work {
     /// Frames pass as they are.
-    RequestGuard,
+    Passing,
     /// The field is appended to a message that passes.
     Append(Appender),
     /// The message is held until it is whole.
@@ -97,7 +97,7 @@ impl<B: Body> ResponseBody<B> {
 impl Answer {
     /// Passes the body on, and tells `pass` the outcome.
     pub(super) fn passing(pass: RequestGuard, watched: Option<Call>) -> Self {
-        Self { pass: Some(pass), watched, work: Work::RequestGuard, trailers: None }
+        Self { pass: Some(pass), watched, work: Work::Passing, trailers: None }
     }
 
     /// Does to the first message what `hold` says.
@@ -108,7 +108,7 @@ impl Answer {
     /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
     fn push(&mut self, chunk: Bytes) -> Bytes {
         match &mut self.work {
-            Work::RequestGuard => chunk,
+            Work::Passing => chunk,
             Work::Append(appender) => appender.push(chunk),
             Work::Hold(hold) => {
                 if hold.held.is_empty() && chunk.len() >= hold.wants(&chunk) {
@@ -127,7 +127,7 @@ impl Answer {
     /// What is to be sent before the end of the stream.
     fn finish(&mut self) -> Bytes {
         match &mut self.work {
-            Work::RequestGuard => Bytes::new(),
+            Work::Passing => Bytes::new(),
             Work::Append(appender) => appender.finish(),
             Work::Hold(hold) => hold.held.split().freeze(),
         }
@@ -135,7 +135,7 @@ impl Answer {
 
     /// Goes on with bytes that are held no longer.
     fn release(&mut self, bytes: Bytes) -> Bytes {
-        let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::RequestGuard) else { return bytes };
+        let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Passing) else { return bytes };
         let inflated = hold.inflate(&bytes);
         let read = |field| read_string(first_message(inflated.as_deref().unwrap_or(&bytes))?, field).ok()?;
         if let (Some(id), Some(pass)) = (hold.query_id.and_then(read), &mut self.pass) {
@@ -259,9 +259,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             Kind::Own { body } => body.is_none(),
             Kind::Foreign { inner } => inner.is_end_stream(),
             Kind::Answer { inner, answer, .. } => {
-                matches!(answer.work, Work::RequestGuard)
-                    && answer.trailers.is_none()
-                    && inner.is_end_stream()
+                matches!(answer.work, Work::Passing) && answer.trailers.is_none() && inner.is_end_stream()
             }
         }
     }
@@ -270,9 +268,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match &self.kind {
             Kind::Own { body } => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Foreign { inner } => inner.size_hint(),
-            Kind::Answer { inner, answer, .. } if matches!(answer.work, Work::RequestGuard) => {
-                inner.size_hint()
-            }
+            Kind::Answer { inner, answer, .. } if matches!(answer.work, Work::Passing) => inner.size_hint(),
             Kind::Answer { .. } => SizeHint::default(),
         }
     }
