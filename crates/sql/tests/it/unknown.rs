@@ -184,6 +184,18 @@ async fn a_name_goes_to_the_likeliest_table() {
 }
 
 #[tokio::test]
+async fn forms_of_other_engines_name_columns_too() {
+    let engine = made();
+    let rows = engine
+        .ask("select * from (select k, v from cells) pivot (sum(v) for k in ('a' as a, 'b' as b))")
+        .await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(engine.shown("cells").await, ["k STRING", "v DOUBLE"]);
+    engine.ask("select qty * 2 as twice, twice + 1 as more from t").await;
+    assert_eq!(engine.shown("t").await, ["qty BIGINT"]);
+}
+
+#[tokio::test]
 async fn keys_find_each_other_in_joins() {
     let engine = made();
     for (query, rows) in [

@@ -117,6 +117,18 @@ impl Guesser<'_> {
                 walked?;
                 known_relation(&[], alias.as_ref())
             }
+            TableFactor::Pivot { table, aggregate_functions, value_column, alias, .. } => {
+                let mut inner = Scope::default();
+                self.relation(table, &mut inner)?;
+                self.scopes.push(inner);
+                let aggregates =
+                    aggregate_functions.iter_mut().try_for_each(|one| self.expr(&mut one.expr).map(drop));
+                let walked = aggregates.and_then(|()| self.every(value_column));
+                self.scopes.pop();
+                walked?;
+                // What it yields is known once its values are.
+                known_relation(&[], alias.as_ref())
+            }
             _ => return Ok(()),
         };
         scope.relations.push(found);
