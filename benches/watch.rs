@@ -32,6 +32,20 @@ fn request(method: &str, body: Bytes) -> Request<Full<Bytes>> {
         .expect("a valid request")
 }
 
+/// Both gates do the same, and are of two types.
+macro_rules! measure {
+    ($group:ident, $name:literal, $gate:ident, $runtime:ident, $method:ident, $body:ident) => {
+        $group.bench_function($name, |bencher| {
+            bencher.iter(|| {
+                $runtime.block_on(async {
+                    let response = $gate.call(request($method, $body.clone())).await.expect("infallible");
+                    black_box(response.into_body().collect().await.expect("a body"))
+                })
+            });
+        });
+    };
+}
+
 fn benches(criterion: &mut Criterion) {
     let answer = framed(&string_field(1, &"x".repeat(64)));
     let service = service_fn(move |_| {
@@ -63,16 +77,8 @@ fn benches(criterion: &mut Criterion) {
         ("begins a query", "prepareStatement", begin),
     ] {
         let mut group = criterion.benchmark_group(name);
-        for (name, gate) in [("gate", &mut alone), ("watched", &mut watched)] {
-            group.bench_function(name, |bencher| {
-                bencher.iter(|| {
-                    runtime.block_on(async {
-                        let response = gate.call(request(method, body.clone())).await.expect("infallible");
-                        black_box(response.into_body().collect().await.expect("a body"))
-                    })
-                });
-            });
-        }
+        measure!(group, "gate", alone, runtime, method, body);
+        measure!(group, "watched", watched, runtime, method, body);
         group.finish();
     }
 }

@@ -5,20 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use switch::Notice;
 use tracing::info;
 
-use crate::telemetry::ClientConnection;
-
 /// A client's connection.
-#[derive(Debug, Default)]
-pub(super) struct Connection {
+#[derive(Debug)]
+pub(super) struct Connection<O> {
     /// The last announcement that it was told of; 0 is none.
     told: AtomicU64,
     /// Where it is told what becomes of calls, if anybody wants to know.
-    pub(super) line: Option<ClientConnection>,
+    pub(super) observer: Option<O>,
 }
 
-impl Connection {
-    pub(super) fn watched(line: ClientConnection) -> Self {
-        Self { line: Some(line), ..Self::default() }
+impl<O> Connection<O> {
+    pub(super) fn new(observer: Option<O>) -> Self {
+        Self { told: AtomicU64::default(), observer }
     }
 
     /// Logs the notice, unless this connection had it already.

@@ -26,36 +26,37 @@ use super::{
     connection::Connection,
     header::{self, NEW_STRATEGY},
     left::{self, Leaving},
+    observe::{Caller, ObserveCall, ObserveConnection},
     reject,
     request::RequestBody,
     response::{Answer, Hold, ResponseBody},
     response_override::ResponseOverride,
 };
-use crate::telemetry::{self, ClientConnection, IdentityClaim, Status};
 
 pin_project! {
     /// Resolves to the answer from behind the gate, or to a rejection.
-    pub struct ResponseFuture<S, B>
+    pub struct ResponseFuture<S, B, O>
     where
         S: Service<Request<RequestBody<B>>>,
         B: Body,
+        O: ObserveConnection,
     {
         shared: Arc<Shared>,
-        connection: Arc<Connection>,
-        // When it came, where that is watched.
+        connection: Arc<Connection<O>>,
+        // When it came, where that is observer.
         arrived: Option<Instant>,
         #[pin]
-        phase: Phase<S, S::Future, B>,
+        phase: Phase<S, S::Future, B, O::Call>,
     }
 }
 
 pin_project! {
     #[project = PhaseProj]
-    enum Phase<S, F, B: Body> {
+    enum Phase<S, F, B: Body, C> {
         /// What has to be read of it is on its way in; `None` once it is judged.
         Arriving { arriving: Option<Box<Arriving<S, B>>> },
         /// Let in: the answer is awaited.
-        Inside { #[pin] future: F, call: Option<Call>, left: Option<Leaving> },
+        Inside { #[pin] future: F, call: Option<Call<C>>, left: Option<Leaving> },
         /// Not let in, and what it named.
         Refused { refused: StrategyMismatch, received: Option<HeaderValue> },
         /// Not for the gate to judge.
@@ -72,29 +73,32 @@ struct Arriving<S, B: Body> {
 }
 
 /// What is known of a call that was let in.
-struct Call {
+struct Call<C> {
     pass: RequestGuard,
     method: Arc<Method>,
-    watched: Option<telemetry::Call>,
+    observer: Option<C>,
 }
 
-impl<S, B> ResponseFuture<S, B>
+impl<S, B, O> ResponseFuture<S, B, O>
 where
     S: Service<Request<RequestBody<B>>>,
     B: Body<Data = Bytes> + Unpin,
+    O: ObserveConnection,
 {
     pub(super) fn new(
         mut inner: S,
         shared: Arc<Shared>,
-        connection: Arc<Connection>,
+        connection: Arc<Connection<O>>,
         mut request: Request<RequestBody<B>>,
     ) -> Self {
-        let arrived = connection.line.as_ref().map(|_| Instant::now());
+        let arrived = connection.observer.as_ref().map(|_| Instant::now());
         let phase = if is_grpc(request.headers()) {
             let method = shared.protocol.method(request.uri().path()).clone();
-            let arriving = Arriving::new(inner, request, method, connection.line.as_ref());
+            let arriving = Arriving::new(inner, request, method, connection.observer.as_ref());
             match arriving.reads {
-                [None, None] => arriving.judge(&shared, connection.line.as_ref().zip(arrived), [None, None]),
+                [None, None] => {
+                    arriving.judge(&shared, connection.observer.as_ref().zip(arrived), [None, None])
+                }
                 _ => Phase::Arriving { arriving: Some(Box::new(arriving)) },
             }
         } else {
@@ -114,12 +118,14 @@ where
         inner: S,
         request: Request<RequestBody<B>>,
         method: Arc<Method>,
-        line: Option<&ClientConnection>,
+        observer: Option<&impl ObserveConnection>,
     ) -> Self {
         let head = request.headers();
         // A begin is named by its response.
         let query_id = method.query_id.filter(|_| method.kind != CallKind::Begin);
-        let caller = method.caller.filter(|_| line.is_some_and(|line| line.asks(method.kind, head)));
+        let caller = method
+            .caller
+            .filter(|_| observer.is_some_and(|observer| observer.reads_caller(method.kind, head)));
         let reads = [query_id, caller].map(|field| field.filter(|_| is_protobuf(head)));
         Self { inner, request, method, reads }
     }
@@ -137,51 +143,52 @@ where
     }
 
     /// Asks the switch, and goes on as it says.
-    fn judge(
+    fn judge<O: ObserveConnection>(
         self,
         shared: &Shared,
-        watch: Option<(&ClientConnection, Instant)>,
+        observer: Option<(&O, Instant)>,
         [query, caller]: [Option<&str>; 2],
-    ) -> Phase<S, S::Future, B> {
+    ) -> Phase<S, S::Future, B, O::Call> {
         let Self { mut inner, mut request, method, .. } = self;
         // No query has an empty id.
         let kind = if query == Some("") { CallKind::Neutral } else { method.kind };
         let query = query.filter(|id| !id.is_empty());
-        let mut watched = watch.map(|(line, arrived)| {
-            let said = caller.map(|caller| match method.kind {
-                CallKind::LogIn => IdentityClaim::User(caller),
-                _ => IdentityClaim::Session(caller),
+        let mut observer = observer.map(|(observer, arrived)| {
+            let caller = caller.map(|caller| match method.kind {
+                CallKind::LogIn => Caller::User(caller),
+                _ => Caller::Session(caller),
             });
-            line.call(arrived, &method, request.headers(), said, shared.switch.heading())
+            observer.call(arrived, &method, request.headers(), caller, shared.switch.heading())
         });
         let header = header::strategy(request.headers());
         match shared.switch.arrive(Arrival { kind, query, header }) {
             Err(refused) => {
-                if let Some(watched) = watched {
-                    watched.rejected(header.named());
+                if let Some(observer) = observer {
+                    observer.rejected(header.named());
                 }
                 Phase::Refused { refused, received: header::received(request.headers()) }
             }
             Ok(pass) => {
                 request.body_mut().let_in(pass.strategy());
-                if let Some(watched) = &mut watched {
-                    watched.let_in(pass.strategy(), request.headers_mut());
+                if let Some(observer) = &mut observer {
+                    observer.let_in(pass.strategy(), request.headers_mut());
                 }
                 let left = pass.left().map(Leaving::of);
-                let call = Some(Call { pass, method, watched });
+                let call = Some(Call { pass, method, observer });
                 Phase::Inside { future: inner.call(request), call, left }
             }
         }
     }
 }
 
-impl<S, B, ResBody> Future for ResponseFuture<S, B>
+impl<S, B, O, ResBody> Future for ResponseFuture<S, B, O>
 where
+    O: ObserveConnection,
     S: Service<Request<RequestBody<B>>, Response = Response<ResBody>>,
     B: Body<Data = Bytes> + Unpin,
     ResBody: Body<Data = Bytes>,
 {
-    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody, O::Call>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -189,8 +196,8 @@ where
             let next = match this.phase.as_mut().project() {
                 PhaseProj::Foreign { future } => {
                     let response = ready!(future.poll(cx)?);
-                    if let (Some(line), Some(arrived)) = (&this.connection.line, this.arrived) {
-                        line.shard().foreign(*arrived);
+                    if let (Some(observer), Some(arrived)) = (&this.connection.observer, this.arrived) {
+                        observer.foreign(*arrived);
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::foreign)));
                 }
@@ -214,8 +221,8 @@ where
                         ready!(arriving.poll_read(cx))
                     };
                     let arriving = arriving.take().expect("it was there just now");
-                    let watch = this.connection.line.as_ref().zip(*this.arrived);
-                    arriving.judge(this.shared, watch, read.each_ref().map(Option::as_deref))
+                    let observer = this.connection.observer.as_ref().zip(*this.arrived);
+                    arriving.judge(this.shared, observer, read.each_ref().map(Option::as_deref))
                 }
             };
             this.phase.set(next);
@@ -223,15 +230,15 @@ where
     }
 }
 
-impl Call {
+impl<C: ObserveCall> Call<C> {
     /// Its engine is left: it waits no longer.
     fn leave(self) -> Response<Option<Bytes>> {
-        let Self { pass, watched, .. } = self;
+        let Self { pass, observer, .. } = self;
         let why = pass.left().map(|left| left.why().to_owned()).unwrap_or_default();
         let response = left::response(&why);
         let effect = pass.answered(false);
-        if let Some(watched) = watched {
-            watched.over(Status::of(response.headers()), effect);
+        if let Some(observer) = observer {
+            observer.over(Some(response.headers()), effect);
         }
         response
     }
@@ -240,10 +247,10 @@ impl Call {
     fn answer<B: Body<Data = Bytes>>(
         self,
         shared: &Shared,
-        connection: &Connection,
+        connection: &Connection<impl ObserveConnection>,
         response: Response<B>,
-    ) -> Response<ResponseBody<B>> {
-        let Self { pass, method, watched } = self;
+    ) -> Response<ResponseBody<B, C>> {
+        let Self { pass, method, observer } = self;
         let (mut head, body) = response.into_parts();
         let order = head.extensions.remove::<ResponseOverride>();
         if order == Some(ResponseOverride::Mismatch) {
@@ -269,15 +276,15 @@ impl Call {
             }
             if due == Some(notice) {
                 connection.tell(notice);
-                if let Some(watched) = &watched {
-                    watched.told(notice);
+                if let Some(observer) = &observer {
+                    observer.notified(notice);
                 }
             }
         }
         if is_trailers_only {
             let effect = pass.answered(!is_refusal);
-            if let Some(watched) = watched {
-                watched.over(Status::of(&head.headers), effect);
+            if let Some(observer) = observer {
+                observer.over(Some(&head.headers), effect);
             }
             return Response::from_parts(head, ResponseBody::foreign(body));
         }
@@ -291,7 +298,7 @@ impl Call {
             CallKind::Begin if is_message => method.query_id,
             _ => None,
         };
-        let session = method.session.filter(|_| is_message && watched.is_some());
+        let session = method.session.filter(|_| is_message && observer.is_some());
         let answer = if notice.is_some() || query_id.is_some() || session.is_some() {
             let coding = Coding::of(&head.headers);
             let counters = shared.counters.clone();
@@ -299,18 +306,19 @@ impl Call {
                 head.headers.remove(CONTENT_LENGTH);
             }
             let hold = Hold { held: BytesMut::new(), query_id, session, notice, coding, counters };
-            Answer::holding(pass, watched, hold)
+            Answer::holding(pass, observer, hold)
         } else {
-            Answer::passing(pass, watched)
+            Answer::passing(pass, observer)
         };
         Response::from_parts(head, ResponseBody::answer(body, answer))
     }
 }
 
-impl<S, B> fmt::Debug for ResponseFuture<S, B>
+impl<S, B, O> fmt::Debug for ResponseFuture<S, B, O>
 where
     S: Service<Request<RequestBody<B>>>,
     B: Body,
+    O: ObserveConnection,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()

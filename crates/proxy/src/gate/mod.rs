@@ -5,6 +5,7 @@ mod connection;
 mod future;
 pub(crate) mod header;
 mod left;
+mod observe;
 mod preview;
 mod reject;
 mod request;
@@ -15,6 +16,7 @@ mod response_override;
 mod tests;
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -32,10 +34,14 @@ use tower::{Layer, Service};
 use self::connection::Connection;
 pub(crate) use self::request::message;
 pub use self::{
-    future::ResponseFuture, preview::Preview, reject::Mismatch, request::RequestBody, response::ResponseBody,
+    future::ResponseFuture,
+    observe::{Caller, ObserveCall, ObserveConnection},
+    preview::Preview,
+    reject::Mismatch,
+    request::RequestBody,
+    response::ResponseBody,
     response_override::ResponseOverride,
 };
-use crate::telemetry::ClientConnection;
 
 /// Puts a [`Gate`] before a service.
 #[derive(Clone, Debug)]
@@ -86,8 +92,8 @@ impl GateLayer {
     }
 
     /// A gate for one client's connection whose calls are watched.
-    pub fn watched<S>(&self, line: ClientConnection, inner: S) -> Gate<S> {
-        Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::watched(line)) }
+    pub fn watched<S, O>(&self, observer: O, inner: S) -> Gate<S, O> {
+        Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::new(Some(observer))) }
     }
 }
 
@@ -96,33 +102,41 @@ impl<S> Layer<S> for GateLayer {
 
     /// A gate for one client's connection: each is told of an announcement once in the log.
     fn layer(&self, inner: S) -> Gate<S> {
-        Gate { inner, shared: self.shared.clone(), connection: Arc::default() }
+        Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::new(None)) }
     }
 }
 
 /// The service behind the gate, with the gate. A clone is for the same connection.
-#[derive(Clone, Debug)]
-pub struct Gate<S> {
+#[derive(Debug)]
+pub struct Gate<S, O = Infallible> {
     inner: S,
     shared: Arc<Shared>,
-    connection: Arc<Connection>,
+    connection: Arc<Connection<O>>,
 }
 
-impl<S, B, ResBody> Service<Request<B>> for Gate<S>
+impl<S: Clone, O> Clone for Gate<S, O> {
+    fn clone(&self) -> Self {
+        let Self { inner, shared, connection } = self;
+        Self { inner: inner.clone(), shared: shared.clone(), connection: connection.clone() }
+    }
+}
+
+impl<S, O, B, ResBody> Service<Request<B>> for Gate<S, O>
 where
+    O: ObserveConnection,
     S: Service<Request<RequestBody<B>>, Response = Response<ResBody>> + Clone,
     B: Body<Data = Bytes> + Unpin,
     ResBody: Body<Data = Bytes>,
 {
-    type Response = Response<ResponseBody<ResBody>>;
+    type Response = Response<ResponseBody<ResBody, O::Call>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, B>;
+    type Future = ResponseFuture<S, B, O>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
+    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B, O> {
         // The clone that was made ready goes with the request.
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);

@@ -2,6 +2,7 @@
 //! learns the outcome.
 
 use std::{
+    convert::Infallible,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -15,8 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use switch::RequestGuard;
 
-use super::{Counters, request::HELD};
-use crate::telemetry::{Call, Status};
+use super::{Counters, observe::ObserveCall, request::HELD};
 
 /// How long a message that is inflated to be appended to may be, before and after.
 const INFLATED: usize = 16 * 1024 * 1024;
@@ -26,31 +26,31 @@ const SMALL: usize = 16 * 1024;
 
 pin_project! {
     /// What the client gets.
-    pub struct ResponseBody<B: Body> {
+    pub struct ResponseBody<B: Body, C = Infallible> {
         #[pin]
-        kind: Kind<B>,
+        kind: Kind<B, C>,
     }
 }
 
 pin_project! {
     #[project = KindProj]
-    enum Kind<B: Body> {
+    enum Kind<B: Body, C> {
         /// A rejection's, or none.
         Own { body: Option<Bytes> },
         /// A backend's that isn't for the gate to read.
         Foreign { #[pin] inner: B },
         /// A backend's answer to a call that was let in, and why it broke off, until what was held has left.
-        Answer { #[pin] inner: B, answer: Answer, broken: Option<B::Error> },
+        Answer { #[pin] inner: B, answer: Answer<C>, broken: Option<B::Error> },
     }
 }
 
 /// What is left to do about an answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Answer<C> {
     /// Taken when the outcome is known.
     pass: Option<RequestGuard>,
     /// Taken then, too.
-    watched: Option<Call>,
+    observer: Option<C>,
     work: Work,
     /// Held back until what belongs before them has left.
     trailers: Option<HeaderMap>,
@@ -80,7 +80,7 @@ pub(super) struct Hold {
     pub(super) counters: Arc<Counters>,
 }
 
-impl<B: Body> ResponseBody<B> {
+impl<B: Body, C> ResponseBody<B, C> {
     pub(super) fn own(body: Option<Bytes>) -> Self {
         Self { kind: Kind::Own { body } }
     }
@@ -89,20 +89,20 @@ impl<B: Body> ResponseBody<B> {
         Self { kind: Kind::Foreign { inner } }
     }
 
-    pub(super) fn answer(inner: B, answer: Answer) -> Self {
+    pub(super) fn answer(inner: B, answer: Answer<C>) -> Self {
         Self { kind: Kind::Answer { inner, answer, broken: None } }
     }
 }
 
-impl Answer {
+impl<C: ObserveCall> Answer<C> {
     /// Passes the body on, and tells `pass` the outcome.
-    pub(super) fn passing(pass: RequestGuard, watched: Option<Call>) -> Self {
-        Self { pass: Some(pass), watched, work: Work::Passing, trailers: None }
+    pub(super) fn passing(pass: RequestGuard, observer: Option<C>) -> Self {
+        Self { pass: Some(pass), observer, work: Work::Passing, trailers: None }
     }
 
     /// Does to the first message what `hold` says.
-    pub(super) fn holding(pass: RequestGuard, watched: Option<Call>, hold: Hold) -> Self {
-        Self { pass: Some(pass), watched, work: Work::Hold(hold), trailers: None }
+    pub(super) fn holding(pass: RequestGuard, observer: Option<C>, hold: Hold) -> Self {
+        Self { pass: Some(pass), observer, work: Work::Hold(hold), trailers: None }
     }
 
     /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
@@ -141,8 +141,8 @@ impl Answer {
         if let (Some(id), Some(pass)) = (hold.query_id.and_then(read), &mut self.pass) {
             pass.begun(id);
         }
-        if let (Some(session), Some(watched)) = (hold.session.and_then(read), &self.watched) {
-            watched.logged_in(session);
+        if let (Some(session), Some(observer)) = (hold.session.and_then(read), &self.observer) {
+            observer.logged_in(session);
         }
         let Some(notice) = hold.notice else { return bytes };
         let mut appender = Appender::new(notice);
@@ -150,8 +150,8 @@ impl Answer {
             (Some(inflated), _) => appender.push(inflated),
             (None, Some(Prefix { flag: 1, .. })) => {
                 hold.counters.count_untouched();
-                if let Some(watched) = &self.watched {
-                    watched.untouched();
+                if let Some(observer) = &self.observer {
+                    observer.untouched();
                 }
                 bytes
             }
@@ -165,8 +165,8 @@ impl Answer {
     fn end(&mut self, trailers: Option<&HeaderMap>) {
         let Some(pass) = self.pass.take() else { return };
         let effect = pass.answered(trailers.is_some_and(is_success));
-        if let Some(watched) = self.watched.take() {
-            watched.over(trailers.map_or(Status::NONE, Status::of), effect);
+        if let Some(observer) = self.observer.take() {
+            observer.over(trailers, effect);
         }
     }
 }
@@ -209,7 +209,7 @@ fn first_message(bytes: &[u8]) -> Option<&[u8]> {
     Some(&rest[..rest.len().min(prefix.len as usize)])
 }
 
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+impl<B: Body<Data = Bytes>, C: ObserveCall> Body for ResponseBody<B, C> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -274,7 +274,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     }
 }
 
-impl<B: Body + fmt::Debug> fmt::Debug for ResponseBody<B> {
+impl<B: Body + fmt::Debug, C> fmt::Debug for ResponseBody<B, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, inner) = match &self.kind {
             Kind::Own { .. } => ("Own", None),

@@ -8,7 +8,10 @@ use protocol::{CallKind, Strategy};
 use switch::{Effect, Notice};
 
 use super::{shard::Shard, traces::Span};
-use crate::adoption::{CallRecord, KnownClient};
+use crate::{
+    adoption::{CallRecord, KnownClient},
+    gate::ObserveCall,
+};
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +86,7 @@ impl Status {
     }
 }
 
-/// A call that was judged. Dropped before it is [over](Call::over), it counts as dropped.
+/// A call that was judged. Dropped before it is [over](ObserveCall::over), it counts as dropped.
 #[derive(Debug)]
 pub struct Call {
     pub(super) shard: Arc<Shard>,
@@ -94,42 +97,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// It was let in under `strategy`. What its request carries to the engine is written to `head`.
-    pub fn let_in(&mut self, strategy: Strategy, head: &mut HeaderMap) {
-        self.visit.strategy = Some(strategy);
-        if let Some(span) = &self.span {
-            span.forward(head);
-        }
-    }
-
-    /// Its answer carries a notice.
-    pub fn told(&self, notice: Notice) {
-        self.shard.tally().notices += 1;
-        self.client.facts().tell(&self.visit, notice, Instant::now());
-    }
-
-    /// Its answer's message could not be given the notice that was due.
-    pub(crate) fn untouched(&self) {
-        self.shard.tally().untouched += 1;
-    }
-
-    /// Its login was answered with a session, which stands for the user from now on.
-    pub fn logged_in(&self, session: &str) {
-        if self.visit.kind == CallKind::LogIn {
-            self.shard.directory().introduce(session, self.client.key());
-        }
-    }
-
-    /// It got a 456, whatever strategy it `named`.
-    pub fn rejected(mut self, named: Option<Strategy>) {
-        self.end(named, Outcome::Rejected, Status::UNKNOWN, Effect::Nothing);
-    }
-
-    /// It was answered to the end, and that did something to queries.
-    pub fn over(mut self, status: Status, effect: Effect) {
-        self.end(self.visit.strategy, status.outcome(), status, effect);
-    }
-
     fn end(&mut self, strategy: Option<Strategy>, outcome: Outcome, status: Status, effect: Effect) {
         if std::mem::replace(&mut self.is_over, true) {
             return;
@@ -141,6 +108,40 @@ impl Call {
         if let (Some(span), Some(spans)) = (self.span.take(), self.shard.spans()) {
             spans.end(*span, visit, outcome, status, now);
         }
+    }
+}
+
+impl ObserveCall for Call {
+    fn let_in(&mut self, strategy: Strategy, head: &mut HeaderMap) {
+        self.visit.strategy = Some(strategy);
+        if let Some(span) = &self.span {
+            span.forward(head);
+        }
+    }
+
+    fn notified(&self, notice: Notice) {
+        self.shard.tally().notices += 1;
+        self.client.facts().tell(&self.visit, notice, Instant::now());
+    }
+
+    fn untouched(&self) {
+        self.shard.tally().untouched += 1;
+    }
+
+    /// The session stands for the user from now on.
+    fn logged_in(&self, session: &str) {
+        if self.visit.kind == CallKind::LogIn {
+            self.shard.directory().introduce(session, self.client.key());
+        }
+    }
+
+    fn rejected(mut self, named: Option<Strategy>) {
+        self.end(named, Outcome::Rejected, Status::UNKNOWN, Effect::Nothing);
+    }
+
+    fn over(mut self, trailers: Option<&HeaderMap>, effect: Effect) {
+        let status = trailers.map_or(Status::NONE, Status::of);
+        self.end(self.visit.strategy, status.outcome(), status, effect);
     }
 }
 

@@ -11,32 +11,26 @@ use protocol::{CallKind, Method};
 use switch::Notice;
 
 use super::{call::Call, shard::Shard, traces::Span};
-use crate::adoption::{CallRecord, ClientIdentity, Key, KnownClient};
+use crate::{
+    adoption::{CallRecord, ClientIdentity, Key, KnownClient},
+    gate::{Caller, ObserveConnection},
+};
 
 /// A connection. A client may have several, and a balancer may bring several clients on one.
 #[derive(Debug)]
 pub struct ClientConnection {
     shard: Arc<Shard>,
     peer: IpAddr,
-    caller: Mutex<Caller>,
+    caller: Mutex<LastCaller>,
 }
 
 /// Who called last: the next call is most likely from the same.
 #[derive(Default)]
-struct Caller {
+struct LastCaller {
     agent: Option<HeaderValue>,
     token: Option<HeaderValue>,
     session: Box<str>,
     client: Option<Arc<KnownClient>>,
-}
-
-/// What a request's message says of its caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityClaim<'a> {
-    /// The name of the user who logs in.
-    User(&'a str),
-    /// The session.
-    Session(&'a str),
 }
 
 impl ClientConnection {
@@ -44,37 +38,7 @@ impl ClientConnection {
         Self { shard, peer, caller: Mutex::default() }
     }
 
-    pub(crate) fn shard(&self) -> &Shard {
-        &self.shard
-    }
-
-    /// Whether the message of such a request has to be read to know its caller. That of a neutral call
-    /// is taken to be from whoever was heard last, if somebody was.
-    pub fn asks(&self, kind: CallKind, head: &HeaderMap) -> bool {
-        if head.contains_key(AUTHORIZATION) {
-            return false;
-        }
-        kind != CallKind::Neutral || {
-            let caller = self.caller.lock();
-            caller.client.is_none() || caller.agent.as_ref() != head.get(USER_AGENT)
-        }
-    }
-
-    /// A call that was judged: `heading` is what was announced at that moment.
-    pub fn call(
-        &self,
-        arrived: Instant,
-        method: &Method,
-        head: &HeaderMap,
-        said: Option<IdentityClaim<'_>>,
-        heading: Notice,
-    ) -> Call {
-        let span = self.shard.spans().map(|spans| Box::new(Span::begin(spans.sampling, head)));
-        let visit = CallRecord { arrived, label: method.label, kind: method.kind, strategy: None, heading };
-        Call { shard: self.shard.clone(), client: self.client(head, said), visit, span, is_over: false }
-    }
-
-    fn client(&self, head: &HeaderMap, said: Option<IdentityClaim<'_>>) -> Arc<KnownClient> {
+    fn client(&self, head: &HeaderMap, said: Option<Caller<'_>>) -> Arc<KnownClient> {
         let (agent, token) = (head.get(USER_AGENT), head.get(AUTHORIZATION));
         let mut caller = self.caller.lock();
         if let Some(client) = &caller.client
@@ -84,16 +48,16 @@ impl ClientConnection {
             && match said {
                 _ if token.is_some() => true,
                 None => true,
-                Some(IdentityClaim::Session(session)) => *caller.session == *session,
-                Some(IdentityClaim::User(user)) => client.key().is_user(user),
+                Some(Caller::Session(session)) => *caller.session == *session,
+                Some(Caller::User(user)) => client.key().is_user(user),
             }
         {
             return client.clone();
         }
         let who = match (token, said) {
             (Some(token), _) => ClientIdentity::token(token.as_bytes()),
-            (None, Some(IdentityClaim::User(user))) => ClientIdentity::user(user),
-            (None, Some(IdentityClaim::Session(session))) if !session.is_empty() => {
+            (None, Some(Caller::User(user))) => ClientIdentity::user(user),
+            (None, Some(Caller::Session(session))) if !session.is_empty() => {
                 self.shard.directory().whose(session)
             }
             (None, _) => match &caller.client {
@@ -105,10 +69,10 @@ impl ClientConnection {
         };
         let client = self.shard.clients().client(Key::new(agent, who, self.peer));
         let session = match said {
-            Some(IdentityClaim::Session(session)) => session,
+            Some(Caller::Session(session)) => session,
             _ => "",
         };
-        *caller = Caller {
+        *caller = LastCaller {
             agent: agent.cloned(),
             token: token.cloned(),
             session: session.into(),
@@ -118,9 +82,47 @@ impl ClientConnection {
     }
 }
 
-impl std::fmt::Debug for Caller {
+impl ObserveConnection for ClientConnection {
+    type Call = Call;
+
+    /// A neutral call is taken to be from whoever was heard last, if somebody was.
+    fn reads_caller(&self, kind: CallKind, head: &HeaderMap) -> bool {
+        if head.contains_key(AUTHORIZATION) {
+            return false;
+        }
+        kind != CallKind::Neutral || {
+            let last = self.caller.lock();
+            last.client.is_none() || last.agent.as_ref() != head.get(USER_AGENT)
+        }
+    }
+
+    fn call(
+        &self,
+        arrived: Instant,
+        method: &Method,
+        head: &HeaderMap,
+        caller: Option<Caller<'_>>,
+        heading: Notice,
+    ) -> Call {
+        let span = self.shard.spans().map(|spans| Box::new(Span::begin(spans.sampling, head)));
+        let record = CallRecord { arrived, label: method.label, kind: method.kind, strategy: None, heading };
+        Call {
+            shard: self.shard.clone(),
+            client: self.client(head, caller),
+            visit: record,
+            span,
+            is_over: false,
+        }
+    }
+
+    fn foreign(&self, arrived: Instant) {
+        self.shard.foreign(arrived);
+    }
+}
+
+impl std::fmt::Debug for LastCaller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Tokens and sessions are nobody's business.
-        f.debug_struct("Caller").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("LastCaller").field("client", &self.client).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ pub mod traces;
 
 pub use self::{
     call::{Call, Outcome, Status},
-    client_connection::{ClientConnection, IdentityClaim},
+    client_connection::ClientConnection,
     collector::Collector,
     each::Each,
     metrics::{AddressMetrics, Metrics, UpstreamMetrics},

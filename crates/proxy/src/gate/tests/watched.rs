@@ -151,9 +151,9 @@ async fn an_answer_that_nobody_waits_for_is_dropped() {
     let watched = watched(answer("x"));
     let backend = service_fn(|_: Request<RequestBody<Frames>>| std::future::pending());
     let gate = watched.bench.layer.watched(watched.watch.shard().line(PEER), backend);
-    let call = gate.oneshot(schemas("")) as tower::util::Oneshot<Gate<_>, _>;
+    let call = gate.oneshot(schemas("")) as tower::util::Oneshot<Gate<_, _>, _>;
     let given_up = tokio::time::timeout(std::time::Duration::ZERO, call).await;
-    given_up.map(|answer: Result<Response<ResponseBody<Frames>>, Infallible>| drop(answer)).unwrap_err();
+    given_up.map(|answer: Result<Response<ResponseBody<Frames, _>>, Infallible>| drop(answer)).unwrap_err();
     let counted = watched.counted("teal_requests_total");
     assert!(
         counted.len() == 1 && counted[0].contains("outcome=\"dropped\",grpc_status=\"none\""),
