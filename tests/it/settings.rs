@@ -106,7 +106,7 @@ fn incompatible_engines_are_refused_before_binding() {
         (&[&upstream[..], &blue].concat(), "--upstream", "http://e:80", "--blue and --green"),
         (&blue, "--blue", "http://b:80", "--green"),
         (&green, "--green", "http://g:80", "--blue"),
-        (&["--upstream", "e:80"], "--upstream", "e:80", "http://"),
+        (&["--upstream", "engine"], "--upstream", "engine", "host:port"),
         (&["--upstream", "e"], "--upstream", "'e'", "http://"),
         (&["--upstream", "ftp://e"], "--upstream", "ftp://e", "http://"),
         (&["--upstream", "http://e:99999"], "--upstream", "http://e:99999", "http://"),
