@@ -348,10 +348,11 @@ fn listeners_are_recognised_by_any_host_name() {
 }
 
 #[test]
-fn a_target_is_a_scheme_host_and_port() {
+fn targets_are_urls_or_host_and_port() {
     for (text, address, is_tls) in [
         ("http://engine", "engine:80", false),
         ("http://[::1]:7/", "[::1]:7", false),
+        ("engine:7", "engine:7", false),
         ("https://engine", "engine:443", true),
         ("https://[::1]:7", "[::1]:7", true),
     ] {
@@ -359,7 +360,11 @@ fn a_target_is_a_scheme_host_and_port() {
         assert_eq!((target.address.as_str(), target.is_tls()), (address, is_tls));
     }
     for text in [
-        "engine:80",
+        "engine",
+        "engine:",
+        ":80",
+        "me@engine:80",
+        "engine:80/path",
         "ftp://engine",
         "http://",
         "http://engine/path",
