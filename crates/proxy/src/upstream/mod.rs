@@ -112,7 +112,8 @@ impl FromStr for Target {
         let url = if is_url { text.to_owned() } else { format!("http://{text}") };
         let uri: Uri = url.parse().map_err(|_| BadTarget)?;
         let is_bare = uri.path_and_query().is_none_or(|path| path == "/");
-        let authority = uri.authority().filter(|authority| is_bare && !authority.as_str().contains('@'));
+        let authority = uri.authority().filter(|authority| is_bare && !authority.host().is_empty());
+        let authority = authority.filter(|authority| !authority.as_str().contains('@'));
         let authority = authority.ok_or(BadTarget)?;
         let host = authority.host();
         let (name, port) = match uri.scheme_str() {

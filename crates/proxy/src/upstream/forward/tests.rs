@@ -363,6 +363,7 @@ fn targets_are_urls_or_host_and_port() {
         "engine",
         "engine:",
         ":80",
+        "http://:80",
         "me@engine:80",
         "engine:80/path",
         "ftp://engine",
