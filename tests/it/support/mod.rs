@@ -39,7 +39,7 @@ pub(crate) use server::{Builder, Server, engine, teal};
 pub(crate) use tonic::{Bare, call};
 
 /// Heavy tests that may run beside each other, on however many threads tests run.
-const MOST_BESIDE: usize = 2;
+const MOST_BESIDE: usize = 1;
 
 static FREE: Mutex<usize> = Mutex::new(MOST_BESIDE);
 static FREED: Condvar = Condvar::new();
