@@ -1,4 +1,4 @@
-//! A server, built part by part: who answers, the switch, what is seen, faults, settings, and the API over them all.
+//! A server, built part by part: engine, switch, telemetry, faults, settings, and the API over all of them.
 
 mod backend;
 #[cfg(feature = "mock")]

@@ -72,8 +72,7 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
 
 /// Where the engine that is not active can be tried: there has to be one.
 pub(super) fn preview(serve: &Serve) -> Result<Option<Addresses>, BadSetting> {
-    let has_two = serve.engines.blue.is_some() && serve.engines.blue != serve.engines.green;
-    if has_two || serve.listening.preview_listen.is_none() {
+    if serve.engines.are_two() || serve.listening.preview_listen.is_none() {
         return Ok(serve.listening.preview_listen.clone());
     }
     let value = serve.effective.get("preview-listen").map(|given| given.text()).unwrap_or_default();

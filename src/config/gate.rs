@@ -36,8 +36,7 @@ pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
         extend(&mut protocol, file)?;
     }
     let rules = switching.rules();
-    if rules.failover.is_some() && (serve.engines.blue.is_none() || serve.engines.blue == serve.engines.green)
-    {
+    if rules.failover.is_some() && !serve.engines.are_two() {
         let value = humantime::format_duration(switching.rules.failover).to_string();
         let expected = "expected --blue and --green, two engines, beside it".to_owned();
         return Err(BadSetting { flag: "failover", value, expected });

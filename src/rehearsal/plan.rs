@@ -8,7 +8,7 @@ use std::{
 };
 
 use admin::Token;
-use http::Uri;
+use proxy::upstream::Target;
 use rehearse::{Hold, Login, Pace, Plan, Queries};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
@@ -113,16 +113,10 @@ fn token(flag: &'static str, file: &Path) -> Result<String, BadPlan> {
 
 fn server(flags: &Rehearse) -> Result<Endpoint, BadPlan> {
     let to = flags.to.trim();
-    let url = if to.contains("://") { to.to_owned() } else { format!("http://{to}") };
-    let expected =
-        "expected host:port, or a URL such as http://127.0.0.1:50051 or https://engine.example.com";
-    let uri: Uri = url.parse().map_err(|_| bad("to", &to, expected))?;
-    let is_bare = uri.path_and_query().is_none_or(|path| path == "/") && uri.authority().is_some();
-    let is_tls = uri.scheme_str() == Some("https");
-    if !is_bare || !is_tls && uri.scheme_str() != Some("http") {
-        return Err(bad("to", &to, expected));
-    }
-    let endpoint = Endpoint::from(uri)
+    let target = to.parse::<Target>().map_err(|expected| bad("to", &to, &expected.to_string()))?;
+    let is_tls = target.is_tls();
+    let endpoint = Endpoint::from_shared(target.to_string())
+        .map_err(|error| bad("to", &to, &format!("expected a server ({error})")))?
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(PING)

@@ -1,5 +1,4 @@
-//! What operators connect to: the HTTP API over the switch, health for probes, and the page; and the client of that
-//! API. The server runs on a thread of its own and knows nothing of how the switch decides.
+//! The HTTP API for operators: commands to the switch, health for probes, the page, and the client of that API. The server runs on a thread of its own and knows nothing of how the switch decides.
 
 pub mod client;
 mod cluster;
@@ -53,7 +52,7 @@ pub use self::{
 pub struct AdminState {
     /// The switch, unless there is no gate.
     pub switch: Option<Switch>,
-    /// What has happened.
+    /// The events of the server.
     pub event_log: EventLog,
     /// The engines that calls are forwarded to, unless the built-in one answers.
     pub engines: Option<Arc<dyn Engines>>,
@@ -63,7 +62,7 @@ pub struct AdminState {
     pub tokens: Option<Arc<dyn TokenControl>>,
     /// The rules by which calls are delayed or fail.
     pub faults: Faults,
-    /// What is known of calls and clients.
+    /// Counts, clients and verdicts.
     pub watch: Collector,
     /// The settings.
     pub reload: Option<Arc<dyn ReloadControl>>,

@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 
 use super::{Body, ErrorAnswer, Problem, Shared, paths};
 
-/// Who can read the settings again.
+/// Reads the settings of the running server again.
 pub trait ReloadControl: Debug + Send + Sync {
     /// Reads the settings and the files that they name, and takes over what can change while teal runs. Where they are
     /// no good nothing changes, and the error says why. Blocks.
     fn reload(&self) -> Result<Reloaded, String>;
 }
 
-/// What came of reading the settings again.
+/// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reloaded {
     /// All of it in a sentence.
@@ -33,16 +33,16 @@ pub struct Reloaded {
     pub unchanged: Vec<String>,
 }
 
-/// A setting that has changed. What is not set is `nothing`.
+/// A setting that has changed. An unset one is written `nothing`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
     /// The flag, without its dashes.
     #[schema(example = "switch-every")]
     pub name: String,
-    /// What teal ran by.
+    /// The value before.
     #[schema(example = "120s")]
     pub from: String,
-    /// What the settings say now.
+    /// The value that the settings have now.
     #[schema(example = "5s")]
     pub to: String,
 }

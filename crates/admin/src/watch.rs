@@ -1,4 +1,4 @@
-//! What the watch knows, over HTTP.
+//! Clients, the last ten minutes, and metrics.
 
 use std::{collections::BTreeMap, sync::Arc};
 

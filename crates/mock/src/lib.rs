@@ -139,10 +139,8 @@ async fn sweep(calls: Weak<Calls>, ttl: Duration) {
     }
 }
 
-/// Answers the calls of `QueryEngineService`, `ClusterService`, health and reflection, UNIMPLEMENTED to all
-/// others, and HTTP status 415 to what is no gRPC.
-/// Answers the calls of `QueryEngineService` and `ClusterService`, UNIMPLEMENTED to all others, requests for
-/// a token, and HTTP status 415 to all else that is no gRPC.
+/// Answers the calls of `QueryEngineService`, `ClusterService`, health and reflection, and requests for a token. Other
+/// calls get UNIMPLEMENTED, other requests HTTP status 415.
 #[derive(Clone, Debug)]
 pub struct MockService {
     engine: QueryEngineServiceServer<Calls>,

@@ -1,8 +1,8 @@
-//! What a call does to queries.
+//! The kinds of calls.
 
 use serde::Serialize;
 
-/// What a call does to queries.
+/// The effect of a call on queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallKind {

@@ -1,4 +1,4 @@
-//! The data path, put together: who answers stands behind the faults, and these stand behind the gate.
+//! The data path, put together: the gate, behind it the faults, behind them the engine.
 
 use std::{io, net::SocketAddr};
 
@@ -34,7 +34,7 @@ pub struct Listeners {
     pub preview: Option<TcpListener>,
 }
 
-/// What stands before whoever answers.
+/// The layers before the engine.
 #[derive(Debug)]
 pub struct DataPath {
     /// Judges calls, if there is one.
@@ -72,7 +72,7 @@ impl DataPath {
         self.serve(move || service.clone(), listeners, options, end).boxed()
     }
 
-    /// Serves with what `backend` makes on each thread.
+    /// Serves with the service that `backend` makes on each thread.
     async fn serve<T, S, B>(
         self,
         backend: T,

@@ -35,6 +35,13 @@ pub struct Engines {
     pub resolve_every: Duration,
 }
 
+impl Engines {
+    /// Whether each strategy has an engine of its own.
+    pub(crate) fn are_two(&self) -> bool {
+        self.blue.is_some() && self.blue != self.green
+    }
+}
+
 /// Certificates and keys for engines: read again at a reload.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engines")]

@@ -34,7 +34,7 @@ pub struct Serve {
     /// Where clients connect.
     #[command(flatten)]
     pub listening: Listening,
-    /// Who answers calls.
+    /// The engines that calls are forwarded to.
     #[command(flatten)]
     pub engines: Engines,
     /// The gate and its switch.
@@ -46,7 +46,7 @@ pub struct Serve {
     /// Where operators connect.
     #[command(flatten)]
     pub operating: Operating,
-    /// What is told of the work.
+    /// Logs and traces.
     #[command(flatten)]
     pub logging: Logging,
     /// The built-in engine.
@@ -88,7 +88,7 @@ pub struct Operating {
     pub admin_token_file: Option<PathBuf>,
 }
 
-/// What is told of the work.
+/// Logs and traces.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct Logging {

@@ -73,8 +73,16 @@ impl Switching {
     /// All rules of the switch. A duration of 0 is never.
     pub(crate) fn rules(&self) -> Rules {
         let unless_zero = |duration: Duration| (!duration.is_zero()).then_some(duration);
-        let SwitchRules { switch_every, cutover, notice, announce_timeout, .. } = self.rules;
-        let SwitchRules { unhealthy_abort, failover, grace, drain_timeout, .. } = self.rules;
+        let SwitchRules {
+            switch_every,
+            cutover,
+            notice,
+            announce_timeout,
+            unhealthy_abort,
+            failover,
+            grace,
+            drain_timeout,
+        } = self.rules;
         Rules {
             initial: self.initial,
             switch_every: unless_zero(switch_every),

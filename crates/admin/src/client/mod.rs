@@ -46,7 +46,7 @@ pub enum ClientError {
     /// The connection was lost, or the answer takes too long.
     #[error("no answer from {0}: {1}")]
     Unanswered(Address, String),
-    /// What answers is no teal.
+    /// Another program answers there.
     #[error("what answers at {0} is no teal, or one of another version: {1}")]
     Foreign(Address, String),
     /// The server refuses.
@@ -144,7 +144,7 @@ async fn exchange(stream: TcpStream, request: Request<Full<Bytes>>) -> Exchanged
 }
 
 impl Reply {
-    /// What it says.
+    /// Decodes the JSON, which is that of one of the API's types.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_str(&self.json)
             .map_err(|error| ClientError::Foreign(self.from.clone(), error.to_string()))

@@ -5,7 +5,7 @@ use prost_types::{
 
 use super::*;
 
-/// What a method does, and the field that names its query.
+/// The kind of a method, and the field that names its query.
 fn kind(method: &str) -> (CallKind, Option<u32>) {
     let protocol = Protocol::default();
     let method = protocol.method(&format!("/QueryEngineService/{method}"));

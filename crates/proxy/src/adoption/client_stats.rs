@@ -84,38 +84,38 @@ impl ClientStats {
     }
 
     /// An answer to it carries a notice.
-    pub(crate) fn tell(&mut self, visit: &CallRecord, notice: Notice, at: Instant) {
+    pub(crate) fn tell(&mut self, record: &CallRecord, notice: Notice, at: Instant) {
         if let Some(part) = self.part(notice.announcement) {
-            part.told = first(part.told, Some((at, visit.label)));
+            part.told = first(part.told, Some((at, record.label)));
         }
     }
 
     /// A call of it is over.
     pub(crate) fn end(
         &mut self,
-        visit: &CallRecord,
+        record: &CallRecord,
         outcome: Outcome,
         status: Status,
         effect: Effect,
         now: Instant,
     ) {
         self.requests += 1;
-        self.hear(visit.arrived);
+        self.hear(record.arrived);
         self.hear(now);
         let is_rejected = outcome == Outcome::Rejected;
         if is_rejected {
             self.rejected += 1;
-            self.last_rejected = self.last_rejected.max_by_time((visit.arrived, visit.heading.strategy));
+            self.last_rejected = self.last_rejected.max_by_time((record.arrived, record.heading.strategy));
         } else if outcome == Outcome::Error {
             self.errors[status.index()] += 1;
         }
-        if let Some(strategy) = visit.strategy {
-            if visit.chooses() {
+        if let Some(strategy) = record.strategy {
+            if record.chooses() {
                 let chosen = &mut self.chosen[strategy.index()];
-                *chosen = (*chosen).max(Some(visit.arrived));
+                *chosen = (*chosen).max(Some(record.arrived));
             }
-            if visit.chooses() || self.strategy.is_none() {
-                self.strategy = self.strategy.max_by_time((visit.arrived, strategy));
+            if record.chooses() || self.strategy.is_none() {
+                self.strategy = self.strategy.max_by_time((record.arrived, strategy));
             }
             match effect {
                 Effect::Nothing => {}
@@ -130,19 +130,19 @@ impl ClientStats {
             }
         }
         // Before the first announcement there is no turn to take part in.
-        if visit.heading.announcement == 0 {
+        if record.heading.announcement == 0 {
             return;
         }
-        let Some(part) = self.part(visit.heading.announcement) else { return };
-        part.heard = part.heard.max(Some(visit.arrived));
+        let Some(part) = self.part(record.heading.announcement) else { return };
+        part.heard = part.heard.max(Some(record.arrived));
         if is_rejected {
             part.rejected += 1;
-            if visit.kind != CallKind::LogIn {
+            if record.kind != CallKind::LogIn {
                 part.refused_work += 1;
-                part.last_refused = last(part.last_refused, Some((visit.arrived, visit.label)));
+                part.last_refused = last(part.last_refused, Some((record.arrived, record.label)));
             }
-        } else if visit.strategy == Some(visit.heading.strategy) && visit.chooses() {
-            part.used = span(part.used, Some((visit.arrived, visit.arrived)));
+        } else if record.strategy == Some(record.heading.strategy) && record.chooses() {
+            part.used = span(part.used, Some((record.arrived, record.arrived)));
         }
     }
 

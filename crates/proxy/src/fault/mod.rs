@@ -1,4 +1,4 @@
-//! The tower layer between the gate and the backend that delays or fails chosen calls. What the gate or the connection has to do for it, it asks of them.
+//! The tower layer between the gate and the backend that delays or fails chosen calls. It asks the gate and the connection for the rest.
 
 mod answer;
 mod body;

@@ -91,7 +91,7 @@ impl Status {
 pub struct Call {
     pub(super) shard: Arc<Shard>,
     pub(super) client: Arc<KnownClient>,
-    pub(super) visit: CallRecord,
+    pub(super) record: CallRecord,
     pub(super) span: Option<Box<Span>>,
     pub(super) is_over: bool,
 }
@@ -101,19 +101,19 @@ impl Call {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        let (visit, now) = (&self.visit, Instant::now());
-        let took = now.saturating_duration_since(visit.arrived);
-        self.shard.tally().count(visit.label, strategy, outcome, status, took, now);
-        self.client.facts().end(visit, outcome, status, effect, now);
+        let (record, now) = (&self.record, Instant::now());
+        let took = now.saturating_duration_since(record.arrived);
+        self.shard.tally().count(record.label, strategy, outcome, status, took, now);
+        self.client.facts().end(record, outcome, status, effect, now);
         if let (Some(span), Some(spans)) = (self.span.take(), self.shard.spans()) {
-            spans.end(*span, visit, outcome, status, now);
+            spans.end(*span, record, outcome, status, now);
         }
     }
 }
 
 impl ObserveCall for Call {
     fn let_in(&mut self, strategy: Strategy, head: &mut HeaderMap) {
-        self.visit.strategy = Some(strategy);
+        self.record.strategy = Some(strategy);
         if let Some(span) = &self.span {
             span.forward(head);
         }
@@ -121,7 +121,7 @@ impl ObserveCall for Call {
 
     fn notified(&self, notice: Notice) {
         self.shard.tally().notices += 1;
-        self.client.facts().tell(&self.visit, notice, Instant::now());
+        self.client.facts().tell(&self.record, notice, Instant::now());
     }
 
     fn untouched(&self) {
@@ -130,7 +130,7 @@ impl ObserveCall for Call {
 
     /// The session stands for the user from now on.
     fn logged_in(&self, session: &str) {
-        if self.visit.kind == CallKind::LogIn {
+        if self.record.kind == CallKind::LogIn {
             self.shard.directory().introduce(session, self.client.key());
         }
     }
@@ -141,12 +141,12 @@ impl ObserveCall for Call {
 
     fn over(mut self, trailers: Option<&HeaderMap>, effect: Effect) {
         let status = trailers.map_or(Status::NONE, Status::of);
-        self.end(self.visit.strategy, status.outcome(), status, effect);
+        self.end(self.record.strategy, status.outcome(), status, effect);
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(self.visit.strategy, Outcome::Dropped, Status::NONE, Effect::Nothing);
+        self.end(self.record.strategy, Outcome::Dropped, Status::NONE, Effect::Nothing);
     }
 }

@@ -106,13 +106,7 @@ impl ObserveConnection for ClientConnection {
     ) -> Call {
         let span = self.shard.spans().map(|spans| Box::new(Span::begin(spans.sampling, head)));
         let record = CallRecord { arrived, label: method.label, kind: method.kind, strategy: None, heading };
-        Call {
-            shard: self.shard.clone(),
-            client: self.client(head, caller),
-            visit: record,
-            span,
-            is_over: false,
-        }
+        Call { shard: self.shard.clone(), client: self.client(head, caller), record, span, is_over: false }
     }
 
     fn foreign(&self, arrived: Instant) {

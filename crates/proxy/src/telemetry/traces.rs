@@ -165,10 +165,17 @@ pub(super) struct Spans {
 
 impl Spans {
     /// A call is over.
-    pub(super) fn end(&self, span: Span, visit: &CallRecord, outcome: Outcome, status: Status, now: Instant) {
+    pub(super) fn end(
+        &self,
+        span: Span,
+        record: &CallRecord,
+        outcome: Outcome,
+        status: Status,
+        now: Instant,
+    ) {
         let mut noted = self.noted.lock();
         if span.is_sampled && noted.len() < NOTED {
-            let &CallRecord { label, strategy, arrived: began, .. } = visit;
+            let &CallRecord { label, strategy, arrived: began, .. } = record;
             noted.push(Ended { span, label, strategy, outcome, status, began, ended: now });
         }
     }
