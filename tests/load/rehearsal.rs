@@ -103,12 +103,13 @@ fn queries_that_are_held_keep_their_strategy() {
 #[test]
 fn strict_switches_that_lose_queries_are_noticed() {
     let _beside = beside();
+    // A query lasts longer than a whole round of 1.5 s, so a cutover falls into each.
     let server = teal().switch_every("1s").notice("0s").cutover("strict").run();
     let rehearsed =
-        rehearse(&server).with("--clients", "2").with("--duration", "8s").with("--hold", "1500ms").run();
+        rehearse(&server).with("--clients", "2").with("--duration", "8s").with("--hold", "2200ms").run();
     assert_eq!(rehearsed.status.code(), Some(1), "{}", rehearsed.output);
     assert!(rehearsed.number("/queries/lost") > 0, "{}", rehearsed.output);
-    assert!(rehearsed.output.contains("under blue: Unknown: status: 456"), "{}", rehearsed.output);
+    assert!(rehearsed.output.contains(": Unknown: status: 456"), "{}", rehearsed.output);
     assert!(rehearsed.output.contains(" LOST"), "{}", rehearsed.output);
 }
 
@@ -177,7 +178,7 @@ fn bad_settings_are_refused_in_one_line() {
     let _beside = beside();
     let token = file("bad-token", "\n");
     for (flag, value, expected) in [
-        ("--to", "ftp://x", "http://127.0.0.1:50051"),
+        ("--to", "ftp://x", "host:port"),
         ("--clients", "0", "above 0"),
         ("--duration", "soon", "120s"),
         ("--rate", "0", "per second"),
