@@ -9,19 +9,19 @@ use tracing::info;
 #[derive(Debug)]
 pub(super) struct Connection<O> {
     /// The last announcement that it was told of; 0 is none.
-    told: AtomicU64,
+    announced: AtomicU64,
     /// Where it is told what becomes of calls, if anybody wants to know.
     pub(super) observer: Option<O>,
 }
 
 impl<O> Connection<O> {
     pub(super) fn new(observer: Option<O>) -> Self {
-        Self { told: AtomicU64::default(), observer }
+        Self { announced: AtomicU64::default(), observer }
     }
 
     /// Logs the notice, unless this connection had it already.
-    pub(super) fn tell(&self, notice: Notice) {
-        if self.told.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {
+    pub(super) fn announce(&self, notice: Notice) {
+        if self.announced.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {
             info!("Notifying client about pending strategy change to: {}", notice.strategy);
         }
     }

@@ -1,11 +1,14 @@
 //! The tower layer at the door: asks the switch about each call, rejects it or lets it through, and
 //! appends the notice to what comes back. Knows nothing of who answers behind it.
 
+mod admitted;
+mod arriving;
 mod connection;
 mod future;
 pub(crate) mod header;
 mod left;
 mod observe;
+mod plan;
 mod preview;
 mod reject;
 mod request;

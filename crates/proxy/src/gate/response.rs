@@ -10,13 +10,13 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use grpc::{Appender, Coding, PREFIX_LEN, Prefix, header::is_success, read_string};
+use grpc::{Appender, PREFIX_LEN, Prefix, header::is_success, read_string};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use switch::RequestGuard;
 
-use super::{Counters, observe::ObserveCall, request::HELD};
+use super::{Counters, observe::ObserveCall, plan::HeldMessage, request::HELD};
 
 /// How long a message that is inflated to be appended to may be, before and after.
 const INFLATED: usize = 16 * 1024 * 1024;
@@ -48,7 +48,7 @@ pin_project! {
 #[derive(Debug)]
 pub(super) struct Answer<C> {
     /// Taken when the outcome is known.
-    pass: Option<RequestGuard>,
+    guard: Option<RequestGuard>,
     /// Taken then, too.
     observer: Option<C>,
     work: Work,
@@ -66,17 +66,11 @@ enum Work {
     Hold(Hold),
 }
 
-/// What has to be done to the message once it is there.
+/// The first message, as far as it is there, and what is done with it once it is whole.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) held: BytesMut,
-    /// The field that names the query which the call began.
-    pub(super) query_id: Option<u32>,
-    /// The field that names the session which the login opened.
-    pub(super) session: Option<u32>,
-    /// The notice to append.
-    pub(super) notice: Option<Bytes>,
-    pub(super) coding: Option<Coding>,
+    pub(super) message: HeldMessage,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -95,14 +89,14 @@ impl<B: Body, C> ResponseBody<B, C> {
 }
 
 impl<C: ObserveCall> Answer<C> {
-    /// Passes the body on, and tells `pass` the outcome.
-    pub(super) fn passing(pass: RequestGuard, observer: Option<C>) -> Self {
-        Self { pass: Some(pass), observer, work: Work::Passing, trailers: None }
+    /// Passes the body on, and tells `guard` the outcome.
+    pub(super) fn passing(guard: RequestGuard, observer: Option<C>) -> Self {
+        Self { guard: Some(guard), observer, work: Work::Passing, trailers: None }
     }
 
     /// Does to the first message what `hold` says.
-    pub(super) fn holding(pass: RequestGuard, observer: Option<C>, hold: Hold) -> Self {
-        Self { pass: Some(pass), observer, work: Work::Hold(hold), trailers: None }
+    pub(super) fn holding(guard: RequestGuard, observer: Option<C>, hold: Hold) -> Self {
+        Self { guard: Some(guard), observer, work: Work::Hold(hold), trailers: None }
     }
 
     /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
@@ -138,13 +132,13 @@ impl<C: ObserveCall> Answer<C> {
         let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Passing) else { return bytes };
         let inflated = hold.inflate(&bytes);
         let read = |field| read_string(first_message(inflated.as_deref().unwrap_or(&bytes))?, field).ok()?;
-        if let (Some(id), Some(pass)) = (hold.query_id.and_then(read), &mut self.pass) {
-            pass.begun(id);
+        if let (Some(id), Some(guard)) = (hold.message.query_id.and_then(read), &mut self.guard) {
+            guard.begun(id);
         }
-        if let (Some(session), Some(observer)) = (hold.session.and_then(read), &self.observer) {
+        if let (Some(session), Some(observer)) = (hold.message.session.and_then(read), &self.observer) {
             observer.logged_in(session);
         }
-        let Some(notice) = hold.notice else { return bytes };
+        let Some(notice) = hold.message.notice else { return bytes };
         let mut appender = Appender::new(notice);
         let sent = match (inflated, Prefix::read(&bytes)) {
             (Some(inflated), _) => appender.push(inflated),
@@ -163,8 +157,8 @@ impl<C: ObserveCall> Answer<C> {
 
     /// The stream has come to its end, with these trailers.
     fn end(&mut self, trailers: Option<&HeaderMap>) {
-        let Some(pass) = self.pass.take() else { return };
-        let effect = pass.answered(trailers.is_some_and(is_success));
+        let Some(guard) = self.guard.take() else { return };
+        let effect = guard.answered(trailers.is_some_and(is_success));
         if let Some(observer) = self.observer.take() {
             observer.over(trailers, effect);
         }
@@ -176,8 +170,8 @@ impl Hold {
     fn wants(&self, bytes: &[u8]) -> usize {
         let Some(prefix) = Prefix::read(bytes) else { return PREFIX_LEN };
         let limit = match prefix.flag {
-            1 if self.notice.is_some() && self.coding.is_some() => INFLATED,
-            _ if self.query_id.is_some() || self.session.is_some() => HELD,
+            1 if self.message.notice.is_some() && self.message.coding.is_some() => INFLATED,
+            _ if self.message.query_id.is_some() || self.message.session.is_some() => HELD,
             _ => SMALL,
         };
         match PREFIX_LEN + prefix.len as usize {
@@ -192,8 +186,8 @@ impl Hold {
     fn inflate(&self, bytes: &[u8]) -> Option<Bytes> {
         let prefix = Prefix::read(bytes).filter(|prefix| prefix.flag == 1 && prefix.len > 0)?;
         let (message, behind) = bytes[PREFIX_LEN..].split_at_checked(prefix.len as usize)?;
-        let limit = if self.notice.is_some() { INFLATED } else { HELD };
-        let message = self.coding?.inflate(message, limit)?;
+        let limit = if self.message.notice.is_some() { INFLATED } else { HELD };
+        let message = self.message.coding?.inflate(message, limit)?;
         let mut inflated = BytesMut::with_capacity(PREFIX_LEN + message.len() + behind.len());
         Prefix { flag: 0, len: u32::try_from(message.len()).ok()? }.write(&mut inflated);
         inflated.extend_from_slice(&message);
