@@ -1,4 +1,4 @@
-//! The way from the network threads to the threads that may run SQL, encode results and read files.
+//! Moves work from the network threads to the engine's runtime, where SQL, encoding and file access may run.
 
 use std::future::Future;
 
@@ -14,12 +14,13 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// Workers of a runtime.
+    /// Creates an executor for a runtime.
     pub(crate) fn new(runtime: Handle) -> Self {
         Self { runtime }
     }
 
-    /// Runs `work` there and waits for it. Dropping the wait aborts the work; a panic in it is a [`EngineError::Bug`].
+    /// Runs `work` on the engine's runtime and waits for it. Dropping the future aborts the work. A panic in it is an
+    /// [`EngineError::Bug`].
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
@@ -31,7 +32,7 @@ impl Executor {
         }
     }
 
-    /// Starts `work` there; it is aborted when the handle is dropped.
+    /// Starts `work` on the engine's runtime. Dropping the handle aborts it.
     pub(crate) fn start<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

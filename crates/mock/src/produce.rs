@@ -1,4 +1,4 @@
-//! The task that pulls a query's rows, no faster than they are fetched.
+//! The task that produces a query's rows, no faster than they are fetched.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{row_buffer::RowBuffer, status::EngineError};
 
-/// Rows with a measurement of the work on them.
+/// A stream of rows that measures the work on them.
 pub(crate) trait Source: Stream<Item = Result<RecordBatch, sql::Error>> + Send + 'static {
-    /// What was measured so far.
+    /// The measurements so far.
     fn measured(&self) -> Measured;
 }
 
@@ -20,10 +20,10 @@ impl Source for Rows {
     }
 }
 
-/// Somebody wants to know what was measured so far.
+/// A request for the measurements so far.
 pub(crate) type Question = oneshot::Sender<Measured>;
 
-/// Pulls everything into `held`, answering questions in between. A panic becomes the end of the result.
+/// Moves all rows into `held`, and answers measurement requests in between. A panic ends the result with an error.
 pub(crate) async fn produce(
     source: impl Source,
     held: Arc<RowBuffer>,
@@ -49,7 +49,7 @@ async fn pull(
         tokio::select! {
             biased;
             Some(question) = questions.recv() => {
-                // Whoever asked may have gone.
+                // The requester may be gone.
                 let _ = question.send(source.measured());
             }
             next = next => match next {

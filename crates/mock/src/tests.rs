@@ -1,4 +1,4 @@
-//! The service as a whole, called as a connection calls it, over the built-in tables.
+//! The whole service over the built-in tables, called as a connection calls it.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn mock(sessions: Sessions, max_queries: usize) -> Mock {
     Mock::new(options, sql::Engine::open(engine).unwrap(), Handle::current())
 }
 
-/// A call as it comes off the network: code, message of the error, answer.
+/// Sends a call as it comes off the network; returns the code, the error message and the response.
 async fn raw(
     service: &MockService,
     path: &str,
@@ -170,7 +170,7 @@ async fn sessions_and_queries_end_when_they_are_silent() {
         (client.prepare("SELECT 1").await.unwrap(), client.prepare("SELECT 2").await.unwrap());
     for _ in 0..3 {
         tokio::time::sleep(TTL / 2).await;
-        // With the session of another engine: the call keeps the query and its own session.
+        // A session of another engine: the call uses the query and the query's own session.
         let missing = client.batch(&kept, "nobody").await.unwrap_err();
         assert_eq!(missing.0, Code::FailedPrecondition, "{}", missing.1);
     }

@@ -1,4 +1,4 @@
-//! What commands take, and what is wrong with the rest.
+//! Command bodies: which are accepted, and the errors for the others.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Who is let in: Host, Origin, token.
+//! Access control: Host, Origin, token.
 
 use axum::http::Version;
 

@@ -1,17 +1,17 @@
-//! Events, and the stream of them: nothing is missed and nothing comes twice.
+//! Events and the event stream: nothing is missed and nothing comes twice.
 
 use futures::StreamExt;
 use switch::{Cutover, NewEvent};
 
 use super::*;
 
-/// What a reader of the stream gets.
+/// A reader of the stream.
 struct Reader {
     body: axum::body::BodyDataStream,
     text: String,
 }
 
-/// An event as it is on the wire.
+/// A server-sent event, parsed.
 #[derive(Debug)]
 struct Sent {
     kind: String,
@@ -46,7 +46,7 @@ impl Reader {
         Some(sent)
     }
 
-    /// So many events that aren't the state.
+    /// Reads `number` events, skipping `state`.
     async fn events(&mut self, number: usize) -> Vec<Sent> {
         let mut events = Vec::new();
         while events.len() < number {
@@ -145,13 +145,13 @@ async fn streams_begin_with_state_and_continue_with_events() {
     let mut reader = Reader::open(&bench, "/api/v1/events/stream", None).await;
     let first = reader.next().await.unwrap();
     assert_eq!((first.kind.as_str(), &first.data["phase"], first.id), ("state", &json!("STABLE"), None));
-    // The next thing is news, and not the same state again.
+    // The next message is an event, not the same state again.
     bench.post("/api/v1/switch", "{}").await;
     let event = reader.next().await.unwrap();
     assert_eq!((event.kind.as_str(), &event.data["id"]), ("announced", &json!(4)));
     let state = reader.next().await.unwrap();
     assert_eq!((state.kind.as_str(), &state.data["phase"]), ("state", &json!("ANNOUNCED")));
-    // And again after a second of nothing.
+    // A second without events brings the state.
     assert_eq!(reader.next().await.unwrap().kind, "state");
 }
 
@@ -166,7 +166,7 @@ async fn a_reader_goes_on_where_it_left_off() {
     let last = seen[1].id.clone().unwrap();
     assert_eq!(ids(&Reader::open(&bench, path, Some(&last)).await.events(2).await), [4, 5]);
     assert_eq!(ids(&Reader::open(&bench, path, Some("4")).await.events(1).await), [5]);
-    // The browser's word counts, not that of the page's first address.
+    // `Last-Event-ID` wins over `after` in the page's first address.
     let again = Reader::open(&bench, &format!("{path}?after=1"), Some(&last)).await.events(2).await;
     assert_eq!(ids(&again), [4, 5]);
 }

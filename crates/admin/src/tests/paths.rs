@@ -1,4 +1,4 @@
-//! What there is, what there isn't, and the document that says so.
+//! Paths that exist, paths that do not, and the document that lists them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Commands: what they do, what they say, and that each is done once.
+//! Commands: their effects, their responses, and that each runs once.
 
 use std::thread;
 

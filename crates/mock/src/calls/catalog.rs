@@ -1,4 +1,4 @@
-//! What there is to query: catalogs, schemas, tables and columns.
+//! Metadata calls: catalogs, schemas, tables and columns.
 
 use protocol::pb::{
     AddCatalogsRequest, AddCatalogsResponse, CatalogResponse, GFieldInfo, GetAddCatalogsRequest,

@@ -125,7 +125,7 @@ impl Calls {
         Ok(ExecuteDataFrameResponse {})
     }
 
-    /// The query of a call that works on a DataFrame.
+    /// The query that a DataFrame call names.
     fn frame(&self, query_id: &str, session_id: &str, caller: &Caller) -> Result<Arc<Query>, EngineError> {
         self.cluster.ready(caller.now)?;
         self.query(query_id, session_id, caller)
@@ -186,7 +186,7 @@ fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, EngineError> {
     }
 }
 
-/// A map's order is lost on the wire: its entries are taken in the order of the frame's columns, then by name.
+/// Orders the entries of a map, whose order is lost on the wire: by the frame's columns, then by name.
 fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(String, i32)>, EngineError> {
     let columns = frame.statement()?.schema();
     let position = |name: &str| {

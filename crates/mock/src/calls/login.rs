@@ -1,4 +1,4 @@
-//! Logging in and out, and what a session can say about itself.
+//! Login, logout, and information about a session.
 
 use protocol::pb::{
     AuthenticateRequest, AuthenticateResponse, DropUserContextRequest, DropUserContextResponse,

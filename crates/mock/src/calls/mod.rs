@@ -24,10 +24,10 @@ use super::{
     ttl_cache::TtlCache,
 };
 
-/// As many sessions are remembered at most; the longest unused leave first.
+/// The most sessions on record; beyond that the least recently used are evicted.
 const MOST_SESSIONS: usize = 1_000_000;
 
-/// Everything that a call can reach.
+/// The state shared by all calls.
 #[derive(Debug)]
 pub(crate) struct Calls {
     engine: sql::Engine,
@@ -40,7 +40,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Without sessions and queries.
+    /// Creates the state, without sessions and queries.
     pub(crate) fn new(options: Options, engine: sql::Engine, runtime: Handle, cluster: Cluster) -> Self {
         Self {
             engine,
@@ -54,7 +54,7 @@ impl Calls {
     }
 }
 
-/// Who calls, and when.
+/// The caller of a call, and its time.
 #[derive(Clone, Copy, Debug)]
 struct Caller {
     bearer: Option<Key>,
@@ -68,7 +68,7 @@ impl Caller {
     }
 }
 
-/// The token of `Bearer <token>`.
+/// The token in an `authorization` value `Bearer <token>`.
 pub(crate) fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     let token = token.trim_ascii();

@@ -128,7 +128,7 @@ impl Calls {
         Ok(ClearOrCancelQueryResponse { session_id: request.session_id, new_strategy: None })
     }
 
-    /// Ends a query for anybody. That it is a call of the session only keeps the session alive.
+    /// Ends a query for any caller. The session is only kept alive.
     fn end_query(&self, caller: &Caller, session_id: &str, query_id: &str) {
         let _ = self.session(session_id, caller);
         self.release(query_id);
@@ -180,7 +180,7 @@ impl Calls {
         Ok(ExecuteStatementResponse { session_id, new_strategy: None })
     }
 
-    /// Runs a statement as the query's present execution; one before it ends.
+    /// Runs a statement as the query's current execution, and ends the previous one.
     pub(super) async fn start(
         &self,
         query: &Arc<Query>,

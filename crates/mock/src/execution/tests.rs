@@ -1,4 +1,4 @@
-//! A run from rows to chunks, with rows that tests make.
+//! An execution from rows to chunks, over rows that tests make.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,7 @@ use sql::arrow::{
 
 use super::*;
 
-/// Rows out of a stream; tells when it is dropped.
+/// Rows from a stream; reports when it is dropped.
 struct Rows<S> {
     stream: S,
     dropped: Arc<AtomicBool>,

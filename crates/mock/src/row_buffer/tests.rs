@@ -1,4 +1,4 @@
-//! What is held is handed out once, in order, whoever waits and whoever gives up waiting.
+//! Rows are returned once and in order, also when callers stop waiting.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The clients that one network thread has heard.
+//! The clients seen by one network thread.
 
 use std::{
     collections::HashMap,
@@ -13,28 +13,28 @@ use protocol::Strategy;
 
 use super::{client_stats::ClientStats, key::Key};
 
-/// Clients that are remembered: those heard from most recently.
+/// The most clients in the table: the most recently active ones.
 pub const MOST: usize = 10_000;
-/// How many more may gather before the oldest are forgotten, all at once.
+/// The table may exceed the limit by this many before the oldest are evicted, all at once.
 const SLACK: usize = MOST / 8;
 
-/// A client, as far as one thread knows it.
+/// A client as seen by one thread.
 #[derive(Debug)]
 pub struct KnownClient {
     key: Key,
     facts: Mutex<ClientStats>,
-    /// No longer among the clients: whoever still has it has to ask for it again.
+    /// Evicted from the table; a holder must look the client up again.
     is_forgotten: AtomicBool,
 }
 
 impl KnownClient {
-    /// Who it is.
+    /// The client's identity.
     pub fn key(&self) -> &Key {
         &self.key
     }
 
     pub(crate) fn facts(&self) -> MutexGuard<'_, ClientStats> {
-        // Facts are never left half-way changed.
+        // Statistics are never left half updated.
         self.facts.lock()
     }
 
@@ -50,7 +50,7 @@ pub(crate) struct ClientTable {
 }
 
 impl ClientTable {
-    /// The client of that key.
+    /// Returns the client with this key; inserts it if needed.
     pub(crate) fn client(&mut self, key: Key) -> Arc<KnownClient> {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
@@ -79,19 +79,19 @@ impl ClientTable {
         });
     }
 
-    /// All of them, for a look that does not keep the thread waiting.
+    /// All clients. The list is short to take, so that it does not hold up the thread.
     pub(crate) fn all(&self) -> Vec<Arc<KnownClient>> {
         self.known.values().cloned().collect()
     }
 }
 
-/// The queries of a strategy that a client has on record, from what each thread knows of it.
+/// The number of a client's queries on record under a strategy, over all threads.
 pub(crate) fn open(known: &[Arc<KnownClient>], strategy: Strategy) -> u64 {
     let open: i64 = known.iter().map(|known| known.facts().open(strategy)).sum();
     u64::try_from(open).unwrap_or_default()
 }
 
-/// What all threads know of each client, put together.
+/// The merged statistics of each client, over all threads.
 pub(crate) fn merged(known: impl IntoIterator<Item = Arc<KnownClient>>) -> HashMap<Key, ClientStats> {
     let mut all: HashMap<Key, ClientStats> = HashMap::new();
     for known in known {

@@ -1,4 +1,4 @@
-//! The verdict on a client for one turn of the switch: a pure function of what it did.
+//! The verdict on a client for one switch: a pure function of its statistics.
 
 use std::time::{Duration, Instant};
 
@@ -9,27 +9,27 @@ use super::{
     switch_windows::{End, SwitchWindow},
 };
 
-/// How a client took a switch, as of now: it may get better while the client goes on.
+/// How a client handled a switch so far. A verdict may improve later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It used the new strategy before the switch was over, and none of its work got a 456.
+    /// It used the new strategy before the switch ended, and got no 456 other than for a login.
     Followed,
-    /// Its work got a 456, and it used the new strategy after the last of them.
+    /// It got a 456 that was not for a login, and used the new strategy afterwards.
     Recovered,
-    /// None of its work got a 456, but it did not use the new strategy before the switch was over,
-    /// although it called after the cutover.
+    /// It got no 456 other than for a login, but did not use the new strategy before the switch ended, although it
+    /// called after the cutover.
     Late,
-    /// Its work got a 456, and it did not use the new strategy after that; or queries of it were left
-    /// when the drain timed out.
+    /// It got a 456 that was not for a login, and did not use the new strategy afterwards; or queries of it were
+    /// abandoned when the drain timed out.
     LostWork,
-    /// It did not call after the announcement; or not after the cutover, without having used the new
-    /// strategy.
+    /// It did not call after the announcement; or it did not call after the cutover, and had not used the new
+    /// strategy before.
     NotHeardFrom,
 }
 
 impl Verdict {
-    /// What it is called in JSON.
+    /// The name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Followed => "followed",
@@ -41,9 +41,8 @@ impl Verdict {
     }
 }
 
-/// The verdict, `None` while there is nothing to say, and why. Nothing at all for a client that had
-/// nothing to switch: it came after the announcement and was neither told nor refused.
-/// `name` gives the method of a label.
+/// The verdict, `None` while it is open, and the reason. Returns `None` for a client without anything to switch: it
+/// came after the announcement, and got neither a notice nor a 456. `name` maps a label to its method.
 pub(crate) fn judge(
     turn: &SwitchWindow,
     part: &SwitchStats,

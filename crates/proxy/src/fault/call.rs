@@ -1,4 +1,4 @@
-//! One call that the rules are looked at for.
+//! One call that is matched against the rules.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
@@ -22,18 +22,18 @@ use crate::{
     server::{BoxError, InjectedFault},
 };
 
-/// How much of a message is held to look into it.
+/// The most bytes of a message that are held in order to inspect it.
 const LOOKED_AT: usize = 1 << 20;
 
-/// What the rules have in store for a call.
+/// The faults that apply to a call.
 #[derive(Debug, Default)]
 struct Plan {
     hits: Vec<Arc<ActiveFault>>,
-    /// The rule of the outcome.
+    /// The rule that decides the outcome.
     last: Option<Arc<ActiveFault>>,
-    /// The request's message, where a rule wanted it.
+    /// The request message, if a rule needed it.
     message: Option<Bytes>,
-    /// Who logs in, where it has to be learned from the answer which session that is.
+    /// The user of a login, if the session must be learned from its response.
     learns: Option<String>,
 }
 
@@ -136,7 +136,7 @@ impl Plan {
             let Some(hit) = armed.sample() else { continue };
             faults.tell(&armed, path, hit);
             plan.hits.push(armed.clone());
-            // A call has one outcome: the first rule's that has one.
+            // The first rule with an outcome decides it.
             if armed.rule.effect.outcome.is_some() {
                 plan.last = Some(armed);
                 break;
@@ -145,7 +145,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// What the head does not tell.
+    /// Checks the conditions that need more than the head.
     fn is_match(&self, faults: &Faults, armed: &ActiveFault, fields: Fields) -> bool {
         let when = &armed.rule.when;
         let is_sql = || self.text(fields.sql);
@@ -172,13 +172,13 @@ impl Plan {
         self.text(known::method(path).session)
     }
 
-    /// How long the rules want to wait there.
+    /// The total delay at this point.
     fn wait(&self, at: At) -> Duration {
         let delays = self.hits.iter().filter_map(|armed| Some((armed, armed.rule.effect.delay?)));
         delays.filter(|(_, (there, _))| *there == at).map(|(armed, (_, delay))| armed.pick(delay)).sum()
     }
 
-    /// Marks the answer, and shapes what is to be shaped of it.
+    /// Adds the `teal-fault` header to the response, and shapes it.
     fn finish<R>(self, response: Response<FaultBody<R>>) -> Response<FaultBody<R>>
     where
         R: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
@@ -207,7 +207,7 @@ impl Plan {
 }
 
 impl ActiveFault {
-    /// Whether a call's message tells what it wants to know.
+    /// Returns whether the rule has conditions on the message of a call.
     fn looks_inside(&self) -> bool {
         self.rule.when.sql.is_some()
             || self.rule.when.user.is_some()

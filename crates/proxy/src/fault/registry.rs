@@ -1,4 +1,4 @@
-//! The rules in force: added, removed, listed and counted while calls look at them.
+//! The active rules, which can be added, removed, listed and counted while calls use them.
 
 use std::{
     fmt,
@@ -21,10 +21,10 @@ use utoipa::ToSchema;
 use super::rule::{BadRule, Delay, Rule, Setting};
 use crate::telemetry::Collector;
 
-/// Sessions whose user is remembered, and queries whose batches are counted, at most.
+/// The most sessions whose user is remembered, and the most queries whose batches are counted.
 const REMEMBERED: usize = 100_000;
 
-/// Where a rule came from.
+/// The origin of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -49,50 +49,50 @@ impl fmt::Display for Source {
     }
 }
 
-/// A rule that was not added.
+/// Why a rule was not added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is no good.
+    /// The rule is invalid.
     #[error(transparent)]
     Bad(#[from] BadRule),
-    /// There is one of this name.
+    /// There is a rule of this name.
     #[error("id: '{0}': expected a name that no other rule has")]
     Taken(String),
 }
 
-/// A rule, as it is shown.
+/// A rule, as the admin API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Listed {
-    /// What it is called.
+    /// The name of the rule.
     pub id: String,
-    /// In its textual form.
+    /// The rule in its textual form.
     pub rule: String,
-    /// Where it came from.
+    /// The origin of the rule.
     pub source: Source,
-    /// Calls it was about.
+    /// The number of calls that matched its conditions.
     pub matches: u64,
-    /// Those of them that it changed.
+    /// The number of those calls that it changed.
     pub hits: u64,
 }
 
-/// Whoever wants to know of each call before the rules look at it: a scenario, whose next step may add a rule.
+/// Observes each call before the rules are applied. A scenario uses it, and its next step may add a rule.
 pub trait CallObserver: fmt::Debug + Send + Sync {
-    /// A call of this path, such as `/e6x.QueryEngineService/prepareStatement`, has arrived.
+    /// Called when a call with this path, such as `/e6x.QueryEngineService/prepareStatement`, arrives.
     fn call_arrived(&self, path: &str);
 }
 
-/// What there is around the rules.
+/// The parts of the server that rules use.
 #[derive(Clone, Debug, Default)]
 pub struct FaultContext {
     /// The switch, if there is a gate.
     pub switch: Option<Switch>,
-    /// Who knows whose sessions they are, if there is a gate.
+    /// The collector, which knows the users of sessions, if there is a gate.
     pub watch: Option<Collector>,
-    /// Where it is noted what becomes of rules.
+    /// The log for events about rules.
     pub event_log: EventLog,
 }
 
-/// The rules in force. A clone is the same book.
+/// The active rules. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Faults {
     shared: Arc<Shared>,
@@ -100,28 +100,28 @@ pub struct Faults {
 
 #[derive(Debug)]
 struct Shared {
-    /// Whether a call has to look at anything at all.
+    /// Whether there is anything to apply to calls.
     is_armed: AtomicBool,
     rules: ArcSwap<Vec<Arc<ActiveFault>>>,
-    /// Whether calls may bring a rule of their own.
+    /// Whether calls may carry a rule of their own.
     by_header: bool,
     around: FaultContext,
-    /// How many rules were given a name here. Held while the rules are changed.
+    /// The number of rules named automatically. Locked while rules change.
     named: Mutex<u64>,
-    /// Whose sessions they are, where there is no watch to know it.
+    /// The users of sessions, if there is no collector to know them.
     users: Mutex<LruCache<String, String>>,
     observer: ArcSwapOption<Arc<dyn CallObserver>>,
 }
 
 impl Default for Faults {
-    /// No rules, and no switch.
+    /// Creates a registry without rules and without a switch.
     fn default() -> Self {
         Self::new(false, FaultContext::default())
     }
 }
 
 impl Faults {
-    /// No rules yet. With `by_header` a call may bring its own.
+    /// Creates a registry without rules. With `by_header`, calls may carry their own.
     pub fn new(by_header: bool, around: FaultContext) -> Self {
         let shared = Shared {
             is_armed: AtomicBool::new(by_header),
@@ -135,14 +135,14 @@ impl Faults {
         Self { shared: Arc::new(shared) }
     }
 
-    /// What rules have to fit.
+    /// The setting that rules must fit.
     fn setting(&self) -> Setting {
         let switch = self.shared.around.switch.as_ref();
         let has_drain = switch.is_some_and(|switch| switch.rules().cutover == Cutover::Drain);
         Setting { has_gate: switch.is_some(), has_drain }
     }
 
-    /// Adds a rule behind the others.
+    /// Adds a rule after the others.
     pub fn add(&self, rule: Rule, source: Source) -> Result<Listed, Refused> {
         rule.fits(self.setting())?;
         let mut named = self.shared.named.lock();
@@ -167,7 +167,7 @@ impl Faults {
         Ok(listed)
     }
 
-    /// Removes the rule of that name. False where there is none.
+    /// Removes the rule of this name. Returns whether there was one.
     pub fn remove(&self, id: &str) -> bool {
         let _named = self.shared.named.lock();
         let rules = self.shared.rules.load();
@@ -179,7 +179,7 @@ impl Faults {
         true
     }
 
-    /// Removes all rules, and says how many there were.
+    /// Removes all rules, and returns their number.
     pub fn clear(&self) -> usize {
         let _named = self.shared.named.lock();
         let count = self.shared.rules.load().len();
@@ -196,14 +196,14 @@ impl Faults {
         self.shared.rules.load().iter().map(|armed| armed.listed()).collect()
     }
 
-    /// Tells `observer` of each call from now on.
+    /// Registers the observer of calls.
     pub fn observe(&self, observer: Arc<dyn CallObserver>) {
         let _named = self.shared.named.lock();
         self.shared.observer.store(Some(Arc::new(observer)));
         self.shared.is_armed.store(true, Ordering::Relaxed);
     }
 
-    /// Tells nobody any more.
+    /// Removes the observer.
     pub fn end_observing(&self) {
         let _named = self.shared.named.lock();
         self.shared.observer.store(None);
@@ -217,7 +217,7 @@ impl Faults {
         self.shared.is_armed.store(is_armed, Ordering::Relaxed);
     }
 
-    /// Whether a call has to look at anything at all: all that it costs where there is no rule.
+    /// Returns whether there is anything to apply to calls. This is the only cost of a call without rules.
     pub fn is_armed(&self) -> bool {
         self.shared.is_armed.load(Ordering::Relaxed)
     }
@@ -230,7 +230,7 @@ impl Faults {
         self.shared.observer.load_full()
     }
 
-    /// A rule that a call brought along.
+    /// Activates the rule that a call carries.
     pub(super) fn armed_by_call(&self, text: &str) -> Result<Arc<ActiveFault>, BadRule> {
         let rule: Rule = text.parse()?;
         rule.fits(self.setting())?;
@@ -247,13 +247,13 @@ impl Faults {
         self.shared.around.switch.as_ref().map(|switch| switch.snapshot().phase.name())
     }
 
-    /// Whether it has to be learned from logins whose sessions they are.
+    /// Returns whether the users of sessions must be learned from logins.
     pub(super) fn is_learning(&self, rules: &[Arc<ActiveFault>]) -> bool {
         let is_asked = || self.by_header() || rules.iter().any(|armed| armed.rule.when.user.is_some());
         self.shared.around.watch.is_none() && is_asked()
     }
 
-    /// Remembers whose session it is.
+    /// Remembers the user of a session.
     pub(super) fn learn(&self, session: &str, user: &str) {
         self.shared.users.lock().insert(session.to_owned(), user.to_owned());
     }
@@ -265,8 +265,8 @@ impl Faults {
         }
     }
 
-    /// Tells of a hit: each in the log; in the journal, which has to last, the first, tenth, hundredth and
-    /// so on of a rule that is in force.
+    /// Reports a hit. The log gets each one. The event log, which has limited space, gets only hits 1, 10, 100 and so
+    /// on of an active rule.
     pub(super) fn tell(&self, armed: &ActiveFault, path: &str, hit: u64) {
         let method = path.rsplit('/').next().unwrap_or_default();
         info!("Fault {} hit {method}: {}", armed.id, armed.rule);
@@ -281,7 +281,7 @@ impl Faults {
         self.note("hit", Some(&listed), told);
     }
 
-    /// Keeps an event of kind `fault`.
+    /// Adds an event of kind `fault`.
     fn note(&self, action: &str, about: Option<&Listed>, message: String) {
         let FaultContext { switch, event_log, .. } = &self.shared.around;
         let epoch = switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
@@ -296,7 +296,7 @@ impl Faults {
     }
 }
 
-/// A rule in force, and what it has seen.
+/// An active rule, with its counts.
 pub(super) struct ActiveFault {
     pub(super) id: String,
     pub(super) rule: Rule,
@@ -331,7 +331,7 @@ impl ActiveFault {
         }
     }
 
-    /// Counts a match, and says which hit it is, if it is one.
+    /// Counts a match. Returns the number of the hit, if it is one.
     pub(super) fn sample(&self) -> Option<u64> {
         let number = self.matches.fetch_add(1, Ordering::Relaxed) + 1;
         let is_hit = self.rule.when.is_turn(number)
@@ -339,7 +339,7 @@ impl ActiveFault {
         is_hit.then(|| self.hits.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Counts a fetch of a query, this one included.
+    /// Counts a fetch of a query, and returns the count.
     pub(super) fn fetched(&self, query: &str) -> u64 {
         let mut batches = self.batches.lock();
         let count = batches.get(query).copied().unwrap_or(0) + 1;
@@ -347,7 +347,7 @@ impl ActiveFault {
         count
     }
 
-    /// Asks chance.
+    /// Draws from the rule's random generator.
     pub(super) fn draw<T>(&self, ask: impl FnOnce(&mut SmallRng) -> T) -> T {
         ask(&mut self.random.lock())
     }

@@ -29,28 +29,28 @@ use super::{
 };
 use crate::{telemetry::UpstreamMetrics, tls::Trust};
 
-/// Connections at most, however few streams the engine allows on each.
+/// The most connections, however few streams the engine allows on each.
 const MAX_CONNECTIONS: usize = 256;
-/// Connections at most that are opened because the engine does not read on the others.
+/// The most connections opened because the engine does not read on the others.
 const MAX_OVERFLOW: usize = 8;
-/// Connections that are opened at the same time.
+/// The most connections being opened at the same time.
 const MAX_CONNECTING: usize = 8;
-/// Calls at most that have a connection of their own at the same time and are not yet answered.
+/// The most unanswered calls with a connection of their own.
 const MAX_ALONE: usize = 32;
-/// Addresses at most that each thread keeps connections to.
+/// The most addresses that each thread keeps connections to.
 const MAX_SPREAD: usize = 16;
-/// The addresses of a name are asked for no more often, however many connections end.
+/// The shortest time between two look-ups of a name, however many connections end.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
-/// Bytes of a header list that every gRPC server takes.
+/// The size of a header list that every gRPC server accepts, in bytes.
 const USUAL_HEADER_LIST: usize = 8 << 10;
 
-/// When an engine that has fallen silent is asked whether it is there.
+/// The timing of pings to a silent engine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// From ping to ping, and only while calls are in progress: gRPC servers close the connection of a
-    /// client that asks more than every 5 minutes. A host that is gone is found sooner, by TCP.
+    /// The interval between pings while calls are in progress. gRPC servers close the connection of a client that
+    /// pings more than every 5 minutes. TCP detects a dead host sooner.
     pub(super) every: Duration,
-    /// How long the answer may take.
+    /// The time within which a ping must be acknowledged.
     pub(super) within: Duration,
 }
 
@@ -60,7 +60,7 @@ impl Default for Pace {
     }
 }
 
-/// An engine that calls are forwarded to. A clone has the same connections.
+/// An engine that calls are forwarded to. Clones share their connections.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     shared: Arc<Shared>,
@@ -74,15 +74,15 @@ struct Shared {
     pace: Pace,
     stats: Arc<EndpointStats>,
     pool: Mutex<Pool>,
-    /// A connection came, went, or has room again.
+    /// Notified when a connection opens, closes, or has room again.
     changed: Notify,
-    /// For calls that have a connection of their own.
+    /// Limits calls with a connection of their own.
     alone: Arc<Semaphore>,
-    /// Bytes of a header list that this engine has answered.
+    /// The size of the largest header list that this engine has responded to, in bytes.
     proven_header_list: AtomicUsize,
 }
 
-/// No connection could be had.
+/// No connection was available.
 #[derive(Debug, thiserror::Error)]
 #[error("engine {url} {why}")]
 pub(super) struct Unreachable {
@@ -91,7 +91,7 @@ pub(super) struct Unreachable {
 }
 
 impl Endpoint {
-    /// Connects when it is first asked to, or by [`Endpoint::warm_up`].
+    /// Creates an endpoint. It connects at the first call, or by [`Endpoint::warm_up`].
     pub(super) fn new(
         target: &Target,
         trust: Option<Trust>,
@@ -114,8 +114,7 @@ impl Endpoint {
         }
     }
 
-    /// Opens the connections that are kept: one at first, until there is somebody who answers. Within a
-    /// runtime.
+    /// Opens the idle connections: first one, and the others once the engine responds. Call it within a runtime.
     pub(super) fn warm_up(&self) {
         let mut pool = self.pool();
         let wanted = if pool.is_failing() { 1 } else { pool.min_idle };
@@ -129,22 +128,22 @@ impl Endpoint {
         &self.shared.target.address
     }
 
-    /// What is counted of it.
+    /// The metrics of this endpoint.
     pub(super) fn metrics(&self) -> &UpstreamMetrics {
         self.shared.stats.metrics()
     }
 
-    /// How messages call it.
+    /// The URL, as messages show it.
     pub(super) fn url(&self) -> &str {
         &self.shared.target.url
     }
 
-    /// A stream on a connection with few of them. Waits for a new one where all are full.
+    /// Takes a stream on a lightly used connection. Waits for a new connection if all are full.
     pub(super) async fn checkout(&self) -> Result<PooledStream, Unreachable> {
         let taken = {
             let mut pool = self.pool();
             let taken = pool.checkout(self, false);
-            // Each address is to have its part of the calls.
+            // Each address should get its share of the calls.
             if pool.lacks_address() {
                 self.connect(&mut pool);
             }
@@ -156,13 +155,13 @@ impl Endpoint {
         }
     }
 
-    /// The only stream of a new connection, which no other call uses before this one is answered.
+    /// Takes the only stream of a new connection. No other call uses the connection before this one is answered.
     pub(super) async fn checkout_alone(&self) -> Result<PooledStream, Unreachable> {
         let shared = &self.shared;
         let deadline = Instant::now() + shared.connect_timeout;
         let turn = timeout_at(deadline, shared.alone.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(self.unreachable(self.why_nothing())) };
-        // The engine is asked as rarely as by those who wait for a connection.
+        // Pauses like calls that wait for a connection.
         let pause = self.pool().pause();
         if let Some(until) = pause {
             sleep_until(until.min(deadline)).await;
@@ -180,21 +179,21 @@ impl Endpoint {
         }
     }
 
-    /// Whether a header list of so many bytes may be what the engine ends a connection for: it names no limit,
-    /// and has not answered such a list.
+    /// Returns whether the engine may have ended a connection because of a header list of this size: it announced no
+    /// limit, and has not responded to such a list.
     pub(super) fn is_suspect(&self, stream: &PooledStream, header_list: usize) -> bool {
         header_list > self.shared.proven_header_list.load(Ordering::Relaxed)
             && stream.send.max_header_list_size().is_none()
     }
 
-    /// The engine has answered a header list of so many bytes.
+    /// Records that the engine responded to a header list of this size.
     pub(super) fn prove(&self, header_list: usize) {
         if header_list > USUAL_HEADER_LIST {
             self.shared.proven_header_list.fetch_max(header_list, Ordering::Relaxed);
         }
     }
 
-    /// A connection was lost: it may be another engine that is there next.
+    /// Called when a connection was lost: another engine may be there next.
     pub(super) fn forget(&self) {
         self.shared.proven_header_list.store(USUAL_HEADER_LIST, Ordering::Relaxed);
     }
@@ -209,7 +208,7 @@ impl Endpoint {
             let look_again = {
                 let mut pool = self.pool();
                 let has_failed = pool.failures > failures;
-                // On a connection that the engine does not read, unless another can be had.
+                // Use a connection that the engine does not read only if no other can be opened.
                 let any = has_failed || pool.len() >= MAX_OVERFLOW;
                 if let Some(stream) = pool.checkout(self, any) {
                     return Ok(stream);
@@ -226,7 +225,7 @@ impl Endpoint {
             _ = timeout_at(look_again, changed).await;
             if Instant::now() >= deadline {
                 drop(waiting);
-                // What woke this one may be for another.
+                // Pass the notification on; it may be meant for another call.
                 self.shared.changed.notify_one();
                 return Err(self.unreachable(self.why_nothing()));
             }
@@ -272,7 +271,7 @@ impl Endpoint {
         });
     }
 
-    /// A connection could not be opened for the call that was to have it.
+    /// Records that no connection could be opened for a call of its own.
     fn failed(&self, error: &io::Error) {
         self.told(error);
         self.pool().fail(error.to_string());
@@ -286,7 +285,7 @@ impl Endpoint {
         }
     }
 
-    /// A connection on which the engine has said what it allows.
+    /// Opens a connection, and waits for the engine's settings.
     async fn open(&self) -> io::Result<Connection> {
         let shared = &self.shared;
         let load = |address| self.pool().connections_to(address);
@@ -326,14 +325,13 @@ impl Endpoint {
         Ok(Connection::new(send, address, stats, counted))
     }
 
-    /// Asks from time to time whether the engine is there, while somebody waits for it. Resolves when it
-    /// isn't.
+    /// Pings the engine while calls wait for it. Resolves when it is unresponsive.
     async fn watch(&self, mut pings: PingPong, stats: &ConnectionStats) -> io::Error {
         let Pace { every, within } = self.shared.pace;
         loop {
             sleep(every).await;
             if stats.is_idle() {
-                // More than are kept, and not needed for some time.
+                // Surplus connections that were not needed for some time.
                 self.pool().remove_surplus(stats);
                 continue;
             }
@@ -348,17 +346,17 @@ impl Endpoint {
         }
     }
 
-    /// Drops connections that take nothing more, and sees that some are open.
+    /// Drops closed connections, and opens new ones as needed.
     async fn tidy(&self) {
         let pause = self.pool().ended();
         self.shared.changed.notify_waiters();
-        // Where a connection has ended, the engine may have moved.
+        // The engine may have moved when a connection ends.
         self.resolve(ASKED_EVERY).await;
         sleep(pause).await;
         self.warm_up();
     }
 
-    /// Looks at the addresses of the engine's name again and again, for as long as somebody has the engine.
+    /// Resolves the engine's name periodically while the endpoint is in use.
     pub(super) fn keep_resolved(&self, every: Duration) {
         if self.shared.stats.addresses.is_literal() {
             return;
@@ -369,7 +367,7 @@ impl Endpoint {
                 sleep(every).await;
                 let Some(shared) = shared.upgrade() else { return };
                 let endpoint = Self { shared };
-                // All threads ask, of which the first does it.
+                // All threads ask; the first one does the look-up.
                 endpoint.resolve(every / 2).await;
                 endpoint.pool().wake();
                 endpoint.warm_up();
@@ -377,7 +375,7 @@ impl Endpoint {
         });
     }
 
-    /// Follows the engine's name, as it was no longer ago than `max_age`.
+    /// Applies the addresses of the engine's name, at most `max_age` old.
     async fn resolve(&self, max_age: Duration) {
         if self.shared.stats.addresses.is_literal() {
             return;
@@ -394,14 +392,14 @@ impl Endpoint {
         }
     }
 
-    /// Notes over how many addresses calls are spread: those that answer, as far as is known.
+    /// Updates the number of addresses to spread calls over: those that are reachable as far as is known.
     fn see_addresses(&self) {
         let stats = &self.shared.stats;
         let usable = stats.addresses.current().iter().filter(|address| !stats.is_avoided(**address)).count();
         self.pool().spread = usable.clamp(1, MAX_SPREAD);
     }
 
-    /// Others may have a connection that one call had: where it is not needed, it ends with that call.
+    /// Adds a call's own connection to the pool. A surplus one ends with that call.
     pub(super) fn share(&self, connection: Connection) {
         let mut pool = self.pool();
         if pool.len() < pool.min_idle || pool.waiting > 0 {
@@ -411,7 +409,7 @@ impl Endpoint {
         }
     }
 
-    /// A stream has ended: somebody may wait for its place.
+    /// Called when a stream has ended, so that a waiting call can proceed.
     pub(super) fn has_capacity(&self) {
         self.shared.changed.notify_one();
     }
@@ -425,7 +423,7 @@ impl Endpoint {
     }
 }
 
-/// Counts a call that waits for a connection, for as long as it does.
+/// Counts a call while it waits for a connection.
 struct Waiting<'a>(&'a Endpoint);
 
 impl<'a> Waiting<'a> {

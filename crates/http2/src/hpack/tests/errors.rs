@@ -1,4 +1,4 @@
-//! What no block may have, and what no message may.
+//! Errors of blocks, and malformed messages.
 
 use super::*;
 

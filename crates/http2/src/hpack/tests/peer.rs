@@ -7,7 +7,7 @@ use super::*;
 
 const CALLS: usize = 20;
 
-/// Answers each HEADERS frame, all of which end their stream, with the headers that it has and a few more.
+/// Responds to each HEADERS frame, which ends its stream, with the same headers and a few more.
 async fn serve(mut io: DuplexStream) -> Vec<Vec<Field>> {
     let (mut decoder, mut encoder) = (Decoder::new(4096), Encoder::default());
     let mut requests = vec![];

@@ -41,7 +41,7 @@ fn the_new_strategy_is_used_by_free_calls() {
         (CallKind::Begin, Green, true),
         (CallKind::Neutral, Green, true),
         (CallKind::Begin, Blue, false),
-        // A rollback announces what queries still belong to: to go on with them is no adoption.
+        // A rollback announces the strategy that queries still belong to; continuing them is no adoption.
         (CallKind::Continue, Green, false),
         (CallKind::End, Green, false),
     ] {
@@ -76,12 +76,12 @@ fn clients_come_back_under_the_expected_strategy() {
     };
     let_in(&mut facts, 1, CallKind::Neutral, Green);
     assert_eq!(facts.came_back(), None);
-    // The work is headed for green.
+    // The target is green.
     end(&mut facts, &visit(start + AT * 2, CallKind::Begin, None, 1), Outcome::Rejected, Effect::Nothing);
     assert_eq!(facts.came_back(), Some(false));
-    // To go on with a query of before is no choice.
+    // Continuing an earlier query is no choice.
     let_in(&mut facts, 3, CallKind::Continue, Green);
-    // Once blue is served again, who never left it is let in as it was.
+    // Once blue is active again, a client that never left it is admitted as before.
     let_in(&mut facts, 4, CallKind::Begin, Blue);
     assert_eq!(facts.came_back(), Some(false));
     let mut other = ClientStats::default();
@@ -126,7 +126,7 @@ fn the_last_turns_are_remembered() {
     end(&mut facts, &late, Outcome::Ok, Effect::Nothing);
     assert_eq!(facts.parts.len(), TURNS);
     assert_eq!((facts.in_turn(5).used, facts.in_turn(6).used), (None, Some((start, start))));
-    // One that is late, but not too late, takes the place of an older one.
+    // A late window, if not too late, replaces an older one.
     let mut gap = ClientStats::default();
     for turn in (2..=TURNS as u64 * 2).step_by(2) {
         end(&mut gap, &visit(start, CallKind::LogIn, Some(Green), turn), Outcome::Ok, Effect::Nothing);

@@ -3,12 +3,12 @@ use protocol::Strategy::{Blue, Green};
 
 use super::*;
 
-/// Moments in tenths of a second: the client is first heard at 0, green is announced at 100.
+/// Times in tenths of a second: the client first calls at 0, green is announced at 100.
 const ANNOUNCED: u64 = 100;
 const CUT_OVER: u64 = 110;
 const OVER: u64 = 160;
 
-/// What a client did, in tenths of a second; labels are 7.
+/// The calls of a client, in tenths of a second. Labels are 7.
 #[derive(Clone, Copy, Debug, Default)]
 struct Did {
     first: u64,
@@ -95,7 +95,7 @@ fn verdicts() {
             "told by method7 0.6 s after the announcement, used green before that",
         ),
         (
-            // A login that finds the colour out by a 456 is no work of the application.
+            // A login that learns the strategy from a 456 is no lost work.
             completed,
             Did { refused_login: Some(104), ..told_and_used },
             Some(Followed),

@@ -1,4 +1,4 @@
-//! Refuses what contradicts itself or could never be of use.
+//! Refuses rules that contradict themselves or could never take effect.
 
 use switch::PhaseName;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::fault::known;
 
-/// What a rule has to fit.
+/// The setting that a rule must fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// Whether there is a gate.
@@ -19,7 +19,7 @@ pub struct Setting {
     pub has_drain: bool,
 }
 
-/// What no setting would make good.
+/// Checks what is wrong in every setting.
 pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> Result<(), BadRule> {
     let bad = |key: &str, expected: &str| Err(BadRule::new(key, get(key).unwrap_or_default(), expected));
     let (when, effect) = (&rule.when, &rule.effect);
@@ -76,7 +76,7 @@ pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> 
     }
 }
 
-/// Whether a method is left that the rule can be about.
+/// Checks that some method can match the rule.
 fn methods<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> Result<(), BadRule> {
     let method = get("method").unwrap_or("*");
     let is_wanted = |path: &str| rule.when.method.as_ref().is_none_or(|wanted| wanted.is(path));
@@ -102,7 +102,7 @@ fn methods<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> Result<()
 }
 
 impl Rule {
-    /// Whether it can be of use to the one call that brings it along.
+    /// Checks that the rule can take effect on the one call that carries it.
     pub fn fits_one_call(&self) -> Result<(), BadRule> {
         let (When { nth, every, .. }, outcome) = (&self.when, &self.effect.outcome);
         let late =
@@ -115,7 +115,7 @@ impl Rule {
         late.map_or(Ok(()), |key| Err(BadRule::new(key, &self.text, never)))
     }
 
-    /// Whether it can be of use in this setting.
+    /// Checks that the rule can take effect in this setting.
     pub fn fits(&self, setting: Setting) -> Result<(), BadRule> {
         let gated = match self.effect.outcome {
             Some(Outcome::Mismatch) => Some("mismatch"),

@@ -1,13 +1,14 @@
-//! The keys of a rule: their names, values and meaning, in one table for parser and help. `docs/faults.md` has them too.
+//! The keys of a rule: names, values and help, in one table for the parser and `--help`. `docs/faults.md` lists them
+//! too.
 
 /// A key of a rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// As it is written.
+    /// The name of the key.
     pub name: &'static str,
-    /// What its value is; empty where it has none.
+    /// A placeholder for its value; empty if it has none.
     pub value: &'static str,
-    /// What it means.
+    /// The help text.
     pub help: &'static str,
 }
 
@@ -15,7 +16,7 @@ const fn key(name: &'static str, value: &'static str, help: &'static str) -> Key
     Key { name, value, help }
 }
 
-/// Every key but `metadata.NAME`, which stands for as many as there are names.
+/// All keys. `metadata.NAME` stands for one key per header name.
 pub const KEYS: [Key; 33] = [
     key("id", "NAME", "What the rule is called [default: f1, f2, …]"),
     key(

@@ -1,4 +1,4 @@
-//! Rules that are read, and a folder of those that are refused.
+//! Valid rules, and a folder of invalid ones.
 
 use std::{fs, path::Path, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What the gate and the connection do for a rule, seen by a raw HTTP/2 client.
+//! Effects that the gate and the server apply for a rule, seen by a raw HTTP/2 client.
 
 use h2::Reason;
 use http_body_util::Full;
@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::server;
 
-/// A client of a gated, troubled echo on a real socket, and how its connection ends.
+/// A client of an echo server with a gate and faults, on a real socket, and the end of its connection.
 async fn connected(
     bench: &Bench,
 ) -> (h2::client::SendRequest<Bytes>, tokio::task::JoinHandle<Result<(), h2::Error>>) {

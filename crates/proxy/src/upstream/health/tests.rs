@@ -1,4 +1,4 @@
-//! Engines that answer, or don't, on real sockets.
+//! Engines that respond or do not, on real sockets.
 
 use std::net::SocketAddr;
 
@@ -13,19 +13,19 @@ use crate::{
     upstream::{Upstream, forward::tests::whole},
 };
 
-/// How an engine answers `healthCheck`.
+/// How an engine responds to `healthCheck`.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// With this HTTP status and these of gRPC, in one HEADERS frame.
+    /// With this HTTP status and gRPC status, in one HEADERS frame.
     Status(u16, Option<(&'static str, &'static str)>),
-    /// With a message, and the status behind it.
+    /// With a message, followed by the status.
     Well,
-    /// With a message, and then it gives up.
+    /// With a message, and then a reset.
     Cut,
     Never,
 }
 
-/// An engine behind `door`, which may shake hands first.
+/// An engine behind `door`, which may perform a TLS handshake.
 async fn engine_behind<D, F, S>(door: D, answer: Answer) -> SocketAddr
 where
     D: Fn(tokio::net::TcpStream) -> F + Send + 'static,
@@ -89,7 +89,7 @@ fn targets(green: &str, trust: Option<Trust>) -> Targets {
     Targets { blue, green, connect_timeout, resolve_every, trust }
 }
 
-/// Where nobody listens: no free port is ever this one.
+/// An address where nothing listens; this port is never given out.
 fn nowhere() -> String {
     "http://127.0.0.1:1".to_owned()
 }
@@ -139,7 +139,7 @@ async fn absent_engines_are_unhealthy() {
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_hangs_is_given_2_s() {
-    // One that accepts and no more, and one that never answers.
+    // One engine only accepts connections, one never responds.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for url in [format!("http://{}", listener.local_addr().unwrap()), engine(Answer::Never).await] {
         let start = Instant::now();
@@ -190,7 +190,7 @@ async fn engines_behind_tls_are_verified_before_questions() {
     }
 }
 
-/// Waits until the engine of green is seen like that.
+/// Waits until the engine of green has this status.
 async fn seen(health: &Health, is: impl Fn(&EngineStatus) -> bool) -> EngineStatus {
     timeout(Duration::from_secs(60), async {
         loop {
