@@ -1,4 +1,4 @@
-//! A server, built part by part: engine, switch, telemetry, faults, settings, and the API over all of them.
+//! Builds and runs a server, part by part: engine, switch, telemetry, faults, settings, and the API over them.
 
 mod backend;
 #[cfg(feature = "mock")]
@@ -31,17 +31,17 @@ use crate::{
     scenario::{ScenarioContext, Script},
 };
 
-/// How a server is told to end.
+/// A request to shut down.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown {
-    /// By what, for the log.
+    /// The signal, for the log.
     pub signal: &'static str,
-    /// How long new connections are accepted after that.
+    /// How long to accept new connections after that.
     pub delay: Duration,
 }
 
-/// Serves on bound listeners until `shutdown` resolves. Probes learn at once that the server ends; it accepts
-/// new connections for the delay, and then lets calls in progress finish.
+/// Serves on bound listeners until `shutdown` resolves. Readiness fails at once; new connections are accepted for the
+/// delay; then calls in progress are completed.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -131,7 +131,7 @@ pub async fn serve(
     served
 }
 
-/// The switch, with what the gate needs besides.
+/// The switch, and what else the gate needs.
 struct Switching {
     switch: Switch,
     timer: Timer,
@@ -139,7 +139,7 @@ struct Switching {
 }
 
 impl Switching {
-    /// The switch, where it left off.
+    /// Restores the switch from its saved state.
     fn start(mut gate: GateConfig, backend: &Backend) -> io::Result<Self> {
         let state = gate.state.take();
         if let Some((file, Some(_))) = &state {
@@ -157,7 +157,7 @@ impl Switching {
         Ok(Self { switch, timer, gate })
     }
 
-    /// Starts the timer. The gate stands as long as it runs.
+    /// Starts the timer, which runs as long as the gate.
     fn run(self, backend: &Backend, watch: &Collector) -> (GateLayer, AbortOnDropHandle<()>) {
         let Self { switch, timer, gate } = self;
         let watch = watch.clone();
@@ -165,7 +165,7 @@ impl Switching {
         if let Some(alarm) = backend.alarm.clone() {
             timer = timer.alarmed_by(alarm);
         }
-        // The only one need not be asked.
+        // A single engine needs no check before a switch.
         let asked = backend.engines.clone().filter(|_| backend.has_two_engines());
         let ask = move |strategy| check(asked.clone(), strategy);
         let timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
@@ -173,13 +173,13 @@ impl Switching {
     }
 }
 
-/// Where calls are told of. Without a gate there is nothing to tell.
+/// The exporter of traces. Without a gate there are none.
 fn traces(endpoint: Option<&str>, switching: Option<&Switching>) -> io::Result<Option<Traces>> {
     let traces = endpoint.zip(switching);
     traces.map(|(endpoint, switching)| Traces::to(endpoint, &switching.gate.protocol)).transpose()
 }
 
-/// What is known of calls and clients.
+/// Creates the collector of calls and clients.
 fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Collector {
     let tracer = traces.map(Traces::tracer);
     match switching {
@@ -190,7 +190,7 @@ fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces
     }
 }
 
-/// The faults from the settings, and the scenario that is being played.
+/// Creates the faults from the settings, and starts the scenario.
 fn faults(
     config: FaultConfig,
     backend: &Backend,
@@ -198,7 +198,7 @@ fn faults(
     watch: &Collector,
     event_log: &EventLog,
 ) -> io::Result<(Faults, Option<Arc<Script>>)> {
-    // Without a gate nothing is watched.
+    // Without a gate nothing is collected.
     let watch = switch.map(|_| watch.clone());
     let around = FaultContext { switch: switch.cloned(), watch, event_log: event_log.clone() };
     let faults = Faults::new(config.by_header, around);
@@ -215,7 +215,7 @@ fn faults(
     Ok((faults, script))
 }
 
-/// Says where clients can connect.
+/// Logs where clients can connect.
 fn announce(listeners: &proxy::Listeners, options: &Options) -> io::Result<()> {
     let speaks = match &options.tls {
         None => "",

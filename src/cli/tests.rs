@@ -1,4 +1,4 @@
-// The tests of handshakes use the rest.
+// The rest is used by the tests of TLS.
 #[allow(dead_code)]
 #[path = "../../tests/it/support/certificates.rs"]
 mod certificates;
@@ -21,7 +21,7 @@ fn parse(args: &[&str]) -> Result<Serve, String> {
     }
 }
 
-/// Why the settings are refused.
+/// The error for these settings.
 fn refusal(args: &[&str]) -> String {
     parse(args).and_then(Config::read).unwrap_err()
 }
@@ -264,7 +264,7 @@ fn places_are_urls_or_host_and_port() {
     }
 }
 
-/// The commands without commands of their own, each with the words that call it.
+/// The commands without subcommands, each with the words that call it.
 fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
     if !command.has_subcommands() {
         found.push((words.to_owned(), command.clone()));
@@ -285,7 +285,7 @@ fn every_command_has_an_example_that_works() {
         assert!(!examples.is_empty(), "{words} has none");
         for example in examples {
             assert!(example.starts_with(&words), "{example}");
-            // A file that is named need not be there.
+            // The file of an example need not exist.
             let args = example.replace('\'', "").replace(" --config teal.toml", "");
             let parsed = super::parse(args.split(' ').map(OsString::from));
             assert!(parsed.is_ok(), "{example}: {parsed:?}");
@@ -306,7 +306,7 @@ fn serve_help_shows_all_flags_help_ten() {
     }
     let headings = ["Listening", "Engines", "Switching", "Faults", "Operating", "Logging"];
     assert!(headings.iter().all(|heading| long.contains(&format!("\n{heading}:\n"))), "{long}");
-    // What has no heading is what concerns all of them.
+    // Flags without a heading apply to all commands.
     let serve = Cli::command().find_subcommand("serve").cloned().unwrap();
     let without = serve.get_arguments().filter(|arg| arg.get_help_heading().is_none());
     assert_eq!(without.filter_map(clap::Arg::get_long).collect::<Vec<_>>(), ["config"]);

@@ -1,4 +1,4 @@
-//! Who answers calls.
+//! Validates the settings of the backend.
 
 #[cfg(feature = "mock")]
 use std::fs;
@@ -10,7 +10,7 @@ use super::MockConfig;
 use super::{Backend, BadSetting, tls};
 use crate::cli::{Addresses, Serve};
 
-/// The flags that mean nothing where calls are forwarded.
+/// The flags that need the built-in engine.
 fn needs_built_in() -> Vec<&'static str> {
     #[cfg(feature = "mock")]
     return crate::cli::flags_of::<crate::cli::Mock>();
@@ -18,7 +18,7 @@ fn needs_built_in() -> Vec<&'static str> {
     return Vec::new();
 }
 
-/// Engines elsewhere, or the one that is built in.
+/// Chooses forwarding or the built-in engine.
 pub(super) fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
     let Some(targets) = targets(serve)? else {
         tls::trust(serve, &[])?;
@@ -70,7 +70,7 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
     Ok(Some(Targets { blue, green, connect_timeout, resolve_every, trust }))
 }
 
-/// Where the engine that is not active can be tried: there has to be one.
+/// The preview address, which needs two engines.
 pub(super) fn preview(serve: &Serve) -> Result<Option<Addresses>, BadSetting> {
     if serve.engines.are_two() || serve.listening.preview_listen.is_none() {
         return Ok(serve.listening.preview_listen.clone());

@@ -1,4 +1,4 @@
-//! A scenario's file: TOML, read with the place of whatever is wrong in it.
+//! Reads scenario files: TOML, with the position of any error.
 
 use std::{fs, ops::Range, path::Path, str::FromStr};
 
@@ -12,30 +12,30 @@ use super::{
     step::{Act, Event, Step},
 };
 
-/// What happens, and when.
+/// A scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The built-in one's, or the file's.
+    /// The name of the built-in scenario, or of the file.
     pub name: String,
-    /// What a client's author learns from it.
+    /// What it teaches authors of clients.
     pub teaches: String,
     /// Whether the first step follows the last.
     pub repeat: bool,
-    /// How the switch is set for it.
+    /// Settings of the switch.
     pub settings: Settings,
-    /// What happens.
+    /// The steps.
     pub steps: Vec<Step>,
-    /// As it was written.
+    /// The source text.
     pub text: String,
-    /// Where each act stands in the text.
+    /// The position of each act in the text.
     places: Vec<(usize, usize, Range<usize>)>,
 }
 
-/// Flags of the same names, where the user set none.
+/// Defaults for the flags of the same names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// `--switch-every`; never, unless it is set here.
+    /// `--switch-every`; by default never
     pub switch_every: Option<String>,
     /// `--cutover`
     pub cutover: Option<String>,
@@ -49,23 +49,23 @@ pub struct Settings {
     pub drain_timeout: Option<String>,
 }
 
-/// A scenario that can't be played.
+/// Why a scenario is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadScenario {
-    /// It isn't there.
+    /// There is no such scenario or file.
     #[error("expected a readable file ({error}), or one of {}", names())]
     Missing {
-        /// What the system says.
+        /// The system's error.
         error: String,
     },
-    /// Something in it is wrong.
+    /// The text has an error.
     #[error("line {line}, column {column}: {what}")]
     Wrong {
         /// The line, from 1.
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What it is.
+        /// The error.
         what: String,
     },
 }
@@ -94,7 +94,7 @@ fn names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
-/// Where in a text something is wrong.
+/// Creates an error with its position in a text.
 fn wrong(text: &str, place: Range<usize>, what: impl ToString) -> BadScenario {
     let before = &text[..place.start.min(text.len())];
     let line = before.matches('\n').count() + 1;
@@ -103,7 +103,7 @@ fn wrong(text: &str, place: Range<usize>, what: impl ToString) -> BadScenario {
 }
 
 impl Scenario {
-    /// The built-in scenario of that name, or the one in that file.
+    /// Opens the built-in scenario of this name, or a file.
     pub fn open(name: &str) -> Result<Self, BadScenario> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
             return Self::read(name, text);
@@ -114,7 +114,7 @@ impl Scenario {
         Self::read(&stem, &text)
     }
 
-    /// The scenario that a text describes.
+    /// Parses a scenario.
     pub fn read(name: &str, text: &str) -> Result<Self, BadScenario> {
         let file: File = toml::from_str(text)
             .map_err(|error| wrong(text, error.span().unwrap_or_default(), error.message()))?;
@@ -147,7 +147,7 @@ impl Scenario {
         })
     }
 
-    /// Whether each step can be done in this setting, with or without a built-in engine.
+    /// Checks that each step is possible in this setting, with or without a built-in engine.
     pub fn fits(&self, setting: Setting, has_engine: bool) -> Result<(), BadScenario> {
         let mut added = Vec::new();
         for (at, number, place) in &self.places {

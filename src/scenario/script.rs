@@ -1,4 +1,4 @@
-//! A scenario that is being played.
+//! Plays a scenario.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use super::{
     step::{Act, Event},
 };
 
-/// How often the phase is looked at while a step waits for one.
+/// The polling interval of the phase, while a step waits for one.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What the steps act on.
+/// The parts of the server that steps act on.
 #[derive(Clone, Debug, Default)]
 pub struct ScenarioContext {
     /// The switch, if there is one.
@@ -30,11 +30,11 @@ pub struct ScenarioContext {
     pub cluster: Option<Arc<dyn ClusterControl>>,
     /// The tokens of the built-in engine.
     pub tokens: Option<Arc<dyn TokenControl>>,
-    /// The engines that calls are forwarded to, unless the built-in one answers.
+    /// The engines that calls are forwarded to; `None` with the built-in engine.
     pub engines: Option<Arc<dyn Engines>>,
 }
 
-/// A scenario on its way through its steps.
+/// A running scenario.
 #[derive(Debug)]
 pub struct Script {
     scenario: Scenario,
@@ -47,17 +47,17 @@ pub struct Script {
 
 #[derive(Debug)]
 struct State {
-    /// The step that waits; none once all are done.
+    /// The waiting step; `None` after the last.
     at: Option<usize>,
-    /// Calls that it has counted.
+    /// Calls that this step has counted.
     seen: u64,
     since: Instant,
-    /// Its cue has come, and an engine is asked before it is done.
+    /// Its event has happened, and a health check is in progress.
     is_asking: bool,
 }
 
 impl Script {
-    /// Plays a scenario: from now on it sees calls, and it keeps time for as long as [`Script::run`] runs.
+    /// Starts a scenario: it observes calls from now on, and time while [`Script::run`] runs.
     pub fn start(scenario: Scenario, faults: &Faults, controls: ScenarioContext) -> Arc<Self> {
         info!("Scenario {}: {}", scenario.name, scenario.teaches);
         let script = Arc::new(Self {
@@ -69,12 +69,12 @@ impl Script {
             moved: Notify::new(),
         });
         faults.observe(script.clone());
-        // What is to happen at once happens before the first call.
+        // Immediate steps run before the first call.
         script.look();
         script
     }
 
-    /// Does what time and phases ask for, until the last step is done.
+    /// Runs steps that wait for time and phases, until the last step is done.
     pub async fn run(&self) {
         loop {
             let moved = self.moved.notified();
@@ -94,7 +94,7 @@ impl Script {
         self.faults.end_observing();
     }
 
-    /// Does the steps whose time or phase has come.
+    /// Runs the steps whose time or phase has come.
     fn look(&self) {
         let mut state = self.lock();
         let phase = || self.controls.switch.as_ref().map(|switch| switch.snapshot().phase.name());
@@ -111,7 +111,7 @@ impl Script {
         }
     }
 
-    /// Does one step, at once or once an engine has been asked.
+    /// Runs one step, at once or after a health check.
     fn begin(&self, state: &mut State, at: usize) {
         let has_engines = self.controls.switch.as_ref().is_some_and(Switch::has_engines);
         if has_engines && self.scenario.steps[at].acts.iter().any(Act::names_engine) {
@@ -130,7 +130,7 @@ impl Script {
         state.at.filter(|_| state.is_asking)
     }
 
-    /// Does one step, and asks the engines that it names.
+    /// Runs one step, with the health checks that it needs.
     async fn ask_and_act(&self, at: usize) {
         for act in &self.scenario.steps[at].acts {
             let done = match (act, &self.controls.switch) {
@@ -163,7 +163,7 @@ impl Script {
         }
     }
 
-    /// The next step waits from now on.
+    /// Moves on to the next step.
     fn go_on(&self, state: &mut State, at: usize) {
         let Scenario { name, steps, repeat, .. } = &self.scenario;
         let next = at + 1;
@@ -227,7 +227,7 @@ impl Script {
 }
 
 impl CallObserver for Script {
-    /// What the call is the cue for is done before it goes on, unless an engine has to be asked first.
+    /// Runs the step that waits for this call before the call continues, unless a health check comes first.
     fn call_arrived(&self, path: &str) {
         let mut state = self.lock();
         let Some(at) = state.at.filter(|_| !state.is_asking) else { return };

@@ -1,4 +1,4 @@
-//! Scenarios that are read and played, and a folder of those that are refused.
+//! Parsing and playing scenarios, and a folder of invalid ones.
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
@@ -114,7 +114,7 @@ async fn a_scenario_that_is_done_costs_nothing() {
     assert!(!faults.is_armed());
 }
 
-/// Two engines, of which green's is ill, or slow to answer, as a test wants.
+/// Two engines; green's is unhealthy, or slow to respond, as the test sets.
 #[derive(Debug, Default)]
 struct IllEngine(parking_lot::Mutex<Option<&'static str>>);
 

@@ -1,4 +1,4 @@
-//! The flags of `teal serve`, in the groups of its help.
+//! The flags of `teal serve`, grouped as in its help.
 
 mod engines;
 mod listening;
@@ -31,7 +31,7 @@ pub struct Serve {
     /// Read settings from this file, in TOML; flags and the environment override it
     #[arg(long, env = "TEAL_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where clients connect.
+    /// The listener for clients.
     #[command(flatten)]
     pub listening: Listening,
     /// The engines that calls are forwarded to.
@@ -40,10 +40,10 @@ pub struct Serve {
     /// The gate and its switch.
     #[command(flatten)]
     pub switching: Switching,
-    /// Faults on purpose.
+    /// Fault injection.
     #[command(flatten)]
     pub faults: FaultFlags,
-    /// Where operators connect.
+    /// The admin API.
     #[command(flatten)]
     pub operating: Operating,
     /// Logs and traces.
@@ -61,14 +61,14 @@ pub struct Serve {
     pub effective: Effective,
 }
 
-/// Faults on purpose.
+/// Fault injection.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultFlags {
     /// Inject a fault into chosen calls, such as method=getNextResultBatch,delay=200ms; can be repeated
     #[arg(long, env = "TEAL_FAULT", value_name = "KEY=VALUE,…", value_delimiter = '\n')]
     pub fault: Vec<Rule>,
-    /// on: a call may bring a fault for itself, in the metadata teal-fault
+    /// on: a call may carry its own fault, in the metadata teal-fault
     #[arg(long, env = "TEAL_FAULT_HEADER", value_name = "on|off", default_value = "off", ignore_case = true)]
     pub fault_header: OnOff,
     /// Play a scenario, a built-in one (see teal scenario list) or a file
@@ -76,7 +76,7 @@ pub struct FaultFlags {
     pub scenario: Option<String>,
 }
 
-/// Where operators connect.
+/// The admin API.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Operating")]
 pub struct Operating {
@@ -104,10 +104,10 @@ pub struct Logging {
 }
 
 impl Serve {
-    /// Takes over what a scenario sets and the user does not.
+    /// Takes over the settings of a scenario that the user did not set.
     pub(crate) fn adopt(&mut self, settings: &Settings) -> Result<(), BadSetting> {
         if !self.given.contains(&"switch-every") {
-            // The scenario switches, and nobody else.
+            // Only the scenario switches.
             self.switching.rules.switch_every = Duration::ZERO;
             self.effective.adopt_scenario("switch-every", "0s");
         }

@@ -1,4 +1,4 @@
-//! Logging in, making calls, and following: the rules by which the published connectors do.
+//! Login, calls, and following, by the rules of the published connectors.
 
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ use crate::{
 
 const AUTHENTICATE: &str = "/QueryEngineService/authenticate";
 
-/// A call without an answer for so long is lost.
+/// The timeout of a call.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
-/// A server that announces what it refuses sends a client round and round: connectors overflow their stack.
+/// The most rounds of a client between a server's notices and 456s; connectors overflow their stack.
 const MOST_ROUNDS: u32 = 20;
 
-/// What is to be called.
+/// The method to call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Method {
     path: &'static str,
@@ -47,7 +47,7 @@ impl Method {
     }
 }
 
-/// Writes down a call that its client leaves before the answer is there.
+/// Records a call that the client leaves before the response.
 struct Unanswered<'a> {
     client: &'a Client,
     call: Option<Call>,
@@ -63,7 +63,7 @@ impl Drop for Unanswered<'_> {
 }
 
 impl Client {
-    /// Before a call: what is pending is adopted where no query is open, and there has to be a session.
+    /// Called before a call: adopts the pending strategy if no query is open, and logs in if needed.
     pub(super) async fn be_ready(&mut self) -> Result<(), CallError> {
         if let Some(adoption) = self.process.before_request() {
             self.note(adoption);
@@ -83,13 +83,13 @@ impl Client {
         }
     }
 
-    /// A new connection, on which it has to log in.
+    /// Opens a new connection, which requires a login.
     pub(super) fn start_anew(&mut self) {
         self.line = Line::new(&self.common.plan.server, self.behaviour == Behaviour::SlowReader);
         self.session = None;
     }
 
-    /// Logs in under the strategy of the process, or else finds out which one is served.
+    /// Logs in under the strategy of the process, or finds out the active one.
     async fn log_in(&mut self) -> Result<(), CallError> {
         let Login::Password { user, password } = self.common.plan.login.clone() else {
             self.session = Some(String::new());
@@ -113,7 +113,7 @@ impl Client {
             }
             let Some((strategy, answer)) = answered else {
                 match (refusal, known) {
-                    // What it knew is no longer served.
+                    // The known strategy is no longer active.
                     (Some(_), Some(_)) if self.behaviour.recovers() => self.process.forget(),
                     (Some(refusal), _) => return Err(refusal),
                     (None, _) => unreachable!("each round tries one strategy at least"),
@@ -154,7 +154,7 @@ impl Client {
         self.send(method, Some(strategy), None, request).await
     }
 
-    /// A call that is about no query.
+    /// Makes a call outside of queries.
     pub(super) async fn call<Q, A>(
         &mut self,
         method: Method,
@@ -169,7 +169,7 @@ impl Client {
         self.hear(method, strategy, number, request).await
     }
 
-    /// A call about a query, which names what that was prepared under.
+    /// Makes a call about a query, under the strategy it was prepared under.
     pub(super) async fn call_about<Q, A>(
         &mut self,
         method: Method,
@@ -187,7 +187,7 @@ impl Client {
         self.hear(method, strategy, Some(open.number), request).await
     }
 
-    /// Makes a call, and takes note of what its answer announces.
+    /// Makes a call, and handles the notice in its response.
     pub(super) async fn hear<Q, A>(
         &mut self,
         method: Method,
@@ -218,7 +218,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Sends one request, and writes down what comes of it.
+    /// Sends one request, and records the outcome.
     async fn send<Q, A>(
         &mut self,
         method: Method,
@@ -292,7 +292,7 @@ impl Client {
         Ok(metadata)
     }
 
-    /// Writes down that the strategy has changed.
+    /// Records an adoption.
     pub(super) fn note(&self, adoption: Adoption) {
         let Adoption { from, to, told } = adoption;
         info!("Strategy transition completed: {} -> {to}", from.map_or("none", Strategy::as_str));

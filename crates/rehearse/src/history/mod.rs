@@ -1,4 +1,4 @@
-//! Decides from what clients wrote down, and what the server says it did, whether each promise held.
+//! Checks each promise, from the clients' records and the server's events.
 
 mod queries;
 pub(super) mod spans;
@@ -16,23 +16,23 @@ use super::{
     timeline::Timeline,
 };
 
-/// So many breaches of a promise are told in words.
+/// The most breaches of a promise that are described.
 const MOST_TOLD: usize = 20;
-/// A phase may be over that much later than it has to be: servers have more to do than to look at clocks.
+/// How late a phase may end, because servers have more to do than to watch clocks.
 const LATE: u64 = 2_000_000;
-/// The same for an announcement: before the cutover an engine has to say that it is healthy, within 2 s, and it may be
-/// being asked when that is due.
+/// How late an announcement may end: before the cutover an engine must pass a health check within 2 s, and a check
+/// may be in progress when it is due.
 const LATE_CUTOVER: u64 = LATE + 4_000_000;
-/// The gRPC code of what isn't there.
+/// The gRPC code NOT_FOUND.
 const NOT_FOUND: i32 = 5;
 
-/// What a switch promises.
+/// A promise of the switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
-    /// Until a drain is over, a 456 only answers what begins a query.
+    /// Until a drain is over, only calls that begin a query get a 456.
     NothingLost,
-    /// What is announced is let in already.
+    /// An announced strategy is admitted already.
     AcceptedFirst,
     /// A query sees one strategy and one engine.
     OneColour,
@@ -46,7 +46,7 @@ impl Promise {
     const ALL: [Self; 5] =
         [Self::NothingLost, Self::AcceptedFirst, Self::OneColour, Self::InOrder, Self::NothingSticks];
 
-    /// In words.
+    /// The promise in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::NothingLost => "no query is refused on its way",
@@ -58,20 +58,20 @@ impl Promise {
     }
 }
 
-/// Whether one promise held.
+/// The verdict on one promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Which one.
+    /// The promise.
     pub promise: Promise,
-    /// How often it was put to the test.
+    /// How often it was tested.
     pub cases: u64,
     /// How often it was broken.
     pub broken: u64,
-    /// In words, of the first ones.
+    /// Descriptions of the first breaches.
     pub breaches: Vec<String>,
 }
 
-/// Judges a history. Without the server's side only what clients can see by themselves is judged.
+/// Judges a history. Without the server's timeline, only what clients can see is judged.
 pub fn check(calls: &[Call], story: Option<&Timeline>) -> Vec<Verdict> {
     let mut checker = Checker {
         queries: Queries::of(calls),
@@ -110,12 +110,12 @@ impl Checker {
         }
     }
 
-    /// What can be said of one call.
+    /// Judges one call.
     fn judge(&mut self, call: &Call) {
         let is_let_in = match call.outcome {
             Outcome::Answered | Outcome::Failed { is_broken: false, .. } => true,
             Outcome::Refused => false,
-            // Nobody knows whether it arrived.
+            // It is unknown whether the call arrived.
             Outcome::Failed { .. } | Outcome::GivenUp => return,
         };
         let query = self.queries.with_right(call, self.spans.as_ref());
@@ -143,7 +143,7 @@ impl Checker {
         match query {
             None => match self.queries.may_be_left(call) {
                 Some(Some(owner)) => self.judged_by_one(call, &[call.strategy, Some(owner)], is_let_in),
-                // Whose strategy is not known can't be judged.
+                // A query of unknown strategy cannot be judged.
                 Some(None) => {}
                 None => self.judged_by_one(call, &[call.strategy], is_let_in),
             },
@@ -152,8 +152,8 @@ impl Checker {
         }
     }
 
-    /// Some state of the switch, while the call was on its way, judges it as it was judged, by one of
-    /// the strategies that it may have been of.
+    /// Checks that some state of the switch during the call explains its outcome, under one of its possible
+    /// strategies.
     fn judged_by_one(&mut self, call: &Call, strategies: &[Option<Strategy>], is_let_in: bool) {
         let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
         let judges = |span: &spans::Span| {
@@ -169,7 +169,7 @@ impl Checker {
             return;
         }
         let promise = match (is_let_in, call.kind) {
-            (false, CallKind::LogIn | CallKind::Begin) => return, // That is for `accepted_first`.
+            (false, CallKind::LogIn | CallKind::Begin) => return, // `accepted_first` checks that.
             (false, _) if !is_stable && !self.is_strict => Promise::NothingLost,
             _ => Promise::InOrder,
         };
@@ -179,7 +179,8 @@ impl Checker {
         });
     }
 
-    /// Calls that begin something under a strategy that was announced are let in, until it isn't any more.
+    /// Checks that calls that begin something under an announced strategy are admitted, until it is no longer
+    /// announced.
     fn accepted_first(&mut self, calls: &[Call]) {
         let mut notices: Vec<(Strategy, &Call)> =
             calls.iter().filter_map(|call| Some((call.notice?, call))).collect();
@@ -193,7 +194,7 @@ impl Checker {
             .filter_map(|call| Some((call.strategy?, call)))
             .collect();
         begins.sort_by_key(|(_, call)| call.sent);
-        // Since when each strategy is announced, at the earliest, as far as clients have heard.
+        // The earliest announcement of each strategy, as far as clients have heard.
         let mut announced = [None::<u64>; 2];
         let mut heard = notices.iter().peekable();
         for (strategy, call) in begins {
@@ -214,7 +215,7 @@ impl Checker {
                 Some(spans) => {
                     spans.during(call).iter().any(|span| span.may_refuse(call.kind, strategy, self.is_strict))
                 }
-                // The other one may have been announced since.
+                // The other strategy may have been announced since.
                 None => notices.iter().any(|(notice, other)| {
                     *notice != strategy && Some(other.answered) >= since && other.sent <= call.answered
                 }),
@@ -227,7 +228,7 @@ impl Checker {
         }
     }
 
-    /// What an answer announces was, while it was on its way, where the work was headed.
+    /// Checks that an announced strategy was the target at some time during the call.
     fn headed_there(&mut self, call: &Call, notice: Strategy) {
         let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
         let is_headed = spans.during(call).iter().any(|span| span.headed_for() == notice);
@@ -281,14 +282,14 @@ impl Checker {
     }
 }
 
-/// A call in words.
+/// Describes a call.
 fn told(call: &Call) -> String {
     let strategy = call.strategy.map_or("no strategy", Strategy::as_str);
     let query = call.query.map(|query| format!(" of query {query}")).unwrap_or_default();
     format!("{} client {} {}{query} under {strategy}", seconds(call.answered), call.client, call.method)
 }
 
-/// As a time of the rehearsal.
+/// Formats a time of the rehearsal.
 #[allow(clippy::cast_precision_loss)]
 pub(super) fn seconds(micros: u64) -> String {
     format!("{:.3} s", micros as f64 / 1e6)

@@ -1,4 +1,4 @@
-//! Histories that keep each promise, and such that break it.
+//! Histories that keep each promise, and histories that break it.
 
 use Strategy::{Blue, Green};
 use protocol::CallKind;
@@ -10,7 +10,7 @@ use crate::timeline::{Kind, Seen, Transition};
 /// Seconds, in microseconds.
 const S: u64 = 1_000_000;
 
-/// A call of client 0, answered a millisecond after it was sent.
+/// A call of client 0, answered after a millisecond.
 fn call(method: &'static str, kind: CallKind, query: Option<u32>, strategy: Strategy, sent: u64) -> Call {
     let strategy = Some(strategy);
     let (outcome, answered) = (Outcome::Answered, sent + 1_000);
@@ -51,7 +51,7 @@ impl Call {
     }
 }
 
-/// Blue; green is announced at 10 s, active at 12 s, and blue drained at 20 s.
+/// Blue is active; green is announced at 10 s and active at 12 s; blue is drained at 20 s.
 fn switch() -> Timeline {
     let happened = |at, epoch, kind| Transition { at: at * S, epoch, kind, from: None, to: None };
     let announced = Transition { from: Some(Blue), to: Some(Green), ..happened(10, 1, Kind::Announced) };
@@ -67,7 +67,7 @@ fn switch() -> Timeline {
     }
 }
 
-/// A client that follows the switch: a query before it, one across it, one after it.
+/// A client that follows the switch: one query before it, one across it, one after it.
 fn follows() -> Vec<Call> {
     vec![
         log_in(Blue, S),
@@ -149,7 +149,7 @@ fn what_was_ended_may_be_refused() {
     let mut calls = follows();
     calls.push(fetch(1, Blue, 25 * S).refused());
     assert_eq!(broken(&calls, Some(&switch())), []);
-    // Its end may have arrived, though no answer came.
+    // Its end may have arrived, although there was no response.
     let lost = clear(6, Blue, 9 * S).failed(14, true);
     let calls = [begin(6, Blue, 8 * S), lost, fetch(6, Blue, 25 * S).refused()];
     assert_eq!(broken(&calls, Some(&switch())), []);
@@ -191,16 +191,16 @@ fn announced_and_refused_breaks_the_second_promise() {
 
 #[test]
 fn earlier_announced_strategies_may_be_refused() {
-    // Nobody had heard of the other when the refused call was sent, but the answer was on its way.
+    // No notice had arrived when the rejected call was sent, but one was on its way.
     let heard = neutral(Green, 10 * S).told(Blue);
     let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).told(Green) };
     let refused = begin(9, Blue, 20 * S).refused();
     assert_eq!(broken(&[heard.clone(), refused.clone(), telling.clone()], None), []);
-    // An answer that was heard last may have been given first.
+    // A response that arrived last may have been sent first.
     let long = Call { sent: 19 * S, answered: 20 * S - 1, ..heard.clone() };
     let short = neutral(Blue, 20 * S - 2_000).told(Green);
     assert_eq!(broken(&[heard.clone(), short, long, refused.clone()], None), []);
-    // What the other is announced by was asked for too late, or heard too early.
+    // The other strategy's notice belongs to a call that was sent too late, or answered too early.
     let later = Call { sent: 21 * S, answered: 22 * S, ..telling.clone() };
     let earlier = Call { sent: 8 * S, answered: 9 * S, ..telling };
     assert_eq!(broken(&[earlier, heard, refused, later], None), [Promise::AcceptedFirst]);
@@ -224,7 +224,7 @@ fn judging_by_another_colour_breaks_third_promise() {
 fn queries_unknown_to_engines_break_third_promise() {
     let unknown = fetch(1, Blue, 14 * S + 5_000).failed(NOT_FOUND, false);
     assert_eq!(broken(&with(std::slice::from_ref(&unknown)), Some(&switch())), [Promise::OneColour]);
-    // Unless an engine was gone meanwhile.
+    // Unless an engine was lost in the meantime.
     let gone = fetch(7, Blue, 14 * S).failed(14, true);
     assert_eq!(broken(&with(&[begin(7, Blue, 13 * S - 1_900_000), gone, unknown]), Some(&switch())), []);
 }

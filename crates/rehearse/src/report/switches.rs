@@ -1,4 +1,4 @@
-//! What happened at each switch: who adopted it when, and how long nothing was completed.
+//! Reports on switches: adoptions, and the longest time without a completed query.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use crate::{
     timeline::{Kind, Timeline},
 };
 
-/// A switch counts as over so long after its last adoption, where the server says nothing.
+/// Without the server's events, a switch ends this long after its last adoption.
 const SETTLED: u64 = 1_000_000;
 
-/// One switch, or a try at one.
+/// One switch, complete or not.
 #[derive(Clone, Debug, Serialize)]
 pub struct SwitchReport {
-    /// To which strategy.
+    /// The target strategy.
     pub to: Strategy,
-    /// When it was announced, as the server says or as the first client was told.
+    /// When it was announced: by the server's events, or at the first notice.
     pub announced: u64,
-    /// When new work was refused under the old strategy.
+    /// When new queries were rejected under the old strategy.
     pub cut_over: Option<u64>,
-    /// When it was over, and how.
+    /// When it ended, and how.
     pub over: Option<(u64, &'static str)>,
-    /// Who adopted it.
+    /// Adoptions by client processes.
     pub adoptions: Vec<Adoption>,
-    /// From the announcement to the adoption.
+    /// Times from announcement to adoption.
     pub adopted_after: LatencySummary,
-    /// The longest time without a completed query while it lasted.
+    /// The longest time without a completed query during the switch.
     pub longest_gap: u64,
-    /// The end of what it is measured over.
+    /// The end of the measured period.
     #[serde(skip)]
     until: u64,
 }
@@ -39,11 +39,11 @@ pub struct SwitchReport {
 /// A client process adopted a strategy.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Adoption {
-    /// Which process.
+    /// The number of the process.
     pub process: u32,
-    /// From the announcement until it was told.
+    /// From the announcement to the first notice.
     pub told_after: u64,
-    /// From the announcement until it adopted.
+    /// From the announcement to the adoption.
     pub adopted_after: u64,
 }
 
@@ -61,7 +61,7 @@ impl SwitchReport {
         }
     }
 
-    /// Whether it was going on at that time.
+    /// Returns whether the switch was in progress at this time.
     pub(super) fn lasts(&self, time: u64) -> bool {
         (self.announced..self.until).contains(&time)
     }
@@ -96,7 +96,7 @@ pub(super) fn reports(records: &Records, story: Option<&Timeline>, took: u64) ->
     switches
 }
 
-/// As the server tells it.
+/// Switches by the server's events.
 fn told(story: &Timeline) -> Vec<SwitchReport> {
     let mut switches: Vec<SwitchReport> = Vec::new();
     for happened in &story.happened {
@@ -110,7 +110,7 @@ fn told(story: &Timeline) -> Vec<SwitchReport> {
             }
             (Kind::CutOver, Some(last)) => {
                 last.cut_over = Some(happened.at);
-                // There is no drain then.
+                // A strict switch has no drain.
                 last.over = story.is_strict.then_some((happened.at, "strict"));
             }
             (Kind::Aborted, Some(last)) => last.over = Some((happened.at, "aborted")),
@@ -124,7 +124,7 @@ fn told(story: &Timeline) -> Vec<SwitchReport> {
     switches
 }
 
-/// As clients see it: an announcement is what the first of them was told.
+/// Switches as clients see them: the first notice counts as the announcement.
 fn seen(adoptions: &[Adopted]) -> Vec<SwitchReport> {
     let mut told: Vec<(u64, Strategy)> = adoptions
         .iter()
@@ -141,7 +141,7 @@ fn seen(adoptions: &[Adopted]) -> Vec<SwitchReport> {
     switches
 }
 
-/// The longest time without a completed query, from one time to another; what ends just outside counts whole.
+/// The longest time without a completed query between two times. A gap that reaches beyond them counts fully.
 pub(super) fn longest_gap(runs: &[Run], from: u64, to: u64) -> u64 {
     let completed = runs.iter().filter(|run| run.end == Ending::Completed).map(|run| run.ended);
     let mut ends: Vec<u64> = completed.collect();

@@ -1,4 +1,4 @@
-//! What is true in the simulated world: which queries are on record, what the switch did, who called.
+//! The ground truth of the simulated world: queries on record, events of the switch, calls.
 
 use std::{
     cell::{Cell, RefCell},
@@ -21,24 +21,24 @@ pub(super) struct World {
     pub(super) layer: GateLayer,
     rules: Rules,
     pub(super) engines: RefCell<Engines>,
-    /// What becomes of them.
+    /// The fates of the engines.
     pub(super) fates: Rc<Fates>,
-    /// The engines' dice.
+    /// The random generator of the engines.
     pub(super) random: RefCell<SmallRng>,
     /// Queries on record.
     pub(super) on_record: RefCell<HashMap<String, Strategy>>,
-    /// Calls that the network repeats.
+    /// Repeated calls.
     pub(super) twins: RefCell<JoinSet<()>>,
-    /// Drains that were given up: the epoch that it led to, and of which strategy.
+    /// Drains that timed out: the resulting epoch, and the strategy.
     given_up: RefCell<Vec<(u64, Strategy)>>,
     start: Instant,
     calls: RefCell<Vec<Call>>,
     story: RefCell<Timeline>,
-    /// The last event of the switch that was seen.
+    /// The last observed event of the switch.
     noted: Cell<u64>,
     last: Cell<Snapshot>,
     queries: Cell<u32>,
-    /// The longest time without a begin that was answered with success, and how many there were.
+    /// The longest time without a successful begin, and the number of begins.
     waits: Cell<(Duration, u64)>,
 }
 
@@ -54,7 +54,7 @@ impl World {
             ends_by: None,
         };
         let is_strict = rules.cutover == Cutover::Strict;
-        // Within one millisecond of paused time, what came first is not known.
+        // Within one millisecond of paused time the order is unknown.
         let story =
             Timeline { seen: vec![seen], is_strict, slack: 1_000, until: u64::MAX, ..Timeline::default() };
         Self {
@@ -81,7 +81,7 @@ impl World {
         self.story.borrow().is_strict
     }
 
-    /// Whether queries may be forgotten because there are too many.
+    /// Returns whether queries may be forgotten because there are too many.
     pub(super) fn is_limited(&self) -> bool {
         self.rules.max_queries < 1_000
     }
@@ -95,13 +95,13 @@ impl World {
         self.queries.replace(self.queries.get() + 1)
     }
 
-    /// Somebody who is never to be without service was, for so long.
+    /// Records how long a client was without service.
     pub(super) fn waited(&self, time: Duration) {
         let (longest, count) = self.waits.get();
         self.waits.set((longest.max(time), count + 1));
     }
 
-    /// Fails, and says what led to it.
+    /// Fails, with the events that led to it.
     pub(super) fn fail_without_service(&self, longest: Duration) -> ! {
         let calls = self.calls.borrow();
         let last = calls.iter().filter(|call| call.client == u32::MAX).rev().take(8);
@@ -115,9 +115,9 @@ impl World {
         self.calls.borrow_mut().push(call);
     }
 
-    /// Looks at the switch, and writes down what it did since the last look.
+    /// Observes the switch, and records its events since the last time.
     pub(super) fn observe(&self) -> Snapshot {
-        // The phase as it was left: nobody has to call for it to end.
+        // The last observed phase must end even without calls.
         self.check_deadline(self.last.get());
         let (before, now) = (self.last.replace(self.switch.snapshot()), self.last.get());
         let (mut place, mut epoch) = ((stage(before), before.phase.active()), before.epoch);
@@ -143,7 +143,7 @@ impl World {
         now
     }
 
-    /// What is over the limit is on record no more.
+    /// Removes queries beyond the limit from the record.
     fn forget(&self) {
         let (queries, count) = self.switch.on_record(usize::MAX, None);
         assert!(count <= self.rules.max_queries, "promise 5: {count} queries on record");
@@ -151,7 +151,7 @@ impl World {
         self.on_record.borrow_mut().retain(|id, _| kept.contains(id));
     }
 
-    /// What the end of a drain does to the queries of the old strategy.
+    /// Applies the end of a drain to the queries of the old strategy.
     fn settle(&self, kind: Kind, epoch: u64, old: Option<Strategy>) {
         let Some(old) = old else { return };
         let mut on_record = self.on_record.borrow_mut();
@@ -177,18 +177,18 @@ impl World {
             Phase::Draining { since, .. } => (since, self.rules.drain_timeout),
         };
         let age = Instant::now().into_std().saturating_duration_since(since);
-        // The pending engine is asked before the cutover; it may be being asked when that is due.
+        // The pending engine is checked before the cutover, and a check may be in progress when it is due.
         let asking = if self.switch.has_engines() { 2 * ANSWERS_WITHIN } else { Duration::ZERO };
         let is_over = deadline.is_some_and(|deadline| age > deadline + asking);
         assert!(!is_over, "promise 5: {:?} for {age:?}", state.phase);
     }
 
-    /// Whether a drain of a strategy was given up after an epoch.
+    /// Returns whether a drain of a strategy timed out after an epoch.
     pub(super) fn timed_out_since(&self, strategy: Strategy, epoch: u64) -> bool {
         self.given_up.borrow().iter().any(|(at, old)| *at > epoch && *old == strategy)
     }
 
-    /// Promise 5: with everybody gone, every phase ends, and nothing is left.
+    /// Promise 5: without clients, every phase ends and nothing is left.
     pub(super) async fn check_end(&self) {
         sleep(secs(4_000)).await;
         let end = self.observe();
@@ -196,13 +196,13 @@ impl World {
         assert_eq!((end.queries, end.requests), ([0, 0], [0, 0]), "promise 5: something is left");
     }
 
-    /// What the checker says of it all.
+    /// The verdict of the checker.
     pub(super) fn judge(&self) -> Tally {
         let (calls, story) = (self.calls.borrow(), self.story.borrow());
-        // The fifth promise is put to the test here, each time that somebody looks.
+        // Promise 5 is tested here at each observation.
         let mut cases = u64::MAX;
         for verdict in check(&calls, Some(&story)) {
-            // Who is forgotten is judged by the header, whatever the query's strategy was.
+            // A forgotten query is judged by the header, whatever its strategy was.
             let is_of_queries =
                 matches!(verdict.promise, Promise::NothingLost | Promise::OneColour | Promise::InOrder);
             assert!(
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// How the rules judge: the strategy of a request, and whether it is let in.
+    /// Applies the rules: the strategy of a request, and whether it is admitted.
     pub(super) fn rule(
         &self,
         state: Snapshot,

@@ -1,4 +1,4 @@
-//! Names without quotes are found whatever their case, quoted ones exactly.
+//! Unquoted names match in any case, quoted names exactly.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What there is, by name.
+//! Listing catalogs, schemas, tables and columns.
 
 use sql::{Catalog, Error, NewCatalog, Scope};
 

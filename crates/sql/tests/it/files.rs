@@ -157,7 +157,7 @@ async fn a_broken_file_breaks_only_its_table() {
         assert!(matches!(&error, Error::Invalid(text) if text.contains(file)), "{table}: {error:?}");
         assert!(engine.engine.columns(&engine.scope, table).await.is_err(), "{table}");
     }
-    // One word behind 30 000 numbers makes the column text.
+    // One word after 30 000 numbers makes the column text.
     assert_eq!(engine.one("select max(n) from late").await, "many");
 }
 
@@ -291,7 +291,7 @@ async fn names_with_spaces_and_signs() {
     assert_eq!(engine.one("select count(*) from `my shop`.`50% [off]`.GRÜN").await, "3");
 }
 
-/// A Parquet file with a column of intervals; its months can be read only where Arrow's schema is stored.
+/// A Parquet file with a column of intervals. Its months can be read only if Arrow's schema is stored.
 fn intervals(folder: &Path, stored: bool) {
     let months = IntervalYearMonthArray::from(vec![Some(14), None, Some(-1)]);
     let columns: [(&str, ArrayRef, bool); 2] =

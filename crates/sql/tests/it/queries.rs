@@ -1,4 +1,4 @@
-//! What may be asked, and what is answered.
+//! Which statements are allowed, and their results.
 
 use sql::Error;
 

@@ -1,4 +1,4 @@
-//! What the vendor's PySpark layer sends, with Spark's meaning.
+//! SQL of the vendor's PySpark layer, with Spark's meaning.
 
 use sql::Error;
 
