@@ -81,7 +81,7 @@ async fn serve(config: Config) -> io::Result<()> {
         };
         _ = ends.send(shutdown);
         interrupt.recv().await;
-        info!("SIGINT: ending at once");
+        info!("SIGINT: stopping at once");
         // A normal return would wait for calls in progress.
         process::exit(INTERRUPTED);
     });

@@ -143,7 +143,7 @@ impl Switching {
     fn start(mut gate: GateConfig, backend: &Backend) -> io::Result<Self> {
         let state = gate.state.take();
         if let Some((file, Some(_))) = &state {
-            info!("The state of the switch is taken up from {}", file.path().display());
+            info!("Restored the state of the switch from {}", file.path().display());
         }
         let at = state.as_ref().map(|(file, _)| file.path().display().to_string()).unwrap_or_default();
         let start = Start { has_engines: backend.has_two_engines(), state };

@@ -24,7 +24,7 @@ const COLUMN: usize = 44;
 
 /// Renders an equivalent configuration file. Unset settings are comments, because some may not be set beside others.
 pub fn toml(effective: &Effective) -> String {
-    let mut text = "# The settings of teal serve, and where each comes from.\n".to_owned();
+    let mut text = "# The settings of teal serve, and the origin of each.\n".to_owned();
     for setting in effective.iter() {
         let name = setting.name;
         let line = match (&setting.origin, setting.values.is_empty()) {

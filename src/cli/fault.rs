@@ -97,7 +97,7 @@ impl RuleFlags {
 impl Args for RuleFlags {
     fn augment_args(command: Command) -> Command {
         let text = Arg::new(MATCH).long(MATCH).value_name("KEY=VALUE,…");
-        let text = text.help("A rule as --fault takes it, or a part of one");
+        let text = text.help("A rule as in --fault, or a part of one");
         KEYS.iter().fold(command.arg(text), |command, key| {
             let arg = Arg::new(key.name).long(key.name).help(key.help);
             command.arg(match key.value {

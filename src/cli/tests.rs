@@ -134,8 +134,8 @@ fn unusable_certificates_and_keys_are_refused() {
     let engine = ["--upstream", "https://e"];
     for (args, flag, value, expected) in [
         (&["--tls-cert", cert][..], "tls-cert", cert, "expected --tls-key beside it"),
-        (&["--tls-key", key], "tls-key", key, "expected --tls-cert beside it"),
-        (&["--client-ca", cert], "client-ca", cert, "expected --tls-cert beside it"),
+        (&["--tls-key", key], "tls-key", key, "expected --tls-cert with it"),
+        (&["--client-ca", cert], "client-ca", cert, "expected --tls-cert with it"),
         (&["--tls-cert", "/no/such", "--tls-key", key], "tls-cert", "/no/such", "expected a readable file ("),
         (&["--tls-cert", torn, "--tls-key", key], "tls-cert", torn, "expected PEM ("),
         (&["--tls-cert", key, "--tls-key", key], "tls-cert", key, "expected a certificate in PEM"),
@@ -171,12 +171,12 @@ fn unusable_certificates_and_keys_are_refused() {
             not_x509,
             "expected a certificate (",
         ),
-        (&["--upstream-ca", cert], "upstream-ca", cert, "expected an engine with an https:// URL beside it"),
+        (&["--upstream-ca", cert], "upstream-ca", cert, "expected an engine with an https:// URL"),
         (
             &["--upstream", "http://e", "--upstream-name", "e.example"],
             "upstream-name",
             "e.example",
-            "expected an engine with an https:// URL beside it",
+            "expected an engine with an https:// URL",
         ),
         (
             &[&engine[..], &["--upstream-key", key]].concat(),
@@ -236,15 +236,15 @@ fn engines_are_named_in_one_way() {
             &["--upstream", "http://e", "--blue", "http://b", "--green", "http://g"][..],
             "--upstream (or TEAL_UPSTREAM): 'http://e': expected either this or --blue and --green",
         ),
-        (&["--blue", "http://b"], "--blue (or TEAL_BLUE): 'http://b': expected --green beside it"),
-        (&["--green", "http://g"], "--green (or TEAL_GREEN): 'http://g': expected --blue beside it"),
+        (&["--blue", "http://b"], "--blue (or TEAL_BLUE): 'http://b': expected --green with it"),
+        (&["--green", "http://g"], "--green (or TEAL_GREEN): 'http://g': expected --blue with it"),
         (
             &["--upstream", "engine"],
             "--upstream (or TEAL_UPSTREAM): 'engine': expected host:port, or a URL such as http://127.0.0.1:50071 or https://engine.example",
         ),
         (
             &["--upstream", "http://e", "--batch-rows", "5"],
-            "--batch-rows (or TEAL_BATCH_ROWS): '5': expected nothing: it is for the built-in engine, and calls are forwarded",
+            "--batch-rows (or TEAL_BATCH_ROWS): '5': expected the built-in engine: remove this, or --upstream, --blue and --green",
         ),
     ] {
         assert_eq!(refusal(args), line);

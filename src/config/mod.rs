@@ -160,7 +160,7 @@ fn admin(serve: &Serve) -> Result<Option<AdminConfig>, BadSetting> {
     let Admin::At(at) = &serve.operating.admin else { return Ok(None) };
     if token.is_none() && !at.0.iter().all(|at| at.ip().is_loopback()) {
         let value = at.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let expected = "expected --admin-token-file beside it, because others can reach it".to_owned();
+        let expected = "expected --admin-token-file with it, because others can reach it".to_owned();
         return Err(BadSetting { flag: "admin", value, expected });
     }
     Ok(Some(AdminConfig { at: at.clone(), is_given: serve.given.contains(&"admin"), token }))

@@ -26,7 +26,7 @@ pub(super) fn identity(serve: &Serve) -> Result<Option<Identity>, BadSetting> {
     let Some(credentials) = LISTENER.credentials(tls_cert.as_deref(), tls_key.as_deref())? else {
         return match client_ca {
             None => Ok(None),
-            Some(file) => Err(bad(LISTENER.authority, file, "expected --tls-cert beside it")),
+            Some(file) => Err(bad(LISTENER.authority, file, "expected --tls-cert with it")),
         };
     };
     let files = IdentityFiles { credentials, client_authority: client_ca.clone() };
@@ -47,7 +47,7 @@ pub(super) fn trust(serve: &Serve, engines: &[&Target]) -> Result<Option<Trust>,
         let mut given = files.into_iter().chain([("upstream-name", &name)]);
         return match given.find_map(|(flag, value)| Some((flag, value.as_deref()?))) {
             None => Ok(None),
-            Some((flag, value)) => Err(bad(flag, value, "expected an engine with an https:// URL beside it")),
+            Some((flag, value)) => Err(bad(flag, value, "expected an engine with an https:// URL")),
         };
     }
     let credentials = ENGINES.credentials(upstream_cert.as_deref(), upstream_key.as_deref())?;
@@ -61,7 +61,7 @@ impl Flags {
         certificate: Option<&Path>,
         key: Option<&Path>,
     ) -> Result<Option<Credentials>, BadSetting> {
-        let beside = |flag| format!("expected --{flag} beside it");
+        let beside = |flag| format!("expected --{flag} with it");
         match (certificate, key) {
             (None, None) => Ok(None),
             (Some(certificate), Some(key)) => {

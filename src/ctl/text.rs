@@ -126,10 +126,7 @@ fn queries_in_words(number: u64) -> String {
 }
 
 fn due(what: &str, left: Option<f64>) -> String {
-    left.map_or_else(
-        || format!("{what} when it is ordered"),
-        |left| format!("{what} within {}", seconds(left)),
-    )
+    left.map_or_else(|| format!("{what} on command"), |left| format!("{what} within {}", seconds(left)))
 }
 
 fn timer(state: &State) -> String {
@@ -149,9 +146,9 @@ fn engine(engine: &EngineStatus, paint: Paint) -> String {
     let health = match (engine.healthy, &engine.problem) {
         (Some(true), _) => "well".to_owned(),
         (Some(false), problem) => {
-            paint.bad(&format!("not well: {}", plain(problem.as_deref().unwrap_or("unknown"))))
+            paint.bad(&format!("unhealthy: {}", plain(problem.as_deref().unwrap_or("unknown"))))
         }
-        (None, _) => "not asked yet".to_owned(),
+        (None, _) => "not checked yet".to_owned(),
     };
     format!(
         "{} of {}, {health}, {}",

@@ -23,7 +23,7 @@ pub(super) async fn until_complete(api: &Api, announced: &Answer) -> Result<Repl
         let reply = api.get(paths::STATE).await?;
         let state: State = reply.read()?;
         if state.started != announced.state.started {
-            return Err(Failure::Unanswered("teal was restarted meanwhile".to_owned()));
+            return Err(Failure::Unanswered("teal was restarted in the meantime".to_owned()));
         }
         line.show(&state);
         let news: Events = api.get(&format!("{}?after={last}", paths::EVENTS)).await?.read()?;

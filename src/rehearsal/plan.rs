@@ -92,7 +92,7 @@ fn secret(flag: &'static str, file: &Path) -> Result<String, BadPlan> {
         .map_err(|error| bad(flag, &file.display(), &format!("expected a readable file ({error})")))?;
     let line = text.lines().next().unwrap_or_default().trim().to_owned();
     if line.is_empty() {
-        Err(bad(flag, &file.display(), "expected something in its first line"))
+        Err(bad(flag, &file.display(), "expected text in its first line"))
     } else {
         Ok(line)
     }
@@ -123,7 +123,7 @@ fn server(flags: &Rehearse) -> Result<Endpoint, BadPlan> {
         .keep_alive_while_idle(true);
     if !is_tls {
         return match &flags.tls_ca {
-            Some(file) => Err(bad("tls-ca", &file.display(), "expected --to with https beside it")),
+            Some(file) => Err(bad("tls-ca", &file.display(), "expected --to with https")),
             None => Ok(endpoint),
         };
     }

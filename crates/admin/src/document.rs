@@ -14,14 +14,14 @@ use super::{ErrorAnswer, paths};
 /// Error responses that any path may return.
 const ANY: [(&str, &str); 3] = [
     ("400", "The request can't be read"),
-    ("403", "A page of another origin asks"),
+    ("403", "The request comes from a page of another origin"),
     ("421", "Host names another server"),
 ];
 /// Error responses of requests with a body, in addition.
 const BODY: [(&str, &str); 4] = [
     ("408", "The body took too long"),
     ("413", "The body is too large"),
-    ("415", "The body is no JSON"),
+    ("415", "The body is not JSON"),
     ("422", "A field is unknown, missing or of the wrong type"),
 ];
 

@@ -65,7 +65,7 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Pr
     }
     let unfit = |why: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", why);
     let malformed = |error: serde_json::Error| {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is no JSON: {error}"))
+        Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is not JSON: {error}"))
     };
     let body: &[u8] = match body.trim_ascii() {
         b"" | b"null" => b"{}",

@@ -45,7 +45,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Json<FaultList> {
 /// Add a rule after the existing ones.
 #[utoipa::path(post, path = paths::FAULTS, tag = "faults", request_body = NewFault,
     responses((status = 201, body = Listed), (status = 409, description = "A rule of that name exists", body = ErrorAnswer),
-        (status = 422, description = "The rule is no good", body = ErrorAnswer)))]
+        (status = 422, description = "The rule is invalid", body = ErrorAnswer)))]
 pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     Body(NewFault { rule }): Body<NewFault>,

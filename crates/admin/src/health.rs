@@ -34,7 +34,7 @@ pub(super) async fn readyz(
 ) -> Result<Json<Well>, Problem> {
     let unready = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why);
     if shared.handles.ending.is_cancelled() {
-        return Err(unready("the server is about to end".to_owned()));
+        return Err(unready("the server is shutting down".to_owned()));
     }
     if let Some(engines) = &shared.handles.engines {
         let active =

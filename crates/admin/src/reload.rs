@@ -56,7 +56,7 @@ pub(super) struct ReloadOrder {}
 #[utoipa::path(post, path = paths::RELOAD, tag = "settings", request_body = Option<ReloadOrder>,
     responses((status = 200, body = Reloaded),
         (status = 404, description = "This server has no settings to read again", body = ErrorAnswer),
-        (status = 409, description = "The settings are no good: nothing has changed", body = ErrorAnswer)))]
+        (status = 409, description = "The settings are invalid, and nothing has changed", body = ErrorAnswer)))]
 pub(super) async fn order(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(ReloadOrder {}): Body<ReloadOrder>,

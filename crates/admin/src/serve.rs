@@ -53,7 +53,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, end: &Cancellat
     drop(listener);
     connections.close();
     if timeout(END, connections.wait()).await.is_err() {
-        debug!("answers to operators were cut at the end");
+        debug!("responses to operators were cut off at shutdown");
     }
 }
 

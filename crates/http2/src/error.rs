@@ -282,9 +282,9 @@ impl fmt::Display for Error {
                 ("connection error", reason, by, debug.as_deref())
             }
             Kind::Io(error) => return error.fmt(f),
-            Kind::Full => return f.write_str("the connection takes no more streams"),
+            Kind::Full => return f.write_str("the connection accepts no more streams"),
             Kind::HeaderList { size, limit } => {
-                return write!(f, "a header list of {size} bytes, where the peer takes {limit}");
+                return write!(f, "a header list of {size} bytes, the peer accepts {limit}");
             }
             Kind::Misused(what) => return f.write_str(what),
         };

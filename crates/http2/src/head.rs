@@ -294,7 +294,7 @@ impl Limit {
             is_fine &= !is_forbidden(name, value);
         }
         if !is_fine {
-            return Err(Error::misused("a header is about a connection of HTTP/1"));
+            return Err(Error::misused("a header is specific to HTTP/1 connections"));
         }
         if size > self.0 { Err(Error::header_list(size, self.0)) } else { Ok(()) }
     }

@@ -56,7 +56,7 @@ impl Settings {
 fn pairs(props: &str) -> Result<Vec<(String, String)>, EngineError> {
     if props.trim_start().starts_with('{') {
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(props)
-            .map_err(|error| EngineError::invalid(format!("the settings are no JSON object: {error}")))?;
+            .map_err(|error| EngineError::invalid(format!("the settings are not a JSON object: {error}")))?;
         let text = |(name, value)| match value {
             serde_json::Value::String(text) => Ok((name, text)),
             serde_json::Value::Number(number) => Ok((name, number.to_string())),

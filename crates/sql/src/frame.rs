@@ -143,7 +143,7 @@ impl Frame {
         let data_type = column.get_type(self.plan.schema())?;
         Ok(match what {
             Aggregate::Sum if !(data_type.is_numeric() || data_type == DataType::Null) => {
-                return Err(Error::invalid(format!("sum({name}): {name} is {data_type}, no number")));
+                return Err(Error::invalid(format!("sum({name}): {name} is {data_type}, not a number")));
             }
             Aggregate::Sum => sum(column).alias(format!("sum({name})")),
             Aggregate::Count => count(column).alias(format!("count({name})")),

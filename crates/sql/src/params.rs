@@ -54,7 +54,7 @@ fn scalar(parameter: &Parameter, planned: Option<&DataType>) -> Result<ScalarVal
     let Some(text) = &parameter.value else {
         return ScalarValue::try_from(planned.unwrap_or(&data_type)).map_err(Error::from);
     };
-    let refused = |_| Error::invalid(format!("parameter {index}: '{text}' is no {data_type}"));
+    let refused = |_| Error::invalid(format!("parameter {index}: '{text}' is not a valid {data_type}"));
     let source = StringArray::from(vec![text.as_str()]);
     let options = CastOptions { safe: false, ..Default::default() };
     let array = cast_with_options(&source, &data_type, &options).map_err(refused)?;

@@ -166,9 +166,9 @@ async fn point_20_the_engines_limit_refuses_its_sender() {
         assert!(answer.is_trailers_only(), "{answer:?}");
         assert_eq!(answer.status(), Some("8"));
         let message = answer.message();
-        assert!(message.starts_with("the request's metadata have 20"), "{message}");
+        assert!(message.starts_with("the request metadata has 20"), "{message}");
         assert!(
-            message.ends_with(&format!(" bytes, engine http://{} takes 8192", engine.address)),
+            message.ends_with(&format!(" bytes, engine http://{} accepts 8192", engine.address)),
             "{message}"
         );
     }
@@ -207,8 +207,8 @@ async fn point_20_too_large_answers_become_short_ones() {
     let answer = unary(&client, "/large/head", b"").await;
     assert!(answer.is_trailers_only(), "{answer:?}");
     assert_eq!(answer.status(), Some("8"));
-    assert!(answer.message().starts_with("the answer's metadata have 5"), "{}", answer.message());
-    assert!(answer.message().ends_with(" bytes, the client takes 1000"), "{}", answer.message());
+    assert!(answer.message().starts_with("the response metadata has 5"), "{}", answer.message());
+    assert!(answer.message().ends_with(" bytes, the client accepts 1000"), "{}", answer.message());
     let answer = unary(&client, "/large/trailers", b"").await;
     assert_eq!((answer.body.as_slice(), answer.status()), (&framed(b"x")[..], Some("8")));
     assert!(answer.message().ends_with("; the status was 5"), "{}", answer.message());

@@ -47,7 +47,7 @@ pub enum ClientError {
     #[error("no answer from {0}: {1}")]
     Unanswered(Address, String),
     /// The peer is not a teal admin API.
-    #[error("what answers at {0} is no teal, or one of another version: {1}")]
+    #[error("{0} is not a teal admin API, or has another version: {1}")]
     Foreign(Address, String),
     /// The server refused the request.
     #[error("{why}")]

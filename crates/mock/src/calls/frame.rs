@@ -180,7 +180,7 @@ fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, EngineError> {
             query.id, frame.number
         ))),
         Work::Statement(_) => Err(EngineError::invalid(format!(
-            "query '{}' is a prepared statement, no DataFrame: call createDataFrame first",
+            "query '{}' is a prepared statement, not a DataFrame: call createDataFrame first",
             query.id
         ))),
     }

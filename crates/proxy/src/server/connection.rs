@@ -107,7 +107,7 @@ pub(super) async fn serve<S, B>(
                 }
             }
             if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
-                return Poll::Ready(Err(io::Error::other("calls were cut at the end")));
+                return Poll::Ready(Err(io::Error::other("calls were cut off at shutdown")));
             }
             // One sender belongs to this side, and each call in progress holds one.
             let is_idle = injected_fault.strong_count() == 1;

@@ -10,7 +10,7 @@ pub enum InjectedFault {
     #[error("the stream is reset on purpose: {0}")]
     Reset(Reason),
     /// The connection gets a GOAWAY: `NO_ERROR` lets its calls finish, any other code ends it.
-    #[error("the connection is sent away on purpose: {0}")]
+    #[error("the connection gets a GOAWAY on purpose: {0}")]
     GoAway(Reason),
     /// The connection is closed without a GOAWAY.
     #[error("the connection is cut on purpose")]

@@ -53,10 +53,7 @@ impl KeepAlive {
                 continue;
             }
             if std::mem::replace(this.is_waiting, true) {
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "it left a ping unanswered",
-                )));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "it did not answer a ping")));
             }
             this.pings.send_ping().map_err(io::Error::other)?;
             this.next.as_mut().reset(Instant::now() + *this.within);

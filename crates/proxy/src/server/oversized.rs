@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 pub(super) fn head(head: &HeaderMap, size: usize, most: usize) -> Response<()> {
     let mut response = Response::new(());
     if is_grpc(head) {
-        let why = format!("the answer's metadata have {size} bytes, the client takes {most}");
+        let why = format!("the response metadata has {size} bytes, the client accepts {most}");
         *response.headers_mut() = Failure::ResourceExhausted.trailers(&why);
         response.headers_mut().insert(CONTENT_TYPE, GRPC);
     } else {
@@ -24,6 +24,6 @@ pub(super) fn head(head: &HeaderMap, size: usize, most: usize) -> Response<()> {
 pub(super) fn trailers(was: &HeaderValue, size: usize, most: usize) -> HeaderMap {
     let was: String = was.as_bytes().iter().take(2).map(|byte| char::from(*byte)).collect();
     let why =
-        format!("the trailing metadata have {size} bytes, the client takes {most}; the status was {was}");
+        format!("the trailing metadata has {size} bytes, the client accepts {most}; the status was {was}");
     Failure::ResourceExhausted.trailers(&why)
 }

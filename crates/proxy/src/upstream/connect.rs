@@ -50,7 +50,7 @@ pub(super) async fn connect(
     let stream = match (&target.name, trust) {
         (None, _) => Stream::Plain(stream),
         (Some(name), Some(trust)) => trust.connect(stream, name).await?,
-        (Some(_), None) => return Err(io::Error::other("there are no authorities to judge it by")),
+        (Some(_), None) => return Err(io::Error::other("there are no authorities to verify it with")),
     };
     let (send, mut connection) = client::new(stream, settings());
     let mut pings = connection.ping_pong();

@@ -24,9 +24,9 @@ pub(super) async fn diagnose(address: SocketAddr, is_tls: bool) -> Option<&'stat
     let asked = if is_tls { HTTP2 } else { HELLO };
     let said = timeout(WITHIN, ask(address, asked)).await.ok()?.ok()?;
     match said {
-        [HANDSHAKE | ALERT, 3, ..] if !is_tls => Some("it speaks TLS: its URL has to begin with https://"),
+        [HANDSHAKE | ALERT, 3, ..] if !is_tls => Some("it speaks TLS: its URL must begin with https://"),
         [0, _, _, SETTINGS, ..] if is_tls => {
-            Some("it speaks HTTP/2 without TLS: its URL has to begin with http://")
+            Some("it speaks HTTP/2 without TLS: its URL must begin with http://")
         }
         said if said.starts_with(b"HTTP/") => Some("it speaks HTTP/1.1, but not HTTP/2"),
         _ => None,

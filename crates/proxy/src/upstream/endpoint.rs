@@ -296,7 +296,7 @@ impl Endpoint {
         if is_news {
             info!("Connected to engine {}", self.url());
         } else {
-            debug!("connected once more to engine {} at {address}", self.url());
+            debug!("reconnected to engine {} at {address}", self.url());
         }
         let (stats, parked) = ConnectionStats::new();
         let stats = Arc::new(stats);
@@ -339,7 +339,7 @@ impl Endpoint {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return io::Error::other(error),
                 Err(_) => {
-                    warn!("Engine {} does not answer a ping: its connection is given up", self.url());
+                    warn!("Engine {} does not answer a ping: closing its connection", self.url());
                     return io::ErrorKind::TimedOut.into();
                 }
             }

@@ -136,7 +136,7 @@ where
                 Err(error) => match error.oversized_header_list() {
                     Some((size, most)) => {
                         let why = format!(
-                            "the request's metadata have {size} bytes, engine {} takes {most}",
+                            "the request metadata has {size} bytes, engine {} accepts {most}",
                             endpoint.url()
                         );
                         return Ok(refusal::answer(Failure::ResourceExhausted, &why, is_grpc));

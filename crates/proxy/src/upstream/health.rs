@@ -153,7 +153,7 @@ impl HealthChecker {
             stream.send_data(Bytes::from_static(EMPTY_MESSAGE), true)?;
             let (head, body) = response.await?.into_parts();
             let body = Limited::new(Incoming::new(body), LONGEST_ANSWER).collect().await;
-            let trailers = body.map_err(|error| format!("cuts its answer short: {error}"));
+            let trailers = body.map_err(|error| format!("cuts its response short: {error}"));
             Ok::<_, http2::Error>(trailers.map(|body| (head, body.trailers().cloned())))
         };
         let (head, trailers) = answer.await.map_err(|error| format!("was lost: {error}"))??;

@@ -220,10 +220,7 @@ impl Client {
             let batch = read_chunk(&answer.result_batch).map_err(|error| unreadable(BATCH, &error))?;
             if batch.iter().any(|row| row.len() != metadata.columns.len()) {
                 let columns = metadata.columns.len();
-                return Err(wrong(
-                    BATCH,
-                    &format!("rows of other lengths than the {columns} columns announced"),
-                ));
+                return Err(wrong(BATCH, &format!("rows do not have the {columns} announced columns")));
             }
             if batch.is_empty() {
                 break;

@@ -141,7 +141,7 @@ impl Client {
         }
         Err(CallError::of(
             "authenticate",
-            &Status::unknown("told of a strategy over and over that is refused"),
+            &Status::unknown("the server keeps announcing a strategy that it rejects"),
         ))
     }
 
@@ -303,5 +303,5 @@ impl Client {
 }
 
 fn ascii(name: &'static str, value: &str) -> Result<AsciiMetadataValue, CallError> {
-    value.parse().map_err(|_| CallError::of(name, &Status::internal("a value that metadata can't carry")))
+    value.parse().map_err(|_| CallError::of(name, &Status::internal("a value that metadata cannot hold")))
 }

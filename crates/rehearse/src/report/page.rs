@@ -60,7 +60,7 @@ impl Report {
                 "cut off",
                 queries.broken + queries.unfinished > 0,
             ),
-            (queries.retried.to_string(), "begun anew after a 456", false),
+            (queries.retried.to_string(), "restarted after a 456", false),
             (self.refusals.len().to_string(), "456s in all", false),
             (self.switches.len().to_string(), "switches", false),
             (text::short(self.longest_gap), "longest without a completed query", false),
@@ -146,7 +146,7 @@ impl Report {
         page.push_str("<h2>Promises of the switch</h2>\n<div class=\"scroll\"><table>\n");
         for verdict in &self.promises {
             let (class, kept) = match (verdict.broken, verdict.cases) {
-                (0, 0) => ("", "not put to the test".to_owned()),
+                (0, 0) => ("", "not tested".to_owned()),
                 (0, cases) => ("good", format!("kept in {cases} cases")),
                 (broken, cases) => ("bad", format!("broken in {broken} of {cases} cases")),
             };

@@ -22,7 +22,7 @@ impl fmt::Display for Report {
         for (count, what) in [
             (queries.broken, "ended by a connection or an engine that was gone"),
             (queries.unfinished, "still running at the end"),
-            (queries.retried, "begun anew after a 456"),
+            (queries.retried, "restarted after a 456"),
             (queries.refused_though_told, "calls refused to clients that had been told"),
             (queries.turned_away, "refused to clients that don't follow"),
             (queries.vanished, "left by their clients on purpose"),
@@ -54,7 +54,7 @@ impl fmt::Display for Report {
         writeln!(f, "promises")?;
         for verdict in &self.promises {
             let kept = match (verdict.broken, verdict.cases) {
-                (0, 0) => "not put to the test".to_owned(),
+                (0, 0) => "not tested".to_owned(),
                 (0, cases) => format!("kept in {cases} cases"),
                 (broken, cases) => format!("BROKEN in {broken} of {cases} cases"),
             };

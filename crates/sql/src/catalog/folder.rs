@@ -35,7 +35,7 @@ pub(super) fn below(root: &Path, path: &str) -> Result<PathBuf, Error> {
 pub(crate) fn unmoved(label: &str, path: &Path) -> Result<(), Error> {
     match fs::canonicalize(path) {
         Ok(now) if now == path => Ok(()),
-        Ok(_) => Err(Error::forbidden(format!("{label} is a link by now: it was no link before"))),
+        Ok(_) => Err(Error::forbidden(format!("{label} has become a symbolic link"))),
         Err(error) => Err(Error::invalid(format!("{label}: {error}"))),
     }
 }

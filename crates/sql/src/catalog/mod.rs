@@ -155,7 +155,7 @@ impl Catalogs {
         }
         let folder = self.below_data(&new.path)?;
         if !folder.is_dir() {
-            return Err(Error::invalid(format!("{} is no folder", new.path)));
+            return Err(Error::invalid(format!("{} is not a folder", new.path)));
         }
         let root = self.data.as_deref().unwrap_or(&folder);
         let schemas = folder::schemas(root, &folder);

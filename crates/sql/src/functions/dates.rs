@@ -62,7 +62,7 @@ fn units_between(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
             "month" => months(naive(start)?, naive(end)?),
             "quarter" => months(naive(start)?, naive(end)?) / 3,
             "year" => months(naive(start)?, naive(end)?) / 12,
-            other => return exec_err!("{other} is no unit of time"),
+            other => return exec_err!("{other} is not a unit of time"),
         }));
     }
     Ok(Arc::new(Int64Array::from(counts)))
@@ -106,7 +106,7 @@ fn zoned(args: &[ColumnarValue], rows: usize, of: fn(NaiveDateTime, Tz) -> i32) 
     let (instants, zones) = (instants(&args[0], rows)?, strings(&args[1], rows)?);
     let one = |(instant, zone): (Option<i64>, Option<&str>)| {
         let (Some(instant), Some(zone)) = (instant, zone) else { return Ok(None) };
-        let parsed = Tz::from_str(zone).map_err(|_| exec_datafusion_err!("{zone} is no time zone"))?;
+        let parsed = Tz::from_str(zone).map_err(|_| exec_datafusion_err!("{zone} is not a time zone"))?;
         Ok(Some(instant + i64::from(of(naive(instant)?, parsed)) * 1_000_000))
     };
     let all = instants.iter().zip(zones.iter()).map(one).collect::<Result<Vec<Option<i64>>>>()?;

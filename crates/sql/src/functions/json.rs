@@ -93,7 +93,7 @@ fn parsed(args: &[ColumnarValue], rows: usize, lenient: bool) -> Result<ArrayRef
         None => Ok(None),
         Some(Ok(value)) => Ok(Some(value.to_string())),
         Some(Err(_)) if lenient => Ok(None),
-        Some(Err(error)) => Err(exec_datafusion_err!("parse_json(): the text is no JSON: {error}")),
+        Some(Err(error)) => Err(exec_datafusion_err!("parse_json(): the text is not JSON: {error}")),
     };
     Ok(Arc::new(texts.iter().map(one).collect::<Result<StringArray>>()?))
 }

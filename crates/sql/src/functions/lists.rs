@@ -28,7 +28,7 @@ pub(crate) const FILLED: &str = "list_or_null";
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let same = |types: &[DataType]| match types {
         [DataType::List(item)] => Ok(DataType::List(Arc::new(item.as_ref().clone().with_nullable(true)))),
-        _ => plan_err!("explode_outer() and its like take a list"),
+        _ => plan_err!("explode_outer() and similar functions take a list"),
     };
     vec![
         function("array_contains", &[2], |_| Ok(DataType::Boolean), contains),

@@ -143,7 +143,7 @@ impl Words<'_> {
                 map(key, value)
             }
             "STRUCTTYPE" => self.python()?,
-            _ => return plan_err!("schema '{}': '{name}' is no type", self.text),
+            _ => return plan_err!("schema '{}': '{name}' is not a type", self.text),
         };
         if name.ends_with("TYPE") && self.took("(") {
             self.closed()?;

@@ -116,7 +116,7 @@ fn url_encode(text: &str) -> String {
 }
 
 fn url_decode(text: &str) -> Result<String> {
-    let wrong = || exec_datafusion_err!("url_decode(): '{text}' is no encoded text");
+    let wrong = || exec_datafusion_err!("url_decode(): '{text}' is not encoded text");
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.bytes());
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
@@ -148,7 +148,7 @@ fn regexp_extract(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
         let pattern = patterns.value(row);
         if compiled.as_ref().is_none_or(|(own, _)| own != pattern) {
             let regex = Regex::new(pattern).map_err(|_| {
-                exec_datafusion_err!("regexp_extract(): '{pattern}' is no regular expression")
+                exec_datafusion_err!("regexp_extract(): '{pattern}' is not a regular expression")
             })?;
             compiled = Some((pattern.to_owned(), regex));
         }

@@ -71,7 +71,7 @@ impl VisitorMut for Forms {
 /// `FETCH FIRST n ROWS ONLY` is a limit.
 fn limit(query: &mut Query, fetch: Fetch) -> Result<(), Error> {
     if fetch.with_ties || fetch.percent {
-        return Err(Error::invalid("FETCH FIRST knows neither WITH TIES nor PERCENT"));
+        return Err(Error::invalid("FETCH FIRST supports neither WITH TIES nor PERCENT"));
     }
     let rows = Some(fetch.quantity.unwrap_or_else(|| number(1)));
     match &mut query.limit_clause {

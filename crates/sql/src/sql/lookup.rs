@@ -61,7 +61,7 @@ async fn bound(core: &Core, snapshot: &Snapshot, scope: &Scope, name: &ObjectNam
     let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
     if parts.len() != name.0.len() || parts.is_empty() || parts.len() > 3 {
         return Err(Error::invalid(format!(
-            "{name} is no table name: expected catalog.schema.table at most"
+            "{name} is not a table name: expected catalog.schema.table at most"
         )));
     }
     // A catalog's information_schema may be in a generated catalog, but is never generated itself.

@@ -208,7 +208,7 @@ async fn catalogs_are_added_from_below_the_data_directory() {
         (new("x", "more/../../..", false), "not below the data directory"),
         (new("x", "/etc", false), "not below the data directory"),
         (new("x", "nowhere", false), "not found"),
-        (new("x", "shop/main/sales.csv", false), "is no folder"),
+        (new("x", "shop/main/sales.csv", false), "is not a folder"),
         (new("", "shop", false), "needs a name"),
     ] {
         let error = engine.engine.add_catalog(&new).await.expect_err("is refused");

@@ -34,25 +34,25 @@ pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> 
         return bad("slow-batches", "contradicts delay: expected one of the two");
     }
     if get("at").is_some() && get("delay").is_none() {
-        return bad("at", "expected a delay beside it");
+        return bad("at", "expected a delay with it");
     }
     for key in ["message", "details"] {
         if get(key).is_some() && get("status").is_none() {
-            return bad(key, "expected a status beside it");
+            return bad(key, "expected a status with it");
         }
     }
     if get("seed").is_some() && when.probability.is_none() && !effect.is_random() {
         return bad(
             "seed",
-            "expected something random beside it: probability, a delay that varies, or corrupt",
+            "expected something random with it: probability, a delay that varies, or corrupt",
         );
     }
     match (when.nth, when.first, when.every) {
         (Some(nth), Some(first), _) if nth > first => {
-            return bad("nth", "never matches: it is behind the first ones");
+            return bad("nth", "never matches: it comes after the first ones");
         }
         (Some(nth), _, Some(every)) if !nth.is_multiple_of(every) => {
-            return bad("nth", "never matches: it is no multiple of every");
+            return bad("nth", "never matches: it is not a multiple of every");
         }
         (_, Some(first), Some(every)) if first < every => {
             return bad("first", "never matches: every names a later one");
@@ -63,11 +63,9 @@ pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> 
         return bad("probability", "never matches");
     }
     match (&effect.delay, &effect.outcome) {
-        (Some(_), Some(Outcome::Hang)) => {
-            bad("hang", "contradicts delay: a call that hangs has waited long enough")
-        }
+        (Some(_), Some(Outcome::Hang)) => bad("hang", "contradicts delay: a call that hangs waits anyway"),
         (Some((At::Answer | At::Message, _)), Some(Outcome::Reset(_) | Outcome::Disconnect)) => {
-            bad("at", "contradicts an outcome without an answer")
+            bad("at", "contradicts an outcome without a response")
         }
         (Some((At::Message, _)), Some(Outcome::Status(_) | Outcome::Mismatch)) => {
             bad("at", "contradicts an outcome without messages")
@@ -111,7 +109,7 @@ impl Rule {
             Some(Outcome::EndAfter(batches)) if *batches > 0 => Some("truncate"),
             _ => late.map(|(key, _)| key),
         };
-        let never = "never matches: a rule that a call brings along sees that call alone";
+        let never = "never matches: a rule carried by a call applies to that call only";
         late.map_or(Ok(()), |key| Err(BadRule::new(key, &self.text, never)))
     }
 

@@ -237,13 +237,13 @@ async fn engines_of_another_protocol_are_named_so() {
     };
     let tls = engine_behind(door, Answer::Well).await;
     let why = ask(&format!("http://{tls}")).await.unwrap_err();
-    assert!(why.contains("cannot be reached: it speaks TLS: its URL has to begin with https:// ("), "{why}");
+    assert!(why.contains("cannot be reached: it speaks TLS: its URL must begin with https:// ("), "{why}");
 
     let plain = engine(Answer::Well).await.replace("http:", "https:");
     let trust = trust(&Authority::new(), None);
     let asked = Health::new(&targets(&plain, Some(trust)), &Metrics::default()).ask(Strategy::Green).await;
     let why = asked.unwrap_err().problem;
-    let named = "cannot be reached: it speaks HTTP/2 without TLS: its URL has to begin with http:// (";
+    let named = "cannot be reached: it speaks HTTP/2 without TLS: its URL must begin with http:// (";
     assert!(why.starts_with(named), "{why}");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

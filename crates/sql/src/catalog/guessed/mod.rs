@@ -63,7 +63,7 @@ pub(crate) fn defaults() -> Vec<Remembered> {
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if name.chars().count() > NAME {
         return Err(Error::invalid(format!(
-            "the name of a made-up table or column has more than {NAME} characters"
+            "the name of a generated table or column has more than {NAME} characters"
         )));
     }
     Ok(())
@@ -73,7 +73,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
 pub(crate) fn check_columns(table: &str, count: usize) -> Result<(), Error> {
     if count > COLUMNS {
         return Err(Error::invalid(format!(
-            "more than {COLUMNS} columns of the made-up table {table} in one query"
+            "more than {COLUMNS} columns of the generated table {table} in one query"
         )));
     }
     Ok(())
