@@ -7,16 +7,21 @@
 
 use crate::support::{peers, raw};
 
+mod absent;
 mod appending;
 mod clients;
 mod engines;
 mod flow;
 mod framing;
+mod goaway;
 mod half_close;
+mod header_limits;
 mod headers;
 mod hostile;
 mod interop;
-mod life;
+mod methods;
+mod pings;
 mod resets;
 mod retries;
+mod shutdown;
 mod table;

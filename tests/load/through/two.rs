@@ -53,20 +53,7 @@ fn loads(cutover: &str, pace: Pace) {
     twins.saw_their_own();
 }
 
-#[test]
-fn every_method_answers_v2_2_6() {
-    every_method_answers(Connector::V2_2_6);
-}
-
-#[test]
-fn every_method_answers_v2_3_15() {
-    every_method_answers(Connector::V2_3_15);
-}
-
-#[test]
-fn every_method_answers_v3_0_2() {
-    every_method_answers(Connector::V3_0_2);
-}
+tests_of_each_connector!();
 
 #[test]
 fn every_connector_reads_right_rows_through_switches() {
@@ -78,19 +65,4 @@ fn every_connector_reads_right_rows_through_switches() {
     // At the latest when the announcement times out.
     server.wait_for("Strategy switched from ", 1, SOON * 2);
     twins.saw_their_own();
-}
-
-#[test]
-fn nothing_is_lost_under_fast_switches() {
-    loads("drain", Pace::Fast);
-}
-
-#[test]
-fn nothing_is_lost_under_default_times() {
-    loads("drain", Pace::Slow);
-}
-
-#[test]
-fn every_connector_recovers_from_strict_switches() {
-    loads("strict", Pace::Fast);
 }
