@@ -53,11 +53,11 @@ pub async fn serve(
     let backend = Backend::start(config.backend, config.threads, &metrics)?;
     let switching = config.gate.map(|gate| Switching::start(gate, &backend)).transpose()?;
     let traces = traces(config.otlp_endpoint.as_deref(), switching.as_ref())?;
-    let watch = watch(switching.as_ref(), metrics, traces.as_ref());
-    let _watching = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
+    let collector = collector(switching.as_ref(), metrics, traces.as_ref());
+    let _watching = AbortOnDropHandle::new(tokio::spawn(collector.clone().run()));
     let switch = switching.as_ref().map(|switching| switching.switch.clone());
     let event_log = switch.as_ref().map_or_else(EventLog::default, |switch| switch.event_log().clone());
-    let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &watch, &event_log)?;
+    let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &collector, &event_log)?;
     let parts = Parts {
         switch: switch.clone(),
         identity: config.tls.clone(),
@@ -67,14 +67,14 @@ pub async fn serve(
     let reload = Reload::new(config.effective, parts);
     let _hangups = reload.at_hangups()?;
     let ending = CancellationToken::new();
-    let handles = AdminState {
+    let state = AdminState {
         switch: switch.clone(),
         event_log,
         engines: backend.engines.clone(),
         cluster: backend.cluster.clone(),
         tokens: backend.tokens.clone(),
         faults: faults.clone(),
-        watch: watch.clone(),
+        collector: collector.clone(),
         reload: Some(Arc::new(reload) as Arc<dyn ReloadControl>),
         ending: ending.clone(),
     };
@@ -82,7 +82,7 @@ pub async fn serve(
         None => None,
         Some(operators) => {
             info!("Admin API on http://{}", operators.local_addr()?);
-            Some(Admin::start(operators, handles, config.admin.and_then(|admin| admin.token))?)
+            Some(Admin::start(operators, state, config.admin.and_then(|admin| admin.token))?)
         }
     };
     let options = Options {
@@ -97,13 +97,13 @@ pub async fn serve(
     let (gate, _timer) = match switching {
         None => (None, None),
         Some(switching) => {
-            let (gate, timer) = switching.run(&backend, &watch);
+            let (gate, timer) = switching.run(&backend, &collector);
             (Some(gate), Some(timer))
         }
     };
 
     let end = CancellationToken::new();
-    let served = backend.serve(DataPath { gate, faults, watch }, data, options, end.clone());
+    let served = backend.serve(DataPath { gate, faults, collector }, data, options, end.clone());
     let ending = async {
         let Shutdown { signal, delay } = shutdown.await;
         ending.cancel();
@@ -158,10 +158,10 @@ impl Switching {
     }
 
     /// Starts the timer, which runs as long as the gate.
-    fn run(self, backend: &Backend, watch: &Collector) -> (GateLayer, AbortOnDropHandle<()>) {
+    fn run(self, backend: &Backend, collector: &Collector) -> (GateLayer, AbortOnDropHandle<()>) {
         let Self { switch, timer, gate } = self;
-        let watch = watch.clone();
-        let mut timer = timer.tell(move |step| watch.step(step));
+        let collector = collector.clone();
+        let mut timer = timer.tell(move |step| collector.step(step));
         if let Some(alarm) = backend.alarm.clone() {
             timer = timer.alarmed_by(alarm);
         }
@@ -180,7 +180,7 @@ fn traces(endpoint: Option<&str>, switching: Option<&Switching>) -> io::Result<O
 }
 
 /// Creates the collector of calls and clients.
-fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Collector {
+fn collector(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Collector {
     let tracer = traces.map(Traces::tracer);
     match switching {
         None => Collector::new(&Default::default(), None, metrics, tracer),
@@ -195,23 +195,23 @@ fn faults(
     config: FaultConfig,
     backend: &Backend,
     switch: Option<&Switch>,
-    watch: &Collector,
+    collector: &Collector,
     event_log: &EventLog,
 ) -> io::Result<(Faults, Option<Arc<Script>>)> {
     // Without a gate nothing is collected.
-    let watch = switch.map(|_| watch.clone());
-    let around = FaultContext { switch: switch.cloned(), watch, event_log: event_log.clone() };
-    let faults = Faults::new(config.by_header, around);
+    let collector = switch.map(|_| collector.clone());
+    let context = FaultContext { switch: switch.cloned(), collector, event_log: event_log.clone() };
+    let faults = Faults::new(config.by_header, context);
     for rule in config.rules {
         faults.add(rule, Source::Start).map_err(io::Error::other)?;
     }
-    let controls = ScenarioContext {
+    let context = ScenarioContext {
         switch: switch.cloned(),
         cluster: backend.cluster.clone(),
         tokens: backend.tokens.clone(),
         engines: backend.engines.clone(),
     };
-    let script = config.scenario.map(|scenario| Script::start(scenario, &faults, controls));
+    let script = config.scenario.map(|scenario| Script::start(scenario, &faults, context));
     Ok((faults, script))
 }
 

@@ -39,7 +39,7 @@ pub struct ScenarioContext {
 pub struct Script {
     scenario: Scenario,
     faults: Faults,
-    controls: ScenarioContext,
+    context: ScenarioContext,
     protocol: Protocol,
     state: Mutex<State>,
     moved: Notify,
@@ -58,12 +58,12 @@ struct State {
 
 impl Script {
     /// Starts a scenario: it observes calls from now on, and time while [`Script::run`] runs.
-    pub fn start(scenario: Scenario, faults: &Faults, controls: ScenarioContext) -> Arc<Self> {
+    pub fn start(scenario: Scenario, faults: &Faults, context: ScenarioContext) -> Arc<Self> {
         info!("Scenario {}: {}", scenario.name, scenario.teaches);
         let script = Arc::new(Self {
             scenario,
             faults: faults.clone(),
-            controls,
+            context,
             protocol: Protocol::default(),
             state: Mutex::new(State { at: Some(0), seen: 0, since: Instant::now(), is_asking: false }),
             moved: Notify::new(),
@@ -97,7 +97,7 @@ impl Script {
     /// Runs the steps whose time or phase has come.
     fn look(&self) {
         let mut state = self.lock();
-        let phase = || self.controls.switch.as_ref().map(|switch| switch.snapshot().phase.name());
+        let phase = || self.context.switch.as_ref().map(|switch| switch.snapshot().phase.name());
         while let Some(at) = state.at.filter(|_| !state.is_asking) {
             let is_due = match &self.scenario.steps[at].event {
                 Event::Time(time) => state.since + *time <= Instant::now(),
@@ -113,7 +113,7 @@ impl Script {
 
     /// Runs one step, at once or after a health check.
     fn begin(&self, state: &mut State, at: usize) {
-        let has_engines = self.controls.switch.as_ref().is_some_and(Switch::has_engines);
+        let has_engines = self.context.switch.as_ref().is_some_and(Switch::has_engines);
         if has_engines && self.scenario.steps[at].acts.iter().any(Act::names_engine) {
             state.is_asking = true;
             self.moved.notify_one();
@@ -133,7 +133,7 @@ impl Script {
     /// Runs one step, with the health checks that it needs.
     async fn ask_and_act(&self, at: usize) {
         for act in &self.scenario.steps[at].acts {
-            let done = match (act, &self.controls.switch) {
+            let done = match (act, &self.context.switch) {
                 (Act::Announce, Some(switch)) => self.order(switch, Command::Announce { to: None }).await,
                 (Act::Cutover, Some(switch)) => self.order(switch, Command::Cutover { force: false }).await,
                 (Act::Rollback, Some(switch)) => self.order(switch, Command::Rollback).await,
@@ -149,7 +149,7 @@ impl Script {
     }
 
     async fn order(&self, switch: &Switch, command: Command) -> Result<(), String> {
-        let ask = |strategy| check(self.controls.engines.clone(), strategy);
+        let ask = |strategy| check(self.context.engines.clone(), strategy);
         let ordered = switch.order(command, Actor::Scenario, None, ask).await;
         ordered.map(|_| ()).map_err(|refusal| refusal.to_string())
     }
@@ -182,7 +182,7 @@ impl Script {
 
     fn perform(&self, act: &Act) -> Result<(), String> {
         let order = |command| {
-            let switch = self.controls.switch.as_ref().ok_or("there is no gate")?;
+            let switch = self.context.switch.as_ref().ok_or("there is no gate")?;
             let ordered = switch.command(command, Order::by(Actor::Scenario));
             ordered.map(|_| ()).map_err(|refusal| refusal.to_string())
         };
@@ -195,12 +195,12 @@ impl Script {
             Act::Abort => order(Command::Abort),
             Act::Rollback => order(Command::Rollback),
             Act::Suspend | Act::Resume => {
-                let cluster = self.controls.cluster.as_ref().ok_or("there is no cluster here")?;
+                let cluster = self.context.cluster.as_ref().ok_or("there is no cluster here")?;
                 _ = if matches!(act, Act::Suspend) { cluster.suspend() } else { cluster.resume() };
                 Ok(())
             }
             Act::RevokeTokens => {
-                self.controls.tokens.as_ref().ok_or("no tokens are issued here")?.revoke(Revoke::All);
+                self.context.tokens.as_ref().ok_or("no tokens are issued here")?.revoke(Revoke::All);
                 Ok(())
             }
             Act::Fault(rule) => {

@@ -60,8 +60,8 @@ fn play(steps: &str) -> (Switch, Faults, std::sync::Arc<Script>) {
     let (switch, _timer) = Switch::new(rules);
     let faults = Faults::new(false, FaultContext { switch: Some(switch.clone()), ..FaultContext::default() });
     let scenario = Scenario::read("test", &format!("teaches = \"it.\"\n{steps}")).unwrap();
-    let controls = ScenarioContext { switch: Some(switch.clone()), ..ScenarioContext::default() };
-    let script = Script::start(scenario, &faults, controls);
+    let context = ScenarioContext { switch: Some(switch.clone()), ..ScenarioContext::default() };
+    let script = Script::start(scenario, &faults, context);
     (switch, faults, script)
 }
 
@@ -144,12 +144,12 @@ async fn switches_check_the_engine_without_holding_calls() {
         let steps =
             "teaches = \"it.\"\n[[step]]\nwhen = \"calls=1\"\ndo = [\"switch\", \"fault id=x,hang\"]\n";
         let engines = Arc::new(IllEngine(parking_lot::Mutex::new(ill)));
-        let controls = ScenarioContext {
+        let context = ScenarioContext {
             switch: Some(switch.clone()),
             engines: Some(engines),
             ..ScenarioContext::default()
         };
-        let script = Script::start(Scenario::read("test", steps).unwrap(), &faults, controls);
+        let script = Script::start(Scenario::read("test", steps).unwrap(), &faults, context);
         let running = tokio::spawn({
             let script = script.clone();
             async move { script.run().await }

@@ -73,6 +73,6 @@ fn answer(status: &str) -> Json<ClusterStatus> {
 impl Shared {
     fn cluster(&self) -> Result<&dyn ClusterControl, Problem> {
         let none = "there is no cluster here: calls are forwarded, and the engine has its own";
-        self.handles.cluster.as_deref().ok_or_else(|| Problem::not_here(none))
+        self.admin.cluster.as_deref().ok_or_else(|| Problem::not_here(none))
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Params, Problem, Shared, paths, state::told};
+use super::{Params, Problem, Shared, paths, state::rfc3339};
 
 /// The longest time between two `state` messages.
 const BEAT: Duration = Duration::from_secs(1);
@@ -90,7 +90,7 @@ pub(super) async fn events(
     extract::State(shared): extract::State<Arc<Shared>>,
     Params(which): Params<Which>,
 ) -> Result<Json<Events>, Problem> {
-    let event_log = &shared.handles.event_log;
+    let event_log = &shared.admin.event_log;
     let events = event_log.after(which.after()?.unwrap_or(0), KEPT);
     let next = events.last().map_or_else(|| event_log.next(), |last| last.id + 1);
     Ok(Json(Events { events: events.iter().map(|record| Event::from(&**record)).collect(), next }))
@@ -128,7 +128,7 @@ struct Reader {
 
 impl Reader {
     fn new(shared: Arc<Shared>, last: Option<String>, after: Option<u64>) -> Self {
-        let next = shared.handles.event_log.next();
+        let next = shared.admin.event_log.next();
         let after = match last {
             Some(last) => match last.rsplit_once('-') {
                 Some((run, id)) if run == shared.run() => id.parse().unwrap_or(0),
@@ -137,7 +137,7 @@ impl Reader {
             },
             None => after.unwrap_or(next - 1),
         };
-        let mut changed = shared.handles.event_log.changed();
+        let mut changed = shared.admin.event_log.changed();
         changed.mark_changed();
         let mut beat = interval_at(Instant::now() + BEAT, BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,7 +157,7 @@ impl Reader {
                 biased;
                 () = end.cancelled() => return None,
                 _ = self.changed.changed() => {}
-                _ = self.beat.tick(), if self.shared.handles.switch.is_some() => {}
+                _ = self.beat.tick(), if self.shared.admin.switch.is_some() => {}
             }
             self.fill();
         }
@@ -165,7 +165,7 @@ impl Reader {
 
     fn fill(&mut self) {
         let run = self.shared.run();
-        let records = self.shared.handles.event_log.after(self.after, BATCH);
+        let records = self.shared.admin.event_log.after(self.after, BATCH);
         if records.len() == BATCH {
             self.changed.mark_changed();
         }
@@ -174,7 +174,7 @@ impl Reader {
             let event = sse::Event::default().event(record.note.kind).id(format!("{run}-{}", record.id));
             self.ready.extend(event.json_data(Event::from(&*record)));
         }
-        if let Some(switch) = &self.shared.handles.switch {
+        if let Some(switch) = &self.shared.admin.switch {
             let state = self.shared.state(switch.view());
             self.ready.extend(sse::Event::default().event("state").json_data(state));
         }
@@ -184,7 +184,7 @@ impl Reader {
 impl Shared {
     /// An id of this run of the server.
     fn run(&self) -> String {
-        format!("{:x}", self.handles.event_log.started().timestamp_micros())
+        format!("{:x}", self.admin.event_log.started().timestamp_micros())
     }
 }
 
@@ -193,7 +193,7 @@ impl From<&LoggedEvent> for Event {
         let note = record.note.clone();
         Self {
             id: record.id,
-            time: told(record.time),
+            time: rfc3339(record.time),
             epoch: note.epoch,
             kind: note.kind.to_owned(),
             from: note.from,

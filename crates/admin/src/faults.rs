@@ -39,7 +39,7 @@ pub struct Removed {
 /// List the active rules.
 #[utoipa::path(get, path = paths::FAULTS, tag = "faults", responses((status = 200, body = FaultList)))]
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Json<FaultList> {
-    Json(FaultList { faults: shared.handles.faults.list() })
+    Json(FaultList { faults: shared.admin.faults.list() })
 }
 
 /// Add a rule after the existing ones.
@@ -53,7 +53,7 @@ pub(super) async fn add(
     let unfit =
         |bad: &dyn ToString| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_rule", bad.to_string());
     let rule = rule.parse().map_err(|bad| unfit(&bad))?;
-    match shared.handles.faults.add(rule, Source::Operator) {
+    match shared.admin.faults.add(rule, Source::Operator) {
         Ok(listed) => Ok((StatusCode::CREATED, Json(listed))),
         Err(taken @ Refused::Taken(_)) => Err(Problem::new(StatusCode::CONFLICT, "taken", taken.to_string())),
         Err(Refused::Bad(bad)) => Err(unfit(&bad)),
@@ -63,7 +63,7 @@ pub(super) async fn add(
 /// Remove all rules.
 #[utoipa::path(delete, path = paths::FAULTS, tag = "faults", responses((status = 200, body = Removed)))]
 pub(super) async fn clear(State(shared): State<Arc<Shared>>) -> Json<Removed> {
-    Json(Removed { removed: shared.handles.faults.clear() })
+    Json(Removed { removed: shared.admin.faults.clear() })
 }
 
 /// Remove a rule.
@@ -74,7 +74,7 @@ pub(super) async fn remove(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
 ) -> Result<Json<Removed>, Problem> {
-    if shared.handles.faults.remove(&id) {
+    if shared.admin.faults.remove(&id) {
         return Ok(Json(Removed { removed: 1 }));
     }
     let why = format!("there is no fault '{}'", id.escape_debug());

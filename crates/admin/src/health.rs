@@ -33,12 +33,12 @@ pub(super) async fn readyz(
     extract::State(shared): extract::State<Arc<Shared>>,
 ) -> Result<Json<Well>, Problem> {
     let unready = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why);
-    if shared.handles.ending.is_cancelled() {
+    if shared.admin.ending.is_cancelled() {
         return Err(unready("the server is shutting down".to_owned()));
     }
-    if let Some(engines) = &shared.handles.engines {
+    if let Some(engines) = &shared.admin.engines {
         let active =
-            shared.handles.switch.as_ref().map_or(Strategy::Blue, |switch| switch.view().now.phase.active());
+            shared.admin.switch.as_ref().map_or(Strategy::Blue, |switch| switch.view().now.phase.active());
         engines.check(active).await.map_err(unready)?;
     }
     Ok(WELL)

@@ -63,7 +63,7 @@ pub struct AdminState {
     /// The fault rules.
     pub faults: Faults,
     /// The collector of counts, clients and verdicts.
-    pub watch: Collector,
+    pub collector: Collector,
     /// Reloads the settings.
     pub reload: Option<Arc<dyn ReloadControl>>,
     /// Cancelled when the server begins to shut down; from then on it is not ready.
@@ -73,7 +73,7 @@ pub struct AdminState {
 /// State shared by all handlers.
 #[derive(Debug)]
 struct Shared {
-    handles: AdminState,
+    admin: AdminState,
     token: Option<Token>,
     /// Cancelled when the admin server shuts down; ends event streams.
     end: CancellationToken,
@@ -82,7 +82,7 @@ struct Shared {
 impl Shared {
     /// The switch, or a 404.
     fn switch(&self) -> Result<&Switch, Problem> {
-        self.handles.switch.as_ref().ok_or_else(|| Problem::not_here("there is no switch: --gate is off"))
+        self.admin.switch.as_ref().ok_or_else(|| Problem::not_here("there is no switch: --gate is off"))
     }
 }
 
@@ -95,10 +95,10 @@ pub struct Admin {
 
 impl Admin {
     /// Serves on its own thread. If there is a token, every request must carry it.
-    pub fn start(listener: TcpListener, handles: AdminState, token: Option<Token>) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, admin: AdminState, token: Option<Token>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = CancellationToken::new();
-        let shared = Arc::new(Shared { handles, token, end: end.clone() });
+        let shared = Arc::new(Shared { admin, token, end: end.clone() });
         let listener = listener.into_std()?;
         let serve = move || {
             runtime.block_on(async move {

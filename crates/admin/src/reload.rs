@@ -65,7 +65,7 @@ pub(super) async fn order(
         Problem::new(StatusCode::CONFLICT, "bad_settings", format!("nothing has changed: {why}"))
     };
     let none = "there are no settings to read again";
-    let reload = shared.handles.reload.clone().ok_or_else(|| Problem::not_here(none))?;
+    let reload = shared.admin.reload.clone().ok_or_else(|| Problem::not_here(none))?;
     // It blocks: it reads files and resolves names.
     let reloaded = tokio::task::spawn_blocking(move || reload.reload()).await;
     reloaded.map_err(|error| bad(error.to_string()))?.map(Json).map_err(bad)

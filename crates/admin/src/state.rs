@@ -126,7 +126,7 @@ impl Shared {
             pending,
             old,
             epoch: view.now.epoch,
-            since: told(Utc::now() - age),
+            since: rfc3339(Utc::now() - age),
             phase_seconds: view.age.as_secs_f64(),
             deadlines,
             queries: view.now.queries.into(),
@@ -137,21 +137,21 @@ impl Shared {
                 paused: view.timer.is_paused,
                 left_seconds: view.timer.left.map(|left| left.as_secs_f64()),
             },
-            engines: self.handles.engines.as_ref().map(|engines| engines.status()).unwrap_or_default(),
+            engines: self.admin.engines.as_ref().map(|engines| engines.status()).unwrap_or_default(),
             last_refusal: view
                 .last_refusal
-                .map(|refusal| LastRefusal { time: told(refusal.time), reason: refusal.why }),
+                .map(|refusal| LastRefusal { time: rfc3339(refusal.time), reason: refusal.why }),
             cutover: match view.cutover {
                 Cutover::Drain => "drain".to_owned(),
                 Cutover::Strict => "strict".to_owned(),
             },
-            started: told(self.handles.event_log.started()),
+            started: rfc3339(self.admin.event_log.started()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 }
 
 /// Formats a time as in RFC 3339.
-pub(super) fn told(time: DateTime<Utc>) -> String {
+pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

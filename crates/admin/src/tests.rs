@@ -35,18 +35,18 @@ impl Bench {
 
     fn with(rules: Rules, furnish: impl FnOnce(&mut AdminState), token: Option<&str>) -> Self {
         // The timer is not running.
-        let mut handles = AdminState { switch: Some(Switch::new(rules.clone()).0), ..AdminState::default() };
-        furnish(&mut handles);
-        let start = Start { has_engines: handles.engines.is_some(), state: None };
+        let mut admin = AdminState { switch: Some(Switch::new(rules.clone()).0), ..AdminState::default() };
+        furnish(&mut admin);
+        let start = Start { has_engines: admin.engines.is_some(), state: None };
         let (switch, _timer) = Switch::start(rules, start).unwrap();
-        handles.event_log = switch.event_log().clone();
-        handles.switch = handles.switch.map(|_| switch.clone());
+        admin.event_log = switch.event_log().clone();
+        admin.switch = admin.switch.map(|_| switch.clone());
         let token = token.map(|token| {
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), token).unwrap();
             Token::read(file.path()).unwrap()
         });
-        let shared = Arc::new(Shared { handles, token, end: CancellationToken::new() });
+        let shared = Arc::new(Shared { admin, token, end: CancellationToken::new() });
         Self { router: router::router(shared.clone()), switch, shared }
     }
 

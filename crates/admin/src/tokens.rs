@@ -63,6 +63,6 @@ pub(super) async fn revoke(
         }
     };
     let none = "no tokens are issued here: calls are forwarded, and the engine judges them";
-    let tokens = shared.handles.tokens.as_deref().ok_or_else(|| Problem::not_here(none))?;
+    let tokens = shared.admin.tokens.as_deref().ok_or_else(|| Problem::not_here(none))?;
     Ok(Json(Revoked { revoked: tokens.revoke(which) }))
 }

@@ -137,7 +137,7 @@ pub(super) async fn timer(
 
 impl Shared {
     async fn command(&self, command: Command, seen: Option<u64>) -> Answered {
-        let ask = |strategy| check(self.handles.engines.clone(), strategy);
+        let ask = |strategy| check(self.admin.engines.clone(), strategy);
         let ordered = self.switch()?.order(command, Actor::Operator, seen, ask).await;
         let Done { what, event, view } = ordered?;
         Ok(Json(Answer { done: what, event, state: self.state(view) }))

@@ -54,7 +54,7 @@ pub(super) async fn list_clients(
         let expected = format!("limit: {limit}: expected a number from 1 to {MOST}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_parameter", expected));
     }
-    let mut clients = shared.handles.watch.clients();
+    let mut clients = shared.admin.collector.clients();
     let (total, mut by_verdict) = (clients.len(), BTreeMap::new());
     for client in &clients {
         *by_verdict.entry(client.verdict.map_or("none", Verdict::as_str)).or_default() += 1;
@@ -68,12 +68,12 @@ pub(super) async fn list_clients(
 #[utoipa::path(get, path = paths::SERIES, tag = "watch",
     responses((status = 200, description = "Oldest first.", body = Series)))]
 pub(super) async fn show_series(State(shared): State<Arc<Shared>>) -> Json<Series> {
-    Json(shared.handles.watch.series())
+    Json(shared.admin.collector.series())
 }
 
 /// Return the metrics in the Prometheus text format.
 #[utoipa::path(get, path = paths::METRICS, tag = "watch",
     responses((status = 200, description = "All of them.", body = String, content_type = "text/plain")))]
 pub(super) async fn show_metrics(State(shared): State<Arc<Shared>>) -> Response {
-    ([(CONTENT_TYPE, TEXT_FORMAT)], shared.handles.watch.metrics()).into_response()
+    ([(CONTENT_TYPE, TEXT_FORMAT)], shared.admin.collector.metrics()).into_response()
 }

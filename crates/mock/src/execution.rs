@@ -48,43 +48,43 @@ pub(crate) struct Execution {
     /// The plan it was started with.
     pub(crate) plan: Plan,
     started: Instant,
-    held: Arc<RowBuffer>,
+    buffer: Arc<RowBuffer>,
     /// Held during a fetch, so that each part is returned once.
     turn: Mutex<()>,
     layout: Arc<Layout>,
     questions: mpsc::UnboundedSender<Question>,
     producer: AbortOnDropHandle<()>,
-    workers: Executor,
+    executor: Executor,
 }
 
 impl Execution {
     /// Starts to produce rows.
-    pub(crate) fn start(source: impl Source, plan: Plan, workers: &Executor) -> Arc<Self> {
-        let held = Arc::new(RowBuffer::new(plan.query.clone(), plan.most_rows));
+    pub(crate) fn start(source: impl Source, plan: Plan, executor: &Executor) -> Arc<Self> {
+        let buffer = Arc::new(RowBuffer::new(plan.query.clone(), plan.most_rows));
         let (questions, asked) = mpsc::unbounded_channel();
         let layout = Layout::new(&plan.schema, &plan.constants);
         Arc::new(Self {
             plan,
             started: Instant::now(),
-            producer: workers.start(produce(source, Arc::clone(&held), asked)),
-            held,
+            producer: executor.start(produce(source, Arc::clone(&buffer), asked)),
+            buffer,
             turn: Mutex::new(()),
             layout: Arc::new(layout),
             questions,
-            workers: workers.clone(),
+            executor: executor.clone(),
         })
     }
 
     /// Stops the work at once and drops unfetched rows. Waiting calls fail.
     pub(crate) fn close(&self) {
         self.producer.abort();
-        self.held.close();
+        self.buffer.close();
     }
 
     /// The metadata. Waits briefly for the number of rows if only the end of the result reveals it.
     pub(crate) async fn metadata(&self) -> Result<Vec<u8>, EngineError> {
         let patience = if self.plan.exact_rows.is_some() { Duration::ZERO } else { COUNTING };
-        let progress = self.held.settled(patience).await?;
+        let progress = self.buffer.settled(patience).await?;
         let rows = self.plan.exact_rows.or(progress.complete.then_some(progress.rows));
         Ok(encode_metadata(rows, &self.plan.schema, &self.layout.wires))
     }
@@ -93,7 +93,7 @@ impl Execution {
     pub(crate) async fn chunk(&self) -> Result<Vec<u8>, EngineError> {
         let _turn = self.turn.lock().await;
         let mut chunks = self.encoded(1, None).await?;
-        self.held.advance(chunks.len())?;
+        self.buffer.advance(chunks.len())?;
         Ok(chunks.pop().unwrap_or_default())
     }
 
@@ -101,26 +101,26 @@ impl Execution {
     pub(crate) async fn chunks(&self) -> Result<(Vec<Vec<u8>>, bool), EngineError> {
         let _turn = self.turn.lock().await;
         let chunks = self.encoded(MOST_BATCHES, Some(PATIENCE)).await?;
-        let last = self.held.advance(chunks.len())?;
+        let last = self.buffer.advance(chunks.len())?;
         Ok((chunks, last))
     }
 
     /// The next row; empty after the last one.
     pub(crate) async fn row(&self) -> Result<Vec<u8>, EngineError> {
         let _turn = self.turn.lock().await;
-        let parts = self.held.peek(1, None).await?;
+        let parts = self.buffer.peek(1, None).await?;
         let Some(batch) = parts.into_iter().next() else {
             return Ok(Vec::new());
         };
         let layout = Arc::clone(&self.layout);
-        let row = self.workers.run(async move { encode_row(&batch, 0, &layout) }).await?;
-        self.held.advance_row()?;
+        let row = self.executor.run(async move { encode_row(&batch, 0, &layout) }).await?;
+        self.buffer.advance_row()?;
         Ok(row)
     }
 
     /// The progress of the execution.
     pub(crate) fn progress(&self) -> Progress {
-        self.held.progress()
+        self.buffer.progress()
     }
 
     /// The measurements so far, and how long it has run (or ran).
@@ -130,19 +130,19 @@ impl Execution {
             Ok(()) => answer.await.ok(),
             Err(_) => None,
         };
-        let ended = self.held.ended();
+        let ended = self.buffer.ended();
         let until = ended.as_ref().map_or_else(Instant::now, |(_, at)| *at);
         (measured.or(ended.and_then(|(measured, _)| measured)), until.saturating_duration_since(self.started))
     }
 
     /// Encodes the next chunks without removing them from the stream, so that a dropped call loses nothing.
     async fn encoded(&self, most: usize, patience: Option<Duration>) -> Result<Vec<Vec<u8>>, EngineError> {
-        let parts = self.held.peek(most, patience).await?;
+        let parts = self.buffer.peek(most, patience).await?;
         if parts.is_empty() {
             return Ok(Vec::new());
         }
         let layout = Arc::clone(&self.layout);
-        self.workers
+        self.executor
             .run(async move { parts.iter().map(|batch| encode_chunk(batch, &layout)).collect() })
             .await
     }

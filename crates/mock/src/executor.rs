@@ -49,16 +49,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_a_fault() {
-        let workers = Executor::new(Handle::current());
-        let result: Result<(), _> = workers.run(async { panic!("on purpose") }).await;
+        let executor = Executor::new(Handle::current());
+        let result: Result<(), _> = executor.run(async { panic!("on purpose") }).await;
         assert!(matches!(result, Err(EngineError::Bug(_))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn dropping_the_wait_aborts_the_work() {
-        let workers = Executor::new(Handle::current());
+        let executor = Executor::new(Handle::current());
         let (held, dropped) = oneshot::channel::<()>();
-        let wait = workers.run(async move {
+        let wait = executor.run(async move {
             let _held = held;
             std::future::pending::<Result<(), EngineError>>().await
         });

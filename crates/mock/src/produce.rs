@@ -23,27 +23,27 @@ impl Source for Rows {
 /// A request for the measurements so far.
 pub(crate) type Question = oneshot::Sender<Measured>;
 
-/// Moves all rows into `held`, and answers measurement requests in between. A panic ends the result with an error.
+/// Moves all rows into `buffer`, and answers measurement requests in between. A panic ends the result with an error.
 pub(crate) async fn produce(
     source: impl Source,
-    held: Arc<RowBuffer>,
+    buffer: Arc<RowBuffer>,
     mut questions: mpsc::UnboundedReceiver<Question>,
 ) {
-    match AssertUnwindSafe(pull(source, &held, &mut questions)).catch_unwind().await {
-        Ok((result, measured)) => held.finish(result, Some(measured)),
-        Err(_) => held.finish(Err(EngineError::Bug("the query panicked")), None),
+    match AssertUnwindSafe(pull(source, &buffer, &mut questions)).catch_unwind().await {
+        Ok((result, measured)) => buffer.finish(result, Some(measured)),
+        Err(_) => buffer.finish(Err(EngineError::Bug("the query panicked")), None),
     }
 }
 
 async fn pull(
     source: impl Source,
-    held: &RowBuffer,
+    buffer: &RowBuffer,
     questions: &mut mpsc::UnboundedReceiver<Question>,
 ) -> (Result<(), EngineError>, Measured) {
     let mut source = Box::pin(source);
     loop {
         let next = async {
-            held.room().await;
+            buffer.room().await;
             source.next().await
         };
         tokio::select! {
@@ -54,7 +54,7 @@ async fn pull(
             }
             next = next => match next {
                 Some(Ok(batch)) if batch.num_rows() == 0 => {}
-                Some(Ok(batch)) => held.push(&batch),
+                Some(Ok(batch)) => buffer.push(&batch),
                 Some(Err(error)) => return (Err(error.into()), source.measured()),
                 None => return (Ok(()), source.measured()),
             },

@@ -174,37 +174,37 @@ mod tests {
 
     const TTL: Duration = Duration::from_secs(60);
 
-    fn register(accepted: Sessions) -> SessionStore {
+    fn store(accepted: Sessions) -> SessionStore {
         SessionStore::new(accepted, TtlCache::new(TTL, 100))
     }
 
     #[test]
     fn sessions_expire_after_too_long_a_silence() {
-        let (register, start) = (register(Sessions::Known), Instant::now());
-        let (id, _) = register.open(start);
+        let (store, start) = (store(Sessions::Known), Instant::now());
+        let (id, _) = store.open(start);
         let id = id.to_string();
-        assert!(register.find(&id, None, start + TTL).is_ok());
-        assert!(register.find(&id, None, start + TTL * 2).is_ok());
-        assert_eq!(register.find(&id, None, start + TTL * 4).unwrap_err(), Refusal::AccessDenied);
-        assert_eq!(register.expire(start + TTL * 4).len(), 1);
+        assert!(store.find(&id, None, start + TTL).is_ok());
+        assert!(store.find(&id, None, start + TTL * 2).is_ok());
+        assert_eq!(store.find(&id, None, start + TTL * 4).unwrap_err(), Refusal::AccessDenied);
+        assert_eq!(store.expire(start + TTL * 4).len(), 1);
     }
 
     #[test]
     fn a_bearer_token_stands_for_one_session() {
-        let (register, now) = (register(Sessions::Known), Instant::now());
-        let (alice, bob) = (register.bearer(b"alice"), register.bearer(b"bob"));
-        let session = |key| register.find("", Some(key), now).unwrap().0;
+        let (store, now) = (store(Sessions::Known), Instant::now());
+        let (alice, bob) = (store.bearer(b"alice"), store.bearer(b"bob"));
+        let session = |key| store.find("", Some(key), now).unwrap().0;
         assert!(Arc::ptr_eq(&session(alice), &session(alice)));
         assert!(!Arc::ptr_eq(&session(alice), &session(bob)));
-        assert!(register.find("unknown", Some(alice), now).is_ok());
+        assert!(store.find("unknown", Some(alice), now).is_ok());
     }
 
     #[test]
     fn unknown_sessions_pass_only_if_any_may() {
         let now = Instant::now();
         for id in ["", "nonsense", "5fbd2dd6-6b44-4f0c-a1f2-5a9bbd4e9d37"] {
-            assert_eq!(register(Sessions::Known).find(id, None, now).unwrap_err(), Refusal::AccessDenied);
-            assert_eq!(register(Sessions::Any).find(id, None, now).is_ok(), !id.is_empty(), "{id}");
+            assert_eq!(store(Sessions::Known).find(id, None, now).unwrap_err(), Refusal::AccessDenied);
+            assert_eq!(store(Sessions::Any).find(id, None, now).is_ok(), !id.is_empty(), "{id}");
         }
     }
 

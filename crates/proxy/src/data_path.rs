@@ -42,7 +42,7 @@ pub struct DataPath {
     /// The fault rules.
     pub faults: Faults,
     /// Records each call that the gate handles.
-    pub watch: Collector,
+    pub collector: Collector,
 }
 
 /// Resolves when serving has ended. Boxed, so that the whole path is compiled here, once and optimised.
@@ -89,7 +89,7 @@ impl DataPath {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let Self { gate, faults, watch } = self;
+        let Self { gate, faults, collector } = self;
         let faults = FaultLayer::new(faults);
         let Some(gate) = gate else {
             let start = move || {
@@ -110,7 +110,7 @@ impl DataPath {
             server::serve(listener, options, start, end.cancelled())
         });
         let start = move || {
-            let (gate, backend, shard) = (gate.clone(), faults.layer(backend()), watch.shard());
+            let (gate, backend, shard) = (gate.clone(), faults.layer(backend()), collector.shard());
             move |peer: SocketAddr| gate.watched(shard.line(peer.ip()), backend.clone())
         };
         let clients = server::serve(clients, options, start, end.cancelled());

@@ -111,15 +111,15 @@ pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, N
     };
     progress.finish();
     let took = micros(begun.elapsed());
-    let mut story = None;
+    let mut timeline = None;
     if let Some(watch) = &watch {
         // What is no longer observed is not judged.
         if let Err(error) = watch.look(&common.recorder).await {
             warn!("The admin API can't be read: {error}");
         }
-        story = Some(watch.story());
+        timeline = Some(watch.timeline());
     }
-    Ok(Report::new(plan, clients, common.recorder.take(), story, Times { started, took, unfinished }))
+    Ok(Report::new(plan, clients, common.recorder.take(), timeline, Times { started, took, unfinished }))
 }
 
 /// The running clients.

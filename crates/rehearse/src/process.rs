@@ -58,7 +58,7 @@ impl Process {
     }
 
     /// Handles a notice in a response. Returns whether it is news, and an immediate adoption.
-    pub(crate) fn told(&self, notice: Strategy, now: u64) -> (bool, Option<Adoption>) {
+    pub(crate) fn on_notice(&self, notice: Strategy, now: u64) -> (bool, Option<Adoption>) {
         let mut state = self.lock();
         if self.adopts == Adopts::Never || state.active == Some(notice) {
             return (false, None);
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// Handles a notice in a login, which is adopted at once.
-    pub(crate) fn told_at_login(&self, notice: Strategy, now: u64) -> Option<Adoption> {
+    pub(crate) fn on_login_notice(&self, notice: Strategy, now: u64) -> Option<Adoption> {
         let mut state = self.lock();
         if self.adopts == Adopts::Never || state.active == Some(notice) {
             return None;
@@ -144,9 +144,9 @@ mod tests {
         let process = blue(Adopts::BetweenQueries);
         process.opened();
         process.opened();
-        assert_eq!(process.told(Green, 1), (true, None));
-        assert_eq!(process.told(Green, 2), (false, None));
-        assert_eq!(process.told(Blue, 1), (false, None), "its own colour is ignored");
+        assert_eq!(process.on_notice(Green, 1), (true, None));
+        assert_eq!(process.on_notice(Green, 2), (false, None));
+        assert_eq!(process.on_notice(Blue, 1), (false, None), "its own colour is ignored");
         assert_eq!(process.before_request(), None);
         assert_eq!(process.closed(), None);
         assert_eq!(process.active(), Some(Blue));
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn without_a_query_the_next_request_adopts() {
         let process = blue(Adopts::BetweenQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         assert_eq!(process.before_request(), Some(ADOPTION));
         assert_eq!(process.before_request(), None);
     }
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn some_adopt_only_after_a_query() {
         let process = blue(Adopts::AfterQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         assert_eq!(process.before_request(), None);
         process.opened();
         assert_eq!(process.closed(), Some(ADOPTION));
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_served_is_not_adopted_once_more() {
         let process = blue(Adopts::BetweenQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         process.settle(Green);
         assert_eq!(process.before_request(), None);
     }
@@ -185,17 +185,17 @@ mod tests {
     fn some_adopt_at_once_and_some_never() {
         let eager = blue(Adopts::AtOnce);
         eager.opened();
-        assert_eq!(eager.told(Green, 1), (true, Some(ADOPTION)));
+        assert_eq!(eager.on_notice(Green, 1), (true, Some(ADOPTION)));
         let frozen = blue(Adopts::Never);
-        assert_eq!(frozen.told(Green, 1), (false, None));
-        assert_eq!(frozen.told_at_login(Green, 1), None);
+        assert_eq!(frozen.on_notice(Green, 1), (false, None));
+        assert_eq!(frozen.on_login_notice(Green, 1), None);
         assert_eq!(frozen.before_request(), None);
     }
 
     #[test]
     fn a_456_starts_from_nothing() {
         let process = blue(Adopts::BetweenQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         process.forget();
         assert_eq!((process.active(), process.before_request()), (None, None));
     }

@@ -89,7 +89,8 @@ pub struct Timeline {
     /// Observed states, in order. The first precedes the first query.
     pub seen: Vec<Seen>,
     /// Transitions, in order.
-    pub happened: Vec<Transition>,
+    #[serde(rename = "happened")]
+    pub transitions: Vec<Transition>,
     /// The epochs in which the inactive engine was unhealthy, and its logins were rejected.
     pub left: Vec<u64>,
     /// Whether a cutover rejects queries of the old strategy.
@@ -118,7 +119,7 @@ impl TimelineWatcher {
         self.timeline.lock().seen.last().copied()
     }
 
-    pub(crate) fn story(&self) -> Timeline {
+    pub(crate) fn timeline(&self) -> Timeline {
         self.timeline.lock().clone()
     }
 
@@ -155,15 +156,17 @@ impl TimelineWatcher {
         let round_trip = micros(before.elapsed());
         let next = self.clock.lock().next;
         let events = self.events(next).await?;
-        let (mut story, mut clock) = (self.timeline.lock(), self.clock.lock());
+        let (mut timeline, mut clock) = (self.timeline.lock(), self.clock.lock());
         clock.set(&state, recorder, round_trip);
-        story.until = until;
-        story.is_strict = state.cutover == "strict";
-        story.slack = clock.round_trip / 2 + LATE;
-        story.seen.push(seen(&state, recorder.now()));
-        story.happened.extend(events.events.iter().filter_map(|event| clock.happened(event, recorder)));
+        timeline.until = until;
+        timeline.is_strict = state.cutover == "strict";
+        timeline.slack = clock.round_trip / 2 + LATE;
+        timeline.seen.push(seen(&state, recorder.now()));
+        timeline
+            .transitions
+            .extend(events.events.iter().filter_map(|event| clock.transition(event, recorder)));
         let left = events.events.iter().filter(|event| event.kind == ENGINE_LEFT);
-        story.left.extend(left.map(|event| event.epoch));
+        timeline.left.extend(left.map(|event| event.epoch));
         clock.next = events.next;
         Ok(())
     }
@@ -193,7 +196,7 @@ impl Clock {
         self.ahead = there - here;
     }
 
-    fn happened(&self, event: &Event, recorder: &Recorder) -> Option<Transition> {
+    fn transition(&self, event: &Event, recorder: &Recorder) -> Option<Transition> {
         let kind = Kind::named(&event.kind)?;
         let start = DateTime::<Utc>::from(recorder.started()).timestamp_micros();
         let at = u64::try_from(time(&event.time)?.timestamp_micros() - self.ahead - start).unwrap_or(0);

@@ -78,14 +78,14 @@ async fn events_tell_what_happened_in_order() {
     }
     let (status, answer) = bench.get("/api/v1/events").await;
     assert_eq!((status, &answer["next"]), (StatusCode::OK, &json!(4)));
-    let told = |number: usize| {
+    let summary = |number: usize| {
         let event = &answer["events"][number];
         assert!(event["time"].as_str().unwrap().ends_with('Z'), "{event}");
         (event["kind"].clone(), event["epoch"].clone(), event["from"].clone(), event["to"].clone())
     };
-    assert_eq!(told(0), (json!("announced"), json!(1), json!("blue"), json!("green")));
-    assert_eq!(told(1), (json!("refused"), json!(1), json!(null), json!(null)));
-    assert_eq!(told(2), (json!("cut_over"), json!(2), json!("blue"), json!("green")));
+    assert_eq!(summary(0), (json!("announced"), json!(1), json!("blue"), json!("green")));
+    assert_eq!(summary(1), (json!("refused"), json!(1), json!(null), json!(null)));
+    assert_eq!(summary(2), (json!("cut_over"), json!(2), json!("blue"), json!("green")));
     assert_eq!(answer["events"][0]["by"], json!("operator"));
     assert_eq!(answer["events"][0]["message"], json!("Strategy change pending: blue -> green"));
     assert_eq!(answer["events"][1]["command"], json!("switch"));
@@ -104,11 +104,11 @@ async fn simultaneous_steps_have_an_epoch_each() {
         (&json!("STABLE"), &json!("green"), &json!(3))
     );
     let (_, answer) = bench.get("/api/v1/events").await;
-    let told = answer["events"].as_array().unwrap().iter();
-    let told: Vec<_> =
-        told.map(|event| [&event["kind"], &event["epoch"], &event["by"], &event["phase"]]).collect();
+    let summary = answer["events"].as_array().unwrap().iter();
+    let summary: Vec<_> =
+        summary.map(|event| [&event["kind"], &event["epoch"], &event["by"], &event["phase"]]).collect();
     assert_eq!(
-        told,
+        summary,
         [
             [&json!("announced"), &json!(1), &json!("operator"), &json!("ANNOUNCED")],
             [&json!("cut_over"), &json!(2), &json!("teal"), &json!("DRAINING")],

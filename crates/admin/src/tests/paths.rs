@@ -34,7 +34,7 @@ async fn get_changes_nothing() {
 
 #[tokio::test]
 async fn without_a_gate_there_is_no_switch() {
-    let bench = Bench::with(still(), |handles| handles.switch = None, None);
+    let bench = Bench::with(still(), |admin| admin.switch = None, None);
     for path in ["state", "queries"] {
         let (status, answer) = bench.get(&format!("/api/v1/{path}")).await;
         assert_eq!((status, code(&answer)), (StatusCode::NOT_FOUND, "not_here"), "{path}");
@@ -66,7 +66,7 @@ impl ClusterControl for Sleeper {
 
 #[tokio::test]
 async fn the_cluster_is_suspended_and_woken() {
-    let bench = Bench::with(still(), |handles| handles.cluster = Some(Arc::new(Sleeper)), None);
+    let bench = Bench::with(still(), |admin| admin.cluster = Some(Arc::new(Sleeper)), None);
     assert_eq!(bench.get("/api/v1/cluster").await, (StatusCode::OK, json!({"status": "active"})));
     for (action, status) in [("suspend", "suspended"), ("resume", "resuming")] {
         let answer = bench.post("/api/v1/cluster", json!({"action": action})).await;
@@ -93,7 +93,7 @@ impl TokenControl for Issuer {
 async fn tokens_are_revoked_as_asked() {
     let issuer = Arc::new(Issuer::default());
     let tokens: Arc<dyn TokenControl> = issuer.clone();
-    let bench = Bench::with(still(), |handles| handles.tokens = Some(tokens), None);
+    let bench = Bench::with(still(), |admin| admin.tokens = Some(tokens), None);
     let bodies = [json!({"token": "a"}), json!({"client": "b", "all": false}), json!({"all": true})];
     for (at, body) in bodies.into_iter().enumerate() {
         let answer = bench.post("/api/v1/tokens/revoke", body).await;
@@ -108,7 +108,7 @@ async fn tokens_are_revoked_as_asked() {
 async fn servers_are_ready_while_active_is_healthy() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     patients.falls_ill(Strategy::Green);
     assert_eq!(bench.get("/readyz").await.0, StatusCode::OK);
     patients.falls_ill(Strategy::Blue);
@@ -121,7 +121,7 @@ async fn servers_are_ready_while_active_is_healthy() {
 async fn a_server_that_ends_is_not_ready() {
     let bench = Bench::new(still());
     assert_eq!(bench.get("/readyz").await.0, StatusCode::OK);
-    bench.shared.handles.ending.cancel();
+    bench.shared.admin.ending.cancel();
     assert_eq!(bench.get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(bench.get("/livez").await.0, StatusCode::OK);
 }

@@ -125,7 +125,7 @@ fn one_of_many_simultaneous_operators_switches() {
 async fn switches_to_unhealthy_engines_are_refused() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     patients.falls_ill(Strategy::Green);
     let (status, answer) = bench.post("/api/v1/switch", "{}").await;
     assert_eq!((status, code(&answer)), (StatusCode::CONFLICT, "engine"));
@@ -141,7 +141,7 @@ async fn switches_to_unhealthy_engines_are_refused() {
 async fn rollbacks_check_and_unhealthy_cutovers_need_force() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     bench.post("/api/v1/switch", "{}").await;
     bench.post("/api/v1/cutover", "{}").await;
     patients.falls_ill(Strategy::Blue);
@@ -162,7 +162,7 @@ async fn rollbacks_check_and_unhealthy_cutovers_need_force() {
 async fn an_announcement_ends_the_refusal_before_it() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     patients.falls_ill(Strategy::Green);
     bench.post("/api/v1/switch", "{}").await;
     assert!(bench.get("/api/v1/state").await.1["last_refusal"].is_object());

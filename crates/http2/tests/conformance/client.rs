@@ -1,4 +1,4 @@
-//! What a client's user sees of its calls, and the server of what its user does.
+//! What a client's user sees of its calls, and what the server sees of the user's actions.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use super::{
     side::{Answer, Client, Failure, Limits, client_with},
 };
 
-/// A client and the raw server of its connection.
+/// A client, and the raw server of its connection.
 async fn pair(settings: &[(u16, u32)]) -> (Client, Raw) {
     pair_with(settings, Limits::default()).await
 }
@@ -281,7 +281,7 @@ async fn data_of_dropped_calls_is_given_back() {
         let call = client.open("/call", true).unwrap();
         let stream = raw.request().await;
         raw.send(&ok(stream)).await;
-        // Half of it before the call is dropped, and half of it before that is known.
+        // Half of it before the call is dropped, half before the server knows.
         raw.data(stream, &[7; 10_000], false).await;
         raw.settled().await;
         drop(call);

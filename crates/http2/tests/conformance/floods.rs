@@ -1,4 +1,4 @@
-//! Peers that send much for little.
+//! Floods: peers that cause much work with little effort.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,10 +10,10 @@ use super::{
     side::{Limits, server, server_with},
 };
 
-/// Nobody may have so much of a peer's that doesn't read: both sockets' buffers are smaller.
+/// More than any side may hold for a peer that does not read: both sockets' buffers are smaller.
 const TOO_MUCH: usize = 64 << 20;
 
-/// A stream that is opened and reset.
+/// Opens and resets a stream.
 fn opened_and_reset(path: &str, call: u32) -> Vec<u8> {
     let stream = 1 + 2 * call;
     [frame(HEADERS, END_HEADERS, stream, &post(path, &[])), reset(stream, CANCEL)].concat()

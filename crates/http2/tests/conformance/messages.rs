@@ -1,4 +1,4 @@
-//! RFC 9113, chapter 8: what makes a request malformed, which costs it and nothing else.
+//! RFC 9113, chapter 8: malformed requests, which affect nothing but themselves.
 
 use super::{
     raw::{Expect::*, *},

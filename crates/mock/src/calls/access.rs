@@ -18,7 +18,7 @@ use super::{
 impl Calls {
     /// The session that a request names, or that its bearer token identifies.
     pub(super) fn session(&self, id: &str, caller: &Caller) -> Result<Arc<Session>, EngineError> {
-        let (session, gone) = self.register.find(id, caller.bearer, caller.now)?;
+        let (session, gone) = self.sessions.find(id, caller.bearer, caller.now)?;
         self.end_all(gone);
         Ok(session)
     }
@@ -35,7 +35,7 @@ impl Calls {
     /// Finds a query by its id alone. Counts as a use of its session too.
     pub(super) fn held_query(&self, id: &str, now: Instant) -> Option<Arc<Query>> {
         let query = self.queries.get(&Uuid::try_parse(id).ok()?, now)?;
-        self.register.touch(&query.session.key, now);
+        self.sessions.touch(&query.session.key, now);
         Some(query)
     }
 
@@ -54,7 +54,7 @@ impl Calls {
     fn touch(&self, query: &Query) {
         let now = Instant::now();
         self.queries.get(&query.id, now);
-        self.register.touch(&query.session.key, now);
+        self.sessions.touch(&query.session.key, now);
     }
 
     /// Puts a new query of a session on record.
@@ -80,7 +80,7 @@ impl Calls {
 
     /// Removes a session and all its queries.
     pub(super) fn drop_session(&self, session: &Arc<Session>) {
-        if let Some(session) = self.register.remove(&session.key) {
+        if let Some(session) = self.sessions.remove(&session.key) {
             self.end(&session);
         }
     }
@@ -91,7 +91,7 @@ impl Calls {
             forget(&query);
             tracing::debug!("Query {} expired", query.id);
         }
-        self.end_all(self.register.expire(now));
+        self.end_all(self.sessions.expire(now));
     }
 
     pub(super) fn end_all(&self, sessions: Vec<Arc<Session>>) {
@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calls_in_progress_keep_query_and_session() {
         let calls = calls();
-        let (session, _) = calls.register.open(Instant::now());
+        let (session, _) = calls.sessions.open(Instant::now());
         let caller = || Caller { bearer: None, now: Instant::now() };
         let statement = calls.engine.plan(&Scope::default(), "select 1").await.unwrap();
         let session = calls.session(&session.to_string(), &caller()).unwrap();
@@ -166,6 +166,6 @@ mod tests {
         tokio::time::sleep(TTL * 2).await;
         assert!(calls.held_query(&id, Instant::now()).is_none());
         calls.sweep(Instant::now());
-        assert!(calls.register.remove(&session).is_none());
+        assert!(calls.sessions.remove(&session).is_none());
     }
 }

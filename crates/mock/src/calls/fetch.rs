@@ -105,7 +105,7 @@ impl Calls {
         request: ExplainRequest,
     ) -> Result<ExplainResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
-        let explain = self.workers.run(async move { Ok(statement(&query).await?.explain().await?) }).await?;
+        let explain = self.executor.run(async move { Ok(statement(&query).await?.explain().await?) }).await?;
         Ok(ExplainResponse { explain, session_id: request.session_id, new_strategy: None })
     }
 

@@ -30,7 +30,7 @@ impl Calls {
         let scope = session.settings().scope(&request.catalog, &request.schema);
         let engine = self.engine.clone();
         let number = request.dataframe_number;
-        let frame = self.workers.run(async move { create(&engine, &scope, &request).await }).await?;
+        let frame = self.executor.run(async move { create(&engine, &scope, &request).await }).await?;
         let steps = Mutex::new(Steps { frame, executed: false });
         let query = self.begin(session, Work::Frame(Box::new(FrameWork { number, steps })))?;
         tracing::info!("Prepared query {}", query.id);
@@ -119,7 +119,7 @@ impl Calls {
         let work = frame_work(&query, request.dataframe_number)?;
         let mut steps = work.steps.lock().await;
         let frame = steps.frame.clone();
-        let statement = self.workers.run(async move { Ok(frame.statement()?) }).await?;
+        let statement = self.executor.run(async move { Ok(frame.statement()?) }).await?;
         self.start(&query, statement, Vec::new()).await?;
         steps.executed = true;
         Ok(ExecuteDataFrameResponse {})
@@ -146,7 +146,7 @@ impl Calls {
             )));
         }
         let frame = steps.frame.clone();
-        steps.frame = self.workers.run(async move { step(&frame) }).await?;
+        steps.frame = self.executor.run(async move { step(&frame) }).await?;
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ impl Calls {
         if request.user.is_empty() || request.password.is_empty() {
             return Err(Refusal::InvalidCredentials.into());
         }
-        let (id, gone) = self.register.open(caller.now);
+        let (id, gone) = self.sessions.open(caller.now);
         self.end_all(gone);
         tracing::info!("Authenticated user '{}', session {id}", request.user.escape_debug());
         Ok(AuthenticateResponse {

@@ -32,9 +32,9 @@ const MOST_SESSIONS: usize = 1_000_000;
 pub(crate) struct Calls {
     engine: sql::Engine,
     engine_ip: String,
-    workers: Executor,
+    executor: Executor,
     cluster: Cluster,
-    register: SessionStore,
+    sessions: SessionStore,
     queries: TtlCache<Uuid, Arc<Query>>,
     query_ttl: Duration,
 }
@@ -45,9 +45,9 @@ impl Calls {
         Self {
             engine,
             engine_ip: options.engine_ip,
-            workers: Executor::new(runtime),
+            executor: Executor::new(runtime),
             cluster,
-            register: SessionStore::new(options.sessions, TtlCache::new(options.query_ttl, MOST_SESSIONS)),
+            sessions: SessionStore::new(options.sessions, TtlCache::new(options.query_ttl, MOST_SESSIONS)),
             queries: TtlCache::new(options.query_ttl, options.max_queries),
             query_ttl: options.query_ttl,
         }
@@ -62,9 +62,9 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(metadata: &MetadataMap, register: &SessionStore) -> Self {
+    fn new(metadata: &MetadataMap, sessions: &SessionStore) -> Self {
         let token = metadata.get("authorization").and_then(|value| bearer_token(value.as_bytes()));
-        Self { bearer: token.map(|token| register.bearer(token)), now: Instant::now() }
+        Self { bearer: token.map(|token| sessions.bearer(token)), now: Instant::now() }
     }
 }
 
@@ -84,7 +84,7 @@ macro_rules! methods {
                 &self,
                 request: Request<pb::$request>,
             ) -> Result<Response<pb::$response>, Status> {
-                let caller = Caller::new(request.metadata(), &self.register);
+                let caller = Caller::new(request.metadata(), &self.sessions);
                 let answer: Result<pb::$response, EngineError> =
                     Calls::$method(self, caller, request.into_inner()).await;
                 answer.map(Response::new).map_err(Status::from)

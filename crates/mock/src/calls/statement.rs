@@ -159,7 +159,7 @@ impl Calls {
         let (catalog, schema) = (&scope.catalog, &scope.schema);
         tracing::debug!("Planning in catalog {catalog:?}, schema {schema:?}: {sql:?}");
         let engine = self.engine.clone();
-        self.workers.run(async move { Ok(engine.plan(&scope, &sql).await?) }).await
+        self.executor.run(async move { Ok(engine.plan(&scope, &sql).await?) }).await
     }
 
     async fn execute(
@@ -190,7 +190,7 @@ impl Calls {
         let arrived = Instant::now();
         let id = query.id.to_string();
         let most_rows = query.session.settings().batch_rows.unwrap_or(usize::MAX);
-        let workers = self.workers.clone();
+        let executor = self.executor.clone();
         let work = async move {
             let queued = arrived.elapsed();
             let rows = statement.execute(&parameters).await?;
@@ -203,9 +203,9 @@ impl Calls {
                 planning: statement.planning_time(),
                 queued,
             };
-            Ok(Execution::start(rows, plan, &workers))
+            Ok(Execution::start(rows, plan, &executor))
         };
-        query.install(self.attended(query, self.workers.run(work)).await?)?;
+        query.install(self.attended(query, self.executor.run(work)).await?)?;
         tracing::info!("Executed query {}", query.id);
         Ok(())
     }

@@ -58,9 +58,9 @@ fn run(stream: impl Stream<Item = Item> + Unpin + Send + 'static) -> (Arc<Execut
         planning: Duration::ZERO,
         queued: Duration::ZERO,
     };
-    let workers = Executor::new(tokio::runtime::Handle::current());
+    let executor = Executor::new(tokio::runtime::Handle::current());
     let source = Rows { stream, dropped: Arc::clone(&dropped) };
-    (Execution::start(source, plan, &workers), dropped)
+    (Execution::start(source, plan, &executor), dropped)
 }
 
 fn rows(metadata: &[u8]) -> i64 {

@@ -8,7 +8,7 @@ use switch::{Effect, Notice};
 use crate::telemetry::{Outcome, Status};
 
 /// The number of switches for which a client's statistics are kept.
-pub(crate) const TURNS: usize = 20;
+pub(crate) const SWITCHES: usize = 20;
 
 /// A call in progress, as adoption sees it.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct ClientStats {
     open: [i64; 2],
     pub(crate) errors: [u64; Status::COUNT],
     /// Oldest first.
-    parts: VecDeque<SwitchStats>,
+    switches: VecDeque<SwitchStats>,
 }
 
 /// The statistics of a client in one switch window: from an announcement to the next.
@@ -85,8 +85,8 @@ impl ClientStats {
 
     /// Records that a response carries a notice.
     pub(crate) fn tell(&mut self, record: &CallRecord, notice: Notice, at: Instant) {
-        if let Some(part) = self.part(notice.announcement) {
-            part.told = first(part.told, Some((at, record.label)));
+        if let Some(switch) = self.switch_mut(notice.announcement) {
+            switch.told = first(switch.told, Some((at, record.label)));
         }
     }
 
@@ -133,16 +133,16 @@ impl ClientStats {
         if record.heading.announcement == 0 {
             return;
         }
-        let Some(part) = self.part(record.heading.announcement) else { return };
-        part.heard = part.heard.max(Some(record.arrived));
+        let Some(switch) = self.switch_mut(record.heading.announcement) else { return };
+        switch.heard = switch.heard.max(Some(record.arrived));
         if is_rejected {
-            part.rejected += 1;
+            switch.rejected += 1;
             if record.kind != CallKind::LogIn {
-                part.refused_work += 1;
-                part.last_refused = last(part.last_refused, Some((record.arrived, record.label)));
+                switch.refused_work += 1;
+                switch.last_refused = last(switch.last_refused, Some((record.arrived, record.label)));
             }
         } else if record.strategy == Some(record.heading.strategy) && record.chooses() {
-            part.used = span(part.used, Some((record.arrived, record.arrived)));
+            switch.used = span(switch.used, Some((record.arrived, record.arrived)));
         }
     }
 
@@ -154,8 +154,8 @@ impl ClientStats {
     /// Records that `count` of its queries were abandoned in this window.
     pub(crate) fn abandon(&mut self, turn: u64, count: u64) {
         self.abandoned += count;
-        if let Some(part) = self.part(turn) {
-            part.abandoned += count;
+        if let Some(switch) = self.switch_mut(turn) {
+            switch.abandoned += count;
         }
     }
 
@@ -171,25 +171,25 @@ impl ClientStats {
     }
 
     /// The statistics of a switch window.
-    pub(crate) fn in_turn(&self, turn: u64) -> SwitchStats {
-        let known = self.parts.iter().find(|part| part.turn == turn).copied();
+    pub(crate) fn in_window(&self, turn: u64) -> SwitchStats {
+        let known = self.switches.iter().find(|switch| switch.turn == turn).copied();
         known.unwrap_or(SwitchStats { turn, ..SwitchStats::default() })
     }
 
     /// The statistics of a switch window, unless it is too old.
-    fn part(&mut self, turn: u64) -> Option<&mut SwitchStats> {
-        let at = self.parts.partition_point(|part| part.turn < turn);
-        if self.parts.get(at).is_some_and(|part| part.turn == turn) {
-            return self.parts.get_mut(at);
+    fn switch_mut(&mut self, turn: u64) -> Option<&mut SwitchStats> {
+        let at = self.switches.partition_point(|switch| switch.turn < turn);
+        if self.switches.get(at).is_some_and(|switch| switch.turn == turn) {
+            return self.switches.get_mut(at);
         }
-        if self.parts.len() < TURNS {
-            self.parts.insert(at, SwitchStats { turn, ..SwitchStats::default() });
-            return self.parts.get_mut(at);
+        if self.switches.len() < SWITCHES {
+            self.switches.insert(at, SwitchStats { turn, ..SwitchStats::default() });
+            return self.switches.get_mut(at);
         }
         let at = at.checked_sub(1)?;
-        self.parts.pop_front();
-        self.parts.insert(at, SwitchStats { turn, ..SwitchStats::default() });
-        self.parts.get_mut(at)
+        self.switches.pop_front();
+        self.switches.insert(at, SwitchStats { turn, ..SwitchStats::default() });
+        self.switches.get_mut(at)
     }
 
     /// Merges the statistics of another thread.
@@ -213,9 +213,9 @@ impl ClientStats {
         for (sum, errors) in self.errors.iter_mut().zip(other.errors) {
             *sum += errors;
         }
-        for theirs in other.parts {
-            if let Some(part) = self.part(theirs.turn) {
-                part.merge(theirs);
+        for theirs in other.switches {
+            if let Some(switch) = self.switch_mut(theirs.turn) {
+                switch.merge(theirs);
             }
         }
     }

@@ -95,9 +95,9 @@ pub(crate) fn open(known: &[Arc<KnownClient>], strategy: Strategy) -> u64 {
 pub(crate) fn merged(known: impl IntoIterator<Item = Arc<KnownClient>>) -> HashMap<Key, ClientStats> {
     let mut all: HashMap<Key, ClientStats> = HashMap::new();
     for known in known {
-        let facts = known.facts().clone();
-        if facts.last_heard().is_some() {
-            all.entry(known.key.clone()).or_default().merge(facts);
+        let stats = known.facts().clone();
+        if stats.last_heard().is_some() {
+            all.entry(known.key.clone()).or_default().merge(stats);
         }
     }
     all

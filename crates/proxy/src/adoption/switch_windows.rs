@@ -8,7 +8,7 @@ use std::{
 use protocol::Strategy;
 use switch::{Phase, Step, Transition};
 
-use super::client_stats::TURNS;
+use super::client_stats::SWITCHES;
 
 /// A switch from one strategy to the other: an announcement and all that follows, or the way back after an abort.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +70,8 @@ impl SwitchWindows {
                 ended
             }
             Transition::CutOver { .. } => {
-                if let Some(turn) = self.taken.back_mut() {
-                    turn.cut_over = Some(at);
+                if let Some(window) = self.taken.back_mut() {
+                    window.cut_over = Some(at);
                 }
                 if is_stable { self.end(at, End::Completed) } else { None }
             }
@@ -102,16 +102,16 @@ impl SwitchWindows {
             over: None,
             next: None,
         });
-        if self.taken.len() > TURNS {
+        if self.taken.len() > SWITCHES {
             self.taken.pop_front();
         }
     }
 
     /// Ends the current window, if it is open. A withdrawal does not count as a switch.
     fn end(&mut self, at: Instant, end: End) -> Option<(End, Duration)> {
-        let turn = self.taken.back_mut().filter(|turn| turn.over.is_none())?;
-        turn.over = Some((at, end));
-        (!turn.is_withdrawal).then(|| (end, at.saturating_duration_since(turn.announced)))
+        let window = self.taken.back_mut().filter(|window| window.over.is_none())?;
+        window.over = Some((at, end));
+        (!window.is_withdrawal).then(|| (end, at.saturating_duration_since(window.announced)))
     }
 
     /// The current window.
@@ -134,7 +134,7 @@ mod tests {
 
     /// Applies steps one second apart, and returns the switches they end.
     fn ends(steps: &[(Transition, Phase)]) -> (SwitchWindows, Vec<Option<(End, u64)>>) {
-        let (mut turns, start) = (SwitchWindows::default(), Instant::now());
+        let (mut windows, start) = (SwitchWindows::default(), Instant::now());
         let ended = steps.iter().zip(1..).map(|((transition, phase), second)| {
             let at = start + Duration::from_secs(second);
             let step = Step {
@@ -145,10 +145,10 @@ mod tests {
                 at,
                 abandoned: 0,
             };
-            turns.step(&step).map(|(end, took)| (end, took.as_secs()))
+            windows.step(&step).map(|(end, took)| (end, took.as_secs()))
         });
         let ended = ended.collect();
-        (turns, ended)
+        (windows, ended)
     }
 
     #[test]
@@ -199,11 +199,11 @@ mod tests {
     #[test]
     fn an_abort_is_a_turn_back() {
         let since = Instant::now();
-        let (turns, _) = ends(&[
+        let (windows, _) = ends(&[
             (Transition::Announced { from: Blue, to: Green }, Phase::Announced { active: Blue, since }),
             (Transition::Aborted { withdrawn: Green }, Phase::Stable { active: Blue }),
         ]);
-        let [back, there] = *turns.newest_first().collect::<Vec<_>>() else { panic!("{turns:?}") };
+        let [back, there] = *windows.newest_first().collect::<Vec<_>>() else { panic!("{windows:?}") };
         assert_eq!((back.from, back.to, back.is_withdrawal, there.is_withdrawal), (Green, Blue, true, false));
         assert_eq!((there.over.unwrap().1, back.over.unwrap().1), (End::Aborted, End::Completed));
         assert_eq!(there.next, Some(back.announced));

@@ -44,45 +44,47 @@ impl Verdict {
 /// The verdict, `None` while it is open, and the reason. Returns `None` for a client without anything to switch: it
 /// came after the announcement, and got neither a notice nor a 456. `name` maps a label to its method.
 pub(crate) fn judge(
-    turn: &SwitchWindow,
-    part: &SwitchStats,
+    window: &SwitchWindow,
+    switch_stats: &SwitchStats,
     first_heard: Instant,
     name: impl Fn(usize) -> String,
 ) -> Option<(Option<Verdict>, String)> {
-    let &SwitchWindow { from, to, announced, .. } = turn;
-    let is_untouched = part.told.is_none() && part.refused_work == 0 && part.abandoned == 0;
+    let &SwitchWindow { from, to, announced, .. } = window;
+    let is_untouched =
+        switch_stats.told.is_none() && switch_stats.refused_work == 0 && switch_stats.abandoned == 0;
     if first_heard >= announced && is_untouched {
         return None;
     }
     let since = |at: Instant| seconds(at.saturating_duration_since(announced));
-    let told =
-        part.told.map(|(at, label)| format!("told by {} {} after the announcement", name(label), since(at)));
+    let told = switch_stats
+        .told
+        .map(|(at, label)| format!("told by {} {} after the announcement", name(label), since(at)));
     let told = told.as_deref();
-    if part.abandoned > 0 {
-        let queries = if part.abandoned == 1 { "query was" } else { "queries were" };
-        let why = format!("{} {queries} left when the drain of {from} timed out", part.abandoned);
+    if switch_stats.abandoned > 0 {
+        let queries = if switch_stats.abandoned == 1 { "query was" } else { "queries were" };
+        let why = format!("{} {queries} left when the drain of {from} timed out", switch_stats.abandoned);
         return Some((Some(Verdict::LostWork), why));
     }
-    if let Some((refused, label)) = part.last_refused {
+    if let Some((refused, label)) = switch_stats.last_refused {
         let what = format!("456 to {} {} after the announcement", name(label), since(refused));
-        return Some(if part.came_back() {
+        return Some(if switch_stats.came_back() {
             (Some(Verdict::Recovered), format!("{what}, used {to} after it"))
         } else {
             (Some(Verdict::LostWork), format!("{what}, has not used {to} after it"))
         });
     }
-    let Some(heard) = part.heard.max(part.told.map(|(at, _)| at)) else {
+    let Some(heard) = switch_stats.heard.max(switch_stats.told.map(|(at, _)| at)) else {
         return Some((Some(Verdict::NotHeardFrom), "no call since the announcement".to_owned()));
     };
     let after = |end: Option<Instant>, at: Instant| end.is_some_and(|end| at > end);
-    let over = turn.over.map(|(at, _)| at);
-    match (part.used, turn.over) {
+    let over = window.over.map(|(at, _)| at);
+    match (switch_stats.used, window.over) {
         (Some((used, _)), _) if after(over, used) => {
             let late = seconds(used.saturating_duration_since(over.unwrap_or(used)));
             Some((Some(Verdict::Late), format!("first used {to} {late} after the switch was over")))
         }
         (Some((used, _)), _) => Some((Some(Verdict::Followed), {
-            match (told, part.told) {
+            match (told, switch_stats.told) {
                 (Some(told), Some((at, _))) if at <= used => {
                     format!("{told}, used {to} {} later", seconds(used - at))
                 }
@@ -99,7 +101,7 @@ pub(crate) fn judge(
         }
         (None, Some((_, End::Completed | End::TimedOut))) => {
             let told = told.unwrap_or("never told");
-            Some(if after(turn.cut_over, heard) {
+            Some(if after(window.cut_over, heard) {
                 (Some(Verdict::Late), format!("{told}, has not used {to}"))
             } else {
                 (Some(Verdict::NotHeardFrom), format!("{told}, no call since the cutover"))

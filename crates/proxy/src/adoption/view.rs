@@ -104,30 +104,30 @@ pub struct Judged {
 /// Builds the view of a client. `name` maps a label to its method, `time` formats a time.
 pub(crate) fn view(
     key: &Key,
-    facts: &ClientStats,
-    turns: &SwitchWindows,
+    stats: &ClientStats,
+    windows: &SwitchWindows,
     name: impl Fn(usize) -> String,
     time: impl Fn(Instant) -> String,
 ) -> Option<Client> {
-    let (first_heard, last_heard) = facts.heard?;
-    let verdicts: Vec<Judged> = turns
+    let (first_heard, last_heard) = stats.heard?;
+    let verdicts: Vec<Judged> = windows
         .newest_first()
-        .filter_map(|turn| {
-            let part = facts.in_turn(turn.number);
-            let (verdict, reason) = judge(turn, &part, first_heard, &name)?;
+        .filter_map(|window| {
+            let switch_stats = stats.in_window(window.number);
+            let (verdict, reason) = judge(window, &switch_stats, first_heard, &name)?;
             Some(Judged {
-                switch: turn.number,
-                from: turn.from,
-                to: turn.to,
-                withdrawal: turn.is_withdrawal,
-                announced: time(turn.announced),
+                switch: window.number,
+                from: window.from,
+                to: window.to,
+                withdrawal: window.is_withdrawal,
+                announced: time(window.announced),
                 verdict,
                 reason,
-                rejected: part.rejected,
+                rejected: switch_stats.rejected,
             })
         })
         .collect();
-    let present = turns.present().map(|turn| (turn, facts.in_turn(turn.number)));
+    let present = windows.present().map(|window| (window, stats.in_window(window.number)));
     let abbreviated = |hash: u64| format!("#{:08x}", hash >> 32);
     let (mut user, mut session, mut token) = (None, None, None);
     match key.who() {
@@ -136,7 +136,7 @@ pub(crate) fn view(
         ClientIdentity::Session(hash) => session = Some(abbreviated(*hash)),
         ClientIdentity::Token(hash) => token = Some(abbreviated(*hash)),
     }
-    let errors = Status::all().map(|status| (status.as_str().to_owned(), facts.errors[status.index()]));
+    let errors = Status::all().map(|status| (status.as_str().to_owned(), stats.errors[status.index()]));
     Some(Client {
         id: key.id(),
         user_agent: key.agent().to_owned(),
@@ -144,22 +144,22 @@ pub(crate) fn view(
         user,
         session,
         token,
-        strategy: facts.strategy.map(|(_, strategy)| strategy),
+        strategy: stats.strategy.map(|(_, strategy)| strategy),
         first_heard: time(first_heard),
         last_heard: time(last_heard),
-        requests: facts.requests,
-        rejected: facts.rejected,
-        came_back: facts.came_back(),
-        told: present.and_then(|(turn, part)| {
-            let (at, label) = part.told?;
-            Some(Told { time: time(at), method: name(label), strategy: turn.to })
+        requests: stats.requests,
+        rejected: stats.rejected,
+        came_back: stats.came_back(),
+        told: present.and_then(|(window, switch_stats)| {
+            let (at, label) = switch_stats.told?;
+            Some(Told { time: time(at), method: name(label), strategy: window.to })
         }),
-        adopted: present.and_then(|(_, part)| Some(time(part.used?.0))),
+        adopted: present.and_then(|(_, switch_stats)| Some(time(switch_stats.used?.0))),
         queries: QueryCounts {
-            begun: facts.begun,
-            completed: facts.completed,
-            abandoned: facts.abandoned,
-            open: Strategy::ALL.into_iter().map(|strategy| facts.open(strategy).max(0).unsigned_abs()).sum(),
+            begun: stats.begun,
+            completed: stats.completed,
+            abandoned: stats.abandoned,
+            open: Strategy::ALL.into_iter().map(|strategy| stats.open(strategy).max(0).unsigned_abs()).sum(),
         },
         errors: errors.filter(|(_, count)| *count > 0).collect(),
         verdict: verdicts.first().and_then(|judged| judged.verdict),

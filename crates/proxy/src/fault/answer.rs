@@ -53,9 +53,9 @@ pub(super) fn refusal<B>(bad: &BadRule) -> Response<FaultBody<B>> {
 }
 
 /// An empty response that tells the gate what to do.
-pub(super) fn ordered<B>(order: ResponseOverride) -> Response<FaultBody<B>> {
+pub(super) fn for_gate<B>(response_override: ResponseOverride) -> Response<FaultBody<B>> {
     let mut response = Response::new(FaultBody::empty());
-    response.extensions_mut().insert(order);
+    response.extensions_mut().insert(response_override);
     response
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn corrupt<B>(
     response: Response<FaultBody<B>>,
     path: &str,
     bytes: u64,
-    armed: &ActiveFault,
+    fault: &ActiveFault,
 ) -> Result<Response<FaultBody<B>>, BoxError>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
@@ -90,7 +90,7 @@ where
     let mut read = Read::of(body, WHOLE).await?;
     let flip = |batch: &mut Vec<u8>| {
         let amount = usize::try_from(bytes).unwrap_or(usize::MAX).min(batch.len());
-        for at in armed.draw(|random| rand::seq::index::sample(random, batch.len(), amount)) {
+        for at in fault.draw(|random| rand::seq::index::sample(random, batch.len(), amount)) {
             batch[at] ^= 0xff;
         }
     };

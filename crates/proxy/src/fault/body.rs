@@ -130,7 +130,7 @@ impl Shaped {
             wait += Duration::from_secs_f64(part.len() as f64 / *rate as f64);
         }
         if is_start {
-            let delays = waits.iter().filter_map(|armed| Some(armed.pick(armed.rule.effect.delay?.1)));
+            let delays = waits.iter().filter_map(|fault| Some(fault.pick(fault.rule.effect.delay?.1)));
             wait += delays.sum::<Duration>();
         }
         self.next = Some(part);

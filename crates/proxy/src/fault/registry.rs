@@ -87,7 +87,7 @@ pub struct FaultContext {
     /// The switch, if there is a gate.
     pub switch: Option<Switch>,
     /// The collector, which knows the users of sessions, if there is a gate.
-    pub watch: Option<Collector>,
+    pub collector: Option<Collector>,
     /// The log for events about rules.
     pub event_log: EventLog,
 }
@@ -105,7 +105,7 @@ struct Shared {
     rules: ArcSwap<Vec<Arc<ActiveFault>>>,
     /// Whether calls may carry a rule of their own.
     by_header: bool,
-    around: FaultContext,
+    context: FaultContext,
     /// The number of rules named automatically. Locked while rules change.
     named: Mutex<u64>,
     /// The users of sessions, if there is no collector to know them.
@@ -122,12 +122,12 @@ impl Default for Faults {
 
 impl Faults {
     /// Creates a registry without rules. With `by_header`, calls may carry their own.
-    pub fn new(by_header: bool, around: FaultContext) -> Self {
+    pub fn new(by_header: bool, context: FaultContext) -> Self {
         let shared = Shared {
             is_armed: AtomicBool::new(by_header),
             rules: ArcSwap::default(),
             by_header,
-            around,
+            context,
             named: Mutex::new(0),
             users: Mutex::new(LruCache::new(REMEMBERED)),
             observer: ArcSwapOption::empty(),
@@ -137,7 +137,7 @@ impl Faults {
 
     /// The setting that rules must fit.
     fn setting(&self) -> Setting {
-        let switch = self.shared.around.switch.as_ref();
+        let switch = self.shared.context.switch.as_ref();
         let has_drain = switch.is_some_and(|switch| switch.rules().cutover == Cutover::Drain);
         Setting { has_gate: switch.is_some(), has_drain }
     }
@@ -147,7 +147,7 @@ impl Faults {
         rule.fits(self.setting())?;
         let mut named = self.shared.named.lock();
         let rules = self.shared.rules.load();
-        let is_taken = |id: &str| rules.iter().any(|armed| armed.id == id);
+        let is_taken = |id: &str| rules.iter().any(|fault| fault.id == id);
         let id = match &rule.id {
             Some(id) if is_taken(id) => return Err(Refused::Taken(id.clone())),
             Some(id) => id.clone(),
@@ -159,11 +159,11 @@ impl Faults {
                 }
             },
         };
-        let armed = Arc::new(ActiveFault::new(id, rule, source));
-        let listed = armed.listed();
-        info!("Fault {} added: {}", armed.id, armed.rule);
+        let fault = Arc::new(ActiveFault::new(id, rule, source));
+        let listed = fault.listed();
+        info!("Fault {} added: {}", fault.id, fault.rule);
         self.note("added", Some(&listed), format!("Fault {} added: {}", listed.id, listed.rule));
-        self.set(rules.iter().cloned().chain([armed]).collect());
+        self.set(rules.iter().cloned().chain([fault]).collect());
         Ok(listed)
     }
 
@@ -171,11 +171,11 @@ impl Faults {
     pub fn remove(&self, id: &str) -> bool {
         let _named = self.shared.named.lock();
         let rules = self.shared.rules.load();
-        let Some(found) = rules.iter().find(|armed| armed.id == id) else { return false };
+        let Some(found) = rules.iter().find(|fault| fault.id == id) else { return false };
         info!("Fault {id} removed");
         let listed = found.listed();
         self.note("removed", Some(&listed), format!("Fault {id} removed, after {} hits", listed.hits));
-        self.set(rules.iter().filter(|armed| armed.id != id).cloned().collect());
+        self.set(rules.iter().filter(|fault| fault.id != id).cloned().collect());
         true
     }
 
@@ -193,7 +193,7 @@ impl Faults {
 
     /// All rules, in order.
     pub fn list(&self) -> Vec<Listed> {
-        self.shared.rules.load().iter().map(|armed| armed.listed()).collect()
+        self.shared.rules.load().iter().map(|fault| fault.listed()).collect()
     }
 
     /// Registers the observer of calls.
@@ -244,13 +244,13 @@ impl Faults {
     }
 
     pub(super) fn phase(&self) -> Option<PhaseName> {
-        self.shared.around.switch.as_ref().map(|switch| switch.snapshot().phase.name())
+        self.shared.context.switch.as_ref().map(|switch| switch.snapshot().phase.name())
     }
 
     /// Returns whether the users of sessions must be learned from logins.
     pub(super) fn is_learning(&self, rules: &[Arc<ActiveFault>]) -> bool {
-        let is_asked = || self.by_header() || rules.iter().any(|armed| armed.rule.when.user.is_some());
-        self.shared.around.watch.is_none() && is_asked()
+        let is_asked = || self.by_header() || rules.iter().any(|fault| fault.rule.when.user.is_some());
+        self.shared.context.collector.is_none() && is_asked()
     }
 
     /// Remembers the user of a session.
@@ -259,21 +259,21 @@ impl Faults {
     }
 
     pub(super) fn user(&self, session: &str) -> Option<String> {
-        match &self.shared.around.watch {
-            Some(watch) => watch.user(session),
+        match &self.shared.context.collector {
+            Some(collector) => collector.user(session),
             None => self.shared.users.lock().get(session).cloned(),
         }
     }
 
     /// Reports a hit. The log gets each one. The event log, which has limited space, gets only hits 1, 10, 100 and so
     /// on of an active rule.
-    pub(super) fn tell(&self, armed: &ActiveFault, path: &str, hit: u64) {
+    pub(super) fn tell(&self, fault: &ActiveFault, path: &str, hit: u64) {
         let method = path.rsplit('/').next().unwrap_or_default();
-        info!("Fault {} hit {method}: {}", armed.id, armed.rule);
-        if armed.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
+        info!("Fault {} hit {method}: {}", fault.id, fault.rule);
+        if fault.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
             return;
         }
-        let listed = armed.listed();
+        let listed = fault.listed();
         let told = match hit {
             1 => format!("Fault {} hit {method}: {}", listed.id, listed.rule),
             _ => format!("Fault {} hit {method}, its hit number {hit}: {}", listed.id, listed.rule),
@@ -283,7 +283,7 @@ impl Faults {
 
     /// Adds an event of kind `fault`.
     fn note(&self, action: &str, about: Option<&Listed>, message: String) {
-        let FaultContext { switch, event_log, .. } = &self.shared.around;
+        let FaultContext { switch, event_log, .. } = &self.shared.context;
         let epoch = switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
         let mut details = Map::from_iter([("action".to_owned(), action.into())]);
         if let Some(Listed { id, rule, source, hits, .. }) = about {

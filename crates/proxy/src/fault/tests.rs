@@ -79,7 +79,7 @@ fn bench_with(rules: &[&str], by_header: bool) -> Bench {
     let settings = Rules { switch_every: None, ..Rules::default() };
     let (switch, _timer) = Switch::new(settings);
     let (switch_too, event_log) = (Some(switch.clone()), switch.event_log().clone());
-    let faults = Faults::new(by_header, FaultContext { switch: switch_too, watch: None, event_log });
+    let faults = Faults::new(by_header, FaultContext { switch: switch_too, collector: None, event_log });
     for rule in rules {
         faults.add(rule.parse().unwrap(), Source::Start).unwrap();
     }

@@ -258,7 +258,7 @@ impl Endpoint {
                         None
                     }
                     Err(error) => {
-                        endpoint.told(&error);
+                        endpoint.log_failure(&error);
                         Some(pool.fail(error.to_string()))
                     }
                 }
@@ -273,11 +273,11 @@ impl Endpoint {
 
     /// Records that no connection could be opened for a call of its own.
     fn failed(&self, error: &io::Error) {
-        self.told(error);
+        self.log_failure(error);
         self.pool().fail(error.to_string());
     }
 
-    fn told(&self, error: &io::Error) {
+    fn log_failure(&self, error: &io::Error) {
         if self.shared.stats.failed(error) {
             warn!("Engine {} cannot be reached: {error}", self.url());
         } else {
@@ -306,7 +306,7 @@ impl Endpoint {
             let driven = poll_fn(|cx| {
                 let polled = connection.as_mut().poll(cx);
                 if known.is_awaited() && endpoint.pool().has_capacity(&known) {
-                    known.told_limit();
+                    known.stop_awaiting_limit();
                     endpoint.shared.changed.notify_waiters();
                 }
                 polled

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn bursts_are_immediate_then_33_a_second() {
+    async fn bursts_are_immediate_then_30_a_second() {
         let pacing = Pacing::default();
         assert!((0..BURST).all(|_| pacing.take().is_ok()));
         let start = Instant::now();

@@ -55,8 +55,8 @@ impl ConnectionStats {
         }
     }
 
-    /// Resets parked streams as pacing allows, and calls `told` after each.
-    pub(super) async fn unpark_all(&self, mut parked: UnboundedReceiver<Parked>, told: impl Fn()) {
+    /// Resets parked streams as pacing allows, and calls `sent` after each.
+    pub(super) async fn unpark_all(&self, mut parked: UnboundedReceiver<Parked>, sent: impl Fn()) {
         while let Some((mut stream, code)) = parked.recv().await {
             while let Err(at) = self.pacing.take() {
                 sleep_until(at).await;
@@ -64,7 +64,7 @@ impl ConnectionStats {
             stream.send_reset(code);
             drop(stream);
             self.unpark();
-            told();
+            sent();
         }
     }
 
@@ -107,7 +107,7 @@ impl ConnectionStats {
     }
 
     /// Records that waiting calls were notified.
-    pub(super) fn told_limit(&self) {
+    pub(super) fn stop_awaiting_limit(&self) {
         self.is_awaited.store(false, Ordering::Relaxed);
     }
 }

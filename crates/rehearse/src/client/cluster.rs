@@ -56,8 +56,7 @@ impl Client {
     {
         let mut strategy = self.process.active().unwrap_or(Strategy::Blue);
         let mut answer = self.hear(method, Some(strategy), None, request.clone()).await;
-        if answer.as_ref().is_err_and(|trouble: &CallError| trouble.is_refused() && self.behaviour.recovers())
-        {
+        if answer.as_ref().is_err_and(|error: &CallError| error.is_refused() && self.behaviour.recovers()) {
             strategy = strategy.other();
             answer = self.hear(method, Some(strategy), None, request).await;
         }

@@ -126,7 +126,7 @@ impl Client {
         let end = match self.one_query(turn, &mut tally).await {
             Ok(true) => Ending::Completed,
             Ok(false) => Ending::Vanished,
-            Err(trouble) => self.judge(trouble),
+            Err(error) => self.judge(error),
         };
         if let Ending::Lost(failure) | Ending::Broken(failure) = &end {
             warn!("Query failed: {} {}", failure.call, failure.message);
@@ -139,11 +139,11 @@ impl Client {
     }
 
     /// Classifies a query that did not complete.
-    fn judge(&self, trouble: CallError) -> Ending {
+    fn judge(&self, error: CallError) -> Ending {
         let is_turned_away =
-            trouble.is_refused() && !self.behaviour.recovers() && BEGINNINGS.contains(&trouble.call);
-        let is_broken = trouble.is_broken;
-        let failure = self.failure(trouble);
+            error.is_refused() && !self.behaviour.recovers() && BEGINNINGS.contains(&error.call);
+        let is_broken = error.is_broken;
+        let failure = self.failure(error);
         match (is_turned_away, is_broken) {
             (true, _) => Ending::TurnedAway,
             (_, true) => Ending::Broken(failure),
@@ -151,8 +151,8 @@ impl Client {
         }
     }
 
-    fn failure(&self, trouble: CallError) -> Failure {
-        let CallError { call, strategy, code, message, .. } = trouble;
+    fn failure(&self, error: CallError) -> Failure {
+        let CallError { call, strategy, code, message, .. } = error;
         let time = self.common.recorder.now();
         Failure { call, strategy, time, code: code.map(i32::from), message }
     }

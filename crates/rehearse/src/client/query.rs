@@ -88,42 +88,42 @@ impl Client {
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            let trouble = match self.try_execute(sql).await {
+            let error = match self.try_execute(sql).await {
                 Ok((open, metadata)) => {
                     tally.strategy = open.strategy;
                     return Ok((open, metadata));
                 }
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
             let has_token = self.common.plan.login.is_token();
-            if trouble.is_suspended(has_token) {
+            if error.is_suspended(has_token) {
                 self.wake_cluster().await?;
-            } else if trouble.is_refused() && self.behaviour.recovers() {
-                if has_token && (tally.retries > 0 || !self.turns(&trouble)) {
-                    return Err(trouble);
+            } else if error.is_refused() && self.behaviour.recovers() {
+                if has_token && (tally.retries > 0 || !self.turns(&error)) {
+                    return Err(error);
                 }
                 tally.retries += 1;
                 if !has_token {
                     self.process.forget();
                     self.start_anew();
                 }
-            } else if trouble.is_access_denied() && !has_token {
+            } else if error.is_access_denied() && !has_token {
                 sleep(DENIED).await;
                 self.session = None;
             } else {
-                return Err(trouble);
+                return Err(error);
             }
             if tries == 0 {
-                return Err(trouble);
+                return Err(error);
             }
         }
     }
 
     /// With a token, changes to the other strategy if preparing a query was rejected.
-    fn turns(&self, trouble: &CallError) -> bool {
-        let turns = trouble.is_refused_to_a_token() && BEGINNINGS.contains(&trouble.call);
+    fn turns(&self, error: &CallError) -> bool {
+        let turns = error.is_refused_to_a_token() && BEGINNINGS.contains(&error.call);
         if turns {
-            self.process.settle(trouble.strategy.map_or(Strategy::Blue, Strategy::other));
+            self.process.settle(error.strategy.map_or(Strategy::Blue, Strategy::other));
         }
         turns
     }
@@ -165,10 +165,10 @@ impl Client {
         self.process.opened();
         match self.start(&open).await {
             Ok(metadata) => Ok((open, metadata)),
-            Err(trouble) => {
+            Err(error) => {
                 // The first error is what the application sees.
                 let _ = self.clear(&open).await;
-                Err(trouble)
+                Err(error)
             }
         }
     }
@@ -271,12 +271,12 @@ impl Client {
 
     /// Makes one of the calls outside of queries.
     pub(super) async fn call_schema(&mut self, turn: u64) {
-        if let Err(trouble) = self.try_call_schema(turn).await
-            && (self.behaviour.recovers() || !trouble.is_refused())
+        if let Err(error) = self.try_call_schema(turn).await
+            && (self.behaviour.recovers() || !error.is_refused())
         {
-            tracing::warn!("Call failed: {} {}", trouble.call, trouble.message);
-            let is_broken = trouble.is_broken;
-            self.common.recorder.failure(self.failure(trouble), is_broken);
+            tracing::warn!("Call failed: {} {}", error.call, error.message);
+            let is_broken = error.is_broken;
+            self.common.recorder.failure(self.failure(error), is_broken);
         }
     }
 

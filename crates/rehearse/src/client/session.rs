@@ -75,7 +75,7 @@ impl Client {
             return Ok(());
         }
         match self.log_in().await {
-            Err(trouble) if trouble.is_suspended(self.common.plan.login.is_token()) => {
+            Err(error) if error.is_suspended(self.common.plan.login.is_token()) => {
                 self.wake_cluster().await?;
                 self.log_in().await
             }
@@ -107,8 +107,8 @@ impl Client {
                         answered = Some((strategy, answer));
                         break;
                     }
-                    Err(trouble) if trouble.is_refused() => refusal = Some(trouble),
-                    Err(trouble) => return Err(trouble),
+                    Err(error) if error.is_refused() => refusal = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
             let Some((strategy, answer)) = answered else {
@@ -133,7 +133,7 @@ impl Client {
             let Some(adoption) = answer
                 .new_strategy
                 .and_then(|told| told.parse().ok())
-                .and_then(|told| self.process.told_at_login(told, notice))
+                .and_then(|told| self.process.on_login_notice(told, notice))
             else {
                 return Ok(());
             };
@@ -202,12 +202,12 @@ impl Client {
         let mut insists = self.behaviour.insists();
         let answer: A = loop {
             match self.send(method, strategy, query, request.clone()).await {
-                Err(trouble) if insists > 0 && trouble.is_refused() => insists -= 1,
+                Err(error) if insists > 0 && error.is_refused() => insists -= 1,
                 other => break other?,
             }
         };
         if let Some(notice) = answer.notice() {
-            let (is_news, adoption) = self.process.told(notice, self.common.recorder.now());
+            let (is_news, adoption) = self.process.on_notice(notice, self.common.recorder.now());
             if is_news {
                 info!("Pending deployment strategy set to: {notice}");
             }
@@ -260,11 +260,11 @@ impl Client {
         if let Some(call) = call {
             let outcome = match &answer {
                 Ok(_) => Outcome::Answered,
-                Err(trouble) if trouble.is_refused() => Outcome::Refused,
-                Err(trouble) => Outcome::Failed {
-                    code: trouble.code.unwrap_or(Code::Unknown).into(),
-                    message: trouble.message.as_str().into(),
-                    is_broken: trouble.is_broken,
+                Err(error) if error.is_refused() => Outcome::Refused,
+                Err(error) => Outcome::Failed {
+                    code: error.code.unwrap_or(Code::Unknown).into(),
+                    message: error.message.as_str().into(),
+                    is_broken: error.is_broken,
                 },
             };
             let notice = answer.as_ref().ok().and_then(Answer::notice);

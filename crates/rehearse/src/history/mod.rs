@@ -49,7 +49,7 @@ impl Promise {
     /// The promise in words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::NothingLost => "no query is refused on its way",
+            Self::NothingLost => "no query is rejected before its query ended",
             Self::AcceptedFirst => "what is announced is accepted already",
             Self::OneColour => "a query sees one colour and one engine",
             Self::InOrder => "transitions in order, each request judged by one",
@@ -72,20 +72,20 @@ pub struct Verdict {
 }
 
 /// Judges a history. Without the server's timeline, only what clients can see is judged.
-pub fn check(calls: &[Call], story: Option<&Timeline>) -> Vec<Verdict> {
+pub fn check(calls: &[Call], timeline: Option<&Timeline>) -> Vec<Verdict> {
     let mut checker = Checker {
         queries: Queries::of(calls),
-        spans: story.map(Spans::of),
-        is_strict: story.is_some_and(|story| story.is_strict),
+        spans: timeline.map(Spans::of),
+        is_strict: timeline.is_some_and(|timeline| timeline.is_strict),
         verdicts: Promise::ALL.map(|promise| Verdict { promise, cases: 0, broken: 0, breaches: Vec::new() }),
     };
     for call in calls {
         checker.judge(call);
     }
     checker.accepted_first(calls);
-    if let Some(story) = story {
-        checker.in_order(story);
-        checker.nothing_sticks(story);
+    if let Some(timeline) = timeline {
+        checker.in_order(timeline);
+        checker.nothing_sticks(timeline);
     }
     checker.verdicts.into()
 }
@@ -122,21 +122,26 @@ impl Checker {
         if query.is_some() {
             self.case(Promise::NothingLost);
             if !is_let_in && !self.is_strict {
-                self.breach(Promise::NothingLost, || format!("{}: refused on its way", told(call)));
+                self.breach(Promise::NothingLost, || {
+                    format!("{}: rejected before its query ended", describe(call))
+                });
             }
         }
         if let Some(strategy) = query {
             self.case(Promise::OneColour);
             if call.notice.is_some() && call.notice == strategy {
                 self.breach(Promise::OneColour, || {
-                    format!("{}: let in under another colour, for it was told of its own", told(call))
+                    format!(
+                        "{}: admitted under the other strategy: the response announced the query's own",
+                        describe(call)
+                    )
                 });
             }
             if let Outcome::Failed { code: NOT_FOUND, .. } = call.outcome
                 && !self.queries.was_broken(call)
             {
                 self.breach(Promise::OneColour, || {
-                    format!("{}: another engine, which doesn't know it", told(call))
+                    format!("{}: it reached the other engine, which does not know the query", describe(call))
                 });
             }
         }
@@ -174,8 +179,8 @@ impl Checker {
             _ => Promise::InOrder,
         };
         self.breach(promise, || {
-            let judged = if is_let_in { "let in" } else { "refused" };
-            format!("{}: {judged}, as no state of the switch then has it", told(call))
+            let judged = if is_let_in { "admitted" } else { "rejected" };
+            format!("{}: {judged}, which no state of the switch at that time allows", describe(call))
         });
     }
 
@@ -222,7 +227,7 @@ impl Checker {
             };
             if !is_explained {
                 self.breach(Promise::AcceptedFirst, || {
-                    format!("{}: refused, though announced or active", told(call))
+                    format!("{}: rejected, although its strategy was announced or active", describe(call))
                 });
             }
         }
@@ -235,41 +240,46 @@ impl Checker {
         self.case(Promise::AcceptedFirst);
         if !is_headed {
             self.breach(Promise::AcceptedFirst, || {
-                format!("{}: told of {notice}, which was not pending", told(call))
+                format!("{}: announced {notice}, which was not pending", describe(call))
             });
         }
     }
 
-    fn in_order(&mut self, story: &Timeline) {
-        let Some(first) = story.seen.first() else { return };
+    fn in_order(&mut self, timeline: &Timeline) {
+        let Some(first) = timeline.seen.first() else { return };
         let mut before = (spans::Span::of(first), 0);
-        for happened in story.happened.iter().filter(|happened| happened.epoch > first.epoch) {
+        for transition in timeline.transitions.iter().filter(|transition| transition.epoch > first.epoch) {
             self.case(Promise::InOrder);
             let (span, at) = before;
-            let Some(next) = span.after(happened, story.is_strict) else {
+            let Some(next) = span.after(transition, timeline.is_strict) else {
                 self.breach(Promise::InOrder, || {
-                    format!("{}: {:?} does not follow {}", seconds(happened.at), happened.kind, span.words())
+                    format!(
+                        "{}: {:?} does not follow {}",
+                        seconds(transition.at),
+                        transition.kind,
+                        span.words()
+                    )
                 });
-                before = (span.forced(happened, story.is_strict), happened.at);
+                before = (span.forced(transition, timeline.is_strict), transition.at);
                 continue;
             };
-            if happened.epoch != span.epoch + 1 || happened.at < at {
+            if transition.epoch != span.epoch + 1 || transition.at < at {
                 self.breach(Promise::InOrder, || {
-                    let (epoch, last) = (happened.epoch, span.epoch);
-                    format!("{}: epoch {epoch} comes after epoch {last}", seconds(happened.at))
+                    let (epoch, last) = (transition.epoch, span.epoch);
+                    format!("{}: epoch {epoch} comes after epoch {last}", seconds(transition.at))
                 });
             }
-            before = (next, happened.at);
+            before = (next, transition.at);
         }
-        for pair in story.seen.windows(2) {
+        for pair in timeline.seen.windows(2) {
             if pair[1].epoch < pair[0].epoch {
                 self.breach(Promise::InOrder, || format!("{}: the epoch goes back", seconds(pair[1].at)));
             }
         }
     }
 
-    fn nothing_sticks(&mut self, story: &Timeline) {
-        for pair in story.seen.windows(2) {
+    fn nothing_sticks(&mut self, timeline: &Timeline) {
+        for pair in timeline.seen.windows(2) {
             let (Some(ends_by), [before, now]) = (pair[0].ends_by, [pair[0], pair[1]]) else { continue };
             self.case(Promise::NothingSticks);
             let late = if before.stage == PhaseName::Announced { LATE_CUTOVER } else { LATE };
@@ -283,7 +293,7 @@ impl Checker {
 }
 
 /// Describes a call.
-fn told(call: &Call) -> String {
+fn describe(call: &Call) -> String {
     let strategy = call.strategy.map_or("no strategy", Strategy::as_str);
     let query = call.query.map(|query| format!(" of query {query}")).unwrap_or_default();
     format!("{} client {} {}{query} under {strategy}", seconds(call.answered), call.client, call.method)

@@ -51,30 +51,30 @@ impl Span {
     }
 
     /// The phase after a transition, if the transition is possible.
-    pub(super) fn after(&self, happened: &Transition, is_strict: bool) -> Option<Self> {
+    pub(super) fn after(&self, transition: &Transition, is_strict: bool) -> Option<Self> {
         let can_happen = matches!(
-            (happened.kind, self.stage),
+            (transition.kind, self.stage),
             (Kind::Announced, PhaseName::Stable | PhaseName::Draining)
                 | (Kind::CutOver | Kind::Aborted, PhaseName::Announced)
                 | (Kind::Drained | Kind::DrainTimedOut, PhaseName::Draining)
         );
-        let is_told_so = match happened.kind {
-            Kind::Announced | Kind::CutOver => happened.to.is_none_or(|to| to == self.active.other()),
+        let is_told_so = match transition.kind {
+            Kind::Announced | Kind::CutOver => transition.to.is_none_or(|to| to == self.active.other()),
             _ => true,
         };
-        (can_happen && is_told_so).then(|| self.forced(happened, is_strict))
+        (can_happen && is_told_so).then(|| self.forced(transition, is_strict))
     }
 
     /// The phase after a transition, as the server reports it.
-    pub(super) fn forced(&self, happened: &Transition, is_strict: bool) -> Self {
+    pub(super) fn forced(&self, transition: &Transition, is_strict: bool) -> Self {
         let drained = if is_strict { PhaseName::Stable } else { PhaseName::Draining };
-        let (stage, active) = match happened.kind {
+        let (stage, active) = match transition.kind {
             Kind::Announced => (PhaseName::Announced, self.active),
-            Kind::CutOver => (drained, happened.to.unwrap_or(self.active.other())),
+            Kind::CutOver => (drained, transition.to.unwrap_or(self.active.other())),
             Kind::Aborted => (drained, self.active),
             Kind::Drained | Kind::DrainTimedOut => (PhaseName::Stable, self.active),
         };
-        Self { from: happened.at, stage, active, epoch: happened.epoch, is_left: false }
+        Self { from: transition.at, stage, active, epoch: transition.epoch, is_left: false }
     }
 
     pub(super) fn words(&self) -> String {
@@ -93,20 +93,20 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    pub(crate) fn of(story: &Timeline) -> Self {
-        let mut spans = Vec::from_iter(story.seen.first().map(Span::of));
+    pub(crate) fn of(timeline: &Timeline) -> Self {
+        let mut spans = Vec::from_iter(timeline.seen.first().map(Span::of));
         let mut given_up = Vec::new();
-        for happened in &story.happened {
-            let Some(before) = spans.last().filter(|span| happened.epoch > span.epoch) else { continue };
-            if happened.kind == Kind::DrainTimedOut {
-                given_up.push((happened.at, before.active.other()));
+        for transition in &timeline.transitions {
+            let Some(before) = spans.last().filter(|span| transition.epoch > span.epoch) else { continue };
+            if transition.kind == Kind::DrainTimedOut {
+                given_up.push((transition.at, before.active.other()));
             }
-            spans.push(before.forced(happened, story.is_strict));
+            spans.push(before.forced(transition, timeline.is_strict));
         }
         for span in &mut spans {
-            span.is_left = story.left.contains(&span.epoch);
+            span.is_left = timeline.left.contains(&span.epoch);
         }
-        Self { spans, given_up, slack: story.slack, until: story.until }
+        Self { spans, given_up, slack: timeline.slack, until: timeline.until }
     }
 
     /// Returns whether the phases during a call are known.

@@ -42,7 +42,7 @@ impl Call {
         Self { outcome: Outcome::Refused, ..self }
     }
 
-    fn told(self, notice: Strategy) -> Self {
+    fn announcing(self, notice: Strategy) -> Self {
         Self { notice: Some(notice), ..self }
     }
 
@@ -53,14 +53,14 @@ impl Call {
 
 /// Blue is active; green is announced at 10 s and active at 12 s; blue is drained at 20 s.
 fn switch() -> Timeline {
-    let happened = |at, epoch, kind| Transition { at: at * S, epoch, kind, from: None, to: None };
-    let announced = Transition { from: Some(Blue), to: Some(Green), ..happened(10, 1, Kind::Announced) };
-    let cut_over = Transition { from: Some(Blue), to: Some(Green), ..happened(12, 2, Kind::CutOver) };
+    let transition = |at, epoch, kind| Transition { at: at * S, epoch, kind, from: None, to: None };
+    let announced = Transition { from: Some(Blue), to: Some(Green), ..transition(10, 1, Kind::Announced) };
+    let cut_over = Transition { from: Some(Blue), to: Some(Green), ..transition(12, 2, Kind::CutOver) };
     let seen = Seen { at: 0, stage: PhaseName::Stable, active: Blue, epoch: 0, ends_by: None };
     Timeline {
         left: Vec::new(),
         seen: vec![seen],
-        happened: vec![announced, cut_over, happened(20, 3, Kind::Drained)],
+        transitions: vec![announced, cut_over, transition(20, 3, Kind::Drained)],
         is_strict: false,
         slack: 10_000,
         until: 100 * S,
@@ -75,10 +75,10 @@ fn follows() -> Vec<Call> {
         fetch(0, Blue, 3 * S),
         clear(0, Blue, 4 * S),
         begin(1, Blue, 9 * S),
-        fetch(1, Blue, 11 * S).told(Green),
-        neutral(Blue, 13 * S).told(Green),
-        fetch(1, Blue, 14 * S).told(Green),
-        clear(1, Blue, 15 * S).told(Green),
+        fetch(1, Blue, 11 * S).announcing(Green),
+        neutral(Blue, 13 * S).announcing(Green),
+        fetch(1, Blue, 14 * S).announcing(Green),
+        clear(1, Blue, 15 * S).announcing(Green),
         log_in(Green, 16 * S),
         begin(2, Green, 17 * S),
         fetch(2, Green, 21 * S),
@@ -88,8 +88,8 @@ fn follows() -> Vec<Call> {
 }
 
 /// The promises that are broken.
-fn broken(calls: &[Call], story: Option<&Timeline>) -> Vec<Promise> {
-    let verdicts = check(calls, story);
+fn broken(calls: &[Call], timeline: Option<&Timeline>) -> Vec<Promise> {
+    let verdicts = check(calls, timeline);
     for verdict in &verdicts {
         assert_eq!(verdict.broken as usize, verdict.breaches.len(), "each breach is told in words");
     }
@@ -132,14 +132,14 @@ fn neutral_refusals_in_drain_break_first_promise() {
 
 #[test]
 fn queries_given_up_by_drains_may_fail() {
-    let mut story = switch();
-    story.happened[2].kind = Kind::DrainTimedOut;
+    let mut timeline = switch();
+    timeline.transitions[2].kind = Kind::DrainTimedOut;
     let calls = [begin(5, Blue, 8 * S), fetch(5, Blue, 25 * S).refused()];
-    assert_eq!(broken(&calls, Some(&story)), []);
+    assert_eq!(broken(&calls, Some(&timeline)), []);
     assert_eq!(broken(&calls, Some(&switch())), [Promise::NothingLost]);
-    story.is_strict = true;
+    timeline.is_strict = true;
     assert!(
-        !broken(&[begin(5, Blue, 8 * S), fetch(5, Blue, 13 * S).refused()], Some(&story))
+        !broken(&[begin(5, Blue, 8 * S), fetch(5, Blue, 13 * S).refused()], Some(&timeline))
             .contains(&Promise::NothingLost)
     );
 }
@@ -158,7 +158,7 @@ fn what_was_ended_may_be_refused() {
 #[test]
 fn queries_of_unknown_end_follow_header_or_owner() {
     let mut strict = Timeline { is_strict: true, ..switch() };
-    strict.happened.pop();
+    strict.transitions.pop();
     let begun = begin(5, Blue, 8 * S);
     let later = fetch(5, Green, 13 * S).refused();
     let [known, lost] = [clear(5, Blue, 9 * S), clear(5, Blue, 9 * S).failed(14, true)];
@@ -170,10 +170,10 @@ fn queries_of_unknown_end_follow_header_or_owner() {
 fn queries_ended_at_once_stay_ended() {
     let first = Call { answered: 14 * S, ..clear(3, Blue, 14 * S) };
     let again = clear(3, Blue, 14 * S);
-    let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().told(Green)]);
+    let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().announcing(Green)]);
     assert_eq!(broken(&calls, Some(&switch())), []);
     let mut strict = Timeline { is_strict: true, ..switch() };
-    strict.happened.pop();
+    strict.transitions.pop();
     let calls = [begin(3, Green, 11 * S), first, again.refused()];
     assert_eq!(broken(&calls, Some(&strict)), []);
 }
@@ -192,13 +192,13 @@ fn announced_and_refused_breaks_the_second_promise() {
 #[test]
 fn earlier_announced_strategies_may_be_refused() {
     // No notice had arrived when the rejected call was sent, but one was on its way.
-    let heard = neutral(Green, 10 * S).told(Blue);
-    let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).told(Green) };
+    let heard = neutral(Green, 10 * S).announcing(Blue);
+    let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).announcing(Green) };
     let refused = begin(9, Blue, 20 * S).refused();
     assert_eq!(broken(&[heard.clone(), refused.clone(), telling.clone()], None), []);
     // A response that arrived last may have been sent first.
     let long = Call { sent: 19 * S, answered: 20 * S - 1, ..heard.clone() };
-    let short = neutral(Blue, 20 * S - 2_000).told(Green);
+    let short = neutral(Blue, 20 * S - 2_000).announcing(Green);
     assert_eq!(broken(&[heard.clone(), short, long, refused.clone()], None), []);
     // The other strategy's notice belongs to a call that was sent too late, or answered too early.
     let later = Call { sent: 21 * S, answered: 22 * S, ..telling.clone() };
@@ -208,14 +208,14 @@ fn earlier_announced_strategies_may_be_refused() {
 
 #[test]
 fn announcing_nothing_pending_breaks_the_second_promise() {
-    for told in [neutral(Blue, 5 * S).told(Green), fetch(2, Green, 21 * S + 5_000).told(Blue)] {
+    for told in [neutral(Blue, 5 * S).announcing(Green), fetch(2, Green, 21 * S + 5_000).announcing(Blue)] {
         assert!(broken(&with(&[told]), Some(&switch())).contains(&Promise::AcceptedFirst));
     }
 }
 
 #[test]
 fn judging_by_another_colour_breaks_third_promise() {
-    let told = fetch(1, Blue, 14 * S + 5_000).told(Blue);
+    let told = fetch(1, Blue, 14 * S + 5_000).announcing(Blue);
     assert!(broken(&with(std::slice::from_ref(&told)), Some(&switch())).contains(&Promise::OneColour));
     assert_eq!(broken(&with(&[told]), None), [Promise::OneColour]);
 }
@@ -248,7 +248,8 @@ fn calls_during_transitions_may_meet_either_state() {
 
 #[test]
 fn untold_history_is_not_judged() {
-    let calls = [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).told(Blue), log_in(Green, 15 * S).refused()];
+    let calls =
+        [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).announcing(Blue), log_in(Green, 15 * S).refused()];
     assert_eq!(broken(&calls, Some(&Timeline { until: 15 * S, ..switch() })), []);
     assert_eq!(broken(&calls, Some(&switch())), [Promise::AcceptedFirst, Promise::InOrder]);
 }
@@ -256,29 +257,29 @@ fn untold_history_is_not_judged() {
 #[test]
 fn transitions_out_of_order_break_the_fourth_promise() {
     let ways: [fn(&mut Timeline); 5] = [
-        |story| story.happened.swap(0, 1),
-        |story| story.happened[2].epoch = 5,
-        |story| _ = story.happened.remove(1),
-        |story| story.happened[1].to = Some(Blue),
-        |story| story.seen.extend([5, 4].map(|epoch| Seen { epoch, ..story.seen[0] })),
+        |timeline| timeline.transitions.swap(0, 1),
+        |timeline| timeline.transitions[2].epoch = 5,
+        |timeline| _ = timeline.transitions.remove(1),
+        |timeline| timeline.transitions[1].to = Some(Blue),
+        |timeline| timeline.seen.extend([5, 4].map(|epoch| Seen { epoch, ..timeline.seen[0] })),
     ];
     for way in ways {
-        let mut story = switch();
-        way(&mut story);
-        assert!(broken(&[], Some(&story)).contains(&Promise::InOrder), "{story:?}");
+        let mut timeline = switch();
+        way(&mut timeline);
+        assert!(broken(&[], Some(&timeline)).contains(&Promise::InOrder), "{timeline:?}");
     }
-    let mut story = switch();
-    story.happened[1].at = 9 * S;
-    assert!(broken(&[], Some(&story)).contains(&Promise::InOrder), "time goes back");
+    let mut timeline = switch();
+    timeline.transitions[1].at = 9 * S;
+    assert!(broken(&[], Some(&timeline)).contains(&Promise::InOrder), "time goes back");
 }
 
 #[test]
 fn phases_past_deadlines_break_the_fifth_promise() {
-    let mut story = switch();
+    let mut timeline = switch();
     let draining =
         Seen { at: 13 * S, stage: PhaseName::Draining, active: Green, epoch: 2, ends_by: Some(15 * S) };
-    story.seen.extend([draining, Seen { at: 16 * S, ..draining }]);
-    assert_eq!(broken(&[], Some(&story)), []);
-    story.seen.push(Seen { at: 18 * S, ..draining });
-    assert_eq!(broken(&[], Some(&story)), [Promise::NothingSticks]);
+    timeline.seen.extend([draining, Seen { at: 16 * S, ..draining }]);
+    assert_eq!(broken(&[], Some(&timeline)), []);
+    timeline.seen.push(Seen { at: 18 * S, ..draining });
+    assert_eq!(broken(&[], Some(&timeline)), [Promise::NothingSticks]);
 }

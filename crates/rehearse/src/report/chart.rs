@@ -130,8 +130,8 @@ impl<'a> Drawing<'a> {
                 )?;
             }
         }
-        if let Some(story) = &self.report.story {
-            let spans = Spans::of(story).spans;
+        if let Some(timeline) = &self.report.timeline {
+            let spans = Spans::of(timeline).spans;
             for (at, span) in spans.iter().enumerate() {
                 let class = match span.stage {
                     PhaseName::Stable => continue,
@@ -193,16 +193,16 @@ impl<'a> Drawing<'a> {
     }
 
     fn write_switches(&self, page: &mut String) -> fmt::Result {
-        let told = self.report.story.iter().flat_map(|story| &story.happened);
+        let told = self.report.timeline.iter().flat_map(|timeline| &timeline.transitions);
         let told: Vec<(u64, &str)> = told
-            .filter_map(|happened| match happened.kind {
-                Kind::Announced => Some((happened.at, "announcement")),
-                Kind::CutOver => Some((happened.at, "cutover")),
+            .filter_map(|transition| match transition.kind {
+                Kind::Announced => Some((transition.at, "announcement")),
+                Kind::CutOver => Some((transition.at, "cutover")),
                 _ => None,
             })
             .collect();
         let seen = self.report.switches.iter().map(|switch| (switch.announced, "announcement"));
-        let marks = if self.report.story.is_some() { told } else { seen.collect() };
+        let marks = if self.report.timeline.is_some() { told } else { seen.collect() };
         for (at, class) in marks {
             let x = self.x(at);
             writeln!(

@@ -54,7 +54,8 @@ pub struct Report {
     /// Whether nothing was lost and no promise was broken.
     pub is_well: bool,
     /// The server's timeline, if it was observed.
-    pub story: Option<Timeline>,
+    #[serde(rename = "story")]
+    pub timeline: Option<Timeline>,
     /// Each query, for the web page and the JSON.
     pub runs: Vec<Run>,
     /// All 456s.
@@ -120,13 +121,13 @@ impl Report {
         plan: &Plan,
         clients: Vec<ClientInfo>,
         records: Records,
-        story: Option<Timeline>,
+        timeline: Option<Timeline>,
         times: Times,
     ) -> Self {
         let Times { started, took, unfinished } = times;
-        let promises = check(&records.calls, story.as_ref());
-        let switches = switches::reports(&records, story.as_ref(), took);
-        let phase = Phases::new(story.as_ref(), &switches);
+        let promises = check(&records.calls, timeline.as_ref());
+        let switches = switches::reports(&records, timeline.as_ref(), took);
+        let phase = Phases::new(timeline.as_ref(), &switches);
         let mut latency: BTreeMap<&'static str, Vec<u64>> = BTreeMap::new();
         for run in records.runs.iter().filter(|run| run.end == Ending::Completed) {
             latency.entry(phase.at(run.begun)).or_default().push(run.ended - run.due.min(run.ended));
@@ -156,7 +157,7 @@ impl Report {
             promises,
             failures,
             is_well,
-            story,
+            timeline,
             refusals: records.calls.iter().filter_map(refusal).collect(),
             runs: records.runs,
         }
@@ -247,8 +248,8 @@ struct Phases<'a> {
 }
 
 impl<'a> Phases<'a> {
-    fn new(story: Option<&Timeline>, switches: &'a [SwitchReport]) -> Self {
-        Self { spans: story.map(Spans::of), switches }
+    fn new(timeline: Option<&Timeline>, switches: &'a [SwitchReport]) -> Self {
+        Self { spans: timeline.map(Spans::of), switches }
     }
 
     fn at(&self, time: u64) -> &'static str {

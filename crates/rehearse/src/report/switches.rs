@@ -68,10 +68,10 @@ impl SwitchReport {
 }
 
 /// All switches, in order.
-pub(super) fn reports(records: &Records, story: Option<&Timeline>, took: u64) -> Vec<SwitchReport> {
-    let mut switches = match story {
-        Some(story) => told(story),
-        None => seen(&records.adoptions),
+pub(super) fn reports(records: &Records, timeline: Option<&Timeline>, took: u64) -> Vec<SwitchReport> {
+    let mut switches = match timeline {
+        Some(timeline) => from_timeline(timeline),
+        None => from_adoptions(&records.adoptions),
     };
     let starts: Vec<u64> = switches.iter().map(|switch| switch.announced).collect();
     for (at, switch) in switches.iter_mut().enumerate() {
@@ -97,26 +97,26 @@ pub(super) fn reports(records: &Records, story: Option<&Timeline>, took: u64) ->
 }
 
 /// Switches by the server's events.
-fn told(story: &Timeline) -> Vec<SwitchReport> {
+fn from_timeline(timeline: &Timeline) -> Vec<SwitchReport> {
     let mut switches: Vec<SwitchReport> = Vec::new();
-    for happened in &story.happened {
+    for transition in &timeline.transitions {
         let last = switches.last_mut();
-        match (happened.kind, last) {
+        match (transition.kind, last) {
             (Kind::Announced, last) => {
                 if let Some(last) = last.filter(|last| last.over.is_none()) {
-                    last.over = Some((happened.at, "rolled back"));
+                    last.over = Some((transition.at, "rolled back"));
                 }
-                switches.extend(happened.to.map(|to| SwitchReport::new(to, happened.at)));
+                switches.extend(transition.to.map(|to| SwitchReport::new(to, transition.at)));
             }
             (Kind::CutOver, Some(last)) => {
-                last.cut_over = Some(happened.at);
+                last.cut_over = Some(transition.at);
                 // A strict switch has no drain.
-                last.over = story.is_strict.then_some((happened.at, "strict"));
+                last.over = timeline.is_strict.then_some((transition.at, "strict"));
             }
-            (Kind::Aborted, Some(last)) => last.over = Some((happened.at, "aborted")),
-            (Kind::Drained, Some(last)) => _ = last.over.get_or_insert((happened.at, "drained")),
+            (Kind::Aborted, Some(last)) => last.over = Some((transition.at, "aborted")),
+            (Kind::Drained, Some(last)) => _ = last.over.get_or_insert((transition.at, "drained")),
             (Kind::DrainTimedOut, Some(last)) => {
-                last.over.get_or_insert((happened.at, "drain timed out"));
+                last.over.get_or_insert((transition.at, "drain timed out"));
             }
             (_, None) => {}
         }
@@ -125,7 +125,7 @@ fn told(story: &Timeline) -> Vec<SwitchReport> {
 }
 
 /// Switches as clients see them: the first notice counts as the announcement.
-fn seen(adoptions: &[Adopted]) -> Vec<SwitchReport> {
+fn from_adoptions(adoptions: &[Adopted]) -> Vec<SwitchReport> {
     let mut told: Vec<(u64, Strategy)> = adoptions
         .iter()
         .filter(|adopted| adopted.from.is_some())

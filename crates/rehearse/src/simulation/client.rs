@@ -268,9 +268,9 @@ impl Client {
         match (notice, strategy) {
             (Some(notice), Some(strategy)) if method.kind == CallKind::LogIn => {
                 self.process.settle(strategy);
-                self.process.told_at_login(notice, world.now());
+                self.process.on_login_notice(notice, world.now());
             }
-            (Some(notice), _) => _ = self.process.told(notice, world.now()),
+            (Some(notice), _) => _ = self.process.on_notice(notice, world.now()),
             (None, _) => {}
         }
         end

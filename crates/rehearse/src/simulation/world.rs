@@ -33,7 +33,7 @@ pub(super) struct World {
     given_up: RefCell<Vec<(u64, Strategy)>>,
     start: Instant,
     calls: RefCell<Vec<Call>>,
-    story: RefCell<Timeline>,
+    timeline: RefCell<Timeline>,
     /// The last observed event of the switch.
     noted: Cell<u64>,
     last: Cell<Snapshot>,
@@ -55,7 +55,7 @@ impl World {
         };
         let is_strict = rules.cutover == Cutover::Strict;
         // Within one millisecond of paused time the order is unknown.
-        let story =
+        let timeline =
             Timeline { seen: vec![seen], is_strict, slack: 1_000, until: u64::MAX, ..Timeline::default() };
         Self {
             switch,
@@ -69,7 +69,7 @@ impl World {
             given_up: RefCell::default(),
             start: Instant::now(),
             calls: RefCell::default(),
-            story: RefCell::new(story),
+            timeline: RefCell::new(timeline),
             noted: Cell::default(),
             last: Cell::new(first),
             queries: Cell::new(0),
@@ -78,7 +78,7 @@ impl World {
     }
 
     pub(super) fn is_strict(&self) -> bool {
-        self.story.borrow().is_strict
+        self.timeline.borrow().is_strict
     }
 
     /// Returns whether queries may be forgotten because there are too many.
@@ -106,9 +106,9 @@ impl World {
         let calls = self.calls.borrow();
         let last = calls.iter().filter(|call| call.client == u32::MAX).rev().take(8);
         let last = Vec::from_iter(last);
-        let story = self.story.borrow();
-        let happened = &story.happened[story.happened.len().saturating_sub(8)..];
-        panic!("promise 7: nothing is begun for {longest:?}, {}: {last:#?}\n{happened:#?}", self.now());
+        let timeline = self.timeline.borrow();
+        let transition = &timeline.transitions[timeline.transitions.len().saturating_sub(8)..];
+        panic!("promise 7: nothing is begun for {longest:?}, {}: {last:#?}\n{transition:#?}", self.now());
     }
 
     pub(super) fn call(&self, call: Call) {
@@ -125,18 +125,18 @@ impl World {
             self.noted.set(record.id);
             let NewEvent { kind, epoch: at, from, to, .. } = record.note;
             if kind == ENGINE_LEFT {
-                self.story.borrow_mut().left.push(at);
+                self.timeline.borrow_mut().left.push(at);
             }
             let Some(kind) = Kind::named(kind) else { continue };
             epoch += 1;
             assert_eq!(at, epoch, "promise 4: epochs in order");
             place = after(place, kind, self.is_strict())
                 .unwrap_or_else(|| panic!("promise 4: {kind:?} in {place:?}"));
-            self.story.borrow_mut().happened.push(Transition { at: self.now(), epoch, kind, from, to });
+            self.timeline.borrow_mut().transitions.push(Transition { at: self.now(), epoch, kind, from, to });
             self.settle(kind, epoch, from);
         }
         let there = ((stage(now), now.phase.active()), now.epoch);
-        assert_eq!((place, epoch), there, "promise 4: {:#?}", self.story.borrow().happened);
+        assert_eq!((place, epoch), there, "promise 4: {:#?}", self.timeline.borrow().transitions);
         if self.is_limited() {
             self.forget();
         }
@@ -198,33 +198,33 @@ impl World {
 
     /// The verdict of the checker.
     pub(super) fn judge(&self) -> Tally {
-        let (calls, story) = (self.calls.borrow(), self.story.borrow());
+        let (calls, timeline) = (self.calls.borrow(), self.timeline.borrow());
         // Promise 5 is tested here at each observation.
         let mut cases = u64::MAX;
-        for verdict in check(&calls, Some(&story)) {
+        for verdict in check(&calls, Some(&timeline)) {
             // A forgotten query is judged by the header, whatever its strategy was.
             let is_of_queries =
                 matches!(verdict.promise, Promise::NothingLost | Promise::OneColour | Promise::InOrder);
             assert!(
                 verdict.broken == 0 || self.is_limited() && is_of_queries,
                 "{verdict:?}\n{:#?}",
-                story.happened
+                timeline.transitions
             );
             if verdict.promise != Promise::NothingSticks {
                 cases = cases.min(verdict.cases);
             }
         }
         let count = |is: fn(&Call) -> bool| calls.iter().filter(|call| is(call)).count() as u64;
-        let is = |kind| move |happened: &&Transition| happened.kind == kind;
+        let is = |kind| move |transition: &&Transition| transition.kind == kind;
         Tally {
             clients: 0,
             cases,
             calls: calls.len() as u64,
             refused: count(|call| call.outcome == Outcome::Refused),
             told: count(|call| call.notice.is_some()),
-            transitions: story.happened.len() as u64,
-            timed_out: story.happened.iter().filter(is(Kind::DrainTimedOut)).count() as u64,
-            left: story.left.len() as u64,
+            transitions: timeline.transitions.len() as u64,
+            timed_out: timeline.transitions.iter().filter(is(Kind::DrainTimedOut)).count() as u64,
+            left: timeline.left.len() as u64,
             waits: self.waits.get().1,
             longest: self.waits.get().0,
         }

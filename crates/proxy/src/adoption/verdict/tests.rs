@@ -33,7 +33,7 @@ enum When {
 fn verdict(when: When, did: Did) -> Option<(Option<Verdict>, String)> {
     let start = Instant::now();
     let at = |tenths: u64| start + Duration::from_millis(tenths * 100);
-    let turn = SwitchWindow {
+    let window = SwitchWindow {
         number: 1,
         is_withdrawal: false,
         from: Blue,
@@ -49,7 +49,7 @@ fn verdict(when: When, did: Did) -> Option<(Option<Verdict>, String)> {
         },
         next: None,
     };
-    let part = SwitchStats {
+    let switch_stats = SwitchStats {
         turn: 1,
         told: did.told.map(|told| (at(told), 7)),
         used: did.used.map(|(first, last)| (at(first), at(last))),
@@ -59,7 +59,7 @@ fn verdict(when: When, did: Did) -> Option<(Option<Verdict>, String)> {
         last_refused: did.refused.map(|refused| (at(refused), 7)),
         abandoned: did.abandoned,
     };
-    judge(&turn, &part, at(did.first), |label| format!("method{label}"))
+    judge(&window, &switch_stats, at(did.first), |label| format!("method{label}"))
 }
 
 #[test]

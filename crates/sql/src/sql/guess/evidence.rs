@@ -160,7 +160,7 @@ impl Classes {
 }
 
 /// The type implied by uses of a column with these names; `None` if they imply none.
-pub(super) fn told(uses: Uses, names: &[&str]) -> Option<Kind> {
+pub(super) fn inferred(uses: Uses, names: &[&str]) -> Option<Kind> {
     let has = |some: Uses| uses & some != 0;
     let named = || names.iter().find_map(|name| Kind::time_named(&name.to_lowercase()));
     Some(match () {
@@ -211,7 +211,7 @@ pub(super) fn decided(uses: Uses, remembered: &[Remembered], names: &[&str]) -> 
     {
         return (one.kind, false);
     }
-    match told(uses, names) {
+    match inferred(uses, names) {
         Some(kind) => (kind, true),
         None => (names.iter().find_map(|name| Kind::named(name)).unwrap_or(Kind::Text), false),
     }
