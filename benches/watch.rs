@@ -1,4 +1,4 @@
-//! What it costs a call to be watched: the gate alone, and with all that is told of a call.
+//! The cost of recording a call: the gate alone, and with all telemetry.
 #![allow(missing_docs)]
 
 use std::{convert::Infallible, hint::black_box, net::IpAddr};
@@ -32,7 +32,7 @@ fn request(method: &str, body: Bytes) -> Request<Full<Bytes>> {
         .expect("a valid request")
 }
 
-/// Both gates do the same, and are of two types.
+/// The two gates have different types.
 macro_rules! measure {
     ($group:ident, $name:literal, $gate:ident, $runtime:ident, $method:ident, $body:ident) => {
         $group.bench_function($name, |bencher| {

@@ -1,4 +1,4 @@
-//! What the log says, word for word, and what it never says.
+//! The exact lines of the log, and what it never contains.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn a_switch_is_told_from_announcement_to_drain() {
             .map(|words| server.output().find(words).unwrap_or_else(|| panic!("{words} is missing")))
             .collect();
     assert!(order.is_sorted(), "{}", server.output());
-    // One client, told in every answer, is noted once.
+    // One client that gets a notice in every response is logged once.
     let announced = server.output().split("Strategy switched from blue").next().map(str::to_owned);
     let notes = "Notifying client about pending strategy change to: green";
     assert_eq!(announced.expect("a first part").matches(notes).count(), 1, "{}", server.output());

@@ -50,7 +50,7 @@ async fn point_36_absent_engines_are_unavailable_and_recover() {
             }
         });
         within(async { while unary(&client, "/a/b", b"x").await.body != framed(b"x") {} }).await;
-        // Gone without a word.
+        // The engine disappears without closing its connections.
         serving.abort();
         _ = serving.await;
         within(async { while unary(&client, "/a/b", b"").await.status() != Some("14") {} }).await;
@@ -79,7 +79,7 @@ async fn point_36_mute_engines_fail_after_connect_timeout() {
 
 #[tokio::test]
 async fn point_36_unreachable_engines_fail_after_connect_timeout() {
-    // A listener with a full queue: who would connect to it hears nothing.
+    // A listener with a full queue: connection attempts get no reply.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(0).unwrap();
@@ -120,7 +120,7 @@ async fn point_36_failing_engines_meet_no_connection_storm() {
     for call in calls {
         is_unavailable(&call.await.unwrap(), address);
     }
-    // One after the other they are no more of a storm, nor is there one while nobody calls.
+    // Neither sequential calls nor idle time cause a storm.
     while before.1.elapsed() < Duration::from_secs(2) {
         is_unavailable(&unary(&client, "/a/b", b"").await, address);
     }
@@ -169,7 +169,7 @@ async fn point_36_engines_closing_idle_connections_are_spared() {
     let client = client(server.address).await;
     for _ in 0..3 {
         assert_eq!(unary(&client, "/a/b", b"").await.status(), Some("0"));
-        // The engine closes it meanwhile.
+        // The engine closes the connection in the meantime.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let output = server.output();

@@ -16,12 +16,13 @@ use super::{
     raw::{self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, WINDOW_UPDATE},
 };
 
-/// How an engine says that a connection takes no more.
+/// How an engine announces that a connection accepts no more calls.
 #[derive(Clone, Copy, Debug)]
 enum Goodbye {
-    /// One GOAWAY that leaves streams out which had come.
+    /// One GOAWAY that excludes streams which had already arrived.
     Short,
-    /// GOAWAY for all, then after a while one for what came: as gRPC servers do at `max_connection_age`.
+    /// A GOAWAY that excludes nothing, then later one with the last stream, as gRPC servers send at
+    /// `max_connection_age`.
     TwoSteps,
 }
 
@@ -129,7 +130,7 @@ async fn point_35_long_started_bodies_are_not_resent() {
         async move {
             let stream = engine.request().await;
             counted.fetch_add(1, Ordering::SeqCst);
-            // More than is kept.
+            // More than teal keeps for a retry.
             for window in [0, stream] {
                 engine.write(WINDOW_UPDATE, 0, window, &(1_u32 << 20).to_be_bytes()).await;
             }

@@ -55,7 +55,7 @@ async fn point_20_the_engines_limit_refuses_its_sender() {
     let server = teal().switch_every("0").with("--threads", "1").upstream(engine.address).run();
     let client = client(server.address).await;
     unary(&client, "/a/b", b"").await;
-    // Which it has from the beginning.
+    // Which teal opens at start.
     until(|| engine.connections() == 2).await;
     let mut sent = request("/a/b");
     sent.headers_mut().insert("large", HeaderValue::try_from("v".repeat(20_000)).unwrap());
@@ -100,7 +100,7 @@ async fn point_20_too_large_answers_become_short_ones() {
     let mut settings = h2::client::Builder::new();
     let (client, connection) = within(settings.max_header_list_size(1000).handshake(stream)).await.unwrap();
     tokio::spawn(connection);
-    // Its settings are there by then.
+    // Afterwards its settings have arrived.
     unary(&client, "/large/html", b"").await;
 
     let answer = unary(&client, "/large/head", b"").await;

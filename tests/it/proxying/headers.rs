@@ -7,7 +7,7 @@ use super::{
     raw::{self, END_HEADERS, END_STREAM, HEADERS, RESET, Raw},
 };
 
-/// Answers with what it got: the headers as they came, and as `uri` where they were sent to.
+/// Echoes a request: its headers, and its target as `uri`.
 async fn mirror(mut call: Call) {
     let head = call.request.headers().clone();
     let uri = call.request.uri().to_string();
@@ -23,7 +23,7 @@ async fn mirror(mut call: Call) {
     stream.send_trailers(trailers).unwrap();
 }
 
-/// What the engine got of a request, after checking that its answer came back as it was.
+/// The headers that the engine received, after a check that the response returned unchanged.
 pub(super) async fn mirrored(sent: Request<()>) -> HeaderMap {
     let engine = engine(mirror).await;
     let server = before(engine.address);

@@ -25,7 +25,7 @@ async fn point_37_dying_engines_make_no_clean_end() {
     assert_eq!(answer.status(), Some("14"));
     assert!(answer.message().contains(&format!("engine http://{address} was lost")), "{}", answer.message());
 
-    // Where nobody would read trailers the stream is reset.
+    // If the client would not read trailers, the stream is reset.
     let mut get = http::Request::get("http://engine.test/").body(()).unwrap();
     get.headers_mut().insert("accept", http::HeaderValue::from_static("text/html"));
     let (response, _) = open(&client(server.address).await, get, true).await;
@@ -46,9 +46,9 @@ async fn point_38_pings_are_answered_and_sent_rarely() {
             let asked = tokio::spawn(async move {
                 let stream = engine.request().await;
                 engine.write(HEADERS, END_HEADERS, stream, &raw::answer()).await;
-                // Answered, or this would not return.
+                // Returns only if the ping is answered.
                 engine.settled().await;
-                // Time in which whoever asks often would ask.
+                // Enough time for too frequent pings to show.
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 engine.settled().await;
                 engine
@@ -89,7 +89,7 @@ async fn point_38_clients_without_pongs_lose_their_calls() {
         client.write(HEADERS, END_HEADERS | END_STREAM, 1, &raw::call("/a/b", &[])).await;
     }
     until(|| engine.calls() == 2).await;
-    // Whoever is asked three times is patient for longer than the timeout.
+    // Three pings take longer than the timeout.
     let answering = tokio::spawn(async move {
         answers.pinged(3).await;
         answers

@@ -1,4 +1,4 @@
-//! Point 39: the end of teal itself.
+//! Point 39: shutdown of teal.
 
 use std::{
     sync::{
@@ -34,7 +34,7 @@ async fn point_39_nothing_delays_shutdown_past_its_grace() {
     let _idle = TcpStream::connect(server.address).await.unwrap();
     let mut half = TcpStream::connect(server.address).await.unwrap();
     half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
-    // Shaken hands, and then never answers a thing.
+    // Completes the handshake, and then never responds.
     let mut deaf = Raw::connect(server.address).await;
     deaf.settled().await;
     let client = client(server.address).await;
@@ -65,14 +65,14 @@ async fn point_39_calls_under_load_survive_shutdown() {
         let (answered, refused) = (answered.clone(), refused.clone());
         let mut client = client(server.address).await;
         tasks.push(tokio::spawn(async move {
-            // Until the connection says that it takes no more.
+            // Until the connection accepts no more streams.
             while let Ok(ready) = client.clone().ready().await {
                 client = ready;
                 let Ok((response, mut upload)) = client.send_request(request("/a/b"), false) else { break };
                 _ = upload.send_data(framed(b"x").into(), true);
                 let answer = Answer::of(response).await;
                 match &answer.error {
-                    // Told that it was not served, and may be sent elsewhere.
+                    // The call was not processed, and is safe to retry elsewhere.
                     Some(error) if error.is_go_away() && error.is_remote() => {
                         refused.fetch_add(1, Ordering::SeqCst)
                     }

@@ -1,5 +1,5 @@
-//! What holds of the built-in engine holds in front of any other: a server of its own, one per strategy,
-//! and one of another implementation.
+//! The promises hold in front of any engine: a server of its own, one per strategy, and one of another
+//! implementation.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::{Connector, Server, python};
 const READS_WITHIN: Duration = Duration::from_secs(240);
 const SOON: Duration = Duration::from_secs(60);
 
-/// The ways in that the connectors have.
+/// The APIs of the connectors.
 const WAYS: [(Connector, &str); 7] = [
     (Connector::V2_2_6, "sync"),
     (Connector::V2_3_15, "sync"),
@@ -60,7 +60,7 @@ mod one;
 mod sessions;
 mod two;
 
-/// Right rows are read through these ways in, two at a time.
+/// Reads right rows through these APIs, two at a time.
 fn read(server: &Server, script: &str, ways: &[(Connector, &str)]) {
     for pair in ways.chunks(2) {
         let started: Vec<_> =
