@@ -211,7 +211,7 @@ fn unusable_certificates_and_keys_are_refused() {
 }
 
 #[test]
-fn tls_is_taken_on_both_sides() {
+fn tls_is_read_on_both_sides() {
     let authority = Authority::new();
     let ca = authority.file().display().to_string();
     let pair = authority.issue("one");
@@ -252,7 +252,7 @@ fn engines_are_named_in_one_way() {
 }
 
 #[test]
-fn places_are_urls_or_host_and_port() {
+fn addresses_are_urls_or_host_and_port() {
     for upstream in ["e:80", "http://e:80", " http://e "] {
         let config = Config::read(parse(&["--upstream", upstream]).unwrap()).unwrap();
         let Backend::Upstream(engines) = config.backend else { panic!("{upstream}") };

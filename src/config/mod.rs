@@ -115,7 +115,7 @@ pub struct BadSetting {
     pub flag: &'static str,
     /// The value.
     pub value: String,
-    /// What was expected.
+    /// The expected value.
     pub expected: String,
 }
 

@@ -17,7 +17,7 @@ use super::{
 pub struct Scenario {
     /// The name of the built-in scenario, or of the file.
     pub name: String,
-    /// What it teaches authors of clients.
+    /// Its lesson for authors of clients.
     pub teaches: String,
     /// Whether the first step follows the last.
     pub repeat: bool,

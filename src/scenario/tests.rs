@@ -16,7 +16,7 @@ use super::*;
 const SETTING: Setting = Setting { has_gate: true, has_drain: true };
 
 #[test]
-fn every_bad_example_is_refused_with_its_place() {
+fn every_bad_example_is_refused_with_its_position() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/scenarios");
     let mut found = 0;
     for entry in fs::read_dir(folder).unwrap() {
@@ -44,7 +44,7 @@ fn every_built_in_scenario_fits_its_own_settings() {
 }
 
 #[test]
-fn what_the_setting_lacks_is_refused() {
+fn unavailable_parts_are_refused() {
     let no_gate = Setting { has_gate: false, has_drain: false };
     let bad = Scenario::open("graceful").unwrap().fits(no_gate, true).unwrap_err().to_string();
     assert!(bad.starts_with("line 9, column 7: announce: there is no gate"), "{bad}");

@@ -1,4 +1,4 @@
-//! What each gRPC library sees of each fault: the table of `docs/faults.md`, and nothing else.
+//! The outcome of each fault for each gRPC library equals the table of `docs/faults.md`.
 
 use std::{
     fs,

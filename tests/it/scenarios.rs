@@ -16,7 +16,7 @@ const CONNECTORS: [(&str, Connector, &str); 4] = [
 
 const ENDS_WITHIN: Duration = Duration::from_secs(240);
 
-/// What each connector's application sees of a scenario, a line each.
+/// The outcome of a scenario for each connector's application, one line each.
 fn plays(scenario: &str) {
     let mut told = String::new();
     // They wait most of the time, so they play side by side, each before a server of its own.

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_told_in_printable_ascii() {
+    fn a_reason_is_sent_in_printable_ascii() {
         let trailers = Failure::Unavailable.trailers("100 %\nof é");
         assert_eq!(
             (&trailers[GRPC_STATUS], &trailers[GRPC_MESSAGE]),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_at_their_numbers() {
+    fn names_are_indexed_by_code() {
         for failure in [Failure::ResourceExhausted, Failure::Internal, Failure::Unavailable] {
             let number: usize = failure.code().to_str().unwrap().parse().unwrap();
             assert_eq!(CODES[number].replace('_', ""), format!("{failure:?}").to_uppercase());

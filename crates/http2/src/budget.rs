@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_is_released_once() {
+    fn given_up_streams_are_released_once() {
         let budget = Budget::new(1600);
         let account = budget.open_account();
         account.charge(1, 150);

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_may_index_is_passed_on_so() {
+    fn never_indexed_fields_stay_never_indexed() {
         // GET, http, then a path and an authority that are never indexed.
         let block = b"\x82\x86\x14\x07/secret\x11\x04a.bc";
         let (_, out) = forwarded(block);

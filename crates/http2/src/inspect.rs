@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_as_it_should_be_passes() {
+    fn a_consistent_connection_passes() {
         let (inspector, key) = connection();
         assert_eq!(inspector.check(), Ok(()));
         inspector.core.lock().begin_turn();

@@ -23,7 +23,7 @@ pub(crate) struct Reader {
     decoder: Decoder,
     block: Option<Block>,
     uris: Uris,
-    /// What the connection must begin with.
+    /// The required start of the connection.
     expects: Expects,
     /// The largest payload and the longest header list, in bytes.
     payload: usize,

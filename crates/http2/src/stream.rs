@@ -189,7 +189,7 @@ pub(crate) struct Send {
     pub(crate) writer: Parked,
 }
 
-/// What follows the queue.
+/// The end of the sending side, after the queue.
 #[derive(Debug, Default)]
 pub(crate) enum End {
     /// More may follow, or everything was sent.

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_is_refused() {
+    fn only_arrays_are_accepted() {
         for json in ["", "{}", "[", "null"] {
             assert!(read(json).is_err(), "{json}");
         }

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suspended_cluster_takes_two_seconds_to_wake() {
+    fn a_suspended_cluster_takes_two_seconds_to_resume() {
         let (cluster, start) = (Cluster::new(), Instant::now());
         assert!(cluster.ready(start).is_ok());
         assert_eq!(cluster.suspend_at(start), "suspended");

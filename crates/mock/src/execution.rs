@@ -23,7 +23,7 @@ const COUNTING: Duration = Duration::from_secs(1);
 /// How long a fetch waits for rows before it returns an envelope without chunks; the client then asks again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is known about an execution when it starts.
+/// The fixed properties of an execution.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The query's id, for errors.

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_becomes_a_fault() {
+    async fn a_panic_becomes_an_error() {
         let executor = Executor::new(Handle::current());
         let result: Result<(), _> = executor.run(async { panic!("on purpose") }).await;
         assert!(matches!(result, Err(EngineError::Bug(_))));

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bad_request_is_told_what_was_expected() {
+    async fn errors_say_what_was_expected() {
         for (request, form, status, code) in [
             (Request::get(PATH), "", 405, "invalid_request"),
             (Request::post(PATH), "grant_type=client_credentials", 400, "invalid_request"),

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_expire_after_too_long_a_silence() {
+    fn idle_sessions_expire() {
         let (store, start) = (store(Sessions::Known), Instant::now());
         let (id, _) = store.open(start);
         let id = id.to_string();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_stands_for_one_session() {
+    fn a_bearer_token_identifies_one_session() {
         let (store, now) = (store(Sessions::Known), Instant::now());
         let (alice, bob) = (store.bearer(b"alice"), store.bearer(b"bob"));
         let session = |key| store.find("", Some(key), now).unwrap().0;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_sessions_pass_only_if_any_may() {
+    fn unknown_sessions_need_sessions_any() {
         let now = Instant::now();
         for id in ["", "nonsense", "5fbd2dd6-6b44-4f0c-a1f2-5a9bbd4e9d37"] {
             assert_eq!(store(Sessions::Known).find(id, None, now).unwrap_err(), Refusal::AccessDenied);

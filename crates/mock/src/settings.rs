@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_setting_is_told_the_known_ones() {
+    fn unknown_settings_list_the_known_ones() {
         for props in ["colour=red", r#"{"colour": "red"}"#, "colour"] {
             let error = Settings::default().with(props).unwrap_err().to_string();
             assert!(error.contains("colour") && error.contains(KNOWN), "{error}");

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fault_has_its_code() {
+    fn each_error_has_its_code() {
         use sql::Error;
         let cases: [(EngineError, Code, &str); 9] = [
             (Refusal::InvalidCredentials.into(), Code::Unauthenticated, "Invalid credentials"),

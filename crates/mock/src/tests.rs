@@ -144,7 +144,7 @@ fn denied<T>() -> Result<T, (Code, String)> {
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_unimplemented() {
+async fn unknown_methods_are_unimplemented() {
     let client = Client::new(Sessions::Known, 100).await;
     for path in ["/QueryEngineService/nonsense", "/ClusterService/nonsense", "/nonsense/at/all", "/"] {
         let answer = raw(&client.service, path, Bytes::new(), None).await;
@@ -164,7 +164,7 @@ async fn the_session_is_judged_before_the_query() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_and_queries_end_when_they_are_silent() {
+async fn idle_sessions_and_queries_expire() {
     let client = Client::new(Sessions::Known, 100).await;
     let (kept, silent) =
         (client.prepare("SELECT 1").await.unwrap(), client.prepare("SELECT 2").await.unwrap());
@@ -227,7 +227,7 @@ async fn dropping_the_context_ends_session_and_queries() {
 }
 
 #[tokio::test]
-async fn twins_share_sessions_only_if_told_to() {
+async fn twins_share_sessions_only_if_configured() {
     for (sessions, expected) in [(Sessions::Known, false), (Sessions::Any, true)] {
         let client = Client::new(sessions, 100).await;
         assert_eq!(client.schemas("a9e0cd7e-40b6-4c86-9a26-7b4a94a3f8a7").await.is_ok(), expected);

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_until_it_expires() {
+    fn tokens_are_valid_until_they_expire() {
         let (tokens, start) = (tokens(AcceptedTokens::Any, &[]), Instant::now());
         let token = tokens.issue("app", start);
         assert_eq!(tokens.check(token.as_bytes(), start + Duration::from_secs(59)), Ok(()));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_those_that_are_set_or_anybody() {
+    fn any_client_is_known_unless_some_are_set() {
         let set = tokens(AcceptedTokens::Any, &[("app", "secret"), ("other", "hidden")]);
         for (id, secret, is_known) in [
             ("app", "secret", true),

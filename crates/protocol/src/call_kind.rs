@@ -1,4 +1,4 @@
-//! What a call does to queries.
+//! The kinds of calls, by their effect on queries.
 
 use serde::Serialize;
 

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_whatever_their_case_and_blanks() {
+    fn names_ignore_case_and_blanks() {
         for text in ["green", "GREEN", " Green\t"] {
             assert_eq!(text.parse(), Ok(Strategy::Green), "{text:?}");
         }

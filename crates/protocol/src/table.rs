@@ -1,4 +1,4 @@
-//! What each method means to a switch, looked up in the compiled descriptors at start.
+//! The table of methods, with the properties that matter to a switch. Built from the compiled descriptors at start.
 
 use std::{collections::HashMap, sync::Arc};
 

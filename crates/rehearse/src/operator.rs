@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_says_what_is_ordered() {
+    fn a_seed_determines_the_commands() {
         let mean = Duration::from_secs(1);
         let first = |seed| orders(seed, mean).take(100).collect::<Vec<_>>();
         assert_eq!(first(1), first(1));

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_waits_for_the_last_query() {
+    fn pending_strategies_wait_for_the_last_query() {
         let process = blue(Adopts::BetweenQueries);
         process.opened();
         process.opened();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_served_is_not_adopted_once_more() {
+    fn the_active_strategy_is_not_adopted_again() {
         let process = blue(Adopts::BetweenQueries);
         process.on_notice(Green, 1);
         process.settle(Green);

@@ -105,7 +105,7 @@ mod tests {
     use Strategy::{Blue, Green};
 
     #[test]
-    fn progress_tells_queries_failures_colours_and_phase() {
+    fn progress_shows_queries_failures_strategies_and_phase() {
         let seen = Seen { at: 0, stage: PhaseName::Announced, active: Blue, epoch: 1, ends_by: None };
         let colours = [Blue, Green, Blue].into_iter();
         assert_eq!(

@@ -50,7 +50,7 @@ pub(crate) struct Core {
     pub(crate) state: SessionState,
     pub(crate) catalogs: Catalogs,
     pub(crate) unknown_tables: UnknownTables,
-    /// What queries asked of generated tables.
+    /// The columns that queries used of generated tables.
     pub(crate) guesses: Guesses,
     pub(crate) batch_rows: usize,
     pub(crate) memory: Memory,

@@ -10,7 +10,7 @@ use crate::cli::values::{Addresses, buffers, count, duration, listen, some_durat
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Listening")]
 pub struct Listening {
-    /// Where clients connect
+    /// The address for clients
     #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listen)]
     pub listen: Addresses,
     /// TLS of the listener.

@@ -15,7 +15,7 @@ pub struct Mock {
     /// Tables instead of the built-in ones: DIR/CATALOG/SCHEMA/TABLE.{csv,json,parquet}
     #[arg(long, env = "TEAL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// What a query for an unknown table gets: an error, or generated rows
+    /// The answer to a query for an unknown table: an error, or generated rows
     #[arg(
         long,
         env = "TEAL_UNKNOWN_TABLES",

@@ -80,7 +80,7 @@ pub struct FaultFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Operating")]
 pub struct Operating {
-    /// Where operators connect, or off
+    /// The address of the admin API, or off
     #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = ADMIN, value_parser = admin)]
     pub admin: Admin,
     /// The token that operators must send; required if others can reach --admin

@@ -19,7 +19,7 @@ fn a_state(changes: Value) -> State {
 }
 
 #[test]
-fn a_state_is_told_in_aligned_lines() {
+fn a_state_is_shown_in_aligned_lines() {
     let told = state(&a_state(json!({})), Paint::off());
     assert_eq!(
         told,
@@ -34,7 +34,7 @@ fn a_state_is_told_in_aligned_lines() {
 }
 
 #[test]
-fn states_are_told_beside_their_strategy() {
+fn states_are_shown_beside_their_strategy() {
     let told = state(
         &a_state(json!({
             "phase": "DRAINING", "active": "green", "old": "blue", "abandoned": 2,

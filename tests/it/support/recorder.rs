@@ -61,7 +61,7 @@ impl Call {
         Self { method, strategy, query: None, is_compressed: false, asked: Vec::new() }
     }
 
-    /// What its message says in a field.
+    /// A string field of its message.
     pub(crate) fn said(&self, field: u32) -> &str {
         let message = self.asked.get(PREFIX_LEN..).unwrap_or_default();
         read_string(message, field).ok().flatten().unwrap_or_default()

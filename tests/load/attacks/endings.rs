@@ -160,8 +160,8 @@ fn two_sides_that_end_at_once_both_end() {
     });
 }
 
-/// Reads nothing and, once teal can write no more, breaks the protocol and sends a lot. Then it ends.
-/// Whether teal has taken all, or has ended too.
+/// Reads nothing and, once teal can write no more, breaks the protocol, sends a lot, and ends. Returns whether teal
+/// has read everything, or has closed too.
 async fn ends_with_a_full_pipe(mut client: Raw) -> bool {
     // Nothing tells a client that reads nothing how much has been written to it.
     tokio::time::sleep(Duration::from_millis(500)).await;

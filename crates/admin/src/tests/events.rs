@@ -172,7 +172,7 @@ async fn a_reader_goes_on_where_it_left_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_restart_everything_is_new() {
+async fn after_a_restart_all_events_are_new() {
     let bench = Bench::new(still());
     note(&bench, 3);
     for last in ["0-2", "1a2b3c-2", "4", "999", "-", "nonsense"] {

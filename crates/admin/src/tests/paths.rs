@@ -5,7 +5,7 @@ use super::*;
 const VERBS: [&str; 6] = ["switch", "cutover", "abort", "rollback", "timer", "cluster"];
 
 #[tokio::test]
-async fn an_unknown_path_is_told_in_json() {
+async fn unknown_paths_get_a_json_error() {
     let bench = Bench::new(still());
     for path in ["/api", "/api/v1", "/api/v1/", "/api/v1/state/", "/api/v2/state", "/..", "/index.html", "//"]
     {
@@ -65,7 +65,7 @@ impl ClusterControl for Sleeper {
 }
 
 #[tokio::test]
-async fn the_cluster_is_suspended_and_woken() {
+async fn the_cluster_is_suspended_and_resumed() {
     let bench = Bench::with(still(), |admin| admin.cluster = Some(Arc::new(Sleeper)), None);
     assert_eq!(bench.get("/api/v1/cluster").await, (StatusCode::OK, json!({"status": "active"})));
     for (action, status) in [("suspend", "suspended"), ("resume", "resuming")] {
@@ -118,7 +118,7 @@ async fn servers_are_ready_while_active_is_healthy() {
 }
 
 #[tokio::test]
-async fn a_server_that_ends_is_not_ready() {
+async fn a_stopping_server_is_not_ready() {
     let bench = Bench::new(still());
     assert_eq!(bench.get("/readyz").await.0, StatusCode::OK);
     bench.shared.admin.ending.cancel();
@@ -163,7 +163,7 @@ async fn the_document_lists_paths_and_guard_answers() {
 }
 
 #[tokio::test]
-async fn every_path_stands_behind_the_guard() {
+async fn every_path_is_guarded() {
     let bench = Bench::new(still());
     let document = bench.get(crate::paths::DOCUMENT).await.1;
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -176,7 +176,7 @@ async fn every_path_stands_behind_the_guard() {
 }
 
 #[tokio::test]
-async fn every_answer_is_kept_by_nobody() {
+async fn responses_are_never_cached() {
     let bench = Bench::new(still());
     for path in ["/", "/api/v1/state", "/nothing"] {
         let (_, headers, _) = bench.send(get(path)).await;

@@ -79,7 +79,7 @@ async fn refusals_of_commands_name_the_phase() {
 }
 
 #[tokio::test]
-async fn what_is_active_is_not_switched_to() {
+async fn the_active_strategy_is_not_announced() {
     let bench = Bench::new(still());
     let (status, answer) = bench.post("/api/v1/switch", json!({"to": "blue"})).await;
     assert_eq!((status, code(&answer)), (StatusCode::CONFLICT, "unfit"));
@@ -172,7 +172,7 @@ async fn an_announcement_ends_the_refusal_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timer_is_paused_and_goes_on() {
+async fn the_timer_is_paused_and_resumed() {
     let every = std::time::Duration::from_secs(120);
     let bench = Bench::new(Rules { switch_every: Some(every), ..still() });
     let state = bench.get("/api/v1/state").await.1;
@@ -196,7 +196,7 @@ async fn the_timer_is_paused_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queries_are_listed_by_their_silence() {
+async fn queries_are_listed_longest_idle_first() {
     use protocol::CallKind;
     use switch::{Arrival, Header};
     let bench = Bench::new(still());

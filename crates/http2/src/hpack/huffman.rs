@@ -235,12 +235,12 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(text: Vec<u8>) {
+        fn encoded_input_is_decoded(text: Vec<u8>) {
             prop_assert_eq!(decoded(&encode(&text)), Ok(text));
         }
 
         #[test]
-        fn what_is_common_is_decoded(text in "[ -~]{0,200}") {
+        fn common_text_is_decoded(text in "[ -~]{0,200}") {
             prop_assert_eq!(decoded(&encode(text.as_bytes())), Ok(text.into_bytes()));
         }
 

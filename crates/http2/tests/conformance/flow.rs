@@ -10,7 +10,7 @@ use super::{
 const LARGEST: u32 = (1 << 31) - 1;
 
 #[tokio::test]
-async fn windows_that_cannot_be_are_errors() {
+async fn invalid_windows_are_errors() {
     table(&[
         ("0 more of the connection", window(0, 0), End(&[PROTOCOL_ERROR])),
         ("0 more of a stream", [open(), window(1, 0)].concat(), Error(&[PROTOCOL_ERROR])),
@@ -164,7 +164,7 @@ async fn more_data_than_the_window_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_is_read_is_given_back() {
+async fn read_data_returns_its_window() {
     let address = server().await;
     let mut raw = Raw::connect(address, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/count", &[])).await;

@@ -155,7 +155,7 @@ async fn the_end_stands_where_the_peer_put_it() {
 }
 
 #[tokio::test]
-async fn the_smallest_header_table_is_said_too() {
+async fn the_smallest_header_table_is_announced_too() {
     let mut raw = Raw::connect(server().await, &[]).await;
     raw.write(HEADERS, WHOLE, 1, &post("/early", &[("x-entry", "1")])).await;
     raw.answer(1).await;
@@ -183,7 +183,7 @@ async fn an_ending_side_reads_its_peers_last_bytes() {
 }
 
 #[tokio::test]
-async fn debug_data_of_a_goaway_is_told() {
+async fn debug_data_of_a_goaway_is_reported() {
     let (mut client, mut raw) = pair(&[]).await;
     let call = tokio::spawn(client.open("/call", true).unwrap().answer());
     assert_eq!(raw.request().await, 1);

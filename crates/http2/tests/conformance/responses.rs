@@ -77,7 +77,7 @@ fn ok() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_right_goes() {
+async fn valid_responses_pass() {
     table(&[
         ("a head", ok(), Goes),
         (
@@ -230,7 +230,7 @@ async fn streams_that_are_not_open() {
 }
 
 #[tokio::test]
-async fn a_server_says_its_settings_first() {
+async fn a_server_sends_settings_first() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for first in [
         frame(PING, 0, 0, &[0; 8]),

@@ -137,7 +137,7 @@ async fn concurrent_fetches_share_out_the_rows() {
 }
 
 #[tokio::test]
-async fn an_error_in_mid_stream_is_told_again() {
+async fn mid_stream_errors_are_repeated() {
     let error = sql::Error::Invalid("division by zero".into());
     let (execution, _) = run(stream::iter([Ok(batch(1)), Err(error)]));
     assert_eq!(rows(&execution.metadata().await.unwrap()), -1);
@@ -158,7 +158,7 @@ async fn a_panicking_query_returns_an_error() {
 }
 
 #[tokio::test]
-async fn measurements_are_had_while_it_runs_and_after() {
+async fn measurements_exist_during_and_after_execution() {
     let (execution, _) = run(stream::pending());
     assert_eq!(execution.measured().await.0.unwrap().output_rows, 7);
     let (execution, _) = run(stream::empty());

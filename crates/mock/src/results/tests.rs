@@ -462,7 +462,7 @@ fn a_union_is_text() {
 }
 
 #[test]
-fn what_cannot_be_represented_is_an_error() {
+fn unrepresentable_values_are_errors() {
     let far: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX]));
     for constant in [false, true] {
         assert!(through(Arc::clone(&far), constant).is_err());

@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn column_lists_speak_the_words_of_the_dialect() {
+    fn column_lists_use_the_dialects_type_names() {
         for (data_type, name) in [
             (DataType::Int8, "TINYINT"),
             (DataType::Int64, "LONG"),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn parameter_types_are_read_whatever_their_case() {
+    fn parameter_types_ignore_case() {
         for (name, value, expected) in [
             ("", "1", None),
             ("long", "1", Some(DataType::Int64)),

@@ -53,7 +53,7 @@ async fn an_error_follows_its_rows_and_stays() {
 }
 
 #[tokio::test]
-async fn there_is_room_again_when_somebody_has_fetched() {
+async fn fetching_makes_room() {
     let buffer = buffer();
     for number in 0..4 {
         assert!(buffer.room().now_or_never().is_some());
@@ -77,7 +77,7 @@ async fn closing_ends_every_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_ends_without_rows_and_without_an_error() {
+async fn waits_end_without_rows_or_errors() {
     let buffer = buffer();
     assert!(buffer.peek(4, Some(Duration::from_secs(10))).await.unwrap().is_empty());
     let (progress, start) = (buffer.settled(Duration::from_secs(1)).await.unwrap(), Instant::now());
@@ -113,7 +113,7 @@ async fn rows_and_parts_are_of_one_stream() {
 }
 
 #[tokio::test]
-async fn a_batch_is_handed_out_in_parts() {
+async fn large_batches_are_split() {
     let few = RowBuffer::new("q".to_owned(), 2);
     few.push(&batch(0..5));
     assert_eq!(next(&few).await.unwrap(), [0, 1]);

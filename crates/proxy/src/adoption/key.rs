@@ -125,7 +125,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn a_session_stands_for_its_user() {
+    fn a_session_identifies_its_user() {
         let mut directory = Directory::default();
         let ann = Key::new(None, ClientIdentity::user("ann"), HERE);
         directory.introduce("s-1", &ann);

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abort_is_a_turn_back() {
+    fn an_abort_is_a_withdrawal() {
         let since = Instant::now();
         let (windows, _) = ends(&[
             (Transition::Announced { from: Blue, to: Green }, Phase::Announced { active: Blue, since }),

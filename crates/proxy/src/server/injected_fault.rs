@@ -2,8 +2,8 @@
 
 use http2::Reason;
 
-/// What to do to the stream or the connection of a call. It is either the error of the call, or an extension of its
-/// response.
+/// An injected fault of the stream or the connection of a call. It is either the error of the call, or an extension
+/// of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InjectedFault {
     /// The stream is reset.

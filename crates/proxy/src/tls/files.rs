@@ -45,7 +45,7 @@ pub struct BadFile {
     pub part: Part,
     /// The file.
     pub file: PathBuf,
-    /// What was expected, and what was found.
+    /// The expected content, and the actual one.
     pub expected: String,
 }
 

@@ -96,7 +96,7 @@ async fn clients_need_certificates_of_the_right_authority() {
 }
 
 #[tokio::test]
-async fn servers_have_to_carry_the_expected_name() {
+async fn servers_must_have_the_expected_name() {
     let authority = Authority::new();
     let trusting = trust(&authority, None);
     let why = refusal(&listener_with(authority.issue("other.example"), None), &trusting).await;
@@ -142,7 +142,7 @@ async fn http_2_and_1_1_negotiate_by_alpn() {
 }
 
 #[tokio::test]
-async fn what_replaces_another_holds_from_then_on() {
+async fn replaced_files_apply_to_new_connections() {
     let (before, after) = (Authority::new(), Authority::new());
     let identity = identity(&before, None);
     let trusting = trust(&before, None);

@@ -109,7 +109,7 @@ fn a_switch_that_is_followed_breaks_nothing() {
 }
 
 #[test]
-fn refusals_that_the_rules_know_break_nothing() {
+fn allowed_refusals_break_nothing() {
     for refused in
         [begin(9, Blue, 13 * S), begin(9, Blue, 30 * S), log_in(Blue, 30 * S), neutral(Green, 5 * S)]
     {
@@ -145,7 +145,7 @@ fn queries_given_up_by_drains_may_fail() {
 }
 
 #[test]
-fn what_was_ended_may_be_refused() {
+fn ended_queries_may_be_refused() {
     let mut calls = follows();
     calls.push(fetch(1, Blue, 25 * S).refused());
     assert_eq!(broken(&calls, Some(&switch())), []);
@@ -214,7 +214,7 @@ fn announcing_nothing_pending_breaks_the_second_promise() {
 }
 
 #[test]
-fn judging_by_another_colour_breaks_third_promise() {
+fn judging_by_the_other_strategy_breaks_third_promise() {
     let told = fetch(1, Blue, 14 * S + 5_000).announcing(Blue);
     assert!(broken(&with(std::slice::from_ref(&told)), Some(&switch())).contains(&Promise::OneColour));
     assert_eq!(broken(&with(&[told]), None), [Promise::OneColour]);
@@ -247,7 +247,7 @@ fn calls_during_transitions_may_meet_either_state() {
 }
 
 #[test]
-fn untold_history_is_not_judged() {
+fn unobserved_history_is_not_judged() {
     let calls =
         [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).announcing(Blue), log_in(Green, 15 * S).refused()];
     assert_eq!(broken(&calls, Some(&Timeline { until: 15 * S, ..switch() })), []);

@@ -84,7 +84,7 @@ fn report(records: Records, timeline: Option<Timeline>) -> Report {
 }
 
 #[test]
-fn a_switch_is_told_from_announcement_to_adoption() {
+fn a_switch_is_reported_from_announcement_to_adoption() {
     let report = report(records(), Some(timeline()));
     let [switch] = &report.switches[..] else { panic!("one switch: {:?}", report.switches) };
     assert_eq!((switch.to, switch.announced, switch.cut_over), (Green, 2 * S, Some(2_400_000)));
@@ -116,7 +116,7 @@ fn without_an_admin_switches_are_clients_observations() {
 }
 
 #[test]
-fn what_is_lost_decides() {
+fn lost_queries_decide_the_verdict() {
     let failure = Failure {
         call: "getNextResultBatch",
         strategy: Some(Blue),
@@ -182,7 +182,7 @@ fn times_are_spread_by_rank() {
 }
 
 #[test]
-fn a_page_needs_nothing_from_elsewhere() {
+fn the_page_is_self_contained() {
     let page = report(records(), Some(timeline())).page();
     assert!(page.contains("http://a&lt;b&gt;:1") && !page.contains("a<b>"), "escaped");
     for outside in ["<script", "<link", "src=", "url(", "@import"] {

@@ -263,7 +263,7 @@ fn the_rules_hold_in_a_simulated_world() {
 }
 
 #[test]
-fn a_seed_says_what_happens() {
+fn a_seed_determines_the_run() {
     for seed in [1, 2, 3] {
         let [one, other] = [run(seed), run(seed)];
         assert_eq!(format!("{one:?}"), format!("{other:?}"));

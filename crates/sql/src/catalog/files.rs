@@ -32,10 +32,10 @@ use crate::{
 /// The number of rows from which column types are inferred: all, because any row may have the first fraction.
 const INFERRED_ROWS: usize = usize::MAX;
 
-/// Where a table is: a label for people, and the path.
+/// The location of a table: a label for people, and the path.
 type Place = (String, PathBuf);
 
-/// What tells that files have changed.
+/// The state of the files; a difference means that they have changed.
 type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 /// One table's files.

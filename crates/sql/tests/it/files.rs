@@ -162,7 +162,7 @@ async fn a_broken_file_breaks_only_its_table() {
 }
 
 #[tokio::test]
-async fn all_rows_tell_the_types_of_columns() {
+async fn all_rows_determine_column_types() {
     let folder = shop();
     let mut numbers = String::from("n\n");
     (0..30_000).for_each(|n| numbers.push_str(&format!("{n}\n")));

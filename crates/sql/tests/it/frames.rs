@@ -60,7 +60,7 @@ async fn aggregates_of_groups() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn errors_name_the_problem() {
     let (engine, frame) = orders().await;
     let field = |name: &str, what| [(name.to_owned(), what)];
     for (result, text) in [

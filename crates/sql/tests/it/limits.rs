@@ -70,7 +70,7 @@ fn a_chain_of_a_few_hundred() {
 }
 
 #[test]
-fn what_is_nested_too_deeply_is_refused() {
+fn deep_nesting_is_refused() {
     let nested = |open: &str, close: &str| format!("select {}1{}", open.repeat(10_000), close.repeat(10_000));
     for sql in [
         nested("(", ")"),

@@ -150,7 +150,7 @@ async fn beyond_the_memory_limit_sorts_spill() {
 }
 
 #[tokio::test]
-async fn what_cannot_spill_is_exhausted() {
+async fn unspillable_queries_are_exhausted() {
     let engine = engine().memory(1 << 20).open();
     let error = engine.failed("select array_agg(value) from generate_series(1, 1000000)").await;
     assert!(matches!(error, Error::Exhausted(_)), "{error:?}");

@@ -154,7 +154,7 @@ async fn tpch_runs_without_any_data() {
 }
 
 #[tokio::test]
-async fn tpch_tells_the_types_of_its_columns() {
+async fn tpch_determines_its_column_types() {
     let engine = engine().generating().open().within("warehouse", "tpch");
     for query in QUERIES {
         engine.ask(query).await;

@@ -225,7 +225,7 @@ async fn real_tables_are_as_they_were() {
 }
 
 #[tokio::test]
-async fn what_is_made_up_has_limits() {
+async fn generated_tables_have_limits() {
     let engine = made();
     let long = "x".repeat(129);
     let error = engine.refused(&format!("select {long} from t")).await;
@@ -260,7 +260,7 @@ async fn what_is_made_up_has_limits() {
 }
 
 #[tokio::test]
-async fn what_is_in_each_other_is_walked_once() {
+async fn nested_queries_are_walked_once() {
     let engine = made();
     let (mut case, mut recursive) = ("x".to_owned(), "select 1 as n".to_owned());
     for _ in 0..40 {
@@ -292,7 +292,7 @@ async fn a_star_over_unknown_tables_has_four_columns() {
 }
 
 #[tokio::test]
-async fn frames_have_what_is_known() {
+async fn frames_have_the_known_columns() {
     let engine = made();
     engine.ask("select region, sum(revenue) from facts group by region").await;
     let frame = engine.engine.table_frame(&engine.scope, "facts").await.expect("a frame");

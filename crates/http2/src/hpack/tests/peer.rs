@@ -38,7 +38,7 @@ async fn serve(mut io: DuplexStream) -> Vec<Vec<Field>> {
 }
 
 #[tokio::test]
-async fn h2_and_we_understand_each_other() {
+async fn h2_and_this_crate_interoperate() {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let served = tokio::spawn(serve(ours));
     let (mut client, connection) = h2::client::handshake(theirs).await.unwrap();

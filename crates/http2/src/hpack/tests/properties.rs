@@ -54,7 +54,7 @@ fn sensitive(fields: &[Field]) -> Vec<bool> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(blocks in vec(any_block(), 1..20)) {
+    fn encoded_input_is_decoded(blocks in vec(any_block(), 1..20)) {
         let (mut encoder, mut decoder) = (Encoder::default(), Decoder::new(4096));
         for (sizes, fields) in &blocks {
             for size in sizes {

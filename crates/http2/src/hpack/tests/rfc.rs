@@ -164,7 +164,7 @@ fn c_6_responses_with_huffman_coding() {
 }
 
 #[test]
-fn c_3_is_what_is_encoded() {
+fn c_3_is_encoded_as_in_the_rfc() {
     let mut encoder = Encoder::default();
     for (block, (list, _, size)) in PLAIN_REQUESTS.into_iter().zip(REQUESTS) {
         assert_eq!(encode(&mut encoder, &fields(list))[..], hex(block));
@@ -173,7 +173,7 @@ fn c_3_is_what_is_encoded() {
 }
 
 #[test]
-fn what_is_encoded_of_the_examples_is_decoded() {
+fn encoded_examples_are_decoded() {
     let (mut encoder, mut decoder) = (Encoder::default(), Decoder::new(4096));
     encoder.set_max_size(256);
     for (list, ..) in REQUESTS.into_iter().chain(RESPONSES) {

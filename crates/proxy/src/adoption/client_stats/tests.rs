@@ -94,7 +94,7 @@ fn clients_come_back_under_the_expected_strategy() {
 }
 
 #[test]
-fn facts_of_threads_add_up_in_any_order() {
+fn statistics_of_threads_add_up_in_any_order() {
     let start = Instant::now();
     let (mut one, mut other) = (ClientStats::default(), ClientStats::default());
     let blue = visit(start, CallKind::Begin, Some(Blue), 0);
@@ -117,7 +117,7 @@ fn facts_of_threads_add_up_in_any_order() {
 }
 
 #[test]
-fn the_last_turns_are_remembered() {
+fn the_last_switches_are_remembered() {
     let (mut stats, start) = (ClientStats::default(), Instant::now());
     for turn in 1..=SWITCHES as u64 + 5 {
         end(&mut stats, &visit(start, CallKind::LogIn, Some(Green), turn), Outcome::Ok, Effect::Nothing);

@@ -189,7 +189,7 @@ fn verdicts() {
 }
 
 #[test]
-fn late_clients_are_judged_if_told_or_refused() {
+fn late_clients_are_judged_if_notified_or_rejected() {
     let completed = When::Over(End::Completed);
     let new = Did { first: 105, used: Some((105, 300)), heard: Some(300), ..NOTHING };
     assert_eq!(verdict(completed, new), None);

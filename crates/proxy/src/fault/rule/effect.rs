@@ -25,7 +25,7 @@ pub struct Effect {
     pub is_of_fetches: bool,
 }
 
-/// Where a delay applies.
+/// The point at which a delay applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum At {
     /// Before the call.

@@ -12,7 +12,7 @@ pub struct BadRule {
     pub key: String,
     /// The value of that key.
     pub value: String,
-    /// What was expected, or why it could never take effect.
+    /// The expected value, or why the rule could never take effect.
     pub expected: String,
 }
 

@@ -82,7 +82,7 @@ async fn a_goaway_with_an_error_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_is_cut_without_a_word() {
+async fn a_connection_is_closed_without_goaway() {
     let bench = bench(&["method=status,disconnect"]);
     let (mut client, connection) = connected(&bench).await;
     let error = get(&mut client, "status").await.unwrap_err();
@@ -91,7 +91,7 @@ async fn a_connection_is_cut_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_mismatch_looks_like_the_gate_s_own() {
+async fn a_mismatch_looks_like_the_gates_own() {
     let bench = bench(&["method=status,mismatch"]);
     let (mut client, _connection) = connected(&bench).await;
     let (head, _) = get(&mut client, "status").await.unwrap();
@@ -128,7 +128,7 @@ async fn a_notice_is_announced_whatever_is_due() {
 }
 
 #[tokio::test]
-async fn a_notice_that_is_due_is_said_twice() {
+async fn a_due_notice_is_sent_twice() {
     let bench = bench(&["duplicate-notice"]);
     let (mut client, _connection) = connected(&bench).await;
     let (head, data) = get(&mut client, "getSchemaNames").await.unwrap();

@@ -89,7 +89,7 @@ fn request(body: &str) -> Request<RequestBody<Full<Bytes>>> {
 }
 
 #[tokio::test]
-async fn a_call_passes_as_it_is() {
+async fn a_call_passes_unchanged() {
     let target = engine(echo).await;
     let request = request("hello");
     let expected = request.headers().clone();
@@ -204,7 +204,7 @@ async fn troubled(go_on: Arc<Notify>) -> Target {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_under_a_call_is_counted() {
+async fn errors_during_a_call_are_counted() {
     let go_on = Arc::new(Notify::new());
     let target = troubled(go_on.clone()).await;
     let (targets, metrics) = (targets(&target, &target), Metrics::default());

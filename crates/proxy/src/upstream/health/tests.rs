@@ -100,7 +100,7 @@ async fn ask(green: &str) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn an_engine_that_answers_is_well() {
+async fn a_responding_engine_is_healthy() {
     for answer in [
         Answer::Well,
         Answer::Status(200, Some(("0", ""))),
@@ -115,7 +115,7 @@ async fn an_engine_that_answers_is_well() {
 }
 
 #[tokio::test]
-async fn an_engine_that_says_otherwise_is_not() {
+async fn an_engine_that_reports_errors_is_unhealthy() {
     for (answer, problem) in [
         (Answer::Status(200, Some(("14", "no%20worker"))), "answers healthCheck with Unavailable: no worker"),
         (Answer::Status(456, Some(("2", "status: 456"))), "answers healthCheck with Unknown: status: 456"),
@@ -138,7 +138,7 @@ async fn absent_engines_are_unhealthy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_hangs_is_given_2_s() {
+async fn a_hanging_engine_fails_after_2_s() {
     // One engine only accepts connections, one never responds.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for url in [format!("http://{}", listener.local_addr().unwrap()), engine(Answer::Never).await] {
@@ -165,7 +165,7 @@ async fn one_engine_for_both_is_one() {
 }
 
 #[tokio::test]
-async fn engines_behind_tls_are_verified_before_questions() {
+async fn engines_behind_tls_are_verified_before_checks() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let listens = identity(&servers, Some(&clients));
     let door = move |stream| {
@@ -206,7 +206,7 @@ async fn seen(health: &Health, is: impl Fn(&EngineStatus) -> bool) -> EngineStat
 }
 
 #[tokio::test]
-async fn connections_tell_how_an_engine_is() {
+async fn connections_update_an_engines_health() {
     let url = engine(Answer::Status(200, Some(("14", "tired")))).await;
     let targets = targets(&url, None);
     let metrics = Metrics::default();

@@ -94,7 +94,7 @@ struct Inner {
     clock: u64,
 }
 
-/// What queries asked of generated tables so far.
+/// The columns that queries used of generated tables so far.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
     inner: Mutex<Inner>,
