@@ -133,7 +133,7 @@ fn unusable_certificates_and_keys_are_refused() {
         &file("locked", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
     let engine = ["--upstream", "https://e"];
     for (args, flag, value, expected) in [
-        (&["--tls-cert", cert][..], "tls-cert", cert, "expected --tls-key beside it"),
+        (&["--tls-cert", cert][..], "tls-cert", cert, "expected --tls-key with it"),
         (&["--tls-key", key], "tls-key", key, "expected --tls-cert with it"),
         (&["--client-ca", cert], "client-ca", cert, "expected --tls-cert with it"),
         (&["--tls-cert", "/no/such", "--tls-key", key], "tls-cert", "/no/such", "expected a readable file ("),
@@ -182,7 +182,7 @@ fn unusable_certificates_and_keys_are_refused() {
             &[&engine[..], &["--upstream-key", key]].concat(),
             "upstream-key",
             key,
-            "expected --upstream-cert beside it",
+            "expected --upstream-cert with it",
         ),
         (
             &[&engine[..], &["--upstream-ca", "/no/such"]].concat(),

@@ -61,14 +61,14 @@ impl Flags {
         certificate: Option<&Path>,
         key: Option<&Path>,
     ) -> Result<Option<Credentials>, BadSetting> {
-        let beside = |flag| format!("expected --{flag} with it");
+        let with = |flag| format!("expected --{flag} with it");
         match (certificate, key) {
             (None, None) => Ok(None),
             (Some(certificate), Some(key)) => {
                 Ok(Some(Credentials { certificate: certificate.to_owned(), key: key.to_owned() }))
             }
-            (Some(certificate), None) => Err(bad(self.certificate, certificate, &beside(self.key))),
-            (None, Some(key)) => Err(bad(self.key, key, &beside(self.certificate))),
+            (Some(certificate), None) => Err(bad(self.certificate, certificate, &with(self.key))),
+            (None, Some(key)) => Err(bad(self.key, key, &with(self.certificate))),
         }
     }
 
