@@ -75,7 +75,7 @@ pub(super) fn preview(serve: &Serve) -> Result<Option<Addresses>, BadSetting> {
         return Ok(serve.listening.preview_listen.clone());
     }
     let value = serve.effective.get("preview-listen").map(|given| given.text()).unwrap_or_default();
-    let expected = "expected --blue and --green with it, with two different engines";
+    let expected = "expected two engines, in --blue and --green";
     Err(BadSetting { flag: "preview-listen", value, expected: expected.to_owned() })
 }
 

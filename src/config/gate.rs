@@ -38,7 +38,7 @@ pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     let rules = switching.rules();
     if rules.failover.is_some() && !serve.engines.are_two() {
         let value = humantime::format_duration(switching.rules.failover).to_string();
-        let expected = "expected --blue and --green with it, with two different engines".to_owned();
+        let expected = "expected two engines, in --blue and --green".to_owned();
         return Err(BadSetting { flag: "failover", value, expected });
     }
     let state = switching.state.as_deref().map(StateFile::open).transpose().map_err(|bad| BadSetting {

@@ -172,7 +172,7 @@ async fn calls_may_bring_rules_where_allowed() {
     assert_eq!(allowed.faults.list(), []);
     for rule in ["nth=2,hang", "every=2,hang", "truncate=1batch"] {
         let message = allowed.send(with(rule)).await.unwrap().status().2;
-        assert!(message.contains("never%20matches:%20a%20rule%20that%20a%20call%20brings"), "{message}");
+        assert!(message.contains("never%20matches:%20a%20rule%20carried%20by%20a%20call"), "{message}");
     }
     let forbidden = bench(&[]);
     assert_eq!(forbidden.send(with("hang")).await.unwrap().faults().len(), 0);
