@@ -161,7 +161,7 @@ impl Faults {
         };
         let armed = Arc::new(ActiveFault::new(id, rule, source));
         let listed = armed.listed();
-        info!("Fault {} added: {}", armed.id, armed.rule);
+        info!(fault = armed.id, rule = %armed.rule, "Fault {} added: {}", armed.id, armed.rule);
         self.note("added", Some(&listed), format!("Fault {} added: {}", listed.id, listed.rule));
         self.set(rules.iter().cloned().chain([armed]).collect());
         Ok(listed)
@@ -172,7 +172,7 @@ impl Faults {
         let _named = self.shared.named.lock();
         let rules = self.shared.rules.load();
         let Some(found) = rules.iter().find(|armed| armed.id == id) else { return false };
-        info!("Fault {id} removed");
+        info!(fault = id, "Fault {id} removed");
         let listed = found.listed();
         self.note("removed", Some(&listed), format!("Fault {id} removed, after {} hits", listed.hits));
         self.set(rules.iter().filter(|armed| armed.id != id).cloned().collect());
@@ -269,7 +269,7 @@ impl Faults {
     /// so on of a rule that is in force.
     pub(super) fn tell(&self, armed: &ActiveFault, path: &str, hit: u64) {
         let method = path.rsplit('/').next().unwrap_or_default();
-        info!("Fault {} hit {method}: {}", armed.id, armed.rule);
+        info!(fault = armed.id, method, rule = %armed.rule, "Fault {} hit {method}: {}", armed.id, armed.rule);
         if armed.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
             return;
         }

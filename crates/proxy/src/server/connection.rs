@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
-use tracing::{debug, warn};
+use tracing::{Instrument, Span, debug, debug_span, info_span, warn};
 
 use super::{BoxError, Incoming, InjectedFault, Options, call::Call, detect, http1, keep_alive::KeepAlive};
 use crate::tls::HTTP_1_1;
@@ -59,6 +59,8 @@ pub(super) async fn serve<S, B>(
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
+    let span = info_span!("connection", client.addr = %peer);
+    let calls = span.clone();
     let served = async move {
         let opened = tokio::select! {
             opened = timeout(HANDSHAKE, detect::open(stream, options.tls.as_ref())) => opened??,
@@ -95,8 +97,9 @@ pub(super) async fn serve<S, B>(
                 }
                 match connection.poll_accept(cx).map_err(|error| connection_error(peer, error))? {
                     Poll::Ready(Some((request, respond))) => {
+                        let span = call_span(&calls, &request);
                         let answered = service.clone().oneshot(request.map(Incoming::new));
-                        tokio::spawn(Call::new(answered, respond, injected_fault.clone()));
+                        tokio::spawn(Call::new(answered, respond, injected_fault.clone()).instrument(span));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -115,9 +118,20 @@ pub(super) async fn serve<S, B>(
         })
         .await
     };
-    if let Err(error) = served.await {
-        debug!("connection of {peer}: {error}");
-    }
+    let log_end = async {
+        if let Err(error) = served.await {
+            debug!("connection of {peer}: {error}");
+        }
+    };
+    log_end.instrument(span).await;
+}
+
+/// The span of a call: one of its own costs as much as judging it, so there is one where the log is for finding
+/// faults; else its connection's.
+fn call_span<B>(connection: &Span, request: &Request<B>) -> Span {
+    let method = request.uri().path();
+    let span = debug_span!(parent: connection, "call", method, strategy = tracing::field::Empty);
+    if span.is_disabled() { connection.clone() } else { span }
 }
 
 /// The end of a client's connection: told where it asked for too much.
