@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
-use tracing::{Instrument, Span, debug, debug_span, info_span, warn};
+use tracing::{Instrument, debug, debug_span, field, warn};
 
 use super::{BoxError, Incoming, InjectedFault, Options, call::Call, detect, http1, keep_alive::KeepAlive};
 use crate::tls::HTTP_1_1;
@@ -59,7 +59,8 @@ pub(super) async fn serve<S, B>(
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    let span = info_span!("connection", client.addr = %peer);
+    // At debug alone: entering a span at each poll costs a quarter of a call.
+    let span = debug_span!("connection", client.addr = %peer);
     let calls = span.clone();
     let served = async move {
         let opened = tokio::select! {
@@ -97,7 +98,8 @@ pub(super) async fn serve<S, B>(
                 }
                 match connection.poll_accept(cx).map_err(|error| connection_error(peer, error))? {
                     Poll::Ready(Some((request, respond))) => {
-                        let span = call_span(&calls, &request);
+                        let method = request.uri().path();
+                        let span = debug_span!(parent: &calls, "call", method, strategy = field::Empty);
                         let answered = service.clone().oneshot(request.map(Incoming::new));
                         tokio::spawn(Call::new(answered, respond, injected_fault.clone()).instrument(span));
                     }
@@ -126,18 +128,10 @@ pub(super) async fn serve<S, B>(
     log_end.instrument(span).await;
 }
 
-/// The span of a call: one of its own costs as much as judging it, so there is one where the log is for finding
-/// faults; else its connection's.
-fn call_span<B>(connection: &Span, request: &Request<B>) -> Span {
-    let method = request.uri().path();
-    let span = debug_span!(parent: connection, "call", method, strategy = tracing::field::Empty);
-    if span.is_disabled() { connection.clone() } else { span }
-}
-
 /// The end of a client's connection: told where it asked for too much.
 fn connection_error(peer: SocketAddr, error: http2::Error) -> io::Error {
     if let Some(refusal) = error.refusal() {
-        warn!("Connection of {peer} ended for abuse: {}", refusal.as_str());
+        warn!(client.addr = %peer, "Connection of {peer} ended for abuse: {}", refusal.as_str());
     }
     io::Error::other(error)
 }
