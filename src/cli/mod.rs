@@ -128,28 +128,15 @@ fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Sto
     if !error.use_stderr() {
         return Stop::Print(error.render().to_string());
     }
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
-        _ => None,
-    };
-    let flag =
-        context(ContextKind::InvalidArg).map(|arg| arg.split(' ').next().unwrap_or_default().to_owned());
-    let value = context(ContextKind::InvalidValue).unwrap_or_default();
-    let expected = match error.kind() {
-        ErrorKind::ValueValidation => error.source().map(ToString::to_string),
-        ErrorKind::InvalidValue if value.is_empty() => Some("expected a value".to_owned()),
-        ErrorKind::InvalidValue => {
-            context(ContextKind::ValidValue).map(|valid| format!("expected one of {valid}"))
-        }
-        _ => None,
-    };
+    let flag = context(error, ContextKind::InvalidArg)
+        .map(|arg| arg.split(' ').next().unwrap_or_default().to_owned());
+    let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let help = error.render().to_string();
         let usage = help.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or_default();
         return Stop::Refuse(format!("expected a command: {usage} (see teal --help)"));
     }
-    Stop::Refuse(match (flag, expected) {
+    Stop::Refuse(match (flag, expected(error)) {
         (Some(flag), Some(expected)) => {
             let of_flag = |entry: &&Entry| flag.strip_prefix("--") == Some(entry.flag);
             let mut of_file = entries.iter().filter(of_flag);
@@ -167,6 +154,31 @@ fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Sto
             format!("{}{} (see teal --help)", line.trim_start_matches("error: "), help::suggestion(error))
         }
     })
+}
+
+/// What clap knows of an error.
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(", ")),
+        _ => None,
+    }
+}
+
+/// What was expected in place of a value that is refused.
+fn expected(error: &clap::Error) -> Option<String> {
+    match error.kind() {
+        ErrorKind::ValueValidation => error.source().map(ToString::to_string),
+        ErrorKind::InvalidValue
+            if context(error, ContextKind::InvalidValue).is_none_or(|value| value.is_empty()) =>
+        {
+            Some("expected a value".to_owned())
+        }
+        ErrorKind::InvalidValue => {
+            context(error, ContextKind::ValidValue).map(|valid| format!("expected one of {valid}"))
+        }
+        _ => None,
+    }
 }
 
 /// A flag with its name in the environment, if it has one; a positional argument without its brackets.

@@ -1,16 +1,17 @@
 //! Reads scenario files: TOML, with the position of any error.
 
-use std::{fs, ops::Range, path::Path, str::FromStr};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path, str::FromStr};
 
 use proxy::fault::rule::{BadRule, Setting};
 use serde::Deserialize;
 use switch::PhaseName;
-use toml::Spanned;
+use toml::{Spanned, Value};
 
 use super::{
     BUILT_IN,
     step::{Act, Event, Step},
 };
+use crate::cli::{SwitchRules, flags_of};
 
 /// A scenario.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub struct Scenario {
     pub teaches: String,
     /// Whether the first step follows the last.
     pub repeat: bool,
-    /// Settings of the switch.
+    /// Settings of the switch, unless the user sets them.
     pub settings: Settings,
     /// The steps.
     pub steps: Vec<Step>,
@@ -31,23 +32,8 @@ pub struct Scenario {
     places: Vec<(usize, usize, Range<usize>)>,
 }
 
-/// Defaults for the flags of the same names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Settings {
-    /// `--switch-every`; by default never
-    pub switch_every: Option<String>,
-    /// `--cutover`
-    pub cutover: Option<String>,
-    /// `--notice`
-    pub notice: Option<String>,
-    /// `--announce-timeout`
-    pub announce_timeout: Option<String>,
-    /// `--grace`
-    pub grace: Option<String>,
-    /// `--drain-timeout`
-    pub drain_timeout: Option<String>,
-}
+/// Flags of the switch's rules, without their dashes, with their values.
+pub type Settings = Vec<(&'static str, String)>;
 
 /// Why a scenario is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +63,7 @@ struct File {
     #[serde(default)]
     repeat: bool,
     #[serde(default)]
-    settings: Settings,
+    settings: BTreeMap<Spanned<String>, Spanned<Value>>,
     #[serde(rename = "step")]
     steps: Spanned<Vec<FileStep>>,
 }
@@ -121,6 +107,8 @@ impl Scenario {
         if file.steps.get_ref().is_empty() {
             return Err(wrong(text, file.steps.span(), "expected at least one step"));
         }
+        let settings = file.settings.into_iter().map(|(flag, value)| setting(text, &flag, &value));
+        let settings = settings.collect::<Result<_, _>>()?;
         let (mut steps, mut places) = (Vec::new(), Vec::new());
         for (at, step) in file.steps.into_inner().into_iter().enumerate() {
             if step.acts.get_ref().is_empty() {
@@ -140,7 +128,7 @@ impl Scenario {
             name: name.to_owned(),
             teaches: file.teaches,
             repeat: file.repeat,
-            settings: file.settings,
+            settings,
             steps,
             text: text.to_owned(),
             places,
@@ -185,6 +173,23 @@ impl Scenario {
             Some((phase, why)) => Err(wrong(&self.text, 0..0, format!("phase={phase} never happens: {why}"))),
             None => Ok(()),
         }
+    }
+}
+
+/// A flag that a scenario may set, with its value.
+fn setting(
+    text: &str,
+    flag: &Spanned<String>,
+    value: &Spanned<Value>,
+) -> Result<(&'static str, String), BadScenario> {
+    let flags = flags_of::<SwitchRules>();
+    let Some(known) = flags.iter().find(|known| *known == flag.get_ref()) else {
+        let what = format!("unknown field `{}`, expected one of {}", flag.get_ref(), flags.join(", "));
+        return Err(wrong(text, flag.span(), what));
+    };
+    match value.get_ref().as_str() {
+        Some(value) => Ok((known, value.to_owned())),
+        None => Err(wrong(text, value.span(), format!("{known}: expected a string"))),
     }
 }
 

@@ -35,7 +35,7 @@ fn every_bad_example_is_refused_with_its_position() {
 fn every_built_in_scenario_fits_its_own_settings() {
     for (name, _) in BUILT_IN {
         let scenario = Scenario::open(name).unwrap_or_else(|bad| panic!("{name}: {bad}"));
-        let has_drain = scenario.settings.cutover.as_deref() != Some("strict");
+        let has_drain = !scenario.settings.contains(&("cutover", "strict".to_owned()));
         scenario
             .fits(Setting { has_gate: true, has_drain }, true)
             .unwrap_or_else(|bad| panic!("{name}: {bad}"));

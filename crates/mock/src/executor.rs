@@ -4,6 +4,7 @@ use std::future::Future;
 
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::status::EngineError;
 
@@ -37,7 +38,7 @@ impl Executor {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> AbortOnDropHandle<T> {
-        AbortOnDropHandle::new(self.runtime.spawn(work))
+        AbortOnDropHandle::new(self.runtime.spawn(work.in_current_span()))
     }
 }
 

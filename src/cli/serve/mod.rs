@@ -6,11 +6,10 @@ mod listening;
 mod mock;
 mod switching;
 
-use std::{path::PathBuf, time::Duration};
+use std::{iter, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use proxy::fault::Rule;
-use switch::Cutover;
 
 #[cfg(feature = "mock")]
 pub use self::mock::Mock;
@@ -21,7 +20,7 @@ pub use self::{
 };
 use super::{
     Effective,
-    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, collector, duration},
+    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, collector},
 };
 use crate::{config::BadSetting, scenario::Settings};
 
@@ -106,32 +105,13 @@ pub struct Logging {
 impl Serve {
     /// Takes over the settings of a scenario that the user did not set.
     pub(crate) fn adopt(&mut self, settings: &Settings) -> Result<(), BadSetting> {
-        if !self.given.contains(&"switch-every") {
-            // Only the scenario switches.
-            self.switching.rules.switch_every = Duration::ZERO;
-            self.effective.adopt_scenario("switch-every", "0s");
-        }
-        let rules = &mut self.switching.rules;
-        let durations = [
-            ("switch-every", &settings.switch_every, &mut rules.switch_every),
-            ("notice", &settings.notice, &mut rules.notice),
-            ("announce-timeout", &settings.announce_timeout, &mut rules.announce_timeout),
-            ("grace", &settings.grace, &mut rules.grace),
-            ("drain-timeout", &settings.drain_timeout, &mut rules.drain_timeout),
-        ];
-        for (flag, value, to) in durations {
-            let Some(value) = value.as_ref().filter(|_| !self.given.contains(&flag)) else { continue };
-            *to = duration(value).map_err(|expected| BadSetting { flag, value: value.clone(), expected })?;
-            self.effective.adopt_scenario(flag, value);
-        }
-        if let Some(value) = settings.cutover.as_ref().filter(|_| !self.given.contains(&"cutover")) {
-            let expected = || "expected one of drain, strict".to_owned();
-            self.switching.rules.cutover = Cutover::from_str(value, true).map_err(|_| BadSetting {
-                flag: "cutover",
-                value: value.clone(),
-                expected: expected(),
-            })?;
-            self.effective.adopt_scenario("cutover", value);
+        // Only the scenario switches.
+        let untimed = ("switch-every", "0s".to_owned());
+        for (flag, value) in iter::once(&untimed).chain(settings) {
+            if !self.given.contains(flag) {
+                self.switching.rules.set(flag, value)?;
+                self.effective.adopt_scenario(flag, value);
+            }
         }
         Ok(())
     }

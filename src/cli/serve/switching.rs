@@ -2,12 +2,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 use protocol::Strategy;
 use proxy::gate::Mismatch;
 use switch::{Cutover, Rules};
 
-use crate::cli::values::{OnOff, count, duration, some_duration};
+use crate::{
+    cli::{
+        expected,
+        values::{OnOff, count, duration, some_duration},
+    },
+    config::BadSetting,
+};
 
 /// The gate and its switch.
 #[derive(Debug, Args)]
@@ -67,6 +73,22 @@ pub struct SwitchRules {
     /// End a drain after this time, even with queries left; 0 is never
     #[arg(long, env = "TEAL_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "300s", value_parser = duration)]
     pub drain_timeout: Duration,
+}
+
+impl SwitchRules {
+    /// Sets one of them, as its flag would.
+    pub(super) fn set(&mut self, flag: &'static str, value: &str) -> Result<(), BadSetting> {
+        // No defaults: they would undo what is set.
+        let flags = Self::augment_args(Command::new("rules").no_binary_name(true))
+            .mut_args(|arg| arg.default_value(None::<&str>).env(None::<&str>));
+        flags
+            .try_get_matches_from([format!("--{flag}={value}")])
+            .and_then(|matches| self.update_from_arg_matches(&matches))
+            .map_err(|error| {
+                let expected = expected(&error).unwrap_or_else(|| error.kind().to_string());
+                BadSetting { flag, value: value.to_owned(), expected }
+            })
+    }
 }
 
 impl Switching {

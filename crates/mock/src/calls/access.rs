@@ -74,7 +74,7 @@ impl Calls {
     pub(super) fn release(&self, id: &str) {
         if let Some(query) = Uuid::try_parse(id).ok().and_then(|id| self.queries.remove(&id)) {
             forget(&query);
-            tracing::info!("Cleared query {}", query.id);
+            tracing::info!(query.id = %query.id, session = %query.session.key, "Cleared query {}", query.id);
         }
     }
 
@@ -89,7 +89,7 @@ impl Calls {
     pub(crate) fn sweep(&self, now: Instant) {
         for query in self.queries.expire(now) {
             forget(&query);
-            tracing::debug!("Query {} expired", query.id);
+            tracing::debug!(query.id = %query.id, "Query {} expired", query.id);
         }
         self.end_all(self.sessions.expire(now));
     }
@@ -106,7 +106,7 @@ impl Calls {
                 query.close();
             }
         }
-        tracing::debug!("Session {} ended", session.key);
+        tracing::debug!(session = %session.key, "Session {} ended", session.key);
     }
 }
 

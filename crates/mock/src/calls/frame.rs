@@ -33,7 +33,7 @@ impl Calls {
         let frame = self.executor.run(async move { create(&engine, &scope, &request).await }).await?;
         let steps = Mutex::new(Steps { frame, executed: false });
         let query = self.begin(session, Work::Frame(Box::new(FrameWork { number, steps })))?;
-        tracing::info!("Prepared query {}", query.id);
+        tracing::info!(query.id = %query.id, session = %query.session.key, "Prepared query {}", query.id);
         Ok(CreateDataFrameResponse { query_id: query.id.to_string() })
     }
 

@@ -24,7 +24,8 @@ impl Calls {
         }
         let (id, gone) = self.sessions.open(caller.now);
         self.end_all(gone);
-        tracing::info!("Authenticated user '{}', session {id}", request.user.escape_debug());
+        let user = request.user.escape_debug();
+        tracing::info!(user = %user, session = %id, "Authenticated user '{user}', session {id}");
         Ok(AuthenticateResponse {
             session_id: id.to_string(),
             new_strategy: None,

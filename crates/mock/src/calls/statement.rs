@@ -146,7 +146,7 @@ impl Calls {
         let scope = session.settings().scope(catalog, schema);
         let statement = self.plan(scope, sql).await?;
         let query = self.begin(session, Work::Statement(statement))?;
-        tracing::info!("Prepared query {}", query.id);
+        tracing::info!(query.id = %query.id, session = %query.session.key, "Prepared query {}", query.id);
         Ok(PrepareStatementResponse {
             engine_ip: self.engine_ip.clone(),
             query_id: query.id.to_string(),
@@ -157,7 +157,7 @@ impl Calls {
 
     async fn plan(&self, scope: Scope, sql: String) -> Result<Statement, EngineError> {
         let (catalog, schema) = (&scope.catalog, &scope.schema);
-        tracing::debug!("Planning in catalog {catalog:?}, schema {schema:?}: {sql:?}");
+        tracing::debug!(catalog, schema, "Planning in catalog {catalog:?}, schema {schema:?}: {sql:?}");
         let engine = self.engine.clone();
         self.executor.run(async move { Ok(engine.plan(&scope, &sql).await?) }).await
     }
@@ -206,7 +206,7 @@ impl Calls {
             Ok(Execution::start(rows, plan, &executor))
         };
         query.install(self.attended(query, self.executor.run(work)).await?)?;
-        tracing::info!("Executed query {}", query.id);
+        tracing::info!(query.id = %query.id, session = %query.session.key, "Executed query {}", query.id);
         Ok(())
     }
 

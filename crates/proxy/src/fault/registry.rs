@@ -161,7 +161,7 @@ impl Faults {
         };
         let fault = Arc::new(ActiveFault::new(id, rule, source));
         let listed = fault.listed();
-        info!("Fault {} added: {}", fault.id, fault.rule);
+        info!(fault = fault.id, rule = %fault.rule, "Fault {} added: {}", fault.id, fault.rule);
         self.note("added", Some(&listed), format!("Fault {} added: {}", listed.id, listed.rule));
         self.set(rules.iter().cloned().chain([fault]).collect());
         Ok(listed)
@@ -172,7 +172,7 @@ impl Faults {
         let _named = self.shared.named.lock();
         let rules = self.shared.rules.load();
         let Some(found) = rules.iter().find(|fault| fault.id == id) else { return false };
-        info!("Fault {id} removed");
+        info!(fault = id, "Fault {id} removed");
         let listed = found.listed();
         self.note("removed", Some(&listed), format!("Fault {id} removed, after {} hits", listed.hits));
         self.set(rules.iter().filter(|fault| fault.id != id).cloned().collect());
@@ -269,7 +269,7 @@ impl Faults {
     /// on of an active rule.
     pub(super) fn tell(&self, fault: &ActiveFault, path: &str, hit: u64) {
         let method = path.rsplit('/').next().unwrap_or_default();
-        info!("Fault {} hit {method}: {}", fault.id, fault.rule);
+        info!(fault = fault.id, method, rule = %fault.rule, "Fault {} hit {method}: {}", fault.id, fault.rule);
         if fault.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
             return;
         }

@@ -14,6 +14,7 @@ use http_body::Body;
 use protocol::{CallKind, Method};
 use switch::Arrival;
 use tower::Service;
+use tracing::Span;
 
 use super::{
     Shared,
@@ -95,6 +96,9 @@ where
             }
             Ok(guard) => {
                 request.body_mut().let_in(guard.strategy());
+                if tracing::enabled!(tracing::Level::DEBUG) {
+                    Span::current().record("strategy", guard.strategy().as_str());
+                }
                 if let Some(observer) = &mut observer {
                     observer.let_in(guard.strategy(), request.headers_mut());
                 }

@@ -22,7 +22,7 @@ impl<O> Connection<O> {
     /// Logs the notice, unless this connection had it already.
     pub(super) fn announce(&self, notice: Notice) {
         if self.announced.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {
-            info!("Notifying client about pending strategy change to: {}", notice.strategy);
+            info!(strategy = %notice.strategy, epoch = notice.announcement, "Notifying client about pending strategy change to: {}", notice.strategy);
         }
     }
 }

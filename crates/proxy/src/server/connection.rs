@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, debug_span, field, warn};
 
 use super::{BoxError, Incoming, InjectedFault, Options, call::Call, detect, http1, keep_alive::KeepAlive};
 use crate::tls::HTTP_1_1;
@@ -59,6 +59,9 @@ pub(super) async fn serve<S, B>(
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
+    // At debug alone: entering a span at each poll costs a quarter of a call.
+    let span = debug_span!("connection", client.addr = %peer);
+    let calls = span.clone();
     let served = async move {
         let opened = tokio::select! {
             opened = timeout(HANDSHAKE, detect::open(stream, options.tls.as_ref())) => opened??,
@@ -95,8 +98,10 @@ pub(super) async fn serve<S, B>(
                 }
                 match connection.poll_accept(cx).map_err(|error| connection_error(peer, error))? {
                     Poll::Ready(Some((request, respond))) => {
+                        let method = request.uri().path();
+                        let span = debug_span!(parent: &calls, "call", method, strategy = field::Empty);
                         let answered = service.clone().oneshot(request.map(Incoming::new));
-                        tokio::spawn(Call::new(answered, respond, injected_fault.clone()));
+                        tokio::spawn(Call::new(answered, respond, injected_fault.clone()).instrument(span));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -115,15 +120,18 @@ pub(super) async fn serve<S, B>(
         })
         .await
     };
-    if let Err(error) = served.await {
-        debug!("connection of {peer}: {error}");
-    }
+    let log_end = async {
+        if let Err(error) = served.await {
+            debug!("connection of {peer}: {error}");
+        }
+    };
+    log_end.instrument(span).await;
 }
 
 /// The error of a client's connection; logged if the client exceeded a limit.
 fn connection_error(peer: SocketAddr, error: http2::Error) -> io::Error {
     if let Some(refusal) = error.refusal() {
-        warn!("Connection of {peer} ended for abuse: {}", refusal.as_str());
+        warn!(client.addr = %peer, "Connection of {peer} ended for abuse: {}", refusal.as_str());
     }
     io::Error::other(error)
 }

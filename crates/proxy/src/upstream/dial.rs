@@ -43,12 +43,12 @@ pub(super) async fn dial(
     let is_one = ordered.len() == 1;
     for (address, error) in &raced.failed {
         if stats.address_failed(*address, error) && !is_one {
-            debug!("engine {target} cannot be reached at {address}: {error}");
+            debug!(engine = %target, %address, "engine {target} cannot be reached at {address}: {error}");
         }
     }
     for address in raced.silent {
         if stats.address_failed(address, &"another address has answered sooner") {
-            debug!("engine {target} does not answer at {address}, but at another address");
+            debug!(engine = %target, %address, "engine {target} does not answer at {address}, but at another address");
         }
     }
     match raced.first {

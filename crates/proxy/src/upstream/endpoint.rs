@@ -279,9 +279,9 @@ impl Endpoint {
 
     fn log_failure(&self, error: &io::Error) {
         if self.shared.stats.failed(error) {
-            warn!("Engine {} cannot be reached: {error}", self.url());
+            warn!(engine = self.url(), "Engine {} cannot be reached: {error}", self.url());
         } else {
-            debug!("engine {} cannot be reached: {error}", self.url());
+            debug!(engine = self.url(), "engine {} cannot be reached: {error}", self.url());
         }
     }
 
@@ -294,9 +294,9 @@ impl Endpoint {
         let (address, Connected { send, connection, pings }) = dialled?;
         let (counted, is_news) = shared.stats.connected(address);
         if is_news {
-            info!("Connected to engine {}", self.url());
+            info!(engine = self.url(), "Connected to engine {}", self.url());
         } else {
-            debug!("reconnected to engine {} at {address}", self.url());
+            debug!(engine = self.url(), "reconnected to engine {} at {address}", self.url());
         }
         let (stats, parked) = ConnectionStats::new();
         let stats = Arc::new(stats);
@@ -317,8 +317,12 @@ impl Endpoint {
                 () = known.unpark_all(parked, || endpoint.has_capacity()) => Ok(()),
             };
             match ended {
-                Ok(()) => debug!("connection to engine {} has ended", endpoint.url()),
-                Err(error) => debug!("connection to engine {}: {error}", endpoint.url()),
+                Ok(()) => {
+                    debug!(engine = endpoint.url(), "connection to engine {} has ended", endpoint.url())
+                }
+                Err(error) => {
+                    debug!(engine = endpoint.url(), "connection to engine {}: {error}", endpoint.url())
+                }
             }
             endpoint.tidy().await;
         });
@@ -339,7 +343,11 @@ impl Endpoint {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return io::Error::other(error),
                 Err(_) => {
-                    warn!("Engine {} does not answer a ping: closing its connection", self.url());
+                    warn!(
+                        engine = self.url(),
+                        "Engine {} does not answer a ping: closing its connection",
+                        self.url()
+                    );
                     return io::ErrorKind::TimedOut.into();
                 }
             }
@@ -388,7 +396,7 @@ impl Endpoint {
                     self.connect(&mut pool);
                 }
             }
-            Err(error) => debug!("engine {} cannot be found: {error}", self.url()),
+            Err(error) => debug!(engine = self.url(), "engine {} cannot be found: {error}", self.url()),
         }
     }
 
