@@ -65,7 +65,7 @@ fn benches(criterion: &mut Criterion) {
     let watch = Collector::new(&protocol, Some(switch.clone()), Metrics::default(), None);
     let layer = GateLayer::new(switch, protocol, Mismatch::Both);
     let mut alone = layer.layer(service.clone());
-    let mut watched = layer.watched(watch.shard().line(HERE), service);
+    let mut watched = layer.watched(watch.shard().connection(HERE), service);
     let session = string_field(2, "0b7b2f04-30cf-4b39-9a43-1b6d2f1f0c55");
     let query = string_field(3, "e7c9a3a2-4e0e-4d0e-9a43-1b6d2f1f0c55");
     let about = framed(&[session.clone(), query].concat());

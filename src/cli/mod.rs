@@ -28,7 +28,7 @@ pub use self::{
     fault::{FaultCommand, RuleFlags, TokenCommand, Tokens},
     file::Place,
     help::command,
-    operate::{ClusterAction, Operate, Running, TimerAction},
+    operate::{ClusterAction, Operate, Running},
     rehearse::Rehearse,
     scenario::ScenarioCommand,
     serve::{EngineTls, Engines, ListenerTls, Listening, Serve, SwitchRules, Switching},

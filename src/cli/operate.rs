@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use admin::client::Address;
+use admin::{TimerAction, client::Address};
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use protocol::Strategy;
@@ -133,15 +133,6 @@ pub struct Running {
     /// Print the API's response
     #[arg(long)]
     pub json: bool,
-}
-
-/// An operation on the timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TimerAction {
-    /// Pause the timer
-    Pause,
-    /// Resume with the time that is left
-    Resume,
 }
 
 /// An operation on the cluster.

@@ -11,7 +11,7 @@ use super::{
     text::{self, Paint},
     wait, watch,
 };
-use crate::cli::{ClusterAction, Operate, Running, TimerAction, TokenCommand};
+use crate::cli::{ClusterAction, Operate, Running, TokenCommand};
 
 /// Runs a command.
 pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
@@ -28,13 +28,7 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
         }
         Operate::Abort { server } => order(&server, paths::ABORT, json!({})).await,
         Operate::Rollback { server } => order(&server, paths::ROLLBACK, json!({})).await,
-        Operate::Timer { action, server } => {
-            let action = match action {
-                TimerAction::Pause => "pause",
-                TimerAction::Resume => "resume",
-            };
-            order(&server, paths::TIMER, json!({ "action": action })).await
-        }
+        Operate::Timer { action, server } => order(&server, paths::TIMER, json!({ "action": action })).await,
         Operate::Queries { limit, server } => {
             let reply = Api::new(&server)?.get(&format!("{}?limit={limit}", paths::QUERIES)).await?;
             show(&server, &reply, |queries: Queries, paint| text::queries(&queries, paint))

@@ -44,7 +44,7 @@ pub use self::{
     state::{Deadlines, LastRefusal, State, TimerState},
     token::{BadToken, Token},
     tokens::{Revoke, Revoked, TokenControl},
-    verbs::Answer,
+    verbs::{Answer, TimerAction},
 };
 
 /// Handles to the parts of a server that operators see and control.

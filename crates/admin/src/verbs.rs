@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract};
+use clap::ValueEnum;
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use switch::{Actor, Command, Done};
@@ -55,7 +56,7 @@ pub(super) struct CutoverOrder {
     epoch: Option<u64>,
 }
 
-/// An operation on the timer.
+/// A command to the timer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TimerOrder {
@@ -66,10 +67,13 @@ pub(super) struct TimerOrder {
     epoch: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+/// An operation on the timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum TimerAction {
+pub enum TimerAction {
+    /// Pause the timer
     Pause,
+    /// Resume with the time that is left
     Resume,
 }
 

@@ -111,7 +111,7 @@ impl DataPath {
         });
         let start = move || {
             let (gate, backend, shard) = (gate.clone(), faults.layer(backend()), collector.shard());
-            move |peer: SocketAddr| gate.watched(shard.line(peer.ip()), backend.clone())
+            move |peer: SocketAddr| gate.watched(shard.connection(peer.ip()), backend.clone())
         };
         let clients = server::serve(clients, options, start, end.cancelled());
         let (served, previewed) = tokio::join!(clients, OptionFuture::from(preview));

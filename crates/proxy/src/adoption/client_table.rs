@@ -22,7 +22,7 @@ const SLACK: usize = MOST / 8;
 #[derive(Debug)]
 pub struct KnownClient {
     key: Key,
-    facts: Mutex<ClientStats>,
+    stats: Mutex<ClientStats>,
     /// Evicted from the table; a holder must look the client up again.
     is_forgotten: AtomicBool,
 }
@@ -33,9 +33,9 @@ impl KnownClient {
         &self.key
     }
 
-    pub(crate) fn facts(&self) -> MutexGuard<'_, ClientStats> {
+    pub(crate) fn stats(&self) -> MutexGuard<'_, ClientStats> {
         // Statistics are never left half updated.
-        self.facts.lock()
+        self.stats.lock()
     }
 
     pub(crate) fn is_forgotten(&self) -> bool {
@@ -60,7 +60,7 @@ impl ClientTable {
         }
         let known = Arc::new(KnownClient {
             key: key.clone(),
-            facts: Mutex::default(),
+            stats: Mutex::default(),
             is_forgotten: AtomicBool::new(false),
         });
         self.known.insert(key, known.clone());
@@ -68,12 +68,12 @@ impl ClientTable {
     }
 
     fn forget_oldest(&mut self) {
-        let mut heard: Vec<_> = self.known.values().map(|known| known.facts().last_heard()).collect();
+        let mut heard: Vec<_> = self.known.values().map(|known| known.stats().last_heard()).collect();
         let surplus = heard.len() - MOST;
         let (_, oldest_kept, _) = heard.select_nth_unstable(surplus);
         let oldest_kept = *oldest_kept;
         self.known.retain(|_, known| {
-            let is_kept = known.facts().last_heard() >= oldest_kept;
+            let is_kept = known.stats().last_heard() >= oldest_kept;
             known.is_forgotten.store(!is_kept, Ordering::Relaxed);
             is_kept
         });
@@ -87,7 +87,7 @@ impl ClientTable {
 
 /// The number of a client's queries on record under a strategy, over all threads.
 pub(crate) fn open(known: &[Arc<KnownClient>], strategy: Strategy) -> u64 {
-    let open: i64 = known.iter().map(|known| known.facts().open(strategy)).sum();
+    let open: i64 = known.iter().map(|known| known.stats().open(strategy)).sum();
     u64::try_from(open).unwrap_or_default()
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn open(known: &[Arc<KnownClient>], strategy: Strategy) -> u64 {
 pub(crate) fn merged(known: impl IntoIterator<Item = Arc<KnownClient>>) -> HashMap<Key, ClientStats> {
     let mut all: HashMap<Key, ClientStats> = HashMap::new();
     for known in known {
-        let stats = known.facts().clone();
+        let stats = known.stats().clone();
         if stats.last_heard().is_some() {
             all.entry(known.key.clone()).or_default().merge(stats);
         }
@@ -123,9 +123,9 @@ mod tests {
         let first = clients.client(key(0));
         for number in 0..MOST + SLACK {
             let heard = start + Duration::from_millis(number as u64);
-            clients.client(key(number)).facts().hear(heard);
+            clients.client(key(number)).stats().hear(heard);
         }
-        first.facts().hear(start + Duration::from_secs(1000));
+        first.stats().hear(start + Duration::from_secs(1000));
         assert_eq!(clients.known.len(), MOST + SLACK);
         let second = clients.client(key(1));
         clients.client(key(MOST + SLACK));

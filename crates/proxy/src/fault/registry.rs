@@ -1,53 +1,29 @@
 //! The active rules, which can be added, removed, listed and counted while calls use them.
 
+mod active;
+mod log;
+
 use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use hashlink::LruCache;
 use parking_lot::Mutex;
-use rand::{Rng, SeedableRng, rngs::SmallRng};
-use serde::{Deserialize, Serialize};
-use serde_json::Map;
-use switch::{Cutover, EventLog, NewEvent, PhaseName, Switch};
+use switch::{Cutover, EventLog, PhaseName, Switch};
 use tracing::info;
-use utoipa::ToSchema;
 
-use super::rule::{BadRule, Delay, Rule, Setting};
+pub(super) use self::active::ActiveFault;
+pub use self::active::{Listed, Source};
+use super::rule::{BadRule, Rule, Setting};
 use crate::telemetry::Collector;
 
 /// The most sessions whose user is remembered, and the most queries whose batches are counted.
 const REMEMBERED: usize = 100_000;
-
-/// The origin of a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// The settings.
-    Start,
-    /// An operator.
-    Operator,
-    /// A step of the scenario.
-    Scenario,
-    /// The metadata of one call.
-    Call,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Start => "start",
-            Self::Operator => "operator",
-            Self::Scenario => "scenario",
-            Self::Call => "call",
-        })
-    }
-}
 
 /// Why a rule was not added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,21 +34,6 @@ pub enum Refused {
     /// There is a rule of this name.
     #[error("id: '{0}': expected a name that no other rule has")]
     Taken(String),
-}
-
-/// A rule, as the admin API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Listed {
-    /// The name of the rule.
-    pub id: String,
-    /// The rule in its textual form.
-    pub rule: String,
-    /// The origin of the rule.
-    pub source: Source,
-    /// The number of calls that matched its conditions.
-    pub matches: u64,
-    /// The number of those calls that it changed.
-    pub hits: u64,
 }
 
 /// Observes each call before the rules are applied. A scenario uses it, and its next step may add a rule.
@@ -263,102 +224,5 @@ impl Faults {
             Some(collector) => collector.user(session),
             None => self.shared.users.lock().get(session).cloned(),
         }
-    }
-
-    /// Reports a hit. The log gets each one. The event log, which has limited space, gets only hits 1, 10, 100 and so
-    /// on of an active rule.
-    pub(super) fn tell(&self, fault: &ActiveFault, path: &str, hit: u64) {
-        let method = path.rsplit('/').next().unwrap_or_default();
-        info!(fault = fault.id, method, rule = %fault.rule, "Fault {} hit {method}: {}", fault.id, fault.rule);
-        if fault.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
-            return;
-        }
-        let listed = fault.listed();
-        let told = match hit {
-            1 => format!("Fault {} hit {method}: {}", listed.id, listed.rule),
-            _ => format!("Fault {} hit {method}, its hit number {hit}: {}", listed.id, listed.rule),
-        };
-        self.note("hit", Some(&listed), told);
-    }
-
-    /// Adds an event of kind `fault`.
-    fn note(&self, action: &str, about: Option<&Listed>, message: String) {
-        let FaultContext { switch, event_log, .. } = &self.shared.context;
-        let epoch = switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
-        let mut details = Map::from_iter([("action".to_owned(), action.into())]);
-        if let Some(Listed { id, rule, source, hits, .. }) = about {
-            details.insert("fault".to_owned(), id.as_str().into());
-            details.insert("rule".to_owned(), rule.as_str().into());
-            details.insert("source".to_owned(), source.to_string().into());
-            details.insert("hits".to_owned(), (*hits).into());
-        }
-        event_log.note(NewEvent { kind: "fault", epoch, message, details, ..NewEvent::default() });
-    }
-}
-
-/// An active rule, with its counts.
-pub(super) struct ActiveFault {
-    pub(super) id: String,
-    pub(super) rule: Rule,
-    source: Source,
-    matches: AtomicU64,
-    hits: AtomicU64,
-    random: Mutex<SmallRng>,
-    batches: Mutex<LruCache<String, u64>>,
-}
-
-impl ActiveFault {
-    fn new(id: String, rule: Rule, source: Source) -> Self {
-        let random = rule.when.seed.map_or_else(SmallRng::from_os_rng, SmallRng::seed_from_u64);
-        Self {
-            id,
-            rule,
-            source,
-            matches: AtomicU64::new(0),
-            hits: AtomicU64::new(0),
-            random: Mutex::new(random),
-            batches: Mutex::new(LruCache::new(REMEMBERED)),
-        }
-    }
-
-    fn listed(&self) -> Listed {
-        Listed {
-            id: self.id.clone(),
-            rule: self.rule.to_string(),
-            source: self.source,
-            matches: self.matches.load(Ordering::Relaxed),
-            hits: self.hits.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Counts a match. Returns the number of the hit, if it is one.
-    pub(super) fn sample(&self) -> Option<u64> {
-        let number = self.matches.fetch_add(1, Ordering::Relaxed) + 1;
-        let is_hit = self.rule.when.is_turn(number)
-            && self.rule.when.probability.is_none_or(|share| self.draw(|random| random.random_bool(share)));
-        is_hit.then(|| self.hits.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-
-    /// Counts a fetch of a query, and returns the count.
-    pub(super) fn fetched(&self, query: &str) -> u64 {
-        let mut batches = self.batches.lock();
-        let count = batches.get(query).copied().unwrap_or(0) + 1;
-        batches.insert(query.to_owned(), count);
-        count
-    }
-
-    /// Draws from the rule's random generator.
-    pub(super) fn draw<T>(&self, ask: impl FnOnce(&mut SmallRng) -> T) -> T {
-        ask(&mut self.random.lock())
-    }
-
-    pub(super) fn pick(&self, delay: Delay) -> std::time::Duration {
-        self.draw(|random| delay.pick(random))
-    }
-}
-
-impl fmt::Debug for ActiveFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Armed").field(&self.listed()).finish()
     }
 }

@@ -104,7 +104,7 @@ impl Call {
         let (record, now) = (&self.record, Instant::now());
         let took = now.saturating_duration_since(record.arrived);
         self.shard.tally().count(record.label, strategy, outcome, status, took, now);
-        self.client.facts().end(record, outcome, status, effect, now);
+        self.client.stats().end(record, outcome, status, effect, now);
         if let (Some(span), Some(spans)) = (self.span.take(), self.shard.spans()) {
             spans.end(*span, record, outcome, status, now);
         }
@@ -121,7 +121,7 @@ impl ObserveCall for Call {
 
     fn notified(&self, notice: Notice) {
         self.shard.tally().notices += 1;
-        self.client.facts().tell(&self.record, notice, Instant::now());
+        self.client.stats().tell(&self.record, notice, Instant::now());
     }
 
     fn untouched(&self) {

@@ -135,9 +135,9 @@ impl Collector {
         }
         for known in all.into_values() {
             let open = adoption::open(&known, strategy);
-            known.iter().for_each(|known| known.facts().close(strategy));
+            known.iter().for_each(|known| known.stats().close(strategy));
             if let (Some(turn), 1..) = (abandoned_in, open) {
-                known[0].facts().abandon(turn, open);
+                known[0].stats().abandon(turn, open);
             }
         }
     }
@@ -147,10 +147,10 @@ impl Collector {
         let Shared { labels, clock, turns, .. } = &*self.shared;
         let turns = turns.lock().clone();
         let mut all: Vec<_> = adoption::merged(self.known()).into_iter().collect();
-        all.sort_by_key(|(_, facts)| std::cmp::Reverse(facts.last_heard()));
+        all.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.last_heard()));
         all.truncate(adoption::MOST);
         let name = |label: usize| labels[label].rsplit('/').next().unwrap_or_default().to_owned();
-        let view = |(key, facts)| adoption::view(&key, &facts, &turns, name, |at| clock.rfc3339(at));
+        let view = |(key, stats)| adoption::view(&key, &stats, &turns, name, |at| clock.rfc3339(at));
         all.into_iter().filter_map(view).collect()
     }
 

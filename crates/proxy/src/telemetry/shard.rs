@@ -36,7 +36,7 @@ impl Shard {
     }
 
     /// A client's connection that this thread serves.
-    pub fn line(self: &Arc<Self>, peer: IpAddr) -> ClientConnection {
+    pub fn connection(self: &Arc<Self>, peer: IpAddr) -> ClientConnection {
         ClientConnection::new(self.clone(), peer)
     }
 

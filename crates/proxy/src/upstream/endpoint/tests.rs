@@ -8,10 +8,14 @@ use http2::client::ResponseFuture;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::{sleep, timeout},
 };
 
 use super::*;
-use crate::{telemetry::Metrics, upstream::resolve::Addresses};
+use crate::{
+    telemetry::Metrics,
+    upstream::{permit::StreamPermit, resolve::Addresses},
+};
 
 /// One of the engine's processes.
 struct Process {
