@@ -2,9 +2,11 @@
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
 mod command;
+mod course;
 mod engines;
 mod event_log;
 mod in_flight;
+mod instance;
 mod left;
 mod machine;
 mod phase;
@@ -40,7 +42,9 @@ use tokio::{
 
 pub use self::{
     command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
+    course::{BadTruth, Course, Proposer, Stamp, TimerState, TransitionKind, Truth, lets_in_cut_off},
     event_log::{Event, EventLog, KEPT, NewEvent},
+    instance::{InstanceStatus, Obstacle, Stage, Unhealthy, abort_due, failover_due, obstacle},
     left::Left,
     machine::TimerView,
     phase::{Actor, InvalidTransition, Phase, StrategyMismatch, Transition},
@@ -179,7 +183,7 @@ impl Switch {
             machine = machine.resume(kept, start);
         }
         let state_writer = state_writer(machine.keep(start))?;
-        let heading = TargetStrategy::new(machine.phase().headed_for(), machine.epoch());
+        let heading = TargetStrategy::new(machine.course().headed_for(), machine.course().heading);
         let shared = Shared {
             state: Mutex::new(State::new(machine, start, events, event_log.clone(), state_writer)),
             in_flight: Default::default(),

@@ -1,0 +1,100 @@
+//! How the machine comes from one course to the next. An instance alone makes a transition and follows it in one step.
+
+use std::{mem, time::Instant};
+
+use super::{Machine, Withheld};
+use crate::{
+    course::{Course, Proposer, TransitionKind},
+    instance::{InstanceStatus, Stage},
+    phase::{Actor, InvalidTransition, Transition},
+    phase_name::PhaseName,
+};
+
+impl Machine {
+    /// Makes a transition that somebody orders.
+    pub(crate) fn order(
+        &mut self,
+        kind: TransitionKind,
+        by: Actor,
+        now: Instant,
+    ) -> Result<Transition, InvalidTransition> {
+        self.advance(now);
+        self.make(kind, by, now)
+    }
+
+    /// Takes every step that is due by `now`, each at its own moment.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        while let Some((due, kind, by)) = self.wish()
+            && due <= now
+        {
+            // A wish fits the phase. One that did not would be wished again and again.
+            if self.make(kind, by, due).is_err() {
+                break;
+            }
+        }
+    }
+
+    pub(super) fn make(
+        &mut self,
+        kind: TransitionKind,
+        by: Actor,
+        now: Instant,
+    ) -> Result<Transition, InvalidTransition> {
+        let transition = kind.transition(&self.course);
+        let proposer = Proposer { cutover: self.rules.cutover, is_alone: true };
+        let course = self.course.next(kind, proposer)?;
+        self.follow(course, now);
+        self.see(&[], false, now);
+        self.transitions.push((transition, by));
+        Ok(transition)
+    }
+
+    /// Takes a course over. Every deadline of the phase is counted from now on.
+    pub(super) fn follow(&mut self, course: Course, now: Instant) {
+        let before = mem::replace(&mut self.course, course);
+        self.stage = self.stage.follow(&before, &course);
+        self.followed = now;
+        self.adopted = None;
+        self.closing = None;
+        if course.heading != before.heading {
+            self.all_tell = None;
+        }
+        if course.active != before.active {
+            self.active_since = now;
+        }
+        if course.restarts_timer(&before) {
+            self.countdown.restart(self.rules.switch_every, now);
+        }
+        for (load, (closed, before)) in
+            self.loads.iter_mut().zip(course.closed.into_iter().zip(before.closed))
+        {
+            if closed != before {
+                load.queries = 0;
+            }
+        }
+        let withholds = course.phase == PhaseName::Draining && course.withheld != 0;
+        let left = self.load(course.active).queries;
+        self.withheld = withholds.then_some(Withheld { left, changed: now });
+        self.amend();
+    }
+
+    /// Comes as far with the heading as the other live instances allow. Where one of them has vanished nobody knows what
+    /// it did last, so the grace begins anew.
+    pub(super) fn see(&mut self, others: &[InstanceStatus], has_vanished: bool, now: Instant) {
+        let course = &self.course;
+        self.stage = self.stage.advance(course, others);
+        if self.stage >= Stage::Telling && others.iter().all(|other| other.tells(course)) {
+            self.all_tell.get_or_insert(now);
+        }
+        if self.stage == Stage::Closing && (has_vanished || self.closing.is_none()) {
+            self.closing = Some(now);
+        }
+    }
+
+    /// One instance goes by its present rules, but brings a drain that has begun to its end.
+    pub(super) fn amend(&mut self) {
+        if self.course.phase != PhaseName::Draining {
+            self.course.cutover = self.rules.cutover;
+        }
+    }
+}
