@@ -91,7 +91,8 @@ impl Machine {
         let withheld = if kept.rollback && phase == PhaseName::Announced { kept.epoch } else { 0 };
         self.course =
             Course { phase, withheld, ..Course::stable(kept.active, self.rules.cutover, kept.epoch) };
-        self.stage = Stage::join(&self.course).advance(&self.course, &[]);
+        self.stage = Stage::join(&self.course);
+        self.pass_stages(now);
         if let Some(countdown) = Countdown::resumed(kept.timer, self.rules.switch_every, now) {
             self.countdown = countdown;
         }

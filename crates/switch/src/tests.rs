@@ -2,10 +2,14 @@
 
 mod announcing;
 mod clauses;
+mod course;
 mod drains;
 mod edges;
 mod health;
+mod instances;
 mod lock_free;
+mod machine;
+mod model;
 mod properties;
 mod questions;
 mod restart;

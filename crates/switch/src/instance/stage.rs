@@ -30,32 +30,34 @@ impl Stage {
 
     /// Where an instance begins that follows `course`, and was so far with `before`.
     pub fn follow(self, before: &Course, course: &Course) -> Self {
+        let is_same = course.heading == before.heading;
         match course.phase {
             PhaseName::Stable => Self::Closing,
-            // Another heading: it falls silent, and lets all in.
-            _ if course.heading != before.heading => Self::Open,
-            PhaseName::Announced => self.min(Self::Telling),
             // A cutover: all tell the heading already.
-            PhaseName::Draining if self == Self::Telling => Self::Closing,
-            PhaseName::Draining => self,
+            PhaseName::Draining if is_same && self >= Self::Telling => Self::Closing,
+            // It falls silent and lets all in.
+            PhaseName::Announced | PhaseName::Draining => Self::Open,
         }
     }
 
-    /// How far it comes beside the other live instances.
-    pub fn advance(self, course: &Course, others: &[InstanceStatus]) -> Self {
-        let mut stage = self;
-        // Where one tells, all that were live had followed, and who joined since follows before it lets anybody in.
-        let may_tell = others.iter().all(|other| other.has_followed(course))
-            || others.iter().any(|other| other.tells(course));
-        if stage == Self::Open && may_tell {
-            stage = Self::Telling;
+    /// How far it comes, as it sees all live instances in the store at one moment, itself among them. It says each stage
+    /// there before it goes on: whoever joins between the two has to find out.
+    pub fn advance(self, course: &Course, live: &[InstanceStatus]) -> Self {
+        match self {
+            // Where one tells, all that were live had followed, and who joined since follows before it lets anybody in.
+            Self::Open
+                if live.iter().all(|instance| instance.has_followed(course))
+                    || live.iter().any(|instance| instance.tells(course)) =>
+            {
+                Self::Telling
+            }
+            Self::Telling
+                if course.phase != PhaseName::Announced
+                    && live.iter().all(|instance| instance.tells(course)) =>
+            {
+                Self::Closing
+            }
+            stage => stage,
         }
-        if stage == Self::Telling
-            && course.phase != PhaseName::Announced
-            && others.iter().all(|other| other.tells(course))
-        {
-            stage = Self::Closing;
-        }
-        stage
     }
 }

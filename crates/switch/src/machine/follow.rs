@@ -44,13 +44,16 @@ impl Machine {
         let proposer = Proposer { cutover: self.rules.cutover, is_alone: true };
         let course = self.course.next(kind, proposer)?;
         self.follow(course, now);
-        self.see(&[], false, now);
+        self.pass_stages(now);
         self.transitions.push((transition, by));
         Ok(transition)
     }
 
-    /// Takes a course over. Every deadline of the phase is counted from now on.
-    pub(super) fn follow(&mut self, course: Course, now: Instant) {
+    /// Takes a later course over. Every deadline of the phase is counted from now on.
+    pub(crate) fn follow(&mut self, course: Course, now: Instant) {
+        if course.epoch <= self.course.epoch {
+            return;
+        }
         let before = mem::replace(&mut self.course, course);
         self.stage = self.stage.follow(&before, &course);
         self.followed = now;
@@ -78,16 +81,26 @@ impl Machine {
         self.amend();
     }
 
-    /// Comes as far with the heading as the other live instances allow. Where one of them has vanished nobody knows what
-    /// it did last, so the grace begins anew.
-    pub(super) fn see(&mut self, others: &[InstanceStatus], has_vanished: bool, now: Instant) {
+    /// Comes as far with the heading as the live instances allow, of which this is one. Where one of them has vanished
+    /// nobody knows what it did last, so the grace begins anew.
+    pub(crate) fn see(&mut self, live: &[InstanceStatus], has_vanished: bool, now: Instant) {
         let course = &self.course;
-        self.stage = self.stage.advance(course, others);
-        if self.stage >= Stage::Telling && others.iter().all(|other| other.tells(course)) {
+        self.stage = self.stage.advance(course, live);
+        if live.iter().all(|instance| instance.tells(course)) {
             self.all_tell.get_or_insert(now);
         }
         if self.stage == Stage::Closing && (has_vanished || self.closing.is_none()) {
             self.closing = Some(now);
+        }
+    }
+
+    /// There is no other instance: it comes through all stages in the same step.
+    pub(super) fn pass_stages(&mut self, now: Instant) {
+        let mut said = None;
+        while said != Some(self.stage) {
+            said = Some(self.stage);
+            let alone = InstanceStatus::joining(String::new());
+            self.see(&[InstanceStatus { epoch: self.course.epoch, stage: self.stage, ..alone }], false, now);
         }
     }
 

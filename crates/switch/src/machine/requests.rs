@@ -6,6 +6,7 @@ use protocol::{CallKind, Strategy};
 
 use super::Machine;
 use crate::{
+    instance::Stage,
     phase::{Admission, StrategyMismatch},
     phase_name::PhaseName,
 };
@@ -85,7 +86,8 @@ impl Machine {
     pub(crate) fn end(&mut self, strategy: Strategy, birth: u64, now: Instant) {
         self.advance(now);
         self.forget(strategy, birth, now);
-        if strategy == self.course.active {
+        // Its client was told where to go next.
+        if strategy == self.course.active && self.stage >= Stage::Telling {
             self.adopt(now);
         }
     }

@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// A transition that is wanted: when, which, and by whom.
-pub(super) type Wish = (Instant, TransitionKind, Actor);
+pub(crate) type Wish = (Instant, TransitionKind, Actor);
 
 impl Machine {
     /// The next one.
-    pub(super) fn wish(&self) -> Option<Wish> {
+    pub(crate) fn wish(&self) -> Option<Wish> {
         [self.wish_of_failover(), self.wish_of_phase()].into_iter().flatten().min_by_key(|(due, ..)| *due)
     }
 
