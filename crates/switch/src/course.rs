@@ -1,5 +1,5 @@
-//! The course of the switch: phase, active strategy and epoch as one value, and who is let in by it. Pure: it knows no
-//! clock, no lock and no I/O. One instance keeps it in memory; several share it.
+//! The course of the switch: phase, active strategy and epoch as one value, and the table of admitted calls. Pure: no
+//! clock, no lock, no I/O. A single instance keeps the course in memory; several instances share it through a store.
 
 mod next;
 mod truth;
@@ -13,7 +13,7 @@ pub use self::{
 };
 use super::{instance::Stage, phase_name::PhaseName, rules::Cutover};
 
-/// All that decides which request is let in, and which transition may come next.
+/// Decides which call is let in, and which transition may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Course {
     /// How many transitions there have been.
@@ -24,18 +24,18 @@ pub struct Course {
     pub active: Strategy,
     /// The epoch in which the work became headed for where it is headed now. Announce, abort and rollback set it.
     pub heading: u64,
-    /// In a drain: queries of both strategies born before this epoch hold it; 0 is none. Not 0 in `ANNOUNCED`: the
-    /// announcement takes back a cutover, and the next drain is held like that.
+    /// In `DRAINING`: queries of both strategies born before this epoch hold the drain; 0 means none do. In `ANNOUNCED`:
+    /// not 0 marks a rollback, whose cutover will withhold queries again.
     pub withheld: u64,
     /// By [`Strategy::index`]: the epoch in which the strategy's last drain ended. Queries born before it are off the
     /// record.
     pub closed: [u64; 2],
-    /// What becomes of the old strategy's queries at the next cutover or abort, or became of them at the last one.
+    /// What happens to the old strategy's queries at a cutover or abort. The announcer's setting.
     pub cutover: Cutover,
 }
 
 impl Course {
-    /// `STABLE`, with nothing before it.
+    /// `STABLE`, before any transition.
     pub fn stable(active: Strategy, cutover: Cutover, epoch: u64) -> Self {
         Self { epoch, phase: PhaseName::Stable, active, heading: epoch, withheld: 0, closed: [0; 2], cutover }
     }
@@ -53,8 +53,7 @@ impl Course {
         self.phase == PhaseName::Announced && self.withheld != 0
     }
 
-    /// The table of phases: whether an instance that has come so far with the present heading lets a call of that
-    /// strategy in.
+    /// The table of phases: whether an instance at `stage` lets in a call of `strategy`.
     pub fn lets_in(&self, stage: Stage, kind: CallKind, strategy: Strategy) -> bool {
         self.lets_all_in(stage, strategy)
             || match self.phase {
@@ -64,8 +63,8 @@ impl Course {
             }
     }
 
-    /// Whether every call of that strategy is let in. `STABLE` takes effect at once; before a drain refuses anything,
-    /// all live instances tell clients where to go instead.
+    /// Whether an instance at `stage` lets in every call of `strategy`. `STABLE` takes effect at once. A drain rejects
+    /// nothing until all live instances tell clients where to go instead.
     pub fn lets_all_in(&self, stage: Stage, strategy: Strategy) -> bool {
         strategy == self.active
             || match self.phase {
@@ -75,8 +74,8 @@ impl Course {
             }
     }
 
-    /// The birth of a query that begins now. As long as a drain refuses nothing, that is the epoch before: such a query
-    /// is one of those that the drain withholds.
+    /// The birth of a query that begins now. While a drain rejects nothing yet, this is the epoch before the drain, so
+    /// that the query holds the drain like older ones.
     pub fn birth(&self, stage: Stage) -> u64 {
         match self.phase {
             PhaseName::Draining if stage < Stage::Closing => self.epoch.saturating_sub(1),
@@ -96,8 +95,8 @@ impl Course {
     }
 }
 
-/// Whether an instance that has lost touch with the others lets a call in. It knows the strategy of a query in its copy
-/// of the record; of all else only the others know whether it may pass.
+/// Whether an instance that has lost the store lets a call in. It knows the strategy of each query in its copy of the
+/// record, and nothing else for certain.
 pub fn lets_in_cut_off(kind: CallKind, is_on_record: bool) -> bool {
     is_on_record && matches!(kind, CallKind::Continue | CallKind::End)
 }

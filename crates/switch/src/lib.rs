@@ -2,11 +2,11 @@
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
 mod command;
-mod course;
+pub mod course;
 mod engines;
 mod event_log;
 mod in_flight;
-mod instance;
+pub mod instance;
 mod left;
 mod machine;
 mod phase;
@@ -42,9 +42,7 @@ use tokio::{
 
 pub use self::{
     command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
-    course::{BadTruth, Course, Proposer, Stamp, TimerState, TransitionKind, Truth, lets_in_cut_off},
     event_log::{Event, EventLog, KEPT, NewEvent},
-    instance::{InstanceStatus, Obstacle, Stage, Unhealthy, abort_due, failover_due, obstacle},
     left::Left,
     machine::TimerView,
     phase::{Actor, InvalidTransition, Phase, StrategyMismatch, Transition},

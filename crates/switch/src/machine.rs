@@ -1,5 +1,5 @@
-//! The state machine of `docs/design/switching.md`: a pure function of state, event and time. It counts what goes on and
-//! holds the clocks; the [course](super::course) has the rules.
+//! The state machine of `docs/design/switching.md`: a pure function of state, event and time. It counts requests and
+//! queries and holds the deadlines; the [course](super::course) has the rules.
 
 mod countdown;
 mod follow;
@@ -33,14 +33,14 @@ pub(super) struct Machine {
     /// Since when. What they end ends no earlier: until then others held.
     ruled: Instant,
     course: Course,
-    /// How far this instance is with the heading.
+    /// The stage of this instance with the heading.
     stage: Stage,
-    /// When it came to the present phase.
+    /// When this instance entered the present phase.
     followed: Instant,
-    /// Since when all live instances tell the heading, as far as it has seen.
+    /// When this instance first saw that all live ones tell the heading.
     all_tell: Option<Instant>,
-    /// From when on the grace counts at the earliest: since then this one judges by the table of phases, and no other
-    /// instance has vanished.
+    /// From when on the grace counts at the earliest: this instance has reached the last stage, and no other one has
+    /// vanished since.
     closing: Option<Instant>,
     countdown: Countdown,
     loads: [Load; 2],

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use super::{
     PhaseName::{Announced, Draining, Stable},
+    course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth, lets_in_cut_off},
+    instance::{InstanceStatus, Obstacle, Stage, abort_due, failover_due, obstacle},
     *,
 };
 

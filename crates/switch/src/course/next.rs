@@ -1,4 +1,4 @@
-//! The transitions: from which phase each one leads where.
+//! The transitions: the phase that each one needs, and the course that it leads to.
 
 use super::Course;
 use crate::{
@@ -24,12 +24,12 @@ pub enum TransitionKind {
     TimeOutDrain,
 }
 
-/// What counts of the instance that proposes a transition.
+/// The instance that proposes a transition, as far as the rules depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposer {
-    /// Its setting. That of the announcer holds.
+    /// Its setting of `--cutover`. An announcement or rollback takes it over.
     pub cutover: Cutover,
-    /// There is no other instance, so a strict drain is over as it begins.
+    /// It is the only instance, so a strict cutover leads straight to `STABLE`.
     pub is_alone: bool,
 }
 
@@ -38,7 +38,7 @@ impl TransitionKind {
     pub const ALL: [Self; 6] =
         [Self::Announce, Self::CutOver, Self::Abort, Self::RollBack, Self::Drain, Self::TimeOutDrain];
 
-    /// The phase that it leads out of.
+    /// The only phase in which it is valid.
     pub fn starts_in(self) -> PhaseName {
         match self {
             Self::Announce => PhaseName::Stable,
@@ -47,7 +47,7 @@ impl TransitionKind {
         }
     }
 
-    /// What it does, as a refusal says it.
+    /// For the message of an [`InvalidTransition`].
     fn verb(self) -> &'static str {
         match self {
             Self::Announce => "announce",
@@ -59,7 +59,7 @@ impl TransitionKind {
         }
     }
 
-    /// The transition that it is, made from `course`.
+    /// The transition with its strategies, made from `course`.
     pub fn transition(self, course: &Course) -> Transition {
         let (active, other) = (course.active, course.active.other());
         match self {
@@ -73,7 +73,7 @@ impl TransitionKind {
 }
 
 impl Course {
-    /// The course after a transition. Fails where it does not fit the phase.
+    /// The course after a transition. Fails if the transition does not fit the phase.
     pub fn next(&self, kind: TransitionKind, proposer: Proposer) -> Result<Self, InvalidTransition> {
         if self.phase != kind.starts_in() {
             return Err(InvalidTransition {
@@ -111,14 +111,15 @@ impl Course {
 
     fn drained(self) -> Self {
         let mut closed = self.closed;
-        // A strict cutover refuses the old strategy's queries, which stay on record.
+        // A strict cutover keeps the old strategy's queries on record, to reject calls about them.
         if self.cutover == Cutover::Drain {
             closed[self.active.other().index()] = self.epoch;
         }
         Self { phase: PhaseName::Stable, withheld: 0, closed, ..self }
     }
 
-    /// Whether the timer has started anew since `before`: another strategy is active, or an announcement was withdrawn.
+    /// Whether the timer restarts on the way from `before`: another strategy became active, or an announcement was
+    /// withdrawn.
     pub fn restarts_timer(&self, before: &Self) -> bool {
         let is_withdrawn = self.heading != before.heading && self.phase != PhaseName::Announced;
         self.active != before.active || is_withdrawn

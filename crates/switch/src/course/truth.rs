@@ -1,4 +1,4 @@
-//! The course as instances share it: with the timer, and with who made the last transition. One JSON object.
+//! The course as instances share it: one JSON object, with the timer and the author of the last change.
 
 use std::time::Duration;
 
@@ -16,41 +16,41 @@ const MAX_EPOCH: u64 = u64::MAX >> 8;
 /// The value of `state` in the store. Fields that this version does not know are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truth {
-    /// What the rules read.
+    /// The part that the rules read.
     #[serde(flatten)]
     pub course: Course,
-    /// What is left of the timer.
+    /// The timer.
     pub timer: TimerState,
-    /// Who wrote it.
+    /// The author of the last change.
     #[serde(flatten)]
     pub stamp: Stamp,
 }
 
-/// Who wrote the truth. No rule reads it.
+/// The author of a change. No rule reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// The name of the instance.
     pub by: String,
-    /// Who gave the order.
+    /// The actor behind the change.
     pub why: Actor,
-    /// Milliseconds since 1970, by the clock of the instance.
+    /// Milliseconds since 1970, by the wall clock of the instance.
     pub at: u64,
 }
 
-/// The timer, in milliseconds: where it runs, of the wall clock.
+/// The timer, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "TimerFields", into = "TimerFields")]
 pub enum TimerState {
-    /// It has been running down since then.
+    /// It runs since this moment: milliseconds since 1970.
     Since(u64),
-    /// It is paused, with so much left.
+    /// It is paused, with this much left.
     Left(u64),
 }
 
 /// A value that is not the truth.
 #[derive(Debug, thiserror::Error)]
 pub enum BadTruth {
-    /// It is another program's, or of a format that is not known here.
+    /// Another program wrote it, or a newer version in another format.
     #[error("expected the state of a switch, as teal writes it ({0})")]
     Foreign(#[from] serde_json::Error),
     /// Its epochs contradict each other, or are too large.
@@ -74,7 +74,7 @@ struct TimerFields {
 }
 
 impl Truth {
-    /// Reads what [`Truth::text`] wrote, or a later version did.
+    /// Parses a value that [`Truth::text`] wrote, or a later version.
     pub fn read(text: &[u8]) -> Result<Self, BadTruth> {
         let truth: Self = serde_json::from_slice(text)?;
         let Course { epoch, heading, withheld, closed: [blue, green], .. } = truth.course;
@@ -85,12 +85,12 @@ impl Truth {
         Ok(truth)
     }
 
-    /// As it is kept.
+    /// The value to store.
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The truth after a transition. `every`: the proposer's whole timer.
+    /// The truth after a transition. `every`: the proposer's `--switch-every`, zero if it has no timer.
     pub fn next(
         &self,
         kind: TransitionKind,
@@ -107,14 +107,14 @@ impl Truth {
         Ok(Self { course, timer, stamp })
     }
 
-    /// The truth with another timer: it is paused or goes on. That is no transition, so the epoch stays.
+    /// The truth after the timer was paused or resumed. The epoch stays, for this is no transition.
     pub fn with_timer(&self, timer: TimerState, stamp: Stamp) -> Self {
         Self { timer, stamp, ..*self }
     }
 }
 
 impl TimerState {
-    /// As an instance writes it at `at`, in milliseconds since 1970. `every`: its whole timer.
+    /// The timer as an instance with this `--switch-every` writes it at `at`, in milliseconds since 1970.
     pub fn of(timer: SavedTimer, every: Duration, at: u64) -> Self {
         let left = timer.left.unwrap_or(every).min(every);
         if timer.paused {
@@ -124,8 +124,8 @@ impl TimerState {
         }
     }
 
-    /// For an instance that joins at `at`. A timer that runs has begun between 0 and `every` ago, whatever the clocks
-    /// of two hosts say.
+    /// The timer for an instance that joins at `at`. Clocks of two hosts may differ, so a running timer is taken to have
+    /// started between 0 and `every` ago.
     pub fn joined(self, every: Duration, at: u64) -> SavedTimer {
         let (paused, left) = match self {
             Self::Since(since) => {

@@ -1,21 +1,21 @@
-//! What all live instances, or more than half of them, have to say before a transition is made.
+//! The conditions on all live instances, or on more than half of them, for a transition.
 
 use std::time::{Duration, Instant};
 
 use super::InstanceStatus;
 use crate::course::{Course, TransitionKind};
 
-/// What a transition has to wait for.
+/// The reason why a transition has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle<'a> {
-    /// This instance is not as far as all have to be.
+    /// This instance has not reported the stage, or the quiet, that the transition needs.
     Behind(&'a InstanceStatus),
-    /// This instance sees the pending engine as unhealthy.
+    /// The pending engine is unhealthy as seen from this instance.
     Unhealthy(&'a InstanceStatus),
 }
 
-/// The first obstacle to a transition, if there is one. `live`: all live instances, the one that asks among them. An
-/// operator may force a cutover to an engine that is not healthy.
+/// The first obstacle to a transition, if there is one. `live`: all live instances, the proposer included. `is_forced`:
+/// cut over even to an unhealthy engine.
 pub fn obstacle<'a>(
     kind: TransitionKind,
     is_forced: bool,
@@ -37,9 +37,9 @@ pub fn obstacle<'a>(
     unhealthy.map(Obstacle::Unhealthy)
 }
 
-/// When an announcement is aborted because of the pending engine's health. `unhealthy`: since when each live instance
-/// sees that engine as unhealthy. `after`: how long more than half of them have to; `timed_out`: from when on it is
-/// enough that one does.
+/// When an announcement is aborted because of the pending engine's health. `unhealthy`: since when the engine is
+/// unhealthy, as seen from each live instance. More than half have to see it so for `after`; from `timed_out` on, one is
+/// enough.
 pub fn abort_due(
     unhealthy: &[Option<Instant>],
     announced: Instant,
@@ -51,9 +51,9 @@ pub fn abort_due(
     [given_up, timed_out].into_iter().flatten().min()
 }
 
-/// When the active engine is left for the other one. `unhealthy`: since when each live instance sees the active engine
-/// as unhealthy, of whom more than half have to for so long. `healthy`: since when each of them sees the other one as
-/// healthy, as all have to.
+/// When a failover is due. `unhealthy`: since when the active engine is unhealthy, as seen from each live instance; more
+/// than half have to see it so for `after`. `healthy`: since when the other engine is healthy, as seen from each; all have
+/// to see it so.
 pub fn failover_due(
     unhealthy: &[Option<Instant>],
     healthy: &[Option<Instant>],
@@ -64,7 +64,7 @@ pub fn failover_due(
     healthy.iter().try_fold(given_up, |due, healthy| Some(due.max((*healthy)?)))
 }
 
-/// Since when more than half have said so.
+/// The moment from which on more than half agree.
 fn majority(since: &[Option<Instant>]) -> Option<Instant> {
     let mut said: Vec<_> = since.iter().flatten().copied().collect();
     said.sort_unstable();

@@ -1,5 +1,5 @@
-//! How far an instance is with a heading. Nothing is told before all live instances let it in, and nothing is refused
-//! before all of them tell clients where to go instead.
+//! The stages of a heading. No instance announces a strategy before all live instances let it in, and none rejects the
+//! other one before all of them tell clients where to go instead.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,41 +10,42 @@ use crate::{course::Course, phase_name::PhaseName};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// It lets in all of both strategies and tells nothing.
+    /// It lets in all calls of both strategies and tells clients nothing.
     Open,
-    /// It lets in all of both strategies and tells the heading.
+    /// It lets in all calls of both strategies and tells clients the heading.
     Telling,
-    /// It lets in what the table of phases says and tells the heading.
+    /// It lets in the calls that the phase lets in and tells clients the heading.
     Closing,
 }
 
 impl Stage {
-    /// Where an instance begins that joins.
+    /// The first stage of an instance that joins.
     pub fn join(course: &Course) -> Self {
         match course.phase {
-            // All had come to the end of it, and whoever joins finds out by the truth.
+            // The others have passed all stages already.
             PhaseName::Stable => Self::Closing,
             PhaseName::Announced | PhaseName::Draining => Self::Open,
         }
     }
 
-    /// Where an instance begins that follows `course`, and was so far with `before`.
+    /// The stage of an instance that follows `course`, from its stage with `before`.
     pub fn follow(self, before: &Course, course: &Course) -> Self {
         let is_same = course.heading == before.heading;
         match course.phase {
             PhaseName::Stable => Self::Closing,
-            // A cutover: all tell the heading already.
+            // A cutover keeps the heading, which all tell already.
             PhaseName::Draining if is_same && self >= Self::Telling => Self::Closing,
-            // It falls silent and lets all in.
+            // A new heading: stop telling the old one and let everything in.
             PhaseName::Announced | PhaseName::Draining => Self::Open,
         }
     }
 
-    /// How far it comes, as it sees all live instances in the store at one moment, itself among them. It says each stage
-    /// there before it goes on: whoever joins between the two has to find out.
+    /// The next stage, if the live instances allow it. `live`: all of them as the store holds them at one moment, this one
+    /// included. So an instance publishes each stage before it enters the next one, and an instance that joins in between
+    /// sees it.
     pub fn advance(self, course: &Course, live: &[InstanceStatus]) -> Self {
         match self {
-            // Where one tells, all that were live had followed, and who joined since follows before it lets anybody in.
+            // If one tells, all that were live then had followed, and later ones follow before they let anything in.
             Self::Open
                 if live.iter().all(|instance| instance.has_followed(course))
                     || live.iter().any(|instance| instance.tells(course)) =>

@@ -1,4 +1,4 @@
-//! How the machine comes from one course to the next. An instance alone makes a transition and follows it in one step.
+//! The way from one course to the next. A single instance makes a transition and follows it in one step.
 
 use std::{mem, time::Instant};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Machine {
-    /// Makes a transition that somebody orders.
+    /// Makes a transition on somebody's order, after all that is due by `now`.
     pub(crate) fn order(
         &mut self,
         kind: TransitionKind,
@@ -27,7 +27,7 @@ impl Machine {
         while let Some((due, kind, by)) = self.wish()
             && due <= now
         {
-            // A wish fits the phase. One that did not would be wished again and again.
+            // Does not happen: a wish fits the phase. Without this the loop would not end.
             if self.make(kind, by, due).is_err() {
                 break;
             }
@@ -49,7 +49,7 @@ impl Machine {
         Ok(transition)
     }
 
-    /// Takes a later course over. Every deadline of the phase is counted from now on.
+    /// Adopts a later course. All deadlines of its phase count from `now`.
     pub(crate) fn follow(&mut self, course: Course, now: Instant) {
         if course.epoch <= self.course.epoch {
             return;
@@ -81,8 +81,8 @@ impl Machine {
         self.amend();
     }
 
-    /// Comes as far with the heading as the live instances allow, of which this is one. Where one of them has vanished
-    /// nobody knows what it did last, so the grace begins anew.
+    /// Enters the next stage if the live instances, this one included, allow it. If an instance has vanished the grace
+    /// starts anew, for nobody knows what that instance did last.
     pub(crate) fn see(&mut self, live: &[InstanceStatus], has_vanished: bool, now: Instant) {
         let course = &self.course;
         self.stage = self.stage.advance(course, live);
@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// There is no other instance: it comes through all stages in the same step.
+    /// Passes all stages in the same step, for there is no other instance.
     pub(super) fn pass_stages(&mut self, now: Instant) {
         let mut said = None;
         while said != Some(self.stage) {
@@ -104,7 +104,7 @@ impl Machine {
         }
     }
 
-    /// One instance goes by its present rules, but brings a drain that has begun to its end.
+    /// Applies a changed `--cutover`, except to a drain that has begun.
     pub(super) fn amend(&mut self) {
         if self.course.phase != PhaseName::Draining {
             self.course.cutover = self.rules.cutover;

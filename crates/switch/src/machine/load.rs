@@ -1,4 +1,4 @@
-//! What goes on of each strategy, counted.
+//! The requests and queries of each strategy, counted.
 
 use std::time::Instant;
 

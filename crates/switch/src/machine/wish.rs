@@ -1,4 +1,4 @@
-//! The transition that the machine wants next, and when, if nothing else happens.
+//! The transition that is due next, and when, if nothing else happens.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::{
     rules::Cutover,
 };
 
-/// A transition that is wanted: when, which, and by whom.
+/// When a transition is due, which one, and who makes it.
 pub(crate) type Wish = (Instant, TransitionKind, Actor);
 
 impl Machine {
@@ -28,8 +28,8 @@ impl Machine {
         self.wish().map(|(due, ..)| due)
     }
 
-    /// The active engine has been unhealthy for too long, while the other one is healthy: announce, then cut over at the
-    /// same moment.
+    /// Once the active engine has been unhealthy for too long while the other one is healthy: first announces the other
+    /// one, then cuts over at the same moment.
     fn wish_of_failover(&self) -> Option<Wish> {
         let (after, engines, active) = (self.rules.failover?, self.engines?, self.course.active);
         let (since, known) = engines[active.index()].unhealthy()?;
@@ -65,7 +65,7 @@ impl Machine {
         }
     }
 
-    /// When nothing of the old strategy will have been going on for the whole grace.
+    /// When the old strategy will have been idle for the whole grace.
     fn quiet_due(&self) -> Option<Instant> {
         let old = self.load(self.course.active.other());
         let withheld = self.withheld.map_or(0, |withheld| withheld.left);

@@ -3,7 +3,7 @@
 use protocol::Strategy::{Blue, Green};
 
 use super::*;
-use crate::TransitionKind::{Abort, Announce, CutOver, Drain, RollBack, TimeOutDrain};
+use crate::course::TransitionKind::{Abort, Announce, CutOver, Drain, RollBack, TimeOutDrain};
 
 /// Announced in epoch 7, cut over in epoch 8.
 const DRAINING: Course = Course {

@@ -6,7 +6,7 @@ use protocol::Strategy::{Blue, Green};
 
 use super::*;
 use crate::{
-    TransitionKind::{Abort, Announce, CutOver, Drain, RollBack, TimeOutDrain},
+    course::TransitionKind::{Abort, Announce, CutOver, Drain, RollBack, TimeOutDrain},
     machine::Machine,
 };
 

@@ -6,7 +6,7 @@ mod world;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 use self::world::{Clauses, Limits, explore, walk};
-use crate::{InstanceStatus, PhaseName, Stage, TransitionKind, course::Course, obstacle};
+use super::*;
 
 const fn limits(instances: usize, transitions: u64, vanish: u8, join: u8) -> Limits {
     Limits { instances, transitions, vanish, join }

@@ -7,7 +7,11 @@ use std::{
 
 use protocol::{CallKind, Strategy};
 
-use crate::{Course, Cutover, InstanceStatus, PhaseName, Proposer, Stage, TransitionKind, obstacle};
+use crate::{
+    Cutover, PhaseName,
+    course::{Course, Proposer, TransitionKind},
+    instance::{InstanceStatus, Stage, obstacle},
+};
 
 /// What an instance does by the rules. A test puts another rule in the place of one of them.
 pub(super) struct Clauses {
