@@ -1,11 +1,15 @@
 //! Every order of events of instances that share a course: each learns late, acts on what it has learned even later, says
 //! so later still, vanishes or joins. Deadlines are not modelled: what may happen at some time may happen at once.
 
+mod check;
+mod explore;
+mod state;
+mod steps;
 mod world;
 
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
-use self::world::{Clauses, Limits, explore, walk};
+use self::explore::{Clauses, Limits, explore, walk};
 use super::*;
 
 const fn limits(instances: usize, transitions: u64, vanish: u8, join: u8) -> Limits {
