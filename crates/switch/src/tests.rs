@@ -5,6 +5,7 @@ mod clauses;
 mod course;
 mod drains;
 mod edges;
+mod following;
 mod health;
 mod instances;
 mod lock_free;
