@@ -76,7 +76,6 @@ impl Shared {
         let until = Instant::now() + within;
         let _permit = self.permit(until).await?;
         let mut attempts = Attempts::new(&self.members);
-        let mut repeated = false;
         loop {
             let Some(index) = self.members.next(&attempts) else {
                 let pause = attempts.again();
@@ -94,10 +93,11 @@ impl Shared {
                 return Err(attempts.error());
             }
             let member = &self.members.all()[index];
+            let serial = member.serial();
             match self.attempt(member, about, ends, &message, &send).await {
                 Ok(answer) => {
                     self.members.answered(index);
-                    return Ok(Answered { answer, member: index, repeated });
+                    return Ok(Answered { answer, member: index, repeated: attempts.may_have_applied() });
                 }
                 Err((error, next)) => {
                     debug!("etcd: {} failed: {error}", about.op);
@@ -107,13 +107,10 @@ impl Shared {
                         Next::NewToken | Next::Stop => true,
                     };
                     if stop {
-                        return Err(match attempts.may_have_applied() || repeated {
-                            true => Error::AfterUnanswered { then: Box::new(error) },
-                            false => error,
-                        });
+                        return Err(error.after(attempts.may_have_applied()));
                     }
-                    repeated |= error.may_have_applied();
-                    member.set_aside(self.settings.aside, matches!(error, Error::Unanswered { .. }));
+                    let is_silent = matches!(error, Error::Unanswered { .. });
+                    member.set_aside(self.settings.aside, is_silent.then_some(serial));
                     attempts.failed(index, error);
                 }
             }

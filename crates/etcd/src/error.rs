@@ -215,6 +215,14 @@ impl Error {
         }
     }
 
+    /// The same, after attempts of which one may have been applied.
+    pub(crate) fn after(self, may_have_applied: bool) -> Self {
+        match may_have_applied && !self.may_have_applied() {
+            true => Self::AfterUnanswered { then: Box::new(self) },
+            false => self,
+        }
+    }
+
     /// How the last attempt failed, whatever came of earlier ones.
     pub fn last(&self) -> &Self {
         match self {

@@ -162,3 +162,83 @@ fn find(error: &(dyn StdError + 'static)) -> Found {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::{Code, Status};
+
+    use super::{Context, Next, judge};
+    use crate::Error;
+
+    const CONTEXT: Context<'_> = Context {
+        member: "http://a:1",
+        has_answered: true,
+        user: Some("teal"),
+        op: "read",
+        revision: 7,
+        lease: 9,
+    };
+
+    fn judged(code: Code, said: &str, context: Context<'_>) -> (Error, Next) {
+        judge(&Status::new(code, said), context)
+    }
+
+    /// What etcd 3.4 to 3.6 say, as they say it.
+    #[test]
+    fn refusals_are_told_apart() {
+        let cases = [
+            (Code::Unavailable, "etcdserver: no leader", "NoLeader", Next::Elsewhere),
+            (Code::Unavailable, "etcdserver: leader changed", "Unfinished", Next::Perhaps),
+            (Code::Unavailable, "etcdserver: request timed out", "Unfinished", Next::Perhaps),
+            (Code::Unavailable, "etcdserver: server stopped", "Unfinished", Next::Perhaps),
+            (Code::Unavailable, "etcdserver: rpc not supported for learner", "Unfinished", Next::Perhaps),
+            (Code::ResourceExhausted, "etcdserver: too many requests", "Overloaded", Next::Elsewhere),
+            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", "NoSpace", Next::Stop),
+            (Code::NotFound, "etcdserver: requested lease not found", "LeaseNotFound", Next::Stop),
+            (
+                Code::OutOfRange,
+                "etcdserver: mvcc: required revision has been compacted",
+                "Compacted",
+                Next::Stop,
+            ),
+            (
+                Code::OutOfRange,
+                "etcdserver: mvcc: required revision is a future revision",
+                "Future",
+                Next::Stop,
+            ),
+            (Code::Unauthenticated, "etcdserver: invalid auth token", "BadToken", Next::NewToken),
+            (Code::InvalidArgument, "etcdserver: revision of auth store is old", "BadToken", Next::NewToken),
+            (Code::InvalidArgument, "etcdserver: user name is empty", "BadToken", Next::NewToken),
+            (Code::PermissionDenied, "etcdserver: permission denied", "NoRights", Next::Stop),
+            (Code::Unimplemented, "unknown service etcdserverpb.KV", "NotEtcd", Next::Elsewhere),
+            (Code::InvalidArgument, "etcdserver: duplicate key given in txn request", "Refused", Next::Stop),
+        ];
+        for (code, said, variant, next) in cases {
+            let (error, then) = judged(code, said, CONTEXT);
+            assert!(format!("{error:?}").starts_with(variant), "{said}: {error:?}");
+            assert_eq!(then, next, "{said}");
+            assert_eq!(error.may_have_applied(), next == Next::Perhaps, "{said}");
+        }
+    }
+
+    #[test]
+    fn refused_user_is_told_from_none() {
+        let wrong = "etcdserver: authentication failed, invalid user ID or password";
+        assert!(matches!(
+            judged(Code::InvalidArgument, wrong, CONTEXT),
+            (Error::WrongPassword { .. }, Next::Stop)
+        ));
+        let nobody = Context { user: None, ..CONTEXT };
+        for said in ["etcdserver: user name is empty", "etcdserver: invalid auth token"] {
+            let judged = judged(Code::Unauthenticated, said, nobody);
+            assert!(matches!(judged, (Error::NeedsUser { .. }, Next::Stop)), "{judged:?}");
+        }
+        let denied = "etcdserver: permission denied";
+        let judged_here = judged(Code::PermissionDenied, denied, nobody);
+        assert!(matches!(judged_here, (Error::NoRights { user: None, .. }, Next::Stop)), "{judged_here:?}");
+        let watching = Context { op: "watch", ..CONTEXT };
+        let judged_there = judged(Code::PermissionDenied, denied, watching);
+        assert!(matches!(judged_there, (Error::NoRights { .. }, Next::NewToken)), "{judged_there:?}");
+    }
+}

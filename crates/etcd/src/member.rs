@@ -39,6 +39,8 @@ pub(crate) enum Dial {
 #[derive(Default)]
 struct State {
     transport: Option<Transport>,
+    /// How many transports were made before.
+    serial: u64,
     aside: Option<Instant>,
     has_answered: bool,
 }
@@ -53,13 +55,19 @@ impl Member {
         self.state.lock().transport.get_or_insert_with(|| self.dial.make()).clone()
     }
 
-    /// Leaves the member aside for this time. If it was `silent` its connection may be dead without a word: the next
-    /// request gets a new one.
-    pub(crate) fn set_aside(&self, within: Duration, silent: bool) {
+    /// How many connections it had before this one.
+    pub(crate) fn serial(&self) -> u64 {
+        self.state.lock().serial
+    }
+
+    /// Leaves the member aside for this time. If it was silent on connection `silent`, that may be dead without a word:
+    /// the next request gets a new one.
+    pub(crate) fn set_aside(&self, within: Duration, silent: Option<u64>) {
         let mut state = self.state.lock();
         state.aside = Some(Instant::now() + within);
-        if silent {
+        if silent == Some(state.serial) {
             state.transport = None;
+            state.serial += 1;
         }
     }
 

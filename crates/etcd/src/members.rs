@@ -26,6 +26,7 @@ pub(crate) struct Members {
 pub(crate) struct Attempts {
     failed: Vec<Option<Error>>,
     tried: Vec<bool>,
+    may_have_applied: bool,
     pause: Duration,
 }
 
@@ -86,12 +87,17 @@ impl Members {
 impl Attempts {
     pub(crate) fn new(members: &Members) -> Self {
         let all = members.list.len();
-        Self { failed: vec![None; all], tried: vec![false; all], pause: FIRST_PAUSE }
+        Self { failed: vec![None; all], tried: vec![false; all], may_have_applied: false, pause: FIRST_PAUSE }
     }
 
     pub(crate) fn failed(&mut self, index: usize, error: Error) {
         self.tried[index] = true;
-        self.failed[index] = Some(error);
+        self.may_have_applied |= error.may_have_applied();
+        let last = &mut self.failed[index];
+        // That no time is left for another attempt says less than how the one before has failed.
+        if last.is_none() || !matches!(error, Error::Unanswered { .. }) {
+            *last = Some(error);
+        }
     }
 
     /// Begins another round after all were tried, and says how long to wait before it.
@@ -107,17 +113,19 @@ impl Attempts {
         self.failed.iter().all(Option::is_none)
     }
 
-    /// The last failure of each.
-    pub(crate) fn error(self) -> Error {
-        let mut failures: Vec<_> = self.failed.into_iter().flatten().collect();
-        match failures.len() {
-            1 => failures.swap_remove(0),
-            _ => Error::NoMember(failures),
-        }
+    /// Whether one of the attempts may have been applied.
+    pub(crate) fn may_have_applied(&self) -> bool {
+        self.may_have_applied
     }
 
-    /// Whether one of the failures may have been applied.
-    pub(crate) fn may_have_applied(&self) -> bool {
-        self.failed.iter().flatten().any(Error::may_have_applied)
+    /// The failure of each.
+    pub(crate) fn error(self) -> Error {
+        let may_have_applied = self.may_have_applied;
+        let mut failures: Vec<_> = self.failed.into_iter().flatten().collect();
+        let error = match failures.len() {
+            1 => failures.swap_remove(0),
+            _ => Error::NoMember(failures),
+        };
+        error.after(may_have_applied)
     }
 }

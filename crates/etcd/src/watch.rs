@@ -61,7 +61,8 @@ pub struct Watch {
 
 impl Client {
     /// Watches `keys` from revision `from` on, that included; it must be positive. The watch moves to another member by
-    /// itself when its member ends it, dies or is silent. While it waits for one it says nothing.
+    /// itself when its member ends it, dies or is silent. While it waits for one it says nothing; and it says nothing
+    /// where etcd has lost its data, until that comes to revision `from` again.
     pub fn watch(&self, keys: impl Into<Keys>, from: i64) -> Watch {
         let (sender, changes) = mpsc::channel(MAX_BATCHES);
         let inbox = Inbox::new(from.max(1));
@@ -108,18 +109,21 @@ impl Following {
     async fn run(mut self) {
         loop {
             let error = match self.open().await {
-                Ok((opened, member)) => match self.follow(opened, member).await {
-                    Over::Lost { why, is_silent } => {
-                        let shared = self.client.shared();
-                        let member = &shared.members.all()[member];
-                        debug!("etcd: the watch at {} is lost ({why})", member.name);
-                        member.set_aside(shared.settings.aside, is_silent);
-                        self.inbox.interrupted();
-                        None
+                Ok((opened, member)) => {
+                    let serial = self.client.shared().members.all()[member].serial();
+                    match self.follow(opened, member).await {
+                        Over::Lost { why, is_silent } => {
+                            let shared = self.client.shared();
+                            let member = &shared.members.all()[member];
+                            debug!("etcd: the watch at {} is lost ({why})", member.name);
+                            member.set_aside(shared.settings.aside, is_silent.then_some(serial));
+                            self.inbox.interrupted();
+                            None
+                        }
+                        Over::Ended(error) => Some(error),
+                        Over::Unread => return,
                     }
-                    Over::Ended(error) => Some(error),
-                    Over::Unread => return,
-                },
+                }
                 Err(error) => Some(error).filter(is_final),
             };
             if let Some(error) = error {

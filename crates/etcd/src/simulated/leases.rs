@@ -17,7 +17,6 @@ const MAX_TTL: i64 = 9_000_000_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leases {
     granted: BTreeMap<i64, Granted>,
-    last: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,19 +26,17 @@ struct Granted {
 }
 
 impl Leases {
-    /// Grants a lease, of this id unless it is 0; says its id and how many seconds it lasts.
-    pub(super) fn grant(&mut self, id: i64, ttl: i64, now: Instant) -> Result<(i64, i64), Status> {
+    /// Grants a lease of this id; says how many seconds it lasts.
+    pub(super) fn grant(&mut self, id: i64, ttl: i64, now: Instant) -> Result<i64, Status> {
         if ttl > MAX_TTL {
             return Err(refusals::lease_too_long());
         }
-        let id = if id == 0 { self.last + 1 } else { id };
         if self.granted.contains_key(&id) {
             return Err(refusals::lease_exists());
         }
-        self.last = self.last.max(id);
         let ttl = Duration::from_secs(u64::try_from(ttl).unwrap_or_default()).max(MIN_TTL);
         self.granted.insert(id, Granted { ttl, ends: now + ttl });
-        Ok((id, seconds(ttl)))
+        Ok(seconds(ttl))
     }
 
     /// Renews a lease; says how many seconds it lasts, 0 if it is not there.
@@ -110,5 +107,5 @@ fn when(world: &Weak<World>, id: i64) -> Option<Option<Instant>> {
     let world = world.upgrade()?;
     let state = world.state();
     let ends = state.store.leases.ends(id)?;
-    Some(state.leader.map(|_| ends))
+    Some(state.leads().then_some(ends))
 }

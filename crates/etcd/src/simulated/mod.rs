@@ -65,7 +65,8 @@ impl Etcd {
 
     /// The member that leads, unless an election is on or too few members run.
     pub fn leader(&self) -> Option<usize> {
-        self.world.state().leader
+        let state = self.world.state();
+        state.leader.filter(|_| state.leads())
     }
 
     /// The revision of the store.

@@ -42,6 +42,9 @@ use crate::{
     },
 };
 
+/// Ids of leases come after this one; nobody asks for one of those.
+const FIRST_LEASE: i64 = 0x7ea1_0000;
+
 /// A member, as a transport of a client.
 #[derive(Clone)]
 pub(super) struct Port {
@@ -274,7 +277,9 @@ impl Lease for Services {
             if state.is_full {
                 return Err(refusals::no_space());
             }
-            let (id, ttl) = state.store.leases.grant(id, ttl, Instant::now())?;
+            state.granted += 1;
+            let id = if id == 0 { FIRST_LEASE + state.granted } else { id };
+            let ttl = state.store.leases.grant(id, ttl, Instant::now())?;
             Ok(LeaseGrantResponse { header: state.header(self.member), id, ttl, error: String::new() })
         })?;
         leases::expire(&self.world, answer.id);

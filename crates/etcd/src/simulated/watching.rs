@@ -1,6 +1,6 @@
 //! The watches of a member: one to a stream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::stream::{self, BoxStream};
 use tokio::{
@@ -22,6 +22,8 @@ use crate::{
 
 /// How many messages are ready before their reader comes.
 const READY: usize = 4;
+/// After how long without events a watch is told how far it has come, as with etcd's default settings.
+const PROGRESS: Duration = Duration::from_secs(600);
 
 type Answer = Result<WatchResponse, Status>;
 
@@ -55,6 +57,8 @@ struct Created {
     /// The first revision that the watcher has not seen.
     next: i64,
     fragment: bool,
+    /// When it is told how far it has come.
+    progress: Instant,
 }
 
 /// What a watch can be told now, and when there will be more.
@@ -83,6 +87,8 @@ impl Watching {
             }
             let later = more.unwrap_or_else(Instant::now);
             select! {
+                // In this order, so that a run can be repeated.
+                biased;
                 request = self.requests.message() => match request {
                     Ok(Some(request)) => if self.services.runs(self.life).await.is_ok() && !self.take(request).await {
                         return;
@@ -110,7 +116,8 @@ impl Watching {
                     let next = if from > 0 { from } else { state.store.revision() + 1 };
                     let reason = refused.err().map(|refused| refused.message().to_owned());
                     let goes_on = reason.is_none();
-                    self.watch = Some(Created { keys, next, fragment: create.fragment });
+                    let progress = Instant::now() + PROGRESS;
+                    self.watch = Some(Created { keys, next, fragment: create.fragment, progress });
                     let cancel_reason = reason.unwrap_or_default();
                     let canceled = !goes_on;
                     (
@@ -156,8 +163,16 @@ impl Watching {
             let of_watch = |event: &&Event| event.kv.as_ref().is_some_and(|kv| watch.keys.contains(&kv.key));
             events.extend(entry.events.iter().filter(of_watch).cloned());
         }
+        if !events.is_empty() {
+            watch.progress = now + PROGRESS;
+        } else if watch.progress <= now && more.is_none() {
+            watch.progress = now + PROGRESS;
+            let progress = WatchResponse { header, ..WatchResponse::default() };
+            return Ready { answers: vec![progress], more: Some(watch.progress) };
+        }
+        let more = more.unwrap_or(watch.progress).min(watch.progress);
         let most = if watch.fragment { state.fragment } else { usize::MAX };
-        Ready { answers: split(events, most, header), more }
+        Ready { answers: split(events, most, header), more: Some(more) }
     }
 }
 

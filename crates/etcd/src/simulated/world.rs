@@ -29,6 +29,10 @@ pub(super) struct State {
     pub(super) store: Store,
     pub(super) members: Vec<MemberState>,
     pub(super) leader: Option<usize>,
+    /// Since when no leader is at work.
+    lost: Option<Instant>,
+    /// How many leases were granted, whatever data were lost since.
+    pub(super) granted: i64,
     /// How many leaders there were.
     term: u64,
     pub(super) auth: Option<Users>,
@@ -62,6 +66,8 @@ impl World {
             store: Store::default(),
             members: (0..members).map(|_| MemberState::default()).collect(),
             leader: Some(0),
+            lost: None,
+            granted: 0,
             term: 1,
             auth: None,
             is_full: false,
@@ -98,30 +104,40 @@ impl World {
                 of.tokens.clear();
             }
             of.mode = mode;
-            let leads = |leader: usize| state.members[leader].mode == Mode::Running;
-            if !state.has_quorum() || !state.leader.is_some_and(leads) {
+            if mode == Mode::Dead && state.leader == Some(member) {
                 state.leader = None;
             }
+            state.lost = match state.leads() {
+                true => None,
+                false => state.lost.or_else(|| Some(Instant::now())),
+            };
         });
         self.elect();
     }
 
-    /// Elects a leader after a while, if there is none and enough members run.
+    /// Elects a leader if none has been at work for a while and enough members run. If too few do a running leader steps
+    /// down; one that is stopped does not notice.
     fn elect(self: &Arc<Self>) {
-        let term = match &*self.state() {
-            state if state.leader.is_none() && state.has_quorum() => state.term,
-            _ => return,
-        };
+        if self.state().leads() {
+            return;
+        }
         let weak = Arc::downgrade(self);
         tokio::spawn(async move {
             sleep(ELECTION).await;
             let Some(world) = weak.upgrade() else { return };
             world.change(|state| {
                 let runs = |member: &MemberState| member.mode == Mode::Running;
-                if state.term == term && state.leader.is_none() && state.has_quorum() {
+                let now = Instant::now();
+                if state.leads() || state.lost.is_none_or(|lost| now < lost + ELECTION) {
+                    return;
+                }
+                if state.has_quorum() {
                     state.leader = state.members.iter().position(runs);
+                    state.lost = None;
                     state.term += 1;
-                    state.store.leases.renew_all(Instant::now());
+                    state.store.leases.renew_all(now);
+                } else if state.leader.is_some_and(|leader| runs(&state.members[leader])) {
+                    state.leader = None;
                 }
             });
         });
@@ -150,9 +166,14 @@ impl State {
         running * 2 > self.members.len()
     }
 
+    /// Whether there is a leader at work: without one nothing changes, and no lease ends.
+    pub(super) fn leads(&self) -> bool {
+        self.has_quorum() && self.leader.is_some_and(|leader| self.members[leader].mode == Mode::Running)
+    }
+
     /// Whether this member knows a leader: without one it answers nothing.
     pub(super) fn led(&self, member: usize) -> Result<(), Status> {
-        match self.leader.is_some() && self.members[member].mode == Mode::Running {
+        match self.leads() && self.members[member].mode == Mode::Running {
             true => Ok(()),
             false => Err(refusals::no_leader()),
         }

@@ -115,3 +115,15 @@ async fn lease_ends_with_the_quorums_return() {
     etcd.resume(1);
     client.keep_alive(lease.id).await.expect("nobody could end it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn stopped_etcd_ends_leases_when_it_wakes() {
+    let etcd = Etcd::new(3);
+    let client = etcd.client(etcd.settings()).within(MINUTE);
+    let lease = client.grant(MIN_TTL).await.expect("it is granted");
+    (0..3).for_each(|member| etcd.stop(member));
+    sleep(MIN_TTL * 4).await;
+    (0..3).for_each(|member| etcd.resume(member));
+    sleep(Duration::from_millis(1)).await;
+    assert!(matches!(client.keep_alive(lease.id).await, Err(Error::LeaseNotFound { .. })));
+}

@@ -4,13 +4,13 @@ use futures::future;
 
 use super::{World, both};
 use crate::{
-    Client, Compare, Error, Keys, MAX_IN_FLIGHT, MAX_OPERATIONS, MAX_REQUEST, MAX_WAITING, Op, Range, Retry,
-    Settings, Txn, simulated::Etcd,
+    Client, Compare, Error, Keys, MAX_ANSWER, MAX_IN_FLIGHT, MAX_OPERATIONS, MAX_REQUEST, MAX_WAITING, Op,
+    Range, Retry, Settings, Txn, simulated::Etcd,
 };
 
 both! {
     Start::Shared => key_twice_in_a_txn_is_refused txn_of_129_operations_is_refused
-        oversized_request_is_refused;
+        oversized_request_is_refused oversized_answer_is_refused;
     Start::Own(1, &["--quota-backend-bytes", "4194304"]) => full_etcd_takes_no_puts;
 }
 
@@ -61,6 +61,19 @@ async fn oversized_request_is_refused(world: World) {
     let error = client.put("large", vec![b'x'; MAX_REQUEST], 0).await.expect_err("it does not fit");
     assert!(matches!(error, Error::RequestTooLarge { .. }), "{error:?}");
     assert!(refusal(&client, &txn(MAX_REQUEST)).await.contains("too large"));
+}
+
+async fn oversized_answer_is_refused(world: World) {
+    let client = world.client().within(super::SOON);
+    for number in 0..=MAX_ANSWER >> 20 {
+        client.put(format!("answer/{number}"), vec![b'x'; 1 << 20], 0).await.expect("it is put");
+    }
+    let all = Range::new(Keys::prefix("answer/"));
+    let error = client.range(&all).await.expect_err("it is larger than 32 MiB");
+    assert!(matches!(error, Error::AnswerTooLarge { .. }), "{error:?}");
+    let page = client.range(&all.limit(8)).await.expect("pages are smaller");
+    assert_eq!(page.count, (MAX_ANSWER >> 20) as u64 + 1);
+    client.delete(Keys::prefix("answer/")).await.expect("they are deleted");
 }
 
 async fn full_etcd_takes_no_puts(world: World) {

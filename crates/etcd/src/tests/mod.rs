@@ -199,3 +199,16 @@ async fn seen(watch: &mut Watch, events: usize) -> Vec<String> {
     }
     seen
 }
+
+#[test]
+fn requests_move_between_threads() {
+    fn is_send<T: Send>(_: impl Fn(&'static Client, &'static mut Watch) -> T) {}
+    is_send(|client, _| client.range(const { &None::<Range> }.as_ref().expect("it is not called")));
+    is_send(|client, _| client.put("", "", 0));
+    is_send(|client, _| client.delete(""));
+    is_send(|client, _| client.grant(SOON));
+    is_send(|client, _| client.keep_alive(0));
+    is_send(|client, _| client.revoke(0));
+    is_send(|client, _| client.status(0));
+    is_send(|_, watch| watch.next());
+}

@@ -19,6 +19,7 @@ async fn lost_quorum_is_waited_for(world: World) {
     world.kill(other);
     let error = client.within(Duration::from_secs(3)).put("a", "2", 0).await.expect_err("there is no quorum");
     assert!(error.is_outage(), "{error:?}");
+    assert!(error.to_string().contains("expected an etcd with a leader"), "{error}");
     world.start(one);
     world.start(other);
     client.within(SOON).put("a", "3", 0).await.expect("there is a quorum again");

@@ -200,3 +200,37 @@ async fn slow_reader_holds_back_a_few_batches() {
     }
     assert!(batches <= MAX_BATCHES + 8, "{batches}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn idle_watch_outlives_a_compaction() {
+    let etcd = Etcd::new(2);
+    let client = etcd.client(etcd.settings());
+    let from = client.put("a", "", 0).await.expect("it is put");
+    let mut watch = client.watch("a", from);
+    assert_eq!(seen(&mut watch, 1).await, ["a"]);
+    let other = client.put("other", "", 0).await.expect("it is put");
+    // etcd says every ten minutes how far a watch has come.
+    sleep(Duration::from_secs(601)).await;
+    client.compact(other).await.expect("it is compacted");
+    let broken = etcd.snapshot();
+    etcd.restore(&broken);
+    client.put("a", "", 0).await.expect("it is put");
+    assert_eq!(seen(&mut watch, 1).await, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn watch_of_lost_data_is_silent() {
+    let etcd = Etcd::new(1);
+    let client = etcd.client(etcd.settings());
+    for _ in 0..10 {
+        client.put("a", "", 0).await.expect("it is put");
+    }
+    let mut watch = client.watch("a", etcd.revision() + 1);
+    etcd.lose_data();
+    let last = client.put("a", "", 0).await.expect("it is put");
+    assert!(timeout(SOON, watch.next()).await.is_err());
+    for _ in last..12 {
+        client.put("a", "", 0).await.expect("it is put");
+    }
+    assert_eq!(changes(&mut watch).await.revision, 12);
+}
