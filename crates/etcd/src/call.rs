@@ -101,16 +101,16 @@ impl Shared {
                 }
                 Err((error, next)) => {
                     debug!("etcd: {} failed: {error}", about.op);
-                    let stop = match next {
-                        Next::Elsewhere => false,
-                        Next::Perhaps => retry == Retry::IfNotApplied,
-                        Next::NewToken | Next::Stop => true,
-                    };
-                    if stop {
+                    if matches!(next, Next::NewToken | Next::Stop) {
+                        // It is etcd that says so.
+                        self.members.answered(index);
                         return Err(error.after(attempts.may_have_applied()));
                     }
-                    let is_silent = matches!(error, Error::Unanswered { .. });
-                    member.set_aside(self.settings.aside, is_silent.then_some(serial));
+                    let is_dead = matches!(error, Error::Unanswered { .. } | Error::Broken { .. });
+                    member.set_aside(self.settings.aside, is_dead.then_some(serial));
+                    if next == Next::Perhaps && retry == Retry::IfNotApplied {
+                        return Err(error.after(attempts.may_have_applied()));
+                    }
                     attempts.failed(index, error);
                 }
             }

@@ -60,12 +60,12 @@ impl Member {
         self.state.lock().serial
     }
 
-    /// Leaves the member aside for this time. If it was silent on connection `silent`, that may be dead without a word:
-    /// the next request gets a new one.
-    pub(crate) fn set_aside(&self, within: Duration, silent: Option<u64>) {
+    /// Leaves the member aside for this time. If it broke off or was silent on connection `dead`, the next request gets a
+    /// new one: a connection may be dead without a word.
+    pub(crate) fn set_aside(&self, within: Duration, dead: Option<u64>) {
         let mut state = self.state.lock();
         state.aside = Some(Instant::now() + within);
-        if silent == Some(state.serial) {
+        if dead == Some(state.serial) {
             state.transport = None;
             state.serial += 1;
         }

@@ -1,5 +1,6 @@
 //! The same tests for the simulated etcd and for a real one, so that what is shown with the simulated one is true.
 
+mod alike;
 mod auth;
 mod guards;
 mod leases;
@@ -15,7 +16,7 @@ use std::{
     env,
     io::Write,
     path::Path,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex, Once, Weak},
     time::Duration,
 };
 
@@ -103,8 +104,11 @@ fn has_etcd() -> bool {
     let found = Path::new(real::ETCD).is_file();
     if !found {
         assert!(env::var_os("TEAL_TEST_ALL").is_none_or(|all| all != "1"), "needs etcd-server");
-        // Written past the capture of a passing test's output, so that it is seen.
-        let _ = writeln!(std::io::stderr(), "skipped: needs etcd-server (apt-get install etcd-server)");
+        // Said once for all tests, and past the capture of a passing test's output, so that it is seen.
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            let _ = writeln!(std::io::stderr(), "skipped: needs etcd-server (apt-get install etcd-server)");
+        });
     }
     found
 }
