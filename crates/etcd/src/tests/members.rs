@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{SOON, World, both};
-use crate::{Error, Op, Range, Retry, Settings, Txn, simulated::Etcd};
+use crate::{Error, Op, Outcome, Range, Retry, Settings, Txn, members::Attempts, simulated::Etcd};
 
 both! {
     Start::Own(3, &[]) => dead_member_is_left_aside silent_member_is_left_aside killed_leader_is_survived;
@@ -28,16 +28,15 @@ async fn dead_member_is_left_aside(world: World) {
 
 async fn silent_member_is_left_aside(world: World) {
     let silent = (world.leader().await + 1) % 3;
-    let attempt = Duration::from_millis(300);
+    let attempt = Duration::from_millis(500);
     let client = world.client_with(Settings { first: silent, attempt, ..world.settings() }).within(SOON);
     client.range(&Range::new("a")).await.expect("all answer");
     world.stop(silent);
     let outcome = client.txn(&Txn::new().then(Op::put("a", "")), Retry::Idempotent).await;
     assert!(outcome.expect("another one answers").repeated, "the silent one may have applied it");
-    for _ in 0..20 {
-        let outcome = client.txn(&Txn::new().then(Op::put("a", "")), Retry::Idempotent).await;
-        assert!(!outcome.expect("another one answers").repeated, "the silent one is not asked");
-    }
+    let members = &client.shared().members;
+    assert_ne!(members.next(&Attempts::new(members)), Some(silent), "another one is asked next");
+    client.put("a", "", 0).await.expect("another one answers");
     world.resume(silent);
     let only = Settings { members: vec![world.settings().members[silent].clone()], ..world.settings() };
     world.client_with(only).within(SOON).range(&Range::new("a")).await.expect("it is back");
@@ -73,6 +72,31 @@ async fn unanswered_txn_is_not_sent_again() {
     assert!(began.elapsed().is_zero(), "the silent one is left aside");
 }
 
+/// Sends a txn to a member that dies between applying and answering it.
+async fn broken(retry: Retry) -> (Result<Outcome, Error>, i64) {
+    let etcd = Etcd::new(3);
+    let client = etcd.client(Settings { first: 1, ..etcd.settings() });
+    etcd.delay(1, Duration::from_millis(100));
+    let txn = Txn::new().then(Op::put("a", ""));
+    let (outcome, ()) = tokio::join!(client.txn(&txn, retry), async {
+        sleep(Duration::from_millis(150)).await;
+        etcd.kill(1);
+    });
+    let page = client.range(&Range::new("a")).await.expect("it is read");
+    (outcome, page.entries[0].version)
+}
+
+#[tokio::test(start_paused = true)]
+async fn broken_txn_is_sent_again_if_idempotent() {
+    let (outcome, version) = broken(Retry::IfNotApplied).await;
+    let error = outcome.expect_err("it may have been applied");
+    assert!(matches!(error, Error::Broken { .. }) && error.may_have_applied(), "{error:?}");
+    assert_eq!(version, 1);
+    let (outcome, version) = broken(Retry::Idempotent).await;
+    assert!(outcome.expect("the next one answers").repeated);
+    assert_eq!(version, 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn idempotent_txn_is_sent_again() {
     let etcd = Etcd::new(3);
@@ -92,7 +116,7 @@ async fn refusal_after_silence_may_have_applied() {
     etcd.lose_answers(0, 1);
     let txn = Txn::new().then(Op::put("a", ""));
     let (outcome, ()) = tokio::join!(client.txn(&txn, Retry::Idempotent), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
         etcd.set_full(true);
     });
     let error = outcome.expect_err("it is full");

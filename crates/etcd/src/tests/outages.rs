@@ -17,7 +17,7 @@ async fn lost_quorum_is_waited_for(world: World) {
     client.put("a", "1", 0).await.expect("it is put");
     world.kill(one);
     world.kill(other);
-    let error = client.within(Duration::from_secs(3)).put("a", "2", 0).await.expect_err("there is no quorum");
+    let error = client.within(Duration::from_secs(5)).put("a", "2", 0).await.expect_err("there is no quorum");
     assert!(error.is_outage(), "{error:?}");
     assert!(error.to_string().contains("expected an etcd with a leader"), "{error}");
     world.start(one);

@@ -5,9 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::{SOON, World, both, changes, seen};
-use crate::{
-    Error, Event, Keys, MAX_BATCHES, MAX_OPERATIONS, MAX_REQUEST, Op, Retry, Settings, Txn, simulated::Etcd,
-};
+use crate::{Error, Event, Keys, MAX_BATCHES, Settings, simulated::Etcd};
 
 both! {
     Start::Shared => watch_sees_changes_in_order watch_begins_with_its_revision watch_sees_whole_revisions;
@@ -46,21 +44,20 @@ async fn watch_begins_with_its_revision(world: World) {
     assert!(changes(&mut later).await.events.iter().all(|event| event.revision() >= from + 5));
 }
 
-/// etcd splits the answer: its events have some bytes more than the request, which just fits.
+/// etcd splits what is larger than 2 MiB, be it of one revision.
 async fn watch_sees_whole_revisions(world: World) {
     let client = world.client();
     if let World::Simulated(etcd) = &world {
-        etcd.fragment_after(3);
+        etcd.fragment_after(2);
     }
-    let from = client.put("whole!", "", 0).await.expect("it is put") + 1;
-    let mut watch = client.watch(Keys::prefix("whole/"), from);
-    let bytes = MAX_REQUEST / MAX_OPERATIONS - 32;
-    let key = |number: usize| format!("whole/{number:03}");
-    let txn =
-        (0..MAX_OPERATIONS).fold(Txn::new(), |txn, number| txn.then(Op::put(key(number), vec![b'x'; bytes])));
-    let revision = client.txn(&txn, Retry::Idempotent).await.expect("it is applied").revision;
+    for number in 0..3 {
+        let key = format!("whole/{number}{}", "x".repeat(1 << 20));
+        client.put(key, "", 0).await.expect("it is put");
+    }
+    let (deleted, revision) = client.delete(Keys::prefix("whole/")).await.expect("they are deleted");
+    let mut watch = client.watch(Keys::prefix("whole/"), revision);
     let whole = changes(&mut watch).await;
-    assert_eq!((whole.revision, whole.events.len()), (revision, MAX_OPERATIONS));
+    assert_eq!((whole.revision, whole.events.len() as u64), (revision, deleted));
 }
 
 async fn compacted_watch_ends_with_the_revision(world: World) {
