@@ -8,6 +8,7 @@ mod limits;
 mod members;
 mod outages;
 mod real;
+mod repeat;
 mod store;
 mod tls;
 mod watches;
