@@ -78,17 +78,18 @@ impl Shared {
         let mut attempts = Attempts::new(&self.members);
         loop {
             let Some(index) = self.members.next(&attempts) else {
-                let pause = attempts.again();
+                let pause = attempts.again(self.settings.attempt);
                 if Instant::now() + pause >= until {
                     return Err(attempts.error());
                 }
                 sleep(pause).await;
                 continue;
             };
-            // With nobody else to ask, or no right to, all the time is this member's.
-            let is_last = retry == Retry::IfNotApplied || self.members.all().len() == 1;
-            let attempt = Instant::now() + self.settings.attempt;
-            let ends = if is_last { until } else { attempt.min(until) };
+            let ends = match retry {
+                // Nobody else may be asked: all the time is this member's.
+                Retry::IfNotApplied => until,
+                Retry::Idempotent => until.min(Instant::now() + attempts.patience(self.settings.attempt)),
+            };
             if !attempts.is_empty() && Instant::now() >= until {
                 return Err(attempts.error());
             }

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::{
     BadSetting, Error, Setting, Settings,
     member::{Dial, Member},
@@ -13,6 +15,8 @@ use crate::{
 /// How long is waited after all have failed, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How often the time of an attempt is doubled at most.
+const MOST_DOUBLINGS: u32 = 5;
 
 /// All members; the one that answered last is asked first.
 #[derive(Debug)]
@@ -27,6 +31,10 @@ pub(crate) struct Attempts {
     failed: Vec<Option<Error>>,
     tried: Vec<bool>,
     may_have_applied: bool,
+    /// Since when a member is known not to answer an attempt in time.
+    silent: Vec<Option<Instant>>,
+    /// How often all were silent, up to a limit.
+    doublings: u32,
     pause: Duration,
 }
 
@@ -87,22 +95,44 @@ impl Members {
 impl Attempts {
     pub(crate) fn new(members: &Members) -> Self {
         let all = members.list.len();
-        Self { failed: vec![None; all], tried: vec![false; all], may_have_applied: false, pause: FIRST_PAUSE }
+        Self {
+            failed: vec![None; all],
+            tried: vec![false; all],
+            may_have_applied: false,
+            silent: vec![None; all],
+            doublings: 0,
+            pause: FIRST_PAUSE,
+        }
     }
 
     pub(crate) fn failed(&mut self, index: usize, error: Error) {
         self.tried[index] = true;
         self.may_have_applied |= error.may_have_applied();
+        let is_silent = matches!(error, Error::Unanswered { .. });
+        self.silent[index] = is_silent.then(Instant::now);
         let last = &mut self.failed[index];
         // That no time is left for another attempt says less than how the one before has failed.
-        if last.is_none() || !matches!(error, Error::Unanswered { .. }) {
+        if last.is_none() || !is_silent {
             *last = Some(error);
         }
     }
 
+    /// How long an attempt may take: twice as long once all were silent, for etcd may be slow as a whole.
+    pub(crate) fn patience(&self, attempt: Duration) -> Duration {
+        attempt.saturating_mul(1 << self.doublings)
+    }
+
     /// Begins another round after all were tried, and says how long to wait before it.
-    pub(crate) fn again(&mut self) -> Duration {
-        self.tried.fill(false);
+    pub(crate) fn again(&mut self, attempt: Duration) -> Duration {
+        if self.silent.iter().all(Option::is_some) {
+            self.silent.fill(None);
+            self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);
+        }
+        // A member that is silent while others speak may cost half of the time, not all of it.
+        let now = Instant::now();
+        for (tried, silent) in self.tried.iter_mut().zip(&self.silent) {
+            *tried = silent.is_some_and(|since| now < since + attempt);
+        }
         let pause = self.pause;
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         pause

@@ -19,7 +19,8 @@ pub struct Settings {
     pub user: Option<User>,
     /// How long a request may take in all, with the members that are tried in vain.
     pub deadline: Duration,
-    /// How long one member may take for a request that may be retried at another; then it is left aside.
+    /// How long one member may take for a request that may be retried; then it is left aside, and gets a new
+    /// connection. Once all were silent it is twice as long, and so on.
     pub attempt: Duration,
     /// How long a member that failed or was too slow is left aside.
     pub aside: Duration,

@@ -28,10 +28,9 @@ async fn dead_member_is_left_aside(world: World) {
 
 async fn silent_member_is_left_aside(world: World) {
     let silent = (world.leader().await + 1) % 3;
+    world.stop(silent);
     let attempt = Duration::from_millis(500);
     let client = world.client_with(Settings { first: silent, attempt, ..world.settings() }).within(SOON);
-    client.range(&Range::new("a")).await.expect("all answer");
-    world.stop(silent);
     let outcome = client.txn(&Txn::new().then(Op::put("a", "")), Retry::Idempotent).await;
     assert!(outcome.expect("another one answers").repeated, "the silent one may have applied it");
     let members = &client.shared().members;
@@ -107,6 +106,50 @@ async fn idempotent_txn_is_sent_again() {
     assert!(outcome.expect("the second one answers").repeated);
     assert_eq!(began.elapsed(), etcd.settings().attempt);
     assert_eq!(client.range(&Range::new("a")).await.expect("it is read").entries[0].version, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lone_silent_member_is_asked_again() {
+    let etcd = Etcd::new(1);
+    let client = etcd.client(etcd.settings());
+    etcd.lose_answers(0, 1);
+    let outcome = client.txn(&Txn::new().then(Op::put("a", "")), Retry::Idempotent).await;
+    assert!(outcome.expect("it answers on another connection").repeated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_member_costs_half_the_time() {
+    let etcd = Etcd::new(2);
+    let client = etcd.client(etcd.settings());
+    let members = &client.shared().members;
+    let attempt = etcd.settings().attempt;
+    let mut attempts = Attempts::new(members);
+    let name = || "a".to_owned();
+    attempts.failed(0, Error::Unanswered { member: name(), within: attempt });
+    for _ in 0..3 {
+        assert_eq!(members.next(&attempts), Some(1));
+        attempts.failed(1, Error::NoLeader { member: name() });
+        assert_eq!(members.next(&attempts), None);
+        attempts.again(attempt);
+    }
+    sleep(attempt).await;
+    attempts.failed(1, Error::NoLeader { member: name() });
+    attempts.again(attempt);
+    assert_eq!(members.next(&attempts), Some(0));
+    assert_eq!(attempts.patience(attempt), attempt);
+    (0..2).for_each(|index| attempts.failed(index, Error::Unanswered { member: name(), within: attempt }));
+    attempts.again(attempt);
+    assert_eq!(members.next(&attempts), Some(0));
+    assert_eq!(attempts.patience(attempt), attempt * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_etcd_is_given_more_time() {
+    let etcd = Etcd::new(3);
+    let client = etcd.client(etcd.settings()).within(Duration::from_secs(60));
+    // An answer takes longer than the first two attempts at each.
+    (0..3).for_each(|member| etcd.delay(member, etcd.settings().attempt));
+    client.range(&Range::new("a")).await.expect("it answers in time");
 }
 
 #[tokio::test(start_paused = true)]
