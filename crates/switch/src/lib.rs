@@ -4,6 +4,7 @@
 mod command;
 pub mod course;
 mod engines;
+pub mod etcd;
 mod event_log;
 mod in_flight;
 pub mod instance;

@@ -1,0 +1,90 @@
+//! How the truth is created and moves. Nobody leads: whoever tries a transition names what it has seen, and etcd refuses
+//! if that is no longer so.
+
+use bytes::Bytes;
+use teal_etcd::{Compare, Is, Op, Retry, Txn};
+
+use super::{
+    board::{Board, Kept},
+    keys::FORMAT,
+    store::{Own, Store, StoreError},
+};
+use crate::course::Truth;
+
+/// What came of a write that names what its writer has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is done, in this revision.
+    Done(i64),
+    /// Something else came first: this is how it is now. The writer's own key may be gone.
+    Lost(Board),
+}
+
+impl Store {
+    /// Creates `format` and `state` where there are none. Says what is there then.
+    pub async fn create(&self, truth: &Truth) -> Result<Board, StoreError> {
+        let format = Txn::new()
+            .when(Compare::absent(self.prefix.format()))
+            .then(Op::put(self.prefix.format(), FORMAT.to_string()));
+        self.client.txn(&format, Retry::Idempotent).await?;
+        let state = Txn::new()
+            .when(Compare::absent(self.prefix.state()))
+            .then(Op::put(self.prefix.state(), truth.text()));
+        self.client.txn(&state, Retry::Idempotent).await?;
+        self.read().await
+    }
+
+    /// Tries a transition from what was seen on `board` to `next`: only if the truth is that of the board, the
+    /// instance's own key is there, and no instance has joined or changed since.
+    pub async fn propose(
+        &self,
+        own: Own,
+        board: &Board,
+        truth: &Kept<Truth>,
+        next: &Truth,
+    ) -> Result<Written, StoreError> {
+        let unchanged = Compare::modified(self.prefix.instances(), Is::Less, board.revision + 1);
+        self.write(own, truth.modified, Some(unchanged), self.prefix.state(), Op::put, next.text()).await
+    }
+
+    /// Writes the timer of `next`, which is `truth` otherwise: no transition, so nobody else is looked at.
+    pub async fn set_timer(
+        &self,
+        own: Own,
+        truth: &Kept<Truth>,
+        next: &Truth,
+    ) -> Result<Written, StoreError> {
+        self.write(own, truth.modified, None, self.prefix.state(), Op::put, next.text()).await
+    }
+
+    /// Puts a key while this incarnation is live and the truth was last changed in revision `truth`.
+    pub(super) async fn write(
+        &self,
+        own: Own,
+        truth: i64,
+        also: Option<Compare>,
+        key: Bytes,
+        put: impl FnOnce(Bytes, String) -> Op,
+        value: String,
+    ) -> Result<Written, StoreError> {
+        let mut txn = Txn::new()
+            .when(self.guard(own))
+            .when(Compare::modified(self.prefix.state(), Is::Equal, truth))
+            .then(put(key.clone(), value.clone()));
+        txn = also.into_iter().fold(txn, Txn::when);
+        txn = self.reads().into_iter().fold(txn, Txn::or_else);
+        let outcome = self.client.txn(&txn, Retry::Idempotent).await?;
+        if outcome.succeeded {
+            return Ok(Written::Done(outcome.revision));
+        }
+        let is_repeated = outcome.repeated;
+        let board = self.board(outcome)?;
+        // An attempt that was not answered may have been applied, and stood in the way of the next one.
+        match board.truth.as_ref().filter(|_| is_repeated && key == self.prefix.state()) {
+            Some(kept) if kept.modified > truth && kept.value.text() == value => {
+                Ok(Written::Done(kept.modified))
+            }
+            _ => Ok(Written::Lost(board)),
+        }
+    }
+}
