@@ -48,20 +48,15 @@ pub use self::{
     machine::TimerView,
     phase::{Actor, InvalidTransition, Phase, StrategyMismatch, Transition},
     phase_name::PhaseName,
-    queries::QueryView,
+    queries::{Query, QueryView},
     request_guard::{Effect, Notice, RequestGuard},
     rules::{Cutover, Rules},
     saved_state::{BadState, SavedState, StateFile},
     timer::{Step, Timer},
 };
 use self::{
-    in_flight::InFlight,
-    machine::Machine,
-    phase::Admission,
-    queries::{Queries, Query},
-    state::State,
-    state_writer::StateWriter,
-    target_strategy::TargetStrategy,
+    in_flight::InFlight, machine::Machine, phase::Admission, queries::Queries, state::State,
+    state_writer::StateWriter, target_strategy::TargetStrategy,
 };
 
 /// A deadline that there is not.

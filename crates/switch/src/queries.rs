@@ -15,11 +15,11 @@ const SHARDS: usize = 64;
 
 /// A query on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Query {
+pub struct Query {
     /// The strategy that it was begun under.
-    pub(super) strategy: Strategy,
+    pub strategy: Strategy,
     /// The epoch in which it was begun.
-    pub(super) birth: u64,
+    pub birth: u64,
 }
 
 #[derive(Debug)]

@@ -20,8 +20,6 @@ use crate::queries::Query;
 pub const FORMAT: u64 = 1;
 /// Bytes of a prefix.
 pub const LONGEST_PREFIX: usize = 256;
-/// Over how many ranges the queries are spread, so that each can be read in one go.
-pub const QUERY_RANGES: u16 = 256;
 
 /// The prefix of a switch's keys. It ends with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +120,7 @@ impl Prefix {
         Keys::prefix(self.key("queries/"))
     }
 
-    /// One of the [`QUERY_RANGES`] of queries.
+    /// One of the 256 ranges over which the queries are spread, so that each can be read in one go.
     pub fn query_range(&self, number: u8) -> Keys {
         Keys::prefix(self.key(format_args!("queries/{number:02x}/")))
     }

@@ -6,26 +6,38 @@
 //! | `board` | the truth and the live instances, as they were at one revision |
 //! | `store`, `truth`, `lease` | what is asked of etcd: reads, transitions, an instance's own key |
 //! | `copy`, `watch` | the queries on record, and how a copy of them keeps up |
-//! | `record` | puts, deletions and look-ups of queries, many at once |
+//! | `record`, `look_up` | puts, deletions and look-ups of queries, many at once |
 //!
 //! | limit | value |
 //! | --- | --- |
 //! | live instances | [`MAX_INSTANCES`] |
 //! | bytes of a status, or of the truth | [`MAX_VALUE`] |
+//! | queries in a list | [`MAX_LISTED`] |
+//! | queries known to have left; for how long | [`MAX_LEFT`]; [`LEFT_FOR`] |
+//! | puts and deletions that wait; of a transaction; transactions in flight | [`MAX_QUEUE`]; [`MAX_BATCH`]; [`MAX_COMMITS`] |
+//! | look-ups that wait; of a read; reads in flight; age of an answer | [`MAX_LOOK_UPS`]; [`MAX_IDS`]; [`MAX_READS`]; [`FRESH`] |
 
 mod board;
+mod copy;
 mod keys;
 mod lease;
+mod look_up;
+mod record;
 mod store;
 mod truth;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
     board::{Board, Difference, Kept, MAX_INSTANCES, MAX_VALUE},
-    keys::{BadKey, BadPrefix, FORMAT, LONGEST_PREFIX, Name, Prefix, QUERY_RANGES},
+    copy::{Known, LEFT_FOR, MAX_LEFT, RecordChange, RecordCopy},
+    keys::{BadKey, BadPrefix, FORMAT, LONGEST_PREFIX, Name, Prefix},
     lease::{Deadline, MIN_TTL},
+    look_up::{FRESH, LookUp, Looked, MAX_IDS, MAX_LOOK_UPS, MAX_READS, Reader},
+    record::{MAX_BATCH, MAX_COMMITS, MAX_QUEUE, Recorded, Recorder},
     store::{Own, Store, StoreError},
     truth::Written,
+    watch::{Feed, MAX_LISTED, News},
 };

@@ -5,6 +5,7 @@ use teal_etcd::{Answer, Client, Compare, Is, KeyValue, Op, Outcome, Range, Retry
 use super::{
     board::{Board, MAX_INSTANCES},
     keys::{BadKey, Prefix, check_format},
+    watch::MAX_LISTED,
 };
 
 /// The keys of one switch. A clone is the same.
@@ -32,6 +33,12 @@ pub enum StoreError {
     /// It holds what teal does not write.
     #[error(transparent)]
     Bad(#[from] BadKey),
+    /// There are too many queries on record.
+    #[error("{prefix}: expected at most {MAX_LISTED} queries on record, found more")]
+    TooManyQueries {
+        /// The prefix.
+        prefix: String,
+    },
     /// There are too many instances.
     #[error("{prefix}: expected at most {MAX_INSTANCES} live instances; as many are there already")]
     Crowded {

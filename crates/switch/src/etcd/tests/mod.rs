@@ -1,10 +1,13 @@
 //! The same tests of the store with a simulated etcd, on paused time, and with a real one.
 
 mod board;
+mod copy;
 mod keys;
 mod lease;
 mod real;
+mod record;
 mod truth;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
