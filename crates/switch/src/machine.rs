@@ -5,6 +5,7 @@ mod countdown;
 mod follow;
 mod load;
 mod requests;
+mod shared;
 mod wish;
 
 use std::{mem, time::Instant};
@@ -15,6 +16,7 @@ pub use self::countdown::TimerView;
 use self::{
     countdown::Countdown,
     load::{Load, Withheld},
+    shared::Shared,
 };
 use super::{
     course::Course,
@@ -51,6 +53,8 @@ pub(super) struct Machine {
     engines: Option<[EngineHealth; 2]>,
     /// Since when the active strategy is that.
     active_since: Instant,
+    /// What it knows of the others' requests, where there are other instances. Then it only wishes for transitions.
+    shared: Option<Shared>,
     /// Steps not yet [taken](Machine::take_transitions), and who made them.
     transitions: Vec<(Transition, Actor)>,
 }
@@ -72,6 +76,7 @@ impl Machine {
             withheld: None,
             engines: None,
             active_since: now,
+            shared: None,
             transitions: Vec::new(),
         }
     }

@@ -111,6 +111,12 @@ impl RecordCopy {
         self.queries.len() - self.ahead + self.ending.values().filter(|ending| ending.is_seen).count()
     }
 
+    /// Queries whose keys etcd has not at the copy's revision.
+    pub(super) fn unseen(&self) -> Vec<(Box<str>, Query)> {
+        let unseen = self.queries.iter().filter(|(_, entry)| !entry.is_seen);
+        unseen.map(|(id, entry)| (id.clone(), entry.query)).collect()
+    }
+
     /// How many queries hold the drain of a course.
     pub fn holding(&self, course: &Course) -> u64 {
         let holds = |(strategy, birth): &(usize, u64)| course.holds_drain(Strategy::ALL[*strategy], *birth);

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use teal_etcd::{Compare, Op, Range, Retry, Txn};
+use teal_etcd::{Compare, Is, Op, Range, Retry, Txn};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    board::{Kept, MAX_INSTANCES},
+    board::{Board, Kept, MAX_INSTANCES},
     store::{Own, Store, StoreError, entries},
     truth::Written,
 };
@@ -97,17 +97,21 @@ impl Store {
         Ok(Own { lease: lease.id, created })
     }
 
-    /// Publishes how far the instance is, if its key is there and `truth`, which it has followed, is the truth still. So
-    /// a report of quiet is taken back only while the drain goes on.
+    /// Publishes how far the instance is, if its key is as it was on `board`, and `truth`, which it has followed, is the
+    /// truth still. So a report of quiet is taken back only while the drain goes on, and an attempt that was given up does
+    /// not undo a later one.
     pub async fn publish(
         &self,
         own: Own,
+        board: &Board,
         truth: &Kept<Truth>,
         status: &InstanceStatus,
     ) -> Result<Written, StoreError> {
         let text = serde_json::to_string(status).unwrap_or_default();
         let put = |key, text| Op::put_leased(key, text, own.lease);
-        self.write(own, truth.modified, None, self.prefix.instance(own.lease), put, text).await
+        let modified = board.instances.get(&own.lease).map_or(0, |kept| kept.modified);
+        let unchanged = Compare::modified(self.prefix.instance(own.lease), Is::Equal, modified);
+        self.write(own, truth.modified, Some(unchanged), self.prefix.instance(own.lease), put, text).await
     }
 
     /// Renews the lease, once what is new has been followed.

@@ -7,10 +7,12 @@
 //! | `store`, `truth`, `lease` | what is asked of etcd: reads, transitions, an instance's own key |
 //! | `copy`, `watch` | the queries on record, and how a copy of them keeps up |
 //! | `record`, `look_up` | puts, deletions and look-ups of queries, many at once |
+//! | `follower`, `driver`, `handle` | a switch that follows, the task that drives it, and what that can be asked |
 //!
 //! | limit | value |
 //! | --- | --- |
 //! | live instances | [`MAX_INSTANCES`] |
+//! | orders and retractions that wait; for other instances | [`MAX_ASKS`]; [`ORDER_WITHIN`] |
 //! | bytes of a status, or of the truth | [`MAX_VALUE`] |
 //! | queries in a list | [`MAX_LISTED`] |
 //! | queries known to have left; for how long | [`MAX_LEFT`]; [`LEFT_FOR`] |
@@ -19,6 +21,9 @@
 
 mod board;
 mod copy;
+mod driver;
+mod follower;
+mod handle;
 mod keys;
 mod lease;
 mod look_up;
@@ -33,6 +38,8 @@ mod tests;
 pub use self::{
     board::{Board, Difference, Kept, MAX_INSTANCES, MAX_VALUE},
     copy::{Known, LEFT_FOR, MAX_LEFT, RecordChange, RecordCopy},
+    follower::Follower,
+    handle::{Handle, MAX_ASKS, ORDER_WITHIN, OrderError, TransitionOrder},
     keys::{BadKey, BadPrefix, FORMAT, LONGEST_PREFIX, Name, Prefix},
     lease::{Deadline, MIN_TTL},
     look_up::{FRESH, LookUp, Looked, MAX_IDS, MAX_LOOK_UPS, MAX_READS, Reader},

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use teal_etcd::{Op, Outcome, Retry, Txn};
 use tokio::{
     select,
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep},
+    sync::{Notify, mpsc, oneshot},
+    time::{sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -56,7 +56,7 @@ pub enum Recorded {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     asks: mpsc::Sender<Ask>,
-    on_the_way: Arc<AtomicUsize>,
+    on_the_way: Arc<OnTheWay>,
     _task: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -78,14 +78,33 @@ struct Writer {
     store: Store,
     copy: Arc<Mutex<RecordCopy>>,
     deadline: Deadline,
-    on_the_way: Arc<AtomicUsize>,
+    on_the_way: Arc<OnTheWay>,
+}
+
+/// How many puts and deletions are not done yet.
+#[derive(Debug, Default)]
+struct OnTheWay {
+    count: AtomicUsize,
+    idle: Notify,
+}
+
+impl OnTheWay {
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn remove(&self) {
+        if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.idle.notify_waiters();
+        }
+    }
 }
 
 impl Recorder {
     /// Writes for this instance, whose copy of the record learns what is done.
     pub fn start(store: Store, copy: Arc<Mutex<RecordCopy>>, deadline: Deadline) -> Self {
         let (asks, asked) = mpsc::channel(MAX_QUEUE);
-        let on_the_way = Arc::<AtomicUsize>::default();
+        let on_the_way = Arc::<OnTheWay>::default();
         let writer = Writer { store, copy, deadline, on_the_way: Arc::clone(&on_the_way) };
         let task = AbortOnDropHandle::new(tokio::spawn(writer.run(asked)));
         Self { asks, on_the_way, _task: Arc::new(task) }
@@ -111,14 +130,30 @@ impl Recorder {
 
     /// How many puts and deletions are not done yet.
     pub fn on_the_way(&self) -> usize {
-        self.on_the_way.load(Ordering::Acquire)
+        self.on_the_way.count.load(Ordering::Acquire)
+    }
+
+    /// Resolves once nothing is on its way.
+    pub async fn idle(&self) {
+        loop {
+            let idle = self.on_the_way.idle.notified();
+            if self.on_the_way() == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// The same, but after `within` at the latest. Says whether nothing is on its way.
+    pub async fn flush(&self, within: Duration) -> bool {
+        timeout(within, self.idle()).await.is_ok()
     }
 
     fn ask(&self, ask: Ask) -> bool {
-        self.on_the_way.fetch_add(1, Ordering::AcqRel);
+        self.on_the_way.add();
         let is_queued = self.asks.try_send(ask).is_ok();
         if !is_queued {
-            self.on_the_way.fetch_sub(1, Ordering::AcqRel);
+            self.on_the_way.remove();
         }
         is_queued
     }
@@ -250,7 +285,7 @@ impl Writer {
                 }
                 Ask::Delete { id } => copy.deleted(&id, outcome.revision),
             }
-            self.on_the_way.fetch_sub(1, Ordering::AcqRel);
+            self.on_the_way.remove();
         }
     }
 
@@ -264,7 +299,7 @@ impl Writer {
                     _ = done.send(recorded.clone());
                     match is_unsure {
                         true => again.push(Ask::Delete { id }),
-                        false => _ = self.on_the_way.fetch_sub(1, Ordering::AcqRel),
+                        false => self.on_the_way.remove(),
                     }
                 }
                 delete @ Ask::Delete { .. } => deletions.push(delete),
@@ -272,16 +307,5 @@ impl Writer {
         }
         *batch = Batch { own: None, asks: deletions };
         again
-    }
-}
-
-impl Recorder {
-    /// Resolves once nothing is on its way, or after `within`. Says whether nothing is.
-    pub async fn flush(&self, within: Duration) -> bool {
-        let until = Instant::now() + within;
-        while self.on_the_way() > 0 && Instant::now() < until {
-            sleep(AGAIN / 10).await;
-        }
-        self.on_the_way() == 0
     }
 }

@@ -14,8 +14,8 @@ use crate::course::Truth;
 /// What came of a write that names what its writer has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It is done, in this revision.
-    Done(i64),
+    /// It is done: this is how it is since then.
+    Done(Board),
     /// Something else came first: this is how it is now. The writer's own key may be gone.
     Lost(Board),
 }
@@ -32,6 +32,16 @@ impl Store {
             .then(Op::put(self.prefix.state(), truth.text()));
         self.client.txn(&state, Retry::Idempotent).await?;
         self.read().await
+    }
+
+    /// Puts a truth in the place of the one that was `found`, or of none, unless somebody else was faster.
+    pub(super) async fn restore(&self, found: Option<&Kept<Truth>>, truth: &Truth) -> Result<(), StoreError> {
+        let Some(found) = found else { return self.create(truth).await.map(drop) };
+        let state = Txn::new()
+            .when(Compare::modified(self.prefix.state(), Is::Equal, found.modified))
+            .then(Op::put(self.prefix.state(), truth.text()));
+        self.client.txn(&state, Retry::Idempotent).await?;
+        Ok(())
     }
 
     /// Tries a transition from what was seen on `board` to `next`: only if the truth is that of the board, the
@@ -72,19 +82,15 @@ impl Store {
             .when(Compare::modified(self.prefix.state(), Is::Equal, truth))
             .then(put(key.clone(), value.clone()));
         txn = also.into_iter().fold(txn, Txn::when);
+        txn = self.reads().into_iter().fold(txn, Txn::then);
         txn = self.reads().into_iter().fold(txn, Txn::or_else);
         let outcome = self.client.txn(&txn, Retry::Idempotent).await?;
-        if outcome.succeeded {
-            return Ok(Written::Done(outcome.revision));
-        }
-        let is_repeated = outcome.repeated;
+        let (has_succeeded, is_repeated) = (outcome.succeeded, outcome.repeated);
         let board = self.board(outcome)?;
         // An attempt that was not answered may have been applied, and stood in the way of the next one.
-        match board.truth.as_ref().filter(|_| is_repeated && key == self.prefix.state()) {
-            Some(kept) if kept.modified > truth && kept.value.text() == value => {
-                Ok(Written::Done(kept.modified))
-            }
-            _ => Ok(Written::Lost(board)),
-        }
+        let is_there = board.truth.as_ref().is_some_and(|kept| {
+            key == self.prefix.state() && kept.modified > truth && kept.value.text() == value
+        });
+        Ok(if has_succeeded || is_repeated && is_there { Written::Done(board) } else { Written::Lost(board) })
     }
 }

@@ -22,8 +22,11 @@ impl Machine {
         self.make(kind, by, now)
     }
 
-    /// Takes every step that is due by `now`, each at its own moment.
+    /// Takes every step that is due by `now`, each at its own moment. One of several instances follows instead.
     pub(crate) fn advance(&mut self, now: Instant) {
+        if self.shared.is_some() {
+            return;
+        }
         while let Some((due, kind, by)) = self.wish()
             && due <= now
         {
@@ -75,10 +78,15 @@ impl Machine {
                 load.queries = 0;
             }
         }
-        let withholds = course.phase == PhaseName::Draining && course.withheld != 0;
-        let left = self.load(course.active).queries;
-        self.withheld = withholds.then_some(Withheld { left, changed: now });
+        self.withhold(now);
         self.amend();
+    }
+
+    /// Counts what the course withholds of the active strategy.
+    pub(super) fn withhold(&mut self, now: Instant) {
+        let withholds = self.course.phase == PhaseName::Draining && self.course.withheld != 0;
+        let left = self.load(self.course.active).queries;
+        self.withheld = withholds.then_some(Withheld { left, changed: now });
     }
 
     /// Enters the next stage if the live instances, this one included, allow it. If an instance has vanished the grace
@@ -104,9 +112,9 @@ impl Machine {
         }
     }
 
-    /// Applies a changed `--cutover`, except to a drain that has begun.
+    /// Applies a changed `--cutover`, except to a drain that has begun, and to a course that others have set.
     pub(super) fn amend(&mut self) {
-        if self.course.phase != PhaseName::Draining {
+        if self.shared.is_none() && self.course.phase != PhaseName::Draining {
             self.course.cutover = self.rules.cutover;
         }
     }

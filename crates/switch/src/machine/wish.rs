@@ -51,12 +51,17 @@ impl Machine {
         }
     }
 
-    fn wish_of_drain(&self) -> Option<Wish> {
+    /// When a drain takes too long.
+    pub(super) fn drain_timed_out(&self) -> Option<Instant> {
         let timed_out = match self.course.cutover {
             Cutover::Strict => Some(self.followed),
             Cutover::Drain => self.rules.drain_timeout.map(|timeout| self.followed + timeout),
         };
-        let timed_out = timed_out.map(|due| due.max(self.ruled));
+        timed_out.map(|due| due.max(self.ruled))
+    }
+
+    fn wish_of_drain(&self) -> Option<Wish> {
+        let timed_out = self.drain_timed_out();
         match (self.quiet_due(), timed_out) {
             (Some(drained), timed_out) if timed_out.is_none_or(|timeout| drained <= timeout) => {
                 Some((drained, TransitionKind::Drain, Actor::Teal))
@@ -66,21 +71,23 @@ impl Machine {
     }
 
     /// When the old strategy will have been idle for the whole grace.
-    fn quiet_due(&self) -> Option<Instant> {
+    pub(super) fn quiet_due(&self) -> Option<Instant> {
         let old = self.load(self.course.active.other());
         let withheld = self.withheld.map_or(0, |withheld| withheld.left);
-        if old.queries + old.requests + withheld > 0 {
+        let on_record = self.shared.map_or(0, |shared| shared.holding);
+        if old.queries + old.requests + withheld + on_record > 0 {
             return None;
         }
         let closing = self.closing?;
         let released = self.withheld.map_or(closing, |withheld| withheld.changed);
-        let quiet = closing.max(old.changed).max(released);
+        let left = self.shared.map_or(closing, |shared| shared.changed);
+        let quiet = closing.max(old.changed).max(released).max(left);
         Some((quiet + self.rules.grace).max(self.ruled))
     }
 
     /// The cutover, once the pending engine has said that it is healthy after it was due; or the abort, where it
     /// does not.
-    fn wish_of_announcement(&self) -> Option<Wish> {
+    pub(super) fn wish_of_announcement(&self) -> Option<Wish> {
         let due = self.cutover_due();
         let Some(engines) = self.engines else {
             return Some((due?, TransitionKind::CutOver, Actor::Teal));

@@ -25,7 +25,7 @@ async fn joining_shows_the_instance(world: World) {
 
 async fn status_is_published_under_the_lease(world: World) {
     let (own, board) = world.joined().await;
-    let done = world.store.publish(own, kept(&board), &status(1)).await.expect("it is answered");
+    let done = world.store.publish(own, &board, kept(&board), &status(1)).await.expect("it is answered");
     assert!(matches!(done, Written::Done(_)), "{done:?}");
     assert_eq!(world.read().await.live(), [status(1)]);
     world.store.leave(own, &Deadline::over()).await.expect("it leaves");
@@ -53,7 +53,7 @@ async fn quiet_is_not_taken_back_too_late(world: World) {
     let before = kept(&board);
     let moved = world.store.propose(own, &board, before, &truth(2)).await.expect("it is answered");
     assert!(matches!(moved, Written::Done(_)), "{moved:?}");
-    let lost = world.store.publish(own, before, &status(1)).await.expect("it is answered");
+    let lost = world.store.publish(own, &board, before, &status(1)).await.expect("it is answered");
     assert!(matches!(&lost, Written::Lost(newer) if kept(newer).value == truth(2)), "{lost:?}");
 }
 

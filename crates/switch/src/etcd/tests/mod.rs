@@ -2,6 +2,8 @@
 
 mod board;
 mod copy;
+mod driver;
+mod follower;
 mod keys;
 mod lease;
 mod real;

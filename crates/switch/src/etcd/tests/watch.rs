@@ -77,7 +77,7 @@ async fn feed_lists_and_follows(world: World) {
     let mut seen = Seen::start(&world).await;
     assert!(seen.has("before") && kept(&seen.board) == kept(&board));
     put(&world, "after").await;
-    world.store.publish(own, kept(&board), &status(1)).await.expect("it is answered");
+    world.store.publish(own, &board, kept(&board), &status(1)).await.expect("it is answered");
     let board = world.read().await;
     let won = world.store.propose(own, &board, kept(&board), &truth(2)).await.expect("it is answered");
     assert!(matches!(won, Written::Done(_)), "{won:?}");

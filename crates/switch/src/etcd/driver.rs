@@ -1,0 +1,247 @@
+//! The task that drives a switch by what is in etcd, and etcd by what the switch wishes. It writes one thing at a time,
+//! each time after all that it knows has been followed.
+
+mod agenda;
+mod join;
+mod round;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::{
+    select,
+    sync::{Notify, mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use self::{agenda::Writing, round::Round};
+use super::{
+    board::{Board, Difference},
+    copy::RecordCopy,
+    follower::Follower,
+    handle::{Ask, ORDER_WITHIN, OrderError, TransitionOrder},
+    lease::Deadline,
+    record::Recorder,
+    store::{Own, Store, StoreError},
+    truth::Written,
+    watch::{Feed, News},
+};
+use crate::course::Truth;
+
+/// The task.
+pub(super) struct Driver<F> {
+    store: Store,
+    follower: Arc<F>,
+    ttl: Duration,
+    feed: Feed,
+    recorder: Recorder,
+    deadline: Deadline,
+    copy: Arc<Mutex<RecordCopy>>,
+    changed: Arc<Notify>,
+    asks: mpsc::Receiver<Ask>,
+    own: watch::Sender<Option<Own>>,
+    board: Board,
+    /// An instance is gone since the follower was told last.
+    has_vanished: bool,
+    /// The copy is that of one revision, and the watch goes on from there.
+    is_listed: bool,
+    /// The truth that the follower has, and the revision of its last change.
+    followed: Option<(Truth, i64)>,
+    /// A status was sent and not answered: it may still come into effect, until another one does.
+    is_unsure: bool,
+    /// etcd has lost its data: what the copy holds has to be put back.
+    is_restoring: bool,
+    orders: VecDeque<Waiting>,
+    retractions: Vec<oneshot::Sender<()>>,
+    leaves: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+/// An order that waits for other instances, or for its turn.
+struct Waiting {
+    order: TransitionOrder,
+    until: Instant,
+    done: oneshot::Sender<Result<Truth, OrderError>>,
+}
+
+/// Why an incarnation is over.
+enum Over {
+    /// Its key is gone, or etcd has lost its data.
+    Lost,
+    /// It wants to leave.
+    Leaves,
+}
+
+impl<F: Follower> Driver<F> {
+    /// Until it leaves.
+    pub(super) async fn run(mut self, mut own: Own) {
+        loop {
+            match self.live(own).await {
+                Over::Leaves => {
+                    self.own.send_replace(None);
+                    let left = self.store.leave(own, &self.deadline).await;
+                    if let Some(done) = self.leaves.take() {
+                        _ = done.send(left);
+                    }
+                    return;
+                }
+                Over::Lost => {
+                    self.own.send_replace(None);
+                    self.deadline.end();
+                    own = self.join_again().await;
+                }
+            }
+        }
+    }
+
+    /// One incarnation, from the moment when its key is in etcd.
+    async fn live(&mut self, own: Own) -> Over {
+        // It is live for others already, and for itself once it has followed and renewed its lease.
+        let mut round = Round::follow();
+        let mut writing: Option<BoxFuture<'static, Writing>> = None;
+        let mut is_publishing = false;
+        loop {
+            if !self.follow(own) {
+                return Over::Lost;
+            }
+            if !is_publishing {
+                self.answer_retractions(own);
+            }
+            if self.leaves.is_some() && writing.is_none() {
+                return Over::Leaves;
+            }
+            if writing.is_none()
+                && let Some((next, publishes)) = self.next_write(own)
+            {
+                (writing, is_publishing) = (Some(next), publishes);
+            }
+            self.next_round(own, &mut round);
+            let wake = self.wake(own);
+            let changed = Arc::clone(&self.changed);
+            let recorder = self.recorder.clone();
+            let is_busy = recorder.on_the_way() > 0;
+            select! {
+                // In this order, so that a simulated run can be repeated.
+                biased;
+                written = async { writing.as_mut().expect("it is there").await }, if writing.is_some() => {
+                    (writing, is_publishing) = (None, false);
+                    self.written(written);
+                }
+                done = round.step() => if !self.round_done(own, &mut round, done) {
+                    return Over::Lost;
+                },
+                Some(news) = self.feed.next() => if !self.learn(news) {
+                    return Over::Lost;
+                },
+                Some(ask) = self.asks.recv() => self.ask(ask),
+                () = changed.notified() => {}
+                () = recorder.idle(), if is_busy => {}
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            }
+        }
+    }
+
+    /// Has the follower take over what is on the board. False once this incarnation is over.
+    fn follow(&mut self, own: Own) -> bool {
+        let Some(truth) = &self.board.truth else {
+            self.is_restoring = true;
+            return false;
+        };
+        let before = self.followed.as_ref().map(|(truth, modified)| (truth.course.epoch, *modified));
+        match before {
+            // etcd has been set back.
+            Some((epoch, _)) if truth.value.course.epoch < epoch => {
+                self.is_restoring = true;
+                return false;
+            }
+            Some((_, modified)) if truth.modified <= modified => {}
+            _ => {
+                self.follower.follow(&truth.value);
+                self.followed = Some((truth.value.clone(), truth.modified));
+            }
+        }
+        if !self.is_live(own) {
+            return false;
+        }
+        self.follower.learn(&self.copy.lock());
+        let has_vanished = std::mem::take(&mut self.has_vanished);
+        self.follower.see(&self.board.live(), has_vanished);
+        true
+    }
+
+    fn is_live(&self, own: Own) -> bool {
+        self.board.own(own.lease, own.created).is_some()
+    }
+
+    /// Takes a board that was read or answered.
+    fn renew(&mut self, board: Board) {
+        let Difference { has_vanished, .. } = self.board.renew(board);
+        self.has_vanished |= has_vanished;
+    }
+
+    /// Takes in what the feed says. False if etcd has lost its data.
+    fn learn(&mut self, news: News) -> bool {
+        match news {
+            News::List { board, queries } => {
+                let has_data = board.revision >= self.board.revision && board.truth.is_some();
+                self.copy.lock().replace(queries, board.revision);
+                self.is_listed = true;
+                // Some may have come and gone unseen.
+                self.has_vanished = true;
+                if !has_data {
+                    self.is_restoring |= self.followed.is_some();
+                    self.board = board;
+                    return false;
+                }
+                self.renew(board);
+                true
+            }
+            News::Changes { events, record, revision } => {
+                match self.board.take(self.store.prefix(), &events, revision) {
+                    Ok(difference) => self.has_vanished |= difference.has_vanished,
+                    // Another program's key is nobody's business; a value that cannot be read is found by the next round.
+                    Err(error) => tracing::debug!("{error}"),
+                }
+                let now = Instant::now().into_std();
+                self.copy.lock().take(record, revision, now);
+                true
+            }
+            News::Lost(error) => {
+                tracing::debug!("The watch of etcd is lost: {error}");
+                self.is_listed = false;
+                true
+            }
+        }
+    }
+
+    /// After a loss of data: puts back what the copy holds and etcd does not. What does not fit in now is put later.
+    fn put_back(&mut self, own: Own) {
+        if !std::mem::take(&mut self.is_restoring) {
+            return;
+        }
+        for (id, query) in self.copy.lock().unseen() {
+            // Whether it is done is seen by the watch.
+            drop(self.recorder.put(own, &id, query));
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Order { order, done } => {
+                self.orders.push_back(Waiting { order, until: Instant::now() + ORDER_WITHIN, done });
+            }
+            Ask::Retract { done } => self.retractions.push(done),
+            Ask::Leave { done } => self.leaves = Some(done),
+        }
+    }
+
+    /// Tells those who wait that no report of quiet stands any more.
+    fn answer_retractions(&mut self, own: Own) {
+        let is_quiet = self.board.own(own.lease, own.created).is_some_and(|status| status.quiet);
+        if !is_quiet && !self.is_unsure {
+            for done in self.retractions.drain(..) {
+                _ = done.send(());
+            }
+        }
+    }
+}

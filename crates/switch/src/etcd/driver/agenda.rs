@@ -1,0 +1,222 @@
+//! What is written next, and when there will be more to do.
+
+use std::time::Duration;
+
+use futures::{FutureExt, future::BoxFuture};
+use tokio::time::{Instant, sleep};
+
+use super::{Driver, Follower, OrderError, Own, StoreError, Truth, Waiting, Written};
+use crate::{
+    course::{Course, TransitionKind},
+    instance::{Obstacle, obstacle},
+};
+
+/// From one attempt to the next, where etcd does not do it.
+const AGAIN: Duration = Duration::from_millis(100);
+/// How much earlier than the others the eldest tries.
+const HEAD_START: Duration = Duration::from_secs(1);
+
+/// What came of something that was written.
+pub(super) enum Writing {
+    /// The status was published.
+    Published(Result<Written, StoreError>),
+    /// A transition was tried, for an order where there is one.
+    Proposed(Result<Written, StoreError>, Truth, Option<Waiting>),
+    /// The drain seems to be over, but the copy of the record is not what etcd holds.
+    WrongCopy,
+}
+
+type Next = BoxFuture<'static, Writing>;
+
+impl<F: Follower> Driver<F> {
+    /// What is to be written now, if anything; and whether that is the status.
+    pub(super) fn next_write(&mut self, own: Own) -> Option<(Next, bool)> {
+        if let Some(publish) = self.publish(own) {
+            return Some((publish, true));
+        }
+        let next = self.ordered(own).or_else(|| self.wished(own))?;
+        Some((next, false))
+    }
+
+    /// The own status, if it is not what etcd holds.
+    fn publish(&mut self, own: Own) -> Option<Next> {
+        let may_be_quiet = self.is_listed && self.retractions.is_empty() && self.recorder.on_the_way() == 0;
+        let status = self.follower.report(may_be_quiet);
+        let truth = self.board.truth.clone()?;
+        if self.board.own(own.lease, own.created) == Some(&status) && !self.is_unsure {
+            return None;
+        }
+        let (store, board) = (self.store.clone(), self.board.clone());
+        let publish = async move {
+            let published = store.publish(own, &board, &truth, &status).await;
+            if published.is_err() {
+                sleep(AGAIN).await;
+            }
+            Writing::Published(published)
+        };
+        Some(publish.boxed())
+    }
+
+    /// The transition of the first order that can be tried. Orders that cannot be are answered.
+    fn ordered(&mut self, own: Own) -> Option<Next> {
+        let course = self.board.truth.as_ref()?.value.course;
+        let mut live = self.board.live();
+        // The one furthest behind is named.
+        live.sort_by_key(|instance| (instance.epoch, instance.stage));
+        let now = Instant::now();
+        for _ in 0..self.orders.len() {
+            let waiting = self.orders.pop_front()?;
+            let (order, epoch) = (waiting.order, course.epoch);
+            if let Some(seen) = order.epoch.filter(|seen| *seen != epoch) {
+                _ = waiting.done.send(Err(OrderError::Stale { epoch, seen }));
+                continue;
+            }
+            let fits = course.phase == order.kind.starts_in();
+            match obstacle(order.kind, order.is_forced, &course, &live).filter(|_| fits) {
+                Some(obstacle) if waiting.until <= now => {
+                    _ = waiting.done.send(Err(OrderError::Waiting(said(&obstacle, &course))));
+                }
+                Some(_) => self.orders.push_back(waiting),
+                None => match self.propose(own, order.kind, order.by, Some(waiting)) {
+                    Some(next) => return Some(next),
+                    None => continue,
+                },
+            }
+        }
+        None
+    }
+
+    /// The transition that is due first, of those that all live instances are ready for.
+    fn wished(&mut self, own: Own) -> Option<Next> {
+        let course = self.board.truth.as_ref()?.value.course;
+        let live = self.board.live();
+        let now = Instant::now();
+        let is_ready = |kind| {
+            course.phase == TransitionKind::starts_in(kind) && obstacle(kind, false, &course, &live).is_none()
+        };
+        let due = self.wishes(own).into_iter().filter(|(due, ..)| *due <= now);
+        let (_, kind, by) = due
+            .filter(|(_, kind, _)| {
+                is_ready(*kind) && (*kind != TransitionKind::Drain || self.is_over(&course))
+            })
+            .min_by_key(|(due, ..)| *due)?;
+        self.propose(own, kind, by, None)
+    }
+
+    /// Whether nothing on record holds the drain, in a copy that is as new as all reports of quiet.
+    fn is_over(&self, course: &Course) -> bool {
+        let copy = self.copy.lock();
+        let reported = self.board.instances.values().map(|kept| kept.modified).max().unwrap_or_default();
+        self.is_listed && copy.revision() >= reported && copy.holding(course) == 0
+    }
+
+    fn propose(
+        &mut self,
+        own: Own,
+        kind: TransitionKind,
+        by: crate::Actor,
+        waiting: Option<Waiting>,
+    ) -> Option<Next> {
+        let kept = self.board.truth.clone()?;
+        let next = match self.follower.next(&kept.value, kind, by) {
+            Ok(next) => next,
+            Err(invalid) => {
+                if let Some(waiting) = waiting {
+                    _ = waiting.done.send(Err(invalid.into()));
+                }
+                return None;
+            }
+        };
+        let (store, board) = (self.store.clone(), self.board.clone());
+        let (revision, keys) = {
+            let copy = self.copy.lock();
+            (copy.revision(), copy.keys() as u64)
+        };
+        let propose = async move {
+            if kind == TransitionKind::Drain {
+                match store.count(revision).await {
+                    Ok(count) if count == keys => {}
+                    Err(error) if error.is_outage() => {
+                        sleep(AGAIN).await;
+                        return Writing::Proposed(Err(error), next, waiting);
+                    }
+                    _ => return Writing::WrongCopy,
+                }
+            }
+            let proposed = store.propose(own, &board, &kept, &next).await;
+            if proposed.is_err() {
+                sleep(AGAIN).await;
+            }
+            Writing::Proposed(proposed, next, waiting)
+        };
+        Some(propose.boxed())
+    }
+
+    /// Takes in what came of it.
+    pub(super) fn written(&mut self, writing: Writing) {
+        match writing {
+            Writing::Published(Ok(written)) => {
+                if let Written::Done(_) = written {
+                    self.is_unsure = false;
+                }
+                self.take(written);
+            }
+            Writing::Published(Err(error)) => {
+                tracing::debug!("The status is not published: {error}");
+                self.is_unsure |= matches!(&error, StoreError::Etcd(error) if error.may_have_applied());
+            }
+            Writing::Proposed(Ok(written), next, waiting) => {
+                let is_done = matches!(written, Written::Done(_));
+                self.take(written);
+                match waiting {
+                    Some(waiting) if is_done => _ = waiting.done.send(Ok(next)),
+                    // Something else came first: the order is looked at again.
+                    Some(waiting) => self.orders.push_front(waiting),
+                    None => {}
+                }
+            }
+            Writing::Proposed(Err(error), _, waiting) => {
+                tracing::debug!("The transition is not made: {error}");
+                self.orders.extend(waiting);
+            }
+            Writing::WrongCopy => {
+                self.is_listed = false;
+                self.feed.resync();
+            }
+        }
+    }
+
+    fn take(&mut self, written: Written) {
+        let (Written::Done(board) | Written::Lost(board)) = written;
+        self.renew(board);
+    }
+
+    /// When there is something to do, if nothing happens before.
+    pub(super) fn wake(&self, own: Own) -> Option<Instant> {
+        let now = Instant::now();
+        let wishes = self.wishes(own).into_iter().map(|(due, ..)| due);
+        // Quiet is reported when the drain is due by this instance, whoever goes first.
+        let reports = self.follower.wishes().into_iter().map(|(due, ..)| Instant::from_std(due));
+        let orders = self.orders.iter().map(|waiting| waiting.until);
+        wishes.chain(reports).chain(orders).filter(|due| *due > now).min()
+    }
+
+    /// What the follower wishes; the eldest goes first.
+    fn wishes(&self, own: Own) -> Vec<(Instant, TransitionKind, crate::Actor)> {
+        let wait = if self.board.eldest() == Some(own.lease) { Duration::ZERO } else { HEAD_START };
+        let later = |(due, kind, by)| (Instant::from_std(due) + wait, kind, by);
+        self.follower.wishes().into_iter().map(later).collect()
+    }
+}
+
+fn said(obstacle: &Obstacle<'_>, course: &Course) -> String {
+    match obstacle {
+        Obstacle::Behind(instance) if instance.epoch < course.epoch => {
+            format!("instance {} is still in epoch {}", instance.name, instance.epoch)
+        }
+        Obstacle::Behind(instance) => format!("instance {} is not ready yet", instance.name),
+        Obstacle::Unhealthy(instance) => {
+            format!("instance {} sees the engine of {} unhealthy", instance.name, course.active.other())
+        }
+    }
+}

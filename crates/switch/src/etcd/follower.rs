@@ -1,0 +1,39 @@
+//! What the store asks of a switch that it drives. All calls are short: none of them waits.
+
+use std::time::Instant;
+
+use super::copy::RecordCopy;
+use crate::{
+    course::{TransitionKind, Truth},
+    instance::InstanceStatus,
+    phase::Actor,
+};
+
+/// A switch that is one of several.
+pub trait Follower: Send + Sync + 'static {
+    /// The truth to create where there is none: `STABLE` in epoch 1.
+    fn first(&self) -> Truth;
+
+    /// Takes over the truth as a new incarnation, at the first stage.
+    fn join(&self, truth: &Truth);
+
+    /// Takes over a newer truth. Its course may be the same, with another timer.
+    fn follow(&self, truth: &Truth);
+
+    /// Takes in how far all live instances are, this one included, as etcd holds it. `has_vanished`: one of them is gone
+    /// since the last call.
+    fn see(&self, live: &[InstanceStatus], has_vanished: bool);
+
+    /// Takes in what is on record.
+    fn learn(&self, record: &RecordCopy);
+
+    /// What is to be published. Whoever says that it is quiet takes that back before it lets in what would hold the drain.
+    fn report(&self, may_be_quiet: bool) -> InstanceStatus;
+
+    /// The transitions that are due by this instance's clock, and when.
+    fn wishes(&self) -> Vec<(Instant, TransitionKind, Actor)>;
+
+    /// The truth after a transition that this instance tries.
+    fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor)
+    -> Result<Truth, crate::InvalidTransition>;
+}

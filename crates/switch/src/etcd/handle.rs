@@ -1,0 +1,173 @@
+//! What the gate, operators and the server ask of the store.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::{
+    select,
+    sync::{Notify, mpsc, oneshot, watch},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    copy::RecordCopy,
+    lease::Deadline,
+    look_up::{LookUp, Reader},
+    record::{Recorded, Recorder},
+    store::{Own, StoreError},
+};
+use crate::{
+    course::{TransitionKind, Truth},
+    phase::Actor,
+    queries::Query,
+};
+
+/// How many orders and retractions wait. More fail at once.
+pub const MAX_ASKS: usize = 1024;
+/// How long an order waits for other instances.
+pub const ORDER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The store, as one instance uses it. A clone is the same.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) own: watch::Receiver<Option<Own>>,
+    pub(super) deadline: Deadline,
+    pub(super) copy: Arc<Mutex<RecordCopy>>,
+    pub(super) recorder: Recorder,
+    pub(super) reader: Reader,
+    pub(super) changed: Arc<Notify>,
+    pub(super) _task: Arc<AbortOnDropHandle<()>>,
+}
+
+/// What the driver is asked for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Order { order: TransitionOrder, done: oneshot::Sender<Result<Truth, OrderError>> },
+    Retract { done: oneshot::Sender<()> },
+    Leave { done: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// A transition that somebody orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransitionOrder {
+    /// Which one.
+    pub kind: TransitionKind,
+    /// Who orders it.
+    pub by: Actor,
+    /// In this epoch alone.
+    pub epoch: Option<u64>,
+    /// A cutover to an unhealthy engine, too.
+    pub is_forced: bool,
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// It does not fit the phase.
+    #[error(transparent)]
+    Invalid(#[from] crate::InvalidTransition),
+    /// It was meant for an epoch that is over.
+    #[error("the state has moved on: epoch {epoch}, not epoch {seen}")]
+    Stale {
+        /// The present epoch.
+        epoch: u64,
+        /// The one that it was meant for.
+        seen: u64,
+    },
+    /// Another instance has not come along in time.
+    #[error("{0}")]
+    Waiting(String),
+    /// The instance has lost etcd.
+    #[error("lost etcd: no command is carried out")]
+    CutOff,
+    /// Too many orders wait.
+    #[error("too many commands wait: expected at most {MAX_ASKS}")]
+    Busy,
+}
+
+impl Handle {
+    /// The incarnation that is live: since it has followed the truth, until its key is known to be gone.
+    pub fn own(&self) -> Option<Own> {
+        *self.own.borrow()
+    }
+
+    /// Whether the instance may have lost its lease, or has not joined yet. Looked at by each judgement.
+    pub fn is_cut_off(&self) -> bool {
+        self.deadline.is_over()
+    }
+
+    /// When it may have lost its lease.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    /// The copy of the record.
+    pub fn copy(&self) -> &Mutex<RecordCopy> {
+        &self.copy
+    }
+
+    /// The switch has changed: what it reports or wishes may be another thing.
+    pub fn changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Puts a query on record. `own`: the incarnation when its begin came.
+    pub fn put(&self, own: Own, id: &str, query: Query) -> impl Future<Output = Recorded> + Send + use<> {
+        self.recorder.put(own, id, query)
+    }
+
+    /// A query has ended: it is off the record, and its key is deleted when there is time.
+    pub fn end(&self, id: &str, now: std::time::Instant) -> Option<Query> {
+        let query = self.copy.lock().end(id, now)?;
+        self.recorder.delete(id);
+        self.changed();
+        Some(query)
+    }
+
+    /// Reads the truth, and the query of an id, before a call is judged.
+    pub async fn look_up(&self, id: Option<&str>) -> LookUp {
+        self.reader.look_up(id).await
+    }
+
+    /// Takes back a report of quiet. Resolves once nobody can end the drain because of it, with `true`; or with `false`
+    /// if the instance is cut off before. Then the request is judged again. It has to be counted meanwhile, or quiet would
+    /// be reported anew.
+    pub async fn retract_quiet(&self) -> bool {
+        let (done, retracted) = oneshot::channel();
+        let sent = self.asks.try_send(Ask::Retract { done });
+        select! {
+            biased;
+            done = retracted, if sent.is_ok() => done.is_ok(),
+            () = self.deadline.passed() => false,
+            else => false,
+        }
+    }
+
+    /// Orders a transition. Where other instances have to come along it waits for them for a while.
+    pub async fn order(&self, order: TransitionOrder) -> Result<Truth, OrderError> {
+        let (done, ordered) = oneshot::channel();
+        self.asks.try_send(Ask::Order { order, done }).map_err(|_| OrderError::Busy)?;
+        select! {
+            biased;
+            done = ordered => done.unwrap_or(Err(OrderError::CutOff)),
+            () = self.deadline.passed() => Err(OrderError::CutOff),
+        }
+    }
+
+    /// Waits until the instance has followed the truth and is live.
+    pub async fn ready(&self) {
+        // The sender is there as long as the task, which this handle holds.
+        _ = self.own.clone().wait_for(Option::is_some).await;
+    }
+
+    /// Leaves, once all that is on its way is written, or after `within`. The key goes last.
+    pub async fn leave(&self, within: Duration) -> Result<(), StoreError> {
+        self.recorder.flush(within).await;
+        let (done, left) = oneshot::channel();
+        match self.asks.send(Ask::Leave { done }).await {
+            Ok(()) => left.await.unwrap_or(Ok(())),
+            Err(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A machine that is one of several. It makes no transition: it wishes for some, and follows those that are made.
+
+use std::time::Instant;
+
+use super::{Countdown, Machine, wish::Wish};
+use crate::{
+    course::{Course, TransitionKind},
+    instance::{InstanceStatus, Stage},
+    phase::Actor,
+    phase_name::PhaseName,
+    saved_state::SavedTimer,
+};
+
+/// What one of several instances knows of the record, which they share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shared {
+    /// Queries on record that hold the drain. Begins in progress are counted with the requests.
+    pub(super) holding: u64,
+    /// When there last were any others.
+    pub(super) changed: Instant,
+    /// It has reported quiet, or is about to.
+    is_reported: bool,
+}
+
+impl Machine {
+    /// Joins others, whose course and timer are these, at the first stage. From then on it only wishes.
+    pub(crate) fn join(&mut self, course: Course, timer: SavedTimer, now: Instant) {
+        let is_other = course.active != self.course.active;
+        self.shared = Some(Shared { holding: 0, changed: now, is_reported: false });
+        for (load, closed) in self.loads.iter_mut().zip(course.closed) {
+            // What is still counted was begun by an earlier incarnation, in an epoch before.
+            if closed > self.course.epoch {
+                load.queries = 0;
+            }
+        }
+        self.course = course;
+        self.stage = Stage::join(&course);
+        (self.followed, self.adopted, self.all_tell, self.closing) = (now, None, None, None);
+        if is_other {
+            self.active_since = now;
+        }
+        if let Some(countdown) = Countdown::resumed(timer, self.rules.switch_every, now) {
+            self.countdown = countdown;
+        }
+        self.withhold(now);
+    }
+
+    /// Takes over the timer as an instance has paused or resumed it.
+    pub(crate) fn set_timer(&mut self, timer: SavedTimer, now: Instant) {
+        if let Some(countdown) = Countdown::resumed(timer, self.rules.switch_every, now) {
+            self.countdown = countdown;
+        }
+    }
+
+    /// So many queries on record hold the drain of the present course.
+    pub(crate) fn hold(&mut self, holding: u64, now: Instant) {
+        if let Some(shared) = self.shared.as_mut().filter(|shared| shared.holding != holding) {
+            (shared.holding, shared.changed) = (holding, now);
+        }
+    }
+
+    /// What this instance says of itself. With `may_be_quiet` it says that it is quiet, if it is: from then on it
+    /// [is held to that](Machine::is_reported).
+    pub(crate) fn report(&mut self, name: &str, may_be_quiet: bool, now: Instant) -> InstanceStatus {
+        let is_draining = self.course.phase == PhaseName::Draining;
+        let quiet = may_be_quiet && is_draining && self.quiet_due().is_some_and(|due| due <= now);
+        if let Some(shared) = &mut self.shared {
+            shared.is_reported = quiet;
+        }
+        let joining = InstanceStatus::joining(name.to_owned());
+        InstanceStatus { epoch: self.course.epoch, stage: self.stage, quiet, ..joining }
+    }
+
+    /// Whether it has reported quiet, so that it has to take that back before it lets in what would hold the drain.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.shared.is_some_and(|shared| shared.is_reported)
+    }
+
+    /// The transitions that are due by this instance's clock, and when. Others may have to be waited for, and one of them
+    /// may be possible before an earlier one is.
+    pub(crate) fn wishes(&self) -> Vec<Wish> {
+        let by_teal = |kind| move |due| (due, kind, Actor::Teal);
+        match self.course.phase {
+            PhaseName::Stable => Vec::new(),
+            PhaseName::Announced => self.wish_of_announcement().into_iter().collect(),
+            PhaseName::Draining => {
+                let drained = self.quiet_due().map(by_teal(TransitionKind::Drain));
+                let timed_out = self.drain_timed_out().map(by_teal(TransitionKind::TimeOutDrain));
+                drained.into_iter().chain(timed_out).collect()
+            }
+        }
+    }
+}
