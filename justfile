@@ -31,7 +31,7 @@ test-load filter:
 test-docs:
     cargo test --release --test it readme
 
-# Write the tables of flags in docs/ anew, from the help of the flags
+# Rewrite the tables of flags in docs/, from the help of the flags
 update-docs:
     TEAL_UPDATE_DOCS=1 cargo test --release --test it has_every_flag
 
@@ -48,11 +48,11 @@ deny:
 simulate seeds="100000":
     TEAL_SIMULATION_SEEDS={{seeds}} cargo test --release --lib simulated
 
-# Fuzz HTTP/2, each target for so many seconds
+# Fuzz HTTP/2, each target for this many seconds
 fuzz seconds="20":
     crates/http2/fuzz/run {{seconds}}
 
-# What the parts of a call cost
+# The cost of each part of a call
 bench name="gate":
     cargo bench --bench {{name}}
 
@@ -64,6 +64,6 @@ bench-peers *args="--quick":
 book:
     mdbook build
 
-# Everything that has to hold before a change is taken
+# All checks that must pass before a change is merged
 all:
     .ci/run

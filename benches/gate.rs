@@ -1,4 +1,4 @@
-//! What the parts of the way through the gate cost a call: the bytes, the switch, the gate alone.
+//! The cost of each part of the gate: framing, the switch, and the gate alone.
 
 use std::{
     convert::Infallible,
@@ -66,7 +66,7 @@ fn come_and_go(switch: &Switch, kind: CallKind, query: Option<&str>) {
     switch.arrive(Arrival { kind, query, header: BLUE }).expect("blue is served").answered(true);
 }
 
-/// So many calls on each of so many threads: the time that one thread took, on average.
+/// Makes `calls` calls on each of `threads` threads. Returns the mean time of one thread.
 fn on_threads(threads: u32, calls: u64, call: impl Fn() + Sync) -> Duration {
     let time = || {
         let start = Instant::now();

@@ -1,5 +1,5 @@
-//! What a million queries on record cost: memory, the time of the transitions that meet them, and
-//! whether requests that are judged meanwhile wait for those.
+//! The cost of a million queries on record: memory, the time of transitions that involve them, and the delay of
+//! requests judged in the meantime.
 
 use std::{
     fs, io,
@@ -15,7 +15,7 @@ use uuid::Uuid;
 const QUERIES: u32 = 1_000_000;
 const TRANSITIONS: u32 = 100;
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
-/// From one transition to the next, while requests come.
+/// The pause between transitions, while requests arrive.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Bytes of memory.
@@ -32,7 +32,7 @@ fn begin(switch: &Switch) {
     pass.answered(true);
 }
 
-/// The longest of the times that these took, and the mean.
+/// The longest time, and the mean.
 fn time(times: u32, mut act: impl FnMut()) -> (Duration, Duration) {
     let each = (0..times).map(|_| {
         let start = Instant::now();
@@ -44,7 +44,7 @@ fn time(times: u32, mut act: impl FnMut()) -> (Duration, Duration) {
     })
 }
 
-/// Has requests judged while something happens, and prints how long that took them.
+/// Judges requests while something happens, and prints how long they took.
 fn judge_while(switch: &Switch, what: &str, happens: impl FnOnce()) {
     let is_over = AtomicBool::new(false);
     let mut times = thread::scope(|scope| {
@@ -74,7 +74,7 @@ fn judge_while(switch: &Switch, what: &str, happens: impl FnOnce()) {
     );
 }
 
-/// Cuts over, and has the drain time out. Returns how long that took whoever met it, if this did.
+/// Cuts over, and lets the drain time out. Returns the delay of the request that met this, if any.
 fn give_up(switch: &Switch) -> Duration {
     let _ = switch.command(Command::Rollback, Order::by(Actor::Operator));
     switch.command(Command::Cutover { force: false }, Order::by(Actor::Operator)).expect("it is ANNOUNCED");

@@ -1,4 +1,4 @@
-//! What it costs a call to be watched: the gate alone, and with all that is told of a call.
+//! The cost of recording a call: the gate alone, and with all telemetry.
 #![allow(missing_docs)]
 
 use std::{convert::Infallible, hint::black_box, net::IpAddr};
@@ -32,7 +32,7 @@ fn request(method: &str, body: Bytes) -> Request<Full<Bytes>> {
         .expect("a valid request")
 }
 
-/// Both gates do the same, and are of two types.
+/// The two gates have different types.
 macro_rules! measure {
     ($group:ident, $name:literal, $gate:ident, $runtime:ident, $method:ident, $body:ident) => {
         $group.bench_function($name, |bencher| {
@@ -65,7 +65,7 @@ fn benches(criterion: &mut Criterion) {
     let watch = Collector::new(&protocol, Some(switch.clone()), Metrics::default(), None);
     let layer = GateLayer::new(switch, protocol, Mismatch::Both);
     let mut alone = layer.layer(service.clone());
-    let mut watched = layer.watched(watch.shard().line(HERE), service);
+    let mut watched = layer.watched(watch.shard().connection(HERE), service);
     let session = string_field(2, "0b7b2f04-30cf-4b39-9a43-1b6d2f1f0c55");
     let query = string_field(3, "e7c9a3a2-4e0e-4d0e-9a43-1b6d2f1f0c55");
     let about = framed(&[session.clone(), query].concat());

@@ -1,5 +1,5 @@
-//! `teal` stands between blue and green: a transparent gRPC proxy that adds the semantics of a
-//! blue-green switch to an engine, and an engine of its own to stand behind it.
+//! `teal` is a transparent gRPC proxy that adds blue-green switching to an engine, with a built-in engine to test
+//! against.
 
 pub mod app;
 pub mod cli;

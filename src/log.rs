@@ -1,9 +1,16 @@
 //! The log: lines for people, or JSON objects, on standard error.
 
-use std::{fmt, io, sync::OnceLock};
+use std::{
+    fmt::{self, Write as _},
+    io,
+    sync::OnceLock,
+};
 
 use chrono::Local;
-use tracing::{Event, Level, Subscriber};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
     Layer, Registry,
     filter::Targets,
@@ -50,7 +57,7 @@ fn ours(level: LogLevel) -> Targets {
     Targets::new().with_target("teal", level)
 }
 
-/// `2026-01-15 10:00:00 - INFO - message`, in local time.
+/// `2026-01-15 10:00:00 - INFO - message`, in local time. The fields are for JSON: the message says them, too.
 struct Line;
 
 impl<S, N> FormatEvent<S, N> for Line
@@ -58,15 +65,76 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let now = Local::now().format("%Y-%m-%d %H:%M:%S");
-        write!(writer, "{now} - {} - ", event.metadata().level())?;
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        write!(line, "{now} - {} - ", event.metadata().level())?;
+        let mut message = Message { line: line.by_ref(), written: Ok(()) };
+        event.record(&mut message);
+        message.written?;
+        writeln!(line)
+    }
+}
+
+/// Writes the message of an event.
+struct Message<'a> {
+    line: Writer<'a>,
+    written: fmt::Result,
+}
+
+impl Visit for Message<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.written = write!(Escaped(&mut self.line), "{value:?}");
+        }
+    }
+}
+
+/// Escapes control characters, so that no peer's words end a line or drive a terminal.
+struct Escaped<'a, 'b>(&'a mut Writer<'b>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|letter| match letter {
+            letter if letter.is_control() => write!(self.0, "{}", letter.escape_default()),
+            letter => self.0.write_char(letter),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use tracing::info;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_its_message_escaped() {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt().event_format(Line).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(lines.finish(), || {
+            info!(query.id = 7, "Prepared query 7");
+            info!("Engine \x1b[2J\r\n2026-01-15 10:00:00 - INFO - forged, by größe");
+        });
+        let written = String::from_utf8(written.0.lock().clone()).expect("text");
+        let messages: Vec<_> = written.lines().map(|line| &line[22..]).collect();
+        let escaped = r"INFO - Engine \u{1b}[2J\r\n2026-01-15 10:00:00 - INFO - forged, by größe";
+        assert_eq!(messages, ["INFO - Prepared query 7", escaped]);
     }
 }

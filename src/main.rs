@@ -1,4 +1,5 @@
-//! `teal`: parse, start logging, bind, serve until told to end; or tell a running one what to do; or rehearse.
+//! The program `teal`: parses the command line, then serves until it is told to stop, runs a command against a
+//! running teal, or rehearses.
 
 use std::{
     env,
@@ -24,9 +25,9 @@ use tracing::info;
 #[global_allocator]
 static ALLOCATOR: teal_memory::Allocator = teal_memory::ALLOCATOR;
 
-/// What sysexits.h calls EX_USAGE.
+/// EX_USAGE of sysexits.h.
 const BAD_SETTINGS: u8 = 64;
-/// What a shell makes of a process that SIGINT has ended.
+/// The shell's exit code of a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
@@ -80,8 +81,8 @@ async fn serve(config: Config) -> io::Result<()> {
         };
         _ = ends.send(shutdown);
         interrupt.recv().await;
-        info!("SIGINT: ending at once");
-        // What waits for calls in progress would hold an orderly return.
+        info!("SIGINT: stopping at once");
+        // A normal return would wait for calls in progress.
         process::exit(INTERRUPTED);
     });
     app::serve(config, listeners, async move {

@@ -1,6 +1,5 @@
-//! What `benches/peers/run` calls "teal (unwatched)": the gate and the forwarding alone, without what
-//! watches calls and without the layer of faults. Takes the engine's URL, prints its own address and
-//! serves until its standard input ends.
+//! The program that `benches/peers/run` calls "teal (unwatched)": the gate and the forwarding alone, without
+//! telemetry and faults. It takes the engine's URL, prints its own address and serves until its standard input ends.
 
 use std::{
     env,

@@ -1,6 +1,5 @@
-//! The engine behind every proxy that `benches/peers/run` measures: says the same to everybody, at
-//! once. 64 bytes, or 1 MiB to who sends the metadata `large`. Prints its address and serves until its
-//! standard input ends.
+//! The engine behind every proxy that `benches/peers/run` measures. It responds at once with 64 bytes, or with 1 MiB
+//! to calls with the metadata `large`. It prints its address and serves until its standard input ends.
 
 use std::{
     convert::Infallible,
@@ -49,7 +48,7 @@ fn message(len: usize) -> Bytes {
     framed.freeze()
 }
 
-/// Waits for the whole request: some proxies fail if the answer comes before that.
+/// Waits for the whole request, because some proxies fail if the response comes earlier.
 async fn answer(request: Request<server::Incoming>, body: Answer) -> Result<Response<Answer>, http2::Error> {
     let mut request = request.into_body();
     while let Some(frame) = request.frame().await {

@@ -1,4 +1,4 @@
-//! Who answers calls: engines elsewhere, or the one that is built in.
+//! The backend: engines that calls are forwarded to, or the built-in engine.
 
 use std::{io, sync::Arc};
 
@@ -26,7 +26,7 @@ use crate::config;
 #[cfg(feature = "mock")]
 use crate::config::MockConfig;
 
-/// Whoever answers, and what operators can do to them.
+/// The backend, and its controls for operators.
 #[derive(Debug)]
 pub(super) struct Backend {
     kind: Kind,
@@ -36,7 +36,7 @@ pub(super) struct Backend {
     pub(super) cluster: Option<Arc<dyn ClusterControl>>,
     /// The tokens of the built-in engine.
     pub(super) tokens: Option<Arc<dyn TokenControl>>,
-    /// By what engines are judged that are reached by TLS.
+    /// The TLS configuration for engines with an `https` URL.
     pub(super) trust: Option<Trust>,
     /// Changes when a connection to an engine has failed.
     pub(super) alarm: Option<Receiver<()>>,
@@ -48,13 +48,13 @@ enum Kind {
     #[cfg(feature = "mock")]
     BuiltIn {
         mock: mock::Mock,
-        /// SQL is run and results are encoded here, away from the network's threads.
+        /// Runs SQL and encodes results, apart from the network threads.
         runtime: tokio::runtime::Runtime,
     },
 }
 
 impl Backend {
-    /// Starts the built-in engine, or begins to look after the health of the others.
+    /// Starts the built-in engine, or the health checks of the other engines.
     pub(super) fn start(
         config: config::Backend,
         #[cfg_attr(not(feature = "mock"), allow(unused_variables))] threads: usize,
@@ -98,12 +98,12 @@ impl Backend {
         })
     }
 
-    /// Whether each strategy has an engine of its own.
+    /// Returns whether each strategy has an engine of its own.
     pub(super) fn has_two_engines(&self) -> bool {
         self.engines.as_ref().is_some_and(|engines| engines.status().len() > 1)
     }
 
-    /// Serves until `end`, and what is in progress then to its own end.
+    /// Serves until `end`, then completes calls in progress.
     pub(super) fn serve(
         &self,
         path: DataPath,
@@ -118,7 +118,7 @@ impl Backend {
         }
     }
 
-    /// Clients that ask are told that the server ends.
+    /// Reports the shutdown to clients that check health.
     pub(super) async fn announce_end(&self) {
         match &self.kind {
             Kind::Engines(_) => {}
@@ -127,7 +127,7 @@ impl Backend {
         }
     }
 
-    /// Gives up what nobody waits for any more.
+    /// Stops the work that is left.
     pub(super) fn stop(self) {
         match self.kind {
             Kind::Engines(_) => {}

@@ -1,12 +1,12 @@
-//! What operators can do to the built-in engine.
+//! Controls of the built-in engine for operators.
 
 use admin::{ClusterControl, Revoke, TokenControl};
 
-/// Its cluster.
+/// Controls the cluster.
 #[derive(Debug)]
 pub(super) struct Cluster(pub(super) mock::Cluster);
 
-/// Its tokens.
+/// Controls the tokens.
 #[derive(Debug)]
 pub(super) struct Tokens(pub(super) mock::Tokens);
 

@@ -18,7 +18,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds what the settings name. The default address for operators may be another server's already.
+    /// Binds the addresses from the settings. If the default admin address is taken, teal runs without the admin API.
     pub async fn bind(config: &Config) -> io::Result<Self> {
         let clients = bind("listen", &config.listen).await?;
         let preview = match &config.preview_listen {

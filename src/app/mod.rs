@@ -1,4 +1,4 @@
-//! A server, built part by part: engine, switch, telemetry, faults, settings, and the API over all of them.
+//! Builds and runs a server, part by part: engine, switch, telemetry, faults, settings, and the API over them.
 
 mod backend;
 #[cfg(feature = "mock")]
@@ -31,17 +31,17 @@ use crate::{
     scenario::{ScenarioContext, Script},
 };
 
-/// How a server is told to end.
+/// A request to shut down.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown {
-    /// By what, for the log.
+    /// The signal, for the log.
     pub signal: &'static str,
-    /// How long new connections are accepted after that.
+    /// How long to accept new connections after that.
     pub delay: Duration,
 }
 
-/// Serves on bound listeners until `shutdown` resolves. Probes learn at once that the server ends; it accepts
-/// new connections for the delay, and then lets calls in progress finish.
+/// Serves on bound listeners until `shutdown` resolves. Readiness fails at once; new connections are accepted for the
+/// delay; then calls in progress are completed.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -53,11 +53,11 @@ pub async fn serve(
     let backend = Backend::start(config.backend, config.threads, &metrics)?;
     let switching = config.gate.map(|gate| Switching::start(gate, &backend)).transpose()?;
     let traces = traces(config.otlp_endpoint.as_deref(), switching.as_ref())?;
-    let watch = watch(switching.as_ref(), metrics, traces.as_ref());
-    let _watching = AbortOnDropHandle::new(tokio::spawn(watch.clone().run()));
+    let collector = collector(switching.as_ref(), metrics, traces.as_ref());
+    let _watching = AbortOnDropHandle::new(tokio::spawn(collector.clone().run()));
     let switch = switching.as_ref().map(|switching| switching.switch.clone());
     let event_log = switch.as_ref().map_or_else(EventLog::default, |switch| switch.event_log().clone());
-    let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &watch, &event_log)?;
+    let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &collector, &event_log)?;
     let parts = Parts {
         switch: switch.clone(),
         identity: config.tls.clone(),
@@ -67,14 +67,14 @@ pub async fn serve(
     let reload = Reload::new(config.effective, parts);
     let _hangups = reload.at_hangups()?;
     let ending = CancellationToken::new();
-    let handles = AdminState {
+    let state = AdminState {
         switch: switch.clone(),
         event_log,
         engines: backend.engines.clone(),
         cluster: backend.cluster.clone(),
         tokens: backend.tokens.clone(),
         faults: faults.clone(),
-        watch: watch.clone(),
+        collector: collector.clone(),
         reload: Some(Arc::new(reload) as Arc<dyn ReloadControl>),
         ending: ending.clone(),
     };
@@ -82,7 +82,7 @@ pub async fn serve(
         None => None,
         Some(operators) => {
             info!("Admin API on http://{}", operators.local_addr()?);
-            Some(Admin::start(operators, handles, config.admin.and_then(|admin| admin.token))?)
+            Some(Admin::start(operators, state, config.admin.and_then(|admin| admin.token))?)
         }
     };
     let options = Options {
@@ -97,13 +97,13 @@ pub async fn serve(
     let (gate, _timer) = match switching {
         None => (None, None),
         Some(switching) => {
-            let (gate, timer) = switching.run(&backend, &watch);
+            let (gate, timer) = switching.run(&backend, &collector);
             (Some(gate), Some(timer))
         }
     };
 
     let end = CancellationToken::new();
-    let served = backend.serve(DataPath { gate, faults, watch }, data, options, end.clone());
+    let served = backend.serve(DataPath { gate, faults, collector }, data, options, end.clone());
     let ending = async {
         let Shutdown { signal, delay } = shutdown.await;
         ending.cancel();
@@ -131,7 +131,7 @@ pub async fn serve(
     served
 }
 
-/// The switch, with what the gate needs besides.
+/// The switch, and what else the gate needs.
 struct Switching {
     switch: Switch,
     timer: Timer,
@@ -139,11 +139,11 @@ struct Switching {
 }
 
 impl Switching {
-    /// The switch, where it left off.
+    /// Restores the switch from its saved state.
     fn start(mut gate: GateConfig, backend: &Backend) -> io::Result<Self> {
         let state = gate.state.take();
         if let Some((file, Some(_))) = &state {
-            info!("The state of the switch is taken up from {}", file.path().display());
+            info!("Restored the state of the switch from {}", file.path().display());
         }
         let at = state.as_ref().map(|(file, _)| file.path().display().to_string()).unwrap_or_default();
         let start = Start { has_engines: backend.has_two_engines(), state };
@@ -157,15 +157,15 @@ impl Switching {
         Ok(Self { switch, timer, gate })
     }
 
-    /// Starts the timer. The gate stands as long as it runs.
-    fn run(self, backend: &Backend, watch: &Collector) -> (GateLayer, AbortOnDropHandle<()>) {
+    /// Starts the timer, which runs as long as the gate.
+    fn run(self, backend: &Backend, collector: &Collector) -> (GateLayer, AbortOnDropHandle<()>) {
         let Self { switch, timer, gate } = self;
-        let watch = watch.clone();
-        let mut timer = timer.tell(move |step| watch.step(step));
+        let collector = collector.clone();
+        let mut timer = timer.tell(move |step| collector.step(step));
         if let Some(alarm) = backend.alarm.clone() {
             timer = timer.alarmed_by(alarm);
         }
-        // The only one need not be asked.
+        // A single engine needs no check before a switch.
         let asked = backend.engines.clone().filter(|_| backend.has_two_engines());
         let ask = move |strategy| check(asked.clone(), strategy);
         let timer = AbortOnDropHandle::new(tokio::spawn(timer.run(ask)));
@@ -173,14 +173,14 @@ impl Switching {
     }
 }
 
-/// Where calls are told of. Without a gate there is nothing to tell.
+/// The exporter of traces. Without a gate there are none.
 fn traces(endpoint: Option<&str>, switching: Option<&Switching>) -> io::Result<Option<Traces>> {
     let traces = endpoint.zip(switching);
     traces.map(|(endpoint, switching)| Traces::to(endpoint, &switching.gate.protocol)).transpose()
 }
 
-/// What is known of calls and clients.
-fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Collector {
+/// Creates the collector of calls and clients.
+fn collector(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Collector {
     let tracer = traces.map(Traces::tracer);
     match switching {
         None => Collector::new(&Default::default(), None, metrics, tracer),
@@ -190,32 +190,32 @@ fn watch(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces
     }
 }
 
-/// The faults from the settings, and the scenario that is being played.
+/// Creates the faults from the settings, and starts the scenario.
 fn faults(
     config: FaultConfig,
     backend: &Backend,
     switch: Option<&Switch>,
-    watch: &Collector,
+    collector: &Collector,
     event_log: &EventLog,
 ) -> io::Result<(Faults, Option<Arc<Script>>)> {
-    // Without a gate nothing is watched.
-    let watch = switch.map(|_| watch.clone());
-    let around = FaultContext { switch: switch.cloned(), watch, event_log: event_log.clone() };
-    let faults = Faults::new(config.by_header, around);
+    // Without a gate nothing is collected.
+    let collector = switch.map(|_| collector.clone());
+    let context = FaultContext { switch: switch.cloned(), collector, event_log: event_log.clone() };
+    let faults = Faults::new(config.by_header, context);
     for rule in config.rules {
         faults.add(rule, Source::Start).map_err(io::Error::other)?;
     }
-    let controls = ScenarioContext {
+    let context = ScenarioContext {
         switch: switch.cloned(),
         cluster: backend.cluster.clone(),
         tokens: backend.tokens.clone(),
         engines: backend.engines.clone(),
     };
-    let script = config.scenario.map(|scenario| Script::start(scenario, &faults, controls));
+    let script = config.scenario.map(|scenario| Script::start(scenario, &faults, context));
     Ok((faults, script))
 }
 
-/// Says where clients can connect.
+/// Logs where clients can connect.
 fn announce(listeners: &proxy::Listeners, options: &Options) -> io::Result<()> {
     let speaks = match &options.tls {
         None => "",

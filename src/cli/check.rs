@@ -1,4 +1,4 @@
-//! `teal check`: the settings that teal would serve by, and where each comes from.
+//! `teal check`: the effective settings, and the origin of each.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use super::{
 /// The flags of `teal check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// What is checked.
+    /// The settings to check.
     #[command(flatten)]
     pub serve: Serve,
     /// Print the settings as JSON
@@ -19,13 +19,12 @@ pub struct Check {
     pub json: bool,
 }
 
-/// Where a comment begins, if there is room.
+/// The column where comments begin, if there is room.
 const COLUMN: usize = 44;
 
-/// A configuration file of the same effect. What nobody has set is a comment in it, so that it stays
-/// unset: some settings may not be set beside others.
+/// Renders an equivalent configuration file. Unset settings are comments, because some may not be set beside others.
 pub fn toml(effective: &Effective) -> String {
-    let mut text = "# The settings of teal serve, and where each comes from.\n".to_owned();
+    let mut text = "# The settings of teal serve, and the origin of each.\n".to_owned();
     for setting in effective.iter() {
         let name = setting.name;
         let line = match (&setting.origin, setting.values.is_empty()) {
@@ -38,7 +37,7 @@ pub fn toml(effective: &Effective) -> String {
     text
 }
 
-/// The same as JSON: by name, each with its value and its origin.
+/// Renders the settings as JSON: by name, each with its value and origin.
 pub fn json(effective: &Effective) -> String {
     let settings = effective.iter().map(|setting| {
         let value = match &setting.values[..] {

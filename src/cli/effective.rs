@@ -1,4 +1,4 @@
-//! The settings that are in effect: each with its value, as text, and where that comes from.
+//! The effective settings: each with its value, as text, and its origin.
 
 use std::{ffi::OsString, sync::LazyLock};
 
@@ -13,7 +13,7 @@ use super::{
 /// All settings of `teal serve`.
 #[derive(Clone, Debug, Default)]
 pub struct Effective {
-    /// What they were made of.
+    /// The arguments they come from.
     args: Vec<OsString>,
     settings: Vec<Setting>,
 }
@@ -23,13 +23,13 @@ pub struct Effective {
 pub struct Setting {
     /// The flag, without its dashes.
     pub name: &'static str,
-    /// None where it is not set, several where it may be given again.
+    /// Empty if it is not set; several if it can be repeated.
     pub values: Vec<String>,
-    /// Where they come from.
+    /// The origin of the values.
     pub origin: Origin,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The command line.
@@ -40,18 +40,18 @@ pub enum Origin {
     File(Place),
     /// The scenario that is played.
     Scenario,
-    /// Nobody.
+    /// The default.
     Default,
 }
 
-/// The flags of `teal serve` that can stand in a file.
+/// The flags of `teal serve` that can be set in a file.
 pub(super) fn flags() -> impl Iterator<Item = &'static Arg> {
     static COMMAND: LazyLock<clap::Command> = LazyLock::new(Cli::command);
     COMMAND.get_arguments().filter(|arg| arg.get_long() != Some("config"))
 }
 
 impl Effective {
-    /// What came of the arguments, and of the file's entries among them.
+    /// Collects the settings from the arguments and the entries of the file.
     pub(super) fn new(args: Vec<OsString>, matches: &ArgMatches, entries: &[Entry]) -> Self {
         let setting = |arg: &'static Arg| {
             let (id, name) = (arg.get_id().as_str(), arg.get_long()?);
@@ -69,35 +69,35 @@ impl Effective {
         Self { args, settings: flags().filter_map(setting).collect() }
     }
 
-    /// All of them, in the order of `teal serve --help`.
+    /// All settings, in the order of `teal serve --help`.
     pub fn iter(&self) -> impl Iterator<Item = &Setting> {
         self.settings.iter()
     }
 
-    /// One of them.
+    /// A setting by its flag.
     pub fn get(&self, name: &str) -> Option<&Setting> {
         self.iter().find(|setting| setting.name == name)
     }
 
-    /// The flags whose value came from the user.
+    /// The flags that the user set.
     pub(super) fn given(&self) -> Vec<&'static str> {
         let given = self.iter().filter(|setting| setting.origin != Origin::Default);
         given.map(|setting| setting.name).collect()
     }
 
-    /// Takes over a setting from others.
+    /// Takes over a setting.
     pub fn adopt(&mut self, setting: &Setting) {
         for own in self.settings.iter_mut().filter(|own| own.name == setting.name) {
             own.clone_from(setting);
         }
     }
 
-    /// Takes over what a scenario sets.
+    /// Takes over a setting of a scenario.
     pub(crate) fn adopt_scenario(&mut self, name: &'static str, value: &str) {
         self.adopt(&Setting { name, values: vec![value.to_owned()], origin: Origin::Scenario });
     }
 
-    /// How errors call a setting: by where its value is.
+    /// The name of a setting in errors: by the origin of its value.
     pub fn name(&self, flag: &str) -> String {
         match self.get(flag).map(|setting| &setting.origin) {
             Some(Origin::File(at)) => format!("{flag} in {at}"),
@@ -105,7 +105,7 @@ impl Effective {
         }
     }
 
-    /// The settings as the same arguments make them now: the file may say something else.
+    /// Reads the settings again from the same arguments; the file may have changed.
     pub fn again(&self) -> Result<super::Serve, String> {
         match super::parse(self.args.iter().cloned()) {
             Ok(Command::Serve(serve)) => Ok(*serve),
@@ -116,7 +116,7 @@ impl Effective {
 }
 
 impl Setting {
-    /// Its value in one line, fit for the log: no secret.
+    /// The value in one line for the log, without secrets.
     pub fn text(&self) -> String {
         let named = |name: &str| {
             self.arg().and_then(Arg::get_value_names).is_some_and(|names| names[0].contains(name))
@@ -132,13 +132,13 @@ impl Setting {
         flags().find(|arg| arg.get_long() == Some(self.name))
     }
 
-    /// Whether the flag may be given again.
+    /// Returns whether the flag can be repeated.
     pub(super) fn repeats(&self) -> bool {
         self.arg().is_some_and(|arg| matches!(arg.get_action(), ArgAction::Append))
     }
 }
 
-/// The arguments with those of the file's entries among them.
+/// Inserts the file's entries into the arguments.
 pub(super) fn with_entries(args: &[OsString], at: usize, entries: &[Entry]) -> Vec<OsString> {
     let (before, after) = args.split_at(at.min(args.len()));
     let entries = entries.iter().map(Entry::argument);

@@ -5,7 +5,7 @@ use proxy::fault::rule::{self, BadRule, KEYS, Rule};
 
 use super::Running;
 
-/// What to do about the faults of a running teal.
+/// The commands for the faults of a running teal.
 #[derive(Debug, Subcommand)]
 pub enum FaultCommand {
     /// Add a rule after the others
@@ -13,17 +13,17 @@ pub enum FaultCommand {
         after_help = "Example:\n  teal fault add --match 'method=getNextResultBatch,strategy=green' --delay 200ms --first 3"
     )]
     Add {
-        /// What it says.
+        /// The rule.
         #[command(flatten)]
         rule: RuleFlags,
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// List the rules, with the number of calls that each matched and hit
     #[command(after_help = "Example:\n  teal fault list")]
     List {
-        /// Whom to ask.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
@@ -33,52 +33,52 @@ pub enum FaultCommand {
         /// The id of the rule
         #[arg(value_parser = id)]
         id: String,
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// Remove all rules
     #[command(after_help = "Example:\n  teal fault clear")]
     Clear {
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
 }
 
-/// What to do about the tokens of a running teal.
+/// The commands for the tokens of a running teal.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
     /// Revoke one token, those of a client, or all
     #[command(after_help = "Example:\n  teal token revoke --client app")]
     Revoke {
-        /// Which.
+        /// Which tokens to revoke.
         #[command(flatten)]
         which: Tokens,
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
 }
 
-/// Which tokens.
+/// Which tokens to revoke.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Tokens {
     /// The token
     pub token: Option<String>,
-    /// All that were issued to this client
+    /// All tokens of this client
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,
-    /// All of them
+    /// All tokens
     #[arg(long)]
     pub all: bool,
 }
 
-/// The flag for what a rule says in one text.
+/// The flag for a whole rule in one text.
 const MATCH: &str = "match";
 
-/// A rule in flags: a text, and one flag for each key.
+/// The flags of a rule: a text, and one flag per key.
 #[derive(Clone, Debug)]
 pub struct RuleFlags {
     text: String,
@@ -86,7 +86,7 @@ pub struct RuleFlags {
 }
 
 impl RuleFlags {
-    /// The rule that they make: the text first.
+    /// Builds the rule, starting with the text.
     pub fn rule(&self) -> Result<Rule, BadRule> {
         let mut pairs = rule::pairs(&self.text)?;
         pairs.extend_from_slice(&self.flags);
@@ -97,7 +97,7 @@ impl RuleFlags {
 impl Args for RuleFlags {
     fn augment_args(command: Command) -> Command {
         let text = Arg::new(MATCH).long(MATCH).value_name("KEY=VALUE,…");
-        let text = text.help("A rule as --fault takes it, or a part of one");
+        let text = text.help("A rule as in --fault, or a part of one");
         KEYS.iter().fold(command.arg(text), |command, key| {
             let arg = Arg::new(key.name).long(key.name).help(key.help);
             command.arg(match key.value {

@@ -1,4 +1,4 @@
-//! The configuration file: what it says, as arguments of the flags that it names.
+//! Reads the configuration file, and converts it to command line arguments.
 
 use std::{ffi::OsString, fmt, fs, ops::Range, path::Path};
 
@@ -10,18 +10,18 @@ use toml::{
 
 use super::{effective::flags, names};
 
-/// Where something stands.
+/// A position in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as it was named.
+    /// The file name as the user gave it.
     pub file: String,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// In characters, from 1.
+    /// The column in characters, from 1.
     pub column: usize,
 }
 
-/// A value for a flag; one that may be given again has several.
+/// A flag with a value; a repeated flag has several entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The flag, without its dashes.
@@ -31,7 +31,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// As it would stand on the command line.
+    /// The entry as a command line argument.
     pub(super) fn argument(&self) -> OsString {
         format!("--{}={}", self.flag, self.value).into()
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What the file says, in its order; or why it can't be used, in one line.
+/// Reads the entries of a file, in order. The error is one line.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, String> {
     let file = path.display().to_string();
     let text = fs::read_to_string(path)
@@ -69,7 +69,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
-/// What is read.
+/// The file being read.
 struct Source<'a> {
     file: &'a str,
     text: &'a str,
@@ -97,7 +97,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// One line about a value that can't be used.
+    /// A one-line error about an invalid value.
     fn blame(&self, key: &str, at: Range<usize>, value: &Spanned<DeValue<'_>>, expected: &str) -> String {
         let found = match value.get_ref() {
             DeValue::Table(_) => "a table",
@@ -116,7 +116,7 @@ impl Source<'_> {
     }
 }
 
-/// A value as it would stand on the command line, unless a flag of this kind has no such values.
+/// Formats a value for the command line; `None` if the flag has no values of this type.
 fn written(arg: &Arg, value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
@@ -131,7 +131,7 @@ fn written(arg: &Arg, value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// What would have been of the right type.
+/// The expected type.
 fn expected(arg: &Arg) -> String {
     let alone = match value_name(arg) {
         "N" => "a whole number",
@@ -157,12 +157,12 @@ fn is_switch(arg: &Arg) -> bool {
     matches!(value_name(arg), "on|off" | "ADDR|off")
 }
 
-/// Whether values are made of keys and values themselves.
+/// Returns whether values consist of keys and values.
 fn is_rule(arg: &Arg) -> bool {
     value_name(arg).starts_with("KEY=VALUE")
 }
 
-/// A number in decimal digits.
+/// Formats a number in decimal.
 fn number(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::Integer(number) => {
@@ -173,7 +173,7 @@ fn number(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// `key="value"` for each in the table and the tables within; a key alone for what is true.
+/// Collects `key="value"` from a table and its nested tables; a true value becomes a key alone.
 fn flatten(within: &str, table: &DeTable<'_>, pairs: &mut Vec<String>) -> Option<()> {
     let mut keys: Vec<_> = table.iter().collect();
     keys.sort_by_key(|(key, _)| key.span().start);

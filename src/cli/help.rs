@@ -1,4 +1,5 @@
-//! How `teal --help` looks: commands by purpose, and the flags that matter most. `teal serve --help` shows all flags.
+//! The layout of `teal --help`: commands by purpose, and the most important flags. `teal serve --help` shows all
+//! flags.
 
 use std::fmt::Write as _;
 
@@ -27,7 +28,7 @@ const SHOWN: [&str; 10] = [
 const PURPOSES: [(&str, &[&str]); 4] = [
     ("Serve", &["serve", "check", "reload"]),
     ("Take a running teal through a switch", &["status", "switch", "cutover", "abort", "rollback", "timer"]),
-    ("Look into a running teal", &["queries", "clients", "fault", "token", "cluster"]),
+    ("Inspect a running teal", &["queries", "clients", "fault", "token", "cluster"]),
     ("Test clients and servers", &["rehearse", "scenario", "completions"]),
 ];
 
@@ -58,12 +59,12 @@ fn purposes(command: &Command) -> String {
     })
 }
 
-/// What the user may have meant, as `: did you mean …?`; empty if nothing is alike.
+/// A suggestion as `: did you mean …?`; empty if nothing is similar.
 pub(super) fn suggestion(error: &clap::Error) -> String {
     let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
     let alike = kinds.into_iter().find_map(|kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text),
-        // The most alike comes last.
+        // The most similar one comes last.
         ContextValue::Strings(texts) => texts.last(),
         _ => None,
     });

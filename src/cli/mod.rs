@@ -1,4 +1,4 @@
-//! The command line and the environment, as the user gave them.
+//! Parses the command line and the environment.
 
 pub mod check;
 mod effective;
@@ -28,7 +28,7 @@ pub use self::{
     fault::{FaultCommand, RuleFlags, TokenCommand, Tokens},
     file::Place,
     help::command,
-    operate::{ClusterAction, Operate, Running, TimerAction},
+    operate::{ClusterAction, Operate, Running},
     rehearse::Rehearse,
     scenario::ScenarioCommand,
     serve::{EngineTls, Engines, ListenerTls, Listening, Serve, SwitchRules, Switching},
@@ -45,7 +45,7 @@ struct Cli {
     serve: Serve,
 }
 
-/// What the user wants done.
+/// A parsed command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the server (as teal does without a command)
@@ -56,7 +56,7 @@ pub enum Command {
     /// Show the settings of teal serve, and where each comes from
     #[command(after_help = "Example:\n  teal check --config teal.toml --notice 2s")]
     Check(Box<Check>),
-    /// Something of a teal that runs
+    /// A command for a running teal
     #[command(flatten)]
     Operate(Operate),
     /// Drive a server with clients that follow its switches and check every row
@@ -69,7 +69,7 @@ pub enum Command {
     Scenario(ScenarioCommand),
 }
 
-/// Why there is nothing to serve.
+/// Why parsing ends the program.
 #[derive(Debug)]
 pub enum Stop {
     /// The user asked for this text.
@@ -81,7 +81,7 @@ pub enum Stop {
 /// Reads the arguments (the program's name first) and the environment.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let args: Vec<OsString> = args.into_iter().collect();
-    // What a rehearsal does is not set in the environment.
+    // The flags of `teal rehearse` are not read from the environment.
     let has_environment = args.get(1).is_none_or(|command| command != "rehearse");
     let explain = |error: &clap::Error, entries: &[Entry]| explain(error, has_environment, entries);
     let read = |args: &[OsString]| command().try_get_matches_from(args);
@@ -106,7 +106,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
     Ok(command)
 }
 
-/// The flags of `teal serve`, if that is what the user gave.
+/// The flags of `teal serve`, if that is the command.
 fn of_serve(matches: &ArgMatches) -> Option<&ArgMatches> {
     match matches.subcommand() {
         None => Some(matches),
@@ -115,7 +115,7 @@ fn of_serve(matches: &ArgMatches) -> Option<&ArgMatches> {
     }
 }
 
-/// What the configuration file says, but for what flags and the environment set.
+/// The entries of the configuration file, without flags set on the command line or in the environment.
 fn of_file(matches: &ArgMatches) -> Result<Vec<Entry>, String> {
     let Some(matches) = of_serve(matches) else { return Ok(Vec::new()) };
     let Some(path) = matches.get_one::<PathBuf>("config") else { return Ok(Vec::new()) };
@@ -123,33 +123,20 @@ fn of_file(matches: &ArgMatches) -> Result<Vec<Entry>, String> {
     Ok(file::read(path)?.into_iter().filter(|entry| !set.contains(&entry.flag)).collect())
 }
 
-/// Clap's several lines in one, with the flag's name in the environment, or its place in the file.
+/// Condenses clap's error to one line, with the flag's name in the environment, or its place in the file.
 fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Stop {
     if !error.use_stderr() {
         return Stop::Print(error.render().to_string());
     }
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
-        _ => None,
-    };
-    let flag =
-        context(ContextKind::InvalidArg).map(|arg| arg.split(' ').next().unwrap_or_default().to_owned());
-    let value = context(ContextKind::InvalidValue).unwrap_or_default();
-    let expected = match error.kind() {
-        ErrorKind::ValueValidation => error.source().map(ToString::to_string),
-        ErrorKind::InvalidValue if value.is_empty() => Some("expected a value".to_owned()),
-        ErrorKind::InvalidValue => {
-            context(ContextKind::ValidValue).map(|valid| format!("expected one of {valid}"))
-        }
-        _ => None,
-    };
+    let flag = context(error, ContextKind::InvalidArg)
+        .map(|arg| arg.split(' ').next().unwrap_or_default().to_owned());
+    let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let help = error.render().to_string();
         let usage = help.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or_default();
         return Stop::Refuse(format!("expected a command: {usage} (see teal --help)"));
     }
-    Stop::Refuse(match (flag, expected) {
+    Stop::Refuse(match (flag, expected(error)) {
         (Some(flag), Some(expected)) => {
             let of_flag = |entry: &&Entry| flag.strip_prefix("--") == Some(entry.flag);
             let mut of_file = entries.iter().filter(of_flag);
@@ -169,6 +156,31 @@ fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Sto
     })
 }
 
+/// What clap knows of an error.
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(", ")),
+        _ => None,
+    }
+}
+
+/// What was expected in place of a value that is refused.
+fn expected(error: &clap::Error) -> Option<String> {
+    match error.kind() {
+        ErrorKind::ValueValidation => error.source().map(ToString::to_string),
+        ErrorKind::InvalidValue
+            if context(error, ContextKind::InvalidValue).is_none_or(|value| value.is_empty()) =>
+        {
+            Some("expected a value".to_owned())
+        }
+        ErrorKind::InvalidValue => {
+            context(error, ContextKind::ValidValue).map(|valid| format!("expected one of {valid}"))
+        }
+        _ => None,
+    }
+}
+
 /// A flag with its name in the environment, if it has one; a positional argument without its brackets.
 fn names(flag: &str) -> String {
     let is_in_environment = |arg: &clap::Arg| {
@@ -181,7 +193,7 @@ fn names(flag: &str) -> String {
     }
 }
 
-/// A script that completes commands and flags in a shell.
+/// Generates a completion script for a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "teal", &mut script);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use admin::client::Address;
+use admin::{TimerAction, client::Address};
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use protocol::Strategy;
@@ -12,16 +12,16 @@ use super::{
     values::{ADMIN, count},
 };
 
-/// What a running teal is asked or told.
+/// A command for a running teal.
 #[derive(Debug, Subcommand)]
 pub enum Operate {
     /// Show the active strategy, the phase and its deadline, engines and queries
     #[command(after_help = "Example:\n  teal status --watch")]
     Status {
-        /// Keep showing it
+        /// Keep showing the state
         #[arg(long)]
         watch: bool,
-        /// Whom to ask.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
@@ -34,68 +34,68 @@ pub enum Operate {
         /// Return when the switch is complete; fail if it is aborted or rolled back, or its drain times out
         #[arg(long)]
         wait: bool,
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// Make the announced strategy active at once
     #[command(after_help = "Example:\n  teal cutover")]
     Cutover {
-        /// Even if its engine is not healthy
+        /// Cut over even if its engine is not healthy
         #[arg(long)]
         force: bool,
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// Withdraw the announcement
     #[command(after_help = "Example:\n  teal abort")]
     Abort {
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// Announce the old strategy again, while it is being drained
     #[command(after_help = "Example:\n  teal rollback")]
     Rollback {
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// Pause or resume the timer that announces switches
     #[command(after_help = "Example:\n  teal timer pause")]
     Timer {
-        /// Freeze the rest of it, or continue it
+        /// Pause the timer, or resume it with the time that is left
         #[arg(ignore_case = true)]
         action: TimerAction,
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// List the queries on record, the longest idle first
     #[command(after_help = "Example:\n  teal queries --limit 20")]
     Queries {
-        /// List at most so many
+        /// The most queries to list
         #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
         limit: usize,
-        /// Whom to ask.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// List the clients, and how they follow switches
     #[command(after_help = "Example:\n  teal clients")]
     Clients {
-        /// Whom to ask.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
     /// Show, suspend or resume the cluster of the built-in engine
     #[command(after_help = "Example:\n  teal cluster suspend")]
     Cluster {
-        /// What to do
+        /// Show, suspend or resume
         #[arg(ignore_case = true)]
         action: ClusterAction,
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
@@ -108,7 +108,7 @@ pub enum Operate {
     /// Read the configuration file and certificates again
     #[command(after_help = "Example:\n  teal reload")]
     Reload {
-        /// Whom to tell.
+        /// The running teal.
         #[command(flatten)]
         server: Running,
     },
@@ -135,22 +135,13 @@ pub struct Running {
     pub json: bool,
 }
 
-/// What to do to the timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TimerAction {
-    /// Freeze the rest of it
-    Pause,
-    /// Continue it
-    Resume,
-}
-
-/// What to do to the cluster.
+/// An operation on the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ClusterAction {
-    /// Show what it is
+    /// Show the state
     Status,
-    /// Suspend it
+    /// Suspend the cluster
     Suspend,
-    /// Wake it
+    /// Resume the cluster
     Resume,
 }

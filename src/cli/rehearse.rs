@@ -23,7 +23,7 @@ pub struct Rehearse {
     /// How long to begin new queries
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = some_duration)]
     pub duration: Duration,
-    /// Queries and their expected rows, in TOML [default: made-up queries]
+    /// Queries and their expected rows, in TOML [default: generated queries]
     #[arg(long, value_name = "FILE")]
     pub queries: Option<PathBuf>,
     /// Pause after each query
@@ -53,7 +53,7 @@ pub struct Rehearse {
     /// The schema of queries
     #[arg(long, value_name = "NAME", default_value = "")]
     pub schema: String,
-    /// How clients behave; a list mixes them: the first client as the first, and so on
+    /// How clients behave; a list assigns behaviours in turn
     #[arg(long, value_name = "HOW", value_delimiter = ',', default_value = "follow", ignore_case = true)]
     pub behaviour: Vec<Behaviour>,
     /// The server's admin API: its events go into the report, and --switch-every and --chaos work
@@ -62,10 +62,10 @@ pub struct Rehearse {
     /// A file with the token that the admin API requires
     #[arg(long, value_name = "FILE", requires = "admin")]
     pub admin_token_file: Option<PathBuf>,
-    /// Order a switch this often
+    /// Command a switch this often
     #[arg(long, value_name = "DURATION", requires = "admin", value_parser = some_duration)]
     pub switch_every: Option<Duration>,
-    /// Order switches, cutovers, aborts and rollbacks at random times
+    /// Command switches, cutovers, aborts and rollbacks at random times
     #[arg(long, requires = "admin")]
     pub chaos: bool,
     /// The seed of everything random

@@ -1,4 +1,4 @@
-//! `teal scenario`: what comes with teal, to be read.
+//! `teal scenario`: lists and shows the built-in scenarios.
 
 use std::fmt::Write as _;
 
@@ -9,19 +9,19 @@ use crate::scenario::{BUILT_IN, Scenario};
 /// Shows the built-in scenarios.
 #[derive(Debug, Subcommand)]
 pub enum ScenarioCommand {
-    /// List their names, and what each teaches
+    /// List their names, and the lesson of each
     #[command(after_help = "Example:\n  teal scenario list")]
     List,
-    /// Show one, as a start for your own; or check a file
+    /// Show one, as a template for your own; or check a file
     #[command(after_help = "Example:\n  teal scenario show stale-client")]
     Show {
-        /// Its name, or a file to check
+        /// The name of a scenario, or a file to check
         name: String,
     },
 }
 
 impl ScenarioCommand {
-    /// What there is to print.
+    /// The text to print.
     pub fn text(&self) -> Result<String, String> {
         match self {
             Self::List => Ok(BUILT_IN.iter().fold(String::new(), |mut list, (name, _)| {

@@ -1,4 +1,4 @@
-// The tests of handshakes use the rest.
+// The rest is used by the tests of TLS.
 #[allow(dead_code)]
 #[path = "../../tests/it/support/certificates.rs"]
 mod certificates;
@@ -21,7 +21,7 @@ fn parse(args: &[&str]) -> Result<Serve, String> {
     }
 }
 
-/// Why the settings are refused.
+/// The error for these settings.
 fn refusal(args: &[&str]) -> String {
     parse(args).and_then(Config::read).unwrap_err()
 }
@@ -133,9 +133,9 @@ fn unusable_certificates_and_keys_are_refused() {
         &file("locked", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
     let engine = ["--upstream", "https://e"];
     for (args, flag, value, expected) in [
-        (&["--tls-cert", cert][..], "tls-cert", cert, "expected --tls-key beside it"),
-        (&["--tls-key", key], "tls-key", key, "expected --tls-cert beside it"),
-        (&["--client-ca", cert], "client-ca", cert, "expected --tls-cert beside it"),
+        (&["--tls-cert", cert][..], "tls-cert", cert, "expected --tls-key with it"),
+        (&["--tls-key", key], "tls-key", key, "expected --tls-cert with it"),
+        (&["--client-ca", cert], "client-ca", cert, "expected --tls-cert with it"),
         (&["--tls-cert", "/no/such", "--tls-key", key], "tls-cert", "/no/such", "expected a readable file ("),
         (&["--tls-cert", torn, "--tls-key", key], "tls-cert", torn, "expected PEM ("),
         (&["--tls-cert", key, "--tls-key", key], "tls-cert", key, "expected a certificate in PEM"),
@@ -171,18 +171,18 @@ fn unusable_certificates_and_keys_are_refused() {
             not_x509,
             "expected a certificate (",
         ),
-        (&["--upstream-ca", cert], "upstream-ca", cert, "expected an engine with an https:// URL beside it"),
+        (&["--upstream-ca", cert], "upstream-ca", cert, "expected an engine with an https:// URL"),
         (
             &["--upstream", "http://e", "--upstream-name", "e.example"],
             "upstream-name",
             "e.example",
-            "expected an engine with an https:// URL beside it",
+            "expected an engine with an https:// URL",
         ),
         (
             &[&engine[..], &["--upstream-key", key]].concat(),
             "upstream-key",
             key,
-            "expected --upstream-cert beside it",
+            "expected --upstream-cert with it",
         ),
         (
             &[&engine[..], &["--upstream-ca", "/no/such"]].concat(),
@@ -211,7 +211,7 @@ fn unusable_certificates_and_keys_are_refused() {
 }
 
 #[test]
-fn tls_is_taken_on_both_sides() {
+fn tls_is_read_on_both_sides() {
     let authority = Authority::new();
     let ca = authority.file().display().to_string();
     let pair = authority.issue("one");
@@ -236,15 +236,15 @@ fn engines_are_named_in_one_way() {
             &["--upstream", "http://e", "--blue", "http://b", "--green", "http://g"][..],
             "--upstream (or TEAL_UPSTREAM): 'http://e': expected either this or --blue and --green",
         ),
-        (&["--blue", "http://b"], "--blue (or TEAL_BLUE): 'http://b': expected --green beside it"),
-        (&["--green", "http://g"], "--green (or TEAL_GREEN): 'http://g': expected --blue beside it"),
+        (&["--blue", "http://b"], "--blue (or TEAL_BLUE): 'http://b': expected --green with it"),
+        (&["--green", "http://g"], "--green (or TEAL_GREEN): 'http://g': expected --blue with it"),
         (
             &["--upstream", "engine"],
             "--upstream (or TEAL_UPSTREAM): 'engine': expected host:port, or a URL such as http://127.0.0.1:50071 or https://engine.example",
         ),
         (
             &["--upstream", "http://e", "--batch-rows", "5"],
-            "--batch-rows (or TEAL_BATCH_ROWS): '5': expected nothing: it is for the built-in engine, and calls are forwarded",
+            "--batch-rows (or TEAL_BATCH_ROWS): '5': expected the built-in engine: remove this, or --upstream, --blue and --green",
         ),
     ] {
         assert_eq!(refusal(args), line);
@@ -252,7 +252,7 @@ fn engines_are_named_in_one_way() {
 }
 
 #[test]
-fn places_are_urls_or_host_and_port() {
+fn addresses_are_urls_or_host_and_port() {
     for upstream in ["e:80", "http://e:80", " http://e "] {
         let config = Config::read(parse(&["--upstream", upstream]).unwrap()).unwrap();
         let Backend::Upstream(engines) = config.backend else { panic!("{upstream}") };
@@ -264,7 +264,7 @@ fn places_are_urls_or_host_and_port() {
     }
 }
 
-/// The commands without commands of their own, each with the words that call it.
+/// The commands without subcommands, each with the words that call it.
 fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
     if !command.has_subcommands() {
         found.push((words.to_owned(), command.clone()));
@@ -285,7 +285,7 @@ fn every_command_has_an_example_that_works() {
         assert!(!examples.is_empty(), "{words} has none");
         for example in examples {
             assert!(example.starts_with(&words), "{example}");
-            // A file that is named need not be there.
+            // The file of an example need not exist.
             let args = example.replace('\'', "").replace(" --config teal.toml", "");
             let parsed = super::parse(args.split(' ').map(OsString::from));
             assert!(parsed.is_ok(), "{example}: {parsed:?}");
@@ -306,7 +306,7 @@ fn serve_help_shows_all_flags_help_ten() {
     }
     let headings = ["Listening", "Engines", "Switching", "Faults", "Operating", "Logging"];
     assert!(headings.iter().all(|heading| long.contains(&format!("\n{heading}:\n"))), "{long}");
-    // What has no heading is what concerns all of them.
+    // Flags without a heading apply to all commands.
     let serve = Cli::command().find_subcommand("serve").cloned().unwrap();
     let without = serve.get_arguments().filter(|arg| arg.get_help_heading().is_none());
     assert_eq!(without.filter_map(clap::Arg::get_long).collect::<Vec<_>>(), ["config"]);

@@ -1,4 +1,4 @@
-//! What the values of flags are made of.
+//! The types of flag values.
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
@@ -9,16 +9,16 @@ use clap::ValueEnum;
 use proxy::upstream::Target;
 use rustls::pki_types::ServerName;
 
-/// The addresses that one `host:port` stands for.
+/// The addresses that `host:port` resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses(pub Vec<SocketAddr>);
 
-/// Where operators connect.
+/// The admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admin {
-    /// Nowhere.
+    /// No admin listener.
     Off,
-    /// There.
+    /// At these addresses.
     At(Addresses),
 }
 
@@ -31,11 +31,11 @@ macro_rules! choices {
 }
 
 choices! {
-    /// Whether something is there.
+    /// A flag that is on or off.
     OnOff { On, Off }
-    /// Lines for people, or objects for machines.
+    /// The format of log lines: text, or JSON objects.
     LogFormat { Text, Json }
-    /// From few lines to many.
+    /// The log level, from few lines to many.
     LogLevel { Error, Warn, Info, Debug }
 }
 
@@ -50,7 +50,7 @@ fn addresses(text: &str, expected: &str) -> Result<Addresses, String> {
     if found.is_empty() { Err(expected.to_owned()) } else { Ok(Addresses(found)) }
 }
 
-/// Where operators connect, unless told otherwise.
+/// The default admin address.
 pub(super) const ADMIN: &str = "127.0.0.1:50061";
 
 pub(super) fn admin(text: &str) -> Result<Admin, String> {
@@ -70,7 +70,7 @@ pub(super) fn server_name(text: &str) -> Result<ServerName<'static>, String> {
         .map_err(|_| "expected the name of a host such as engine.example".to_owned())
 }
 
-/// Longer ones are mistakes, and would overflow the clock.
+/// The longest duration. Longer ones are mistakes, and would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -128,7 +128,7 @@ pub(super) fn buffers(text: &str) -> Result<usize, String> {
     size(text).filter(|size| *size >= 16 << 20).ok_or_else(expected)
 }
 
-/// A number of bytes.
+/// Parses a number of bytes.
 fn size(text: &str) -> Option<usize> {
     let size = text.trim().parse::<bytesize::ByteSize>().ok()?;
     usize::try_from(size.as_u64()).ok()

@@ -1,4 +1,4 @@
-//! Who answers calls.
+//! Validates the settings of the backend.
 
 #[cfg(feature = "mock")]
 use std::fs;
@@ -10,7 +10,7 @@ use super::MockConfig;
 use super::{Backend, BadSetting, tls};
 use crate::cli::{Addresses, Serve};
 
-/// The flags that mean nothing where calls are forwarded.
+/// The flags that need the built-in engine.
 fn needs_built_in() -> Vec<&'static str> {
     #[cfg(feature = "mock")]
     return crate::cli::flags_of::<crate::cli::Mock>();
@@ -18,7 +18,7 @@ fn needs_built_in() -> Vec<&'static str> {
     return Vec::new();
 }
 
-/// Engines elsewhere, or the one that is built in.
+/// Chooses forwarding or the built-in engine.
 pub(super) fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
     let Some(targets) = targets(serve)? else {
         tls::trust(serve, &[])?;
@@ -28,13 +28,13 @@ pub(super) fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
         return Err(BadSetting {
             flag: "upstream",
             value: String::new(),
-            expected: "expected the URL of an engine, because this build has none of its own".to_owned(),
+            expected: "expected the URL of an engine, because this build has no built-in one".to_owned(),
         });
     };
     let Some(flag) = needs_built_in().into_iter().find(|flag| serve.given.contains(flag)) else {
         return Ok(Backend::Upstream(targets));
     };
-    let expected = "expected nothing: it is for the built-in engine, and calls are forwarded".to_owned();
+    let expected = "expected the built-in engine: remove this, or --upstream, --blue and --green".to_owned();
     let value = serve.effective.get(flag).map(|given| given.text()).unwrap_or_default();
     Err(BadSetting { flag, value, expected })
 }
@@ -49,8 +49,8 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
         (Some(both), None, None) => (both, both),
         (None, Some(blue), Some(green)) => (blue, green),
         (Some(both), ..) => return bad("upstream", both, "expected either this or --blue and --green"),
-        (None, Some(blue), None) => return bad("blue", blue, "expected --green beside it"),
-        (None, None, Some(green)) => return bad("green", green, "expected --blue beside it"),
+        (None, Some(blue), None) => return bad("blue", blue, "expected --green with it"),
+        (None, None, Some(green)) => return bad("green", green, "expected --blue with it"),
     };
     for (flag, target) in [
         ("upstream", &serve.engines.upstream),
@@ -59,8 +59,7 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
     ] {
         if let Some(target) = target.as_ref().filter(|target| target.is_served_at(&serve.listening.listen.0))
         {
-            let expected =
-                "expected another address than teal's own (--listen): calls would go round in circles";
+            let expected = "expected another address than teal's own (--listen): calls would loop";
             return bad(flag, target, expected);
         }
     }
@@ -70,13 +69,13 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
     Ok(Some(Targets { blue, green, connect_timeout, resolve_every, trust }))
 }
 
-/// Where the engine that is not active can be tried: there has to be one.
+/// The preview address, which needs two engines.
 pub(super) fn preview(serve: &Serve) -> Result<Option<Addresses>, BadSetting> {
     if serve.engines.are_two() || serve.listening.preview_listen.is_none() {
         return Ok(serve.listening.preview_listen.clone());
     }
     let value = serve.effective.get("preview-listen").map(|given| given.text()).unwrap_or_default();
-    let expected = "expected --blue and --green beside it, and two engines there: one of them is not active";
+    let expected = "expected two engines, in --blue and --green";
     Err(BadSetting { flag: "preview-listen", value, expected: expected.to_owned() })
 }
 

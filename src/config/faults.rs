@@ -1,4 +1,4 @@
-//! Faults on purpose, and the scenario.
+//! Validates fault rules and the scenario.
 
 use proxy::fault::rule::Setting;
 use switch::Cutover;
@@ -9,7 +9,7 @@ use crate::{
     scenario::{BadScenario, Scenario},
 };
 
-/// The rules and the scenario, which may set the switch.
+/// Reads the rules and the scenario, which may change settings of the switch.
 pub(super) fn faults(serve: &mut Serve) -> Result<FaultConfig, BadSetting> {
     let scenario = match serve.faults.scenario.clone() {
         None => None,

@@ -1,4 +1,4 @@
-//! The gate and its switch.
+//! Validates the settings of the gate and its switch.
 
 use std::{fs, path::Path};
 
@@ -8,7 +8,7 @@ use switch::StateFile;
 use super::{BadSetting, GateConfig};
 use crate::cli::{OnOff, Serve, SwitchRules, flags_of};
 
-/// The flags that mean nothing with `--gate off`.
+/// The flags that need the gate.
 fn needs_gate() -> impl Iterator<Item = &'static str> {
     let others = [
         "blue",
@@ -23,7 +23,7 @@ fn needs_gate() -> impl Iterator<Item = &'static str> {
     flags_of::<SwitchRules>().into_iter().chain(others)
 }
 
-/// The switch and the gate, unless there is none.
+/// Reads the settings of the switch and the gate; `None` with `--gate off`.
 pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     let switching = &serve.switching;
     if switching.gate == OnOff::Off {
@@ -38,7 +38,7 @@ pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     let rules = switching.rules();
     if rules.failover.is_some() && !serve.engines.are_two() {
         let value = humantime::format_duration(switching.rules.failover).to_string();
-        let expected = "expected --blue and --green, two engines, beside it".to_owned();
+        let expected = "expected two engines, in --blue and --green".to_owned();
         return Err(BadSetting { flag: "failover", value, expected });
     }
     let state = switching.state.as_deref().map(StateFile::open).transpose().map_err(|bad| BadSetting {

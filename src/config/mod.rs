@@ -1,4 +1,4 @@
-//! What the user set, wholly checked, before any port is bound.
+//! The configuration: the user's settings, validated before any port is bound.
 
 mod backend;
 mod faults;
@@ -17,82 +17,82 @@ use crate::{
     scenario::Scenario,
 };
 
-/// Settings that can be served by.
+/// Valid settings.
 #[derive(Debug)]
 pub struct Config {
-    /// Where clients connect.
+    /// The addresses for clients.
     pub listen: Addresses,
-    /// Where the engine that is not active can be tried, unless nowhere.
+    /// The addresses for previews of the inactive engine.
     pub preview_listen: Option<Addresses>,
     /// How long new connections are accepted after SIGTERM.
     pub shutdown_delay: Duration,
-    /// How the listener proves itself to clients, if they speak TLS.
+    /// The TLS identity of the listener; `None` without TLS.
     pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
     /// Bytes of all calls that may wait for slow readers.
     pub buffer_limit: usize,
-    /// How long a client with calls in progress may leave a ping unanswered.
+    /// The time within which a client with calls in progress must answer a ping.
     pub keepalive_timeout: Duration,
-    /// How the switch is set, unless there is none.
+    /// The gate and its switch; `None` without a gate.
     pub gate: Option<GateConfig>,
-    /// Who answers.
+    /// The backend.
     pub backend: Backend,
-    /// Where operators connect, unless nowhere.
+    /// The admin API; `None` if it is off.
     pub admin: Option<AdminConfig>,
-    /// What trouble there is from the start.
+    /// The faults at start.
     pub faults: FaultConfig,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
-    /// The least important lines that are logged.
+    /// The log level.
     pub log_level: LogLevel,
     /// All settings as texts, with their origins.
     pub effective: Effective,
 }
 
-/// Where operators connect.
+/// The admin API.
 #[derive(Debug)]
 pub struct AdminConfig {
     /// The address.
     pub at: Addresses,
-    /// Whether the user named it: then nothing goes on without.
+    /// Whether the user set it; if so, a failure to bind it is fatal.
     pub is_given: bool,
-    /// What operators have to show.
+    /// The token that operators must send.
     pub token: Option<Token>,
 }
 
-/// The switch and the gate that asks it.
+/// The gate and its switch.
 #[derive(Debug)]
 pub struct GateConfig {
-    /// How the switch moves.
+    /// The rules of the switch.
     pub rules: Rules,
-    /// Where its state is kept, and what was found there.
+    /// The state file, and the saved state found in it.
     pub state: Option<(StateFile, Option<SavedState>)>,
-    /// What a rejection looks like.
+    /// The encoding of a 456.
     pub mismatch: Mismatch,
-    /// What is known of methods.
+    /// The known methods.
     pub protocol: Protocol,
 }
 
-/// Trouble on purpose.
+/// Fault injection.
 #[derive(Debug)]
 pub struct FaultConfig {
-    /// The rules in force at start.
+    /// The fault rules at start.
     pub rules: Vec<Rule>,
-    /// Whether a call may bring its own.
+    /// Whether calls may carry their own rule.
     pub by_header: bool,
-    /// What happens on cue.
+    /// The scenario to play.
     pub scenario: Option<Scenario>,
 }
 
-/// Who answers.
+/// The backend.
 #[derive(Debug)]
 pub enum Backend {
-    /// Real engines.
+    /// Forwards calls to engines.
     Upstream(Targets),
-    /// The built-in one.
+    /// Uses the built-in engine.
     #[cfg(feature = "mock")]
     Mock(MockConfig),
 }
@@ -101,26 +101,26 @@ pub enum Backend {
 #[cfg(feature = "mock")]
 #[derive(Debug)]
 pub struct MockConfig {
-    /// Its tables and limits.
+    /// The tables and limits.
     pub engine: sql::Options,
-    /// Its sessions and queries.
+    /// The sessions and queries.
     pub service: mock::Options,
 }
 
-/// A setting that cannot be served by.
+/// An invalid setting.
 #[derive(Debug, thiserror::Error)]
 #[error("--{flag} (or {}): '{value}': {expected}", environment(flag))]
 pub struct BadSetting {
     /// The flag, without its dashes.
     pub flag: &'static str,
-    /// What the user gave.
+    /// The value.
     pub value: String,
-    /// What was expected.
+    /// The expected value.
     pub expected: String,
 }
 
 impl Config {
-    /// Settings that can be served by; or why not, in one line that says where the value at fault is.
+    /// Validates settings. The error is one line that says where the invalid value is.
     pub fn read(serve: Serve) -> Result<Self, String> {
         let effective = serve.effective.clone();
         Self::try_from(serve).map_err(|BadSetting { flag, value, expected }| {
@@ -160,13 +160,13 @@ fn admin(serve: &Serve) -> Result<Option<AdminConfig>, BadSetting> {
     let Admin::At(at) = &serve.operating.admin else { return Ok(None) };
     if token.is_none() && !at.0.iter().all(|at| at.ip().is_loopback()) {
         let value = at.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let expected = "expected --admin-token-file beside it, because others can reach it".to_owned();
+        let expected = "expected --admin-token-file with it, because others can reach it".to_owned();
         return Err(BadSetting { flag: "admin", value, expected });
     }
     Ok(Some(AdminConfig { at: at.clone(), is_given: serve.given.contains(&"admin"), token }))
 }
 
-/// The token that a file holds.
+/// Reads a token from a file.
 pub fn token(file: &Path) -> Result<Token, BadSetting> {
     Token::read(file).map_err(|error| BadSetting {
         flag: "admin-token-file",

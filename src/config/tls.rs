@@ -1,4 +1,4 @@
-//! Certificates and keys: which are set, and whether they can be used.
+//! Validates the settings of certificates and keys.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use proxy::{
 use super::BadSetting;
 use crate::cli::{EngineTls, ListenerTls, Serve};
 
-/// The flags by which a certificate, its key and the other side's authority are set.
+/// The flags of a certificate, its key and the peer's authorities.
 struct Flags {
     certificate: &'static str,
     key: &'static str,
@@ -20,20 +20,20 @@ struct Flags {
 const LISTENER: Flags = Flags { certificate: "tls-cert", key: "tls-key", authority: "client-ca" };
 const ENGINES: Flags = Flags { certificate: "upstream-cert", key: "upstream-key", authority: "upstream-ca" };
 
-/// How the listener proves itself to clients, if they speak TLS.
+/// The TLS identity of the listener; `None` without TLS.
 pub(super) fn identity(serve: &Serve) -> Result<Option<Identity>, BadSetting> {
     let ListenerTls { tls_cert, tls_key, client_ca } = &serve.listening.tls;
     let Some(credentials) = LISTENER.credentials(tls_cert.as_deref(), tls_key.as_deref())? else {
         return match client_ca {
             None => Ok(None),
-            Some(file) => Err(bad(LISTENER.authority, file, "expected --tls-cert beside it")),
+            Some(file) => Err(bad(LISTENER.authority, file, "expected --tls-cert with it")),
         };
     };
     let files = IdentityFiles { credentials, client_authority: client_ca.clone() };
     Identity::load(files).map(Some).map_err(|file| LISTENER.blame(file))
 }
 
-/// By what engines are judged, where some are reached by TLS.
+/// The TLS configuration for engines; `None` if none has an `https` URL.
 pub(super) fn trust(serve: &Serve, engines: &[&Target]) -> Result<Option<Trust>, BadSetting> {
     let EngineTls { upstream_ca, upstream_cert, upstream_key } = &serve.engines.tls;
     let upstream_name = &serve.engines.upstream_name;
@@ -47,7 +47,7 @@ pub(super) fn trust(serve: &Serve, engines: &[&Target]) -> Result<Option<Trust>,
         let mut given = files.into_iter().chain([("upstream-name", &name)]);
         return match given.find_map(|(flag, value)| Some((flag, value.as_deref()?))) {
             None => Ok(None),
-            Some((flag, value)) => Err(bad(flag, value, "expected an engine with an https:// URL beside it")),
+            Some((flag, value)) => Err(bad(flag, value, "expected an engine with an https:// URL")),
         };
     }
     let credentials = ENGINES.credentials(upstream_cert.as_deref(), upstream_key.as_deref())?;
@@ -61,14 +61,14 @@ impl Flags {
         certificate: Option<&Path>,
         key: Option<&Path>,
     ) -> Result<Option<Credentials>, BadSetting> {
-        let beside = |flag| format!("expected --{flag} beside it");
+        let with = |flag| format!("expected --{flag} with it");
         match (certificate, key) {
             (None, None) => Ok(None),
             (Some(certificate), Some(key)) => {
                 Ok(Some(Credentials { certificate: certificate.to_owned(), key: key.to_owned() }))
             }
-            (Some(certificate), None) => Err(bad(self.certificate, certificate, &beside(self.key))),
-            (None, Some(key)) => Err(bad(self.key, key, &beside(self.certificate))),
+            (Some(certificate), None) => Err(bad(self.certificate, certificate, &with(self.key))),
+            (None, Some(key)) => Err(bad(self.key, key, &with(self.certificate))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The API of the teal that a command's flags name.
+//! The API of the running teal that a command's flags name.
 
 use admin::client::{Client, ClientError, Reply};
 use serde_json::Value;
@@ -10,12 +10,12 @@ use crate::{cli::Running, config};
 #[derive(Debug)]
 pub(super) struct Api {
     client: Client,
-    /// Refusals are told as the API tells them.
+    /// Whether to print error responses as JSON.
     json: bool,
 }
 
 impl Api {
-    /// Asks whom the flags name.
+    /// Creates a client from the flags.
     pub(super) fn new(server: &Running) -> Result<Self, Failure> {
         let token = server.admin_token_file.as_deref().map(config::token).transpose();
         let token = token.map_err(|bad| Failure::Usage(bad.to_string()))?;

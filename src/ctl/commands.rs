@@ -1,4 +1,4 @@
-//! What each command asks, and what it prints.
+//! The requests and the output of each command.
 
 use admin::{Answer, ClusterStatus, Queries, Reloaded, State, client::Reply, paths};
 use protocol::Strategy;
@@ -11,9 +11,9 @@ use super::{
     text::{self, Paint},
     wait, watch,
 };
-use crate::cli::{ClusterAction, Operate, Running, TimerAction, TokenCommand};
+use crate::cli::{ClusterAction, Operate, Running, TokenCommand};
 
-/// Carries a command out.
+/// Runs a command.
 pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
     match operate {
         Operate::Status { watch: true, server } => watch::watch(&Api::new(&server)?, server.json).await,
@@ -28,13 +28,7 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
         }
         Operate::Abort { server } => order(&server, paths::ABORT, json!({})).await,
         Operate::Rollback { server } => order(&server, paths::ROLLBACK, json!({})).await,
-        Operate::Timer { action, server } => {
-            let action = match action {
-                TimerAction::Pause => "pause",
-                TimerAction::Resume => "resume",
-            };
-            order(&server, paths::TIMER, json!({ "action": action })).await
-        }
+        Operate::Timer { action, server } => order(&server, paths::TIMER, json!({ "action": action })).await,
         Operate::Queries { limit, server } => {
             let reply = Api::new(&server)?.get(&format!("{}?limit={limit}", paths::QUERIES)).await?;
             show(&server, &reply, |queries: Queries, paint| text::queries(&queries, paint))
@@ -66,7 +60,7 @@ async fn switch(to: Option<Strategy>, wait: bool, server: &Running) -> Result<()
     let api = Api::new(server)?;
     let body = match to {
         Some(to) => json!({ "to": to }),
-        // Whoever names none means the one that isn't active now, and not that of a later moment.
+        // Without a strategy, it means the one that is inactive now, not at a later time.
         None => {
             let seen: State = api.get(paths::STATE).await?.read()?;
             json!({ "to": seen.active.other(), "epoch": seen.epoch })
@@ -91,7 +85,7 @@ fn done(server: &Running, reply: &Reply) -> Result<(), Failure> {
     show(server, reply, |answer: Answer, _| format!("{}\n", answer.done))
 }
 
-/// Prints an answer: as it is, or for people.
+/// Prints a response: as JSON, or as text.
 pub(super) fn show<T: serde::de::DeserializeOwned>(
     server: &Running,
     reply: &Reply,

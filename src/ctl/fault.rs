@@ -1,4 +1,4 @@
-//! The commands about faults and tokens.
+//! The commands for faults and tokens.
 
 use admin::{FaultList, Removed, Revoked, paths};
 use proxy::fault::Listed;
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Failure, api::Api, commands::show, text};
 use crate::cli::{FaultCommand, Running, Tokens};
 
-/// Carries a command about faults out.
+/// Runs a fault command.
 pub(super) async fn carry_out(command: FaultCommand) -> Result<(), Failure> {
     match command {
         FaultCommand::Add { rule, server } => {

@@ -1,5 +1,4 @@
-//! The commands that talk to a running teal, over its HTTP API: what they ask, what they print, and how
-//! they end.
+//! The commands for a running teal, over its HTTP API: their requests, output and exit codes.
 
 mod api;
 mod commands;
@@ -15,20 +14,20 @@ use std::{
 
 use crate::cli::{Operate, completions};
 
-/// Why a command was not carried out.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
-    /// A running teal said no, or what was waited for did not come.
+    /// A running teal refused, or the awaited result did not happen.
     Refused {
         why: String,
-        /// What the API answered.
+        /// The response of the API.
         json: Option<String>,
     },
-    /// No teal answers there.
+    /// No teal responds there.
     Unanswered(String),
-    /// The command can't be understood.
+    /// The command is invalid.
     Usage(String),
-    /// What there is to print can't be printed.
+    /// The output cannot be printed.
     Unprintable(io::Error),
 }
 
@@ -38,7 +37,7 @@ impl Failure {
     }
 }
 
-/// Carries a command out: 0 is done, 1 refused, 2 not answered, 64 not understood.
+/// Runs a command. Exit codes: 0 done, 1 refused, 2 no response, 64 usage error.
 pub fn run(operate: Operate) -> ExitCode {
     let failure = match start(operate) {
         Ok(()) => return ExitCode::SUCCESS,
@@ -52,7 +51,7 @@ pub fn run(operate: Operate) -> ExitCode {
         Failure::Refused { why, json: None } => (1, why),
         Failure::Unanswered(why) => (2, why),
         Failure::Usage(why) => (64, why),
-        // Whoever reads has read enough.
+        // The reader of the pipe has seen enough.
         Failure::Unprintable(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Failure::Unprintable(error) => (1, format!("cannot print: {error}")),
     };

@@ -1,4 +1,4 @@
-//! What people get: aligned text, coloured on a terminal.
+//! Text output: aligned, coloured on a terminal.
 
 use std::{
     env,
@@ -15,25 +15,25 @@ use proxy::{
 use serde_json::Value;
 use switch::PhaseName;
 
-/// Between columns.
+/// The gap between columns.
 const GAP: &str = "  ";
-/// What is told of clients, where it is there.
+/// The fields of clients that are shown, if present.
 const CLIENT: [&str; 8] = ["user_agent", "user", "session", "token", "peer", "strategy", "verdict", "reason"];
 
-/// Colours, unless they are not wanted.
+/// Colours, if they are enabled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paint {
     is_on: bool,
 }
 
 impl Paint {
-    /// For standard output: colours on a terminal, unless `NO_COLOR` is set.
+    /// Enables colours if standard output is a terminal, unless `NO_COLOR` is set.
     pub(super) fn stdout() -> Self {
         let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self { is_on: io::stdout().is_terminal() && !is_unwanted }
     }
 
-    /// Text as it is.
+    /// Disables colours.
     #[cfg(test)]
     fn off() -> Self {
         Self { is_on: false }
@@ -43,7 +43,7 @@ impl Paint {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// A strategy, in its colour.
+    /// Formats a strategy in its colour.
     pub(super) fn strategy(self, strategy: Strategy) -> String {
         match strategy {
             Strategy::Blue => self.with("34", "blue"),
@@ -60,7 +60,7 @@ impl Paint {
     }
 }
 
-/// The state of the switch.
+/// Formats the state of the switch.
 pub(super) fn state(state: &State, paint: Paint) -> String {
     let name = |strategy| paint.strategy(strategy);
     let phase = paint.head(state.phase.as_str());
@@ -90,7 +90,7 @@ pub(super) fn state(state: &State, paint: Paint) -> String {
     rows.push(("timer", timer(state)));
     for engine in &state.engines {
         rows.push(("engine", self::engine(engine, paint)));
-        // Of a single address there is nothing more to say.
+        // A single address is not listed.
         let addresses = if engine.addresses.len() > 1 { &engine.addresses[..] } else { &[] };
         rows.extend(addresses.iter().map(|address| ("", self::address(address, paint))));
     }
@@ -102,7 +102,7 @@ pub(super) fn state(state: &State, paint: Paint) -> String {
     rows.collect()
 }
 
-/// Where a switch stands, in one line.
+/// Formats the progress of a switch in one line.
 pub(super) fn progress(state: &State) -> String {
     let (active, old, queries) = (state.active, state.active.other(), state.queries);
     match state.phase {
@@ -126,10 +126,7 @@ fn queries_in_words(number: u64) -> String {
 }
 
 fn due(what: &str, left: Option<f64>) -> String {
-    left.map_or_else(
-        || format!("{what} when it is ordered"),
-        |left| format!("{what} within {}", seconds(left)),
-    )
+    left.map_or_else(|| format!("{what} on command"), |left| format!("{what} within {}", seconds(left)))
 }
 
 fn timer(state: &State) -> String {
@@ -149,9 +146,9 @@ fn engine(engine: &EngineStatus, paint: Paint) -> String {
     let health = match (engine.healthy, &engine.problem) {
         (Some(true), _) => "well".to_owned(),
         (Some(false), problem) => {
-            paint.bad(&format!("not well: {}", plain(problem.as_deref().unwrap_or("unknown"))))
+            paint.bad(&format!("unhealthy: {}", plain(problem.as_deref().unwrap_or("unknown"))))
         }
-        (None, _) => "not asked yet".to_owned(),
+        (None, _) => "not checked yet".to_owned(),
     };
     format!(
         "{} of {}, {health}, {}",
@@ -171,7 +168,7 @@ fn connections(number: usize) -> String {
     format!("{number} connection{}", if number == 1 { "" } else { "s" })
 }
 
-/// The queries on record.
+/// Formats the queries on record.
 pub(super) fn queries(queries: &Queries, paint: Paint) -> String {
     let rows = queries.queries.iter().map(|query| {
         let strategy = query.strategy;
@@ -187,7 +184,7 @@ pub(super) fn queries(queries: &Queries, paint: Paint) -> String {
     counted(listed, queries.queries.len() as u64, queries.total, "queries")
 }
 
-/// The faults in force.
+/// Formats the active faults.
 pub(super) fn faults(list: &FaultList, paint: Paint) -> String {
     let rows = list.faults.iter().map(|fault| {
         let (source, matches, hits) = (fault.source, fault.matches, fault.hits);
@@ -200,7 +197,7 @@ pub(super) fn faults(list: &FaultList, paint: Paint) -> String {
     counted(listed, count, count, "faults")
 }
 
-/// The clients, by what is told of them.
+/// Formats the clients.
 pub(super) fn clients(answer: &Value, paint: Paint) -> String {
     let none = Vec::new();
     let clients = answer["clients"].as_array().unwrap_or(&none);
@@ -227,7 +224,7 @@ fn counted(listed: String, shown: u64, total: u64, what: &str) -> String {
     }
 }
 
-/// A text and how it is shown.
+/// A text with its style.
 struct Cell {
     text: String,
     painted: String,
@@ -261,12 +258,12 @@ fn table(heads: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What comes from others, without what a terminal would obey.
+/// Removes terminal control sequences from foreign text.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-/// Whole seconds, as people say them; a part of one counts as one where there is nothing else.
+/// Formats whole seconds for people; less than one counts as one.
 fn seconds(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds.max(0.0).ceil()).unwrap_or(Duration::MAX);
     humantime::format_duration(whole).to_string()

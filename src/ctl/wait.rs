@@ -1,4 +1,4 @@
-//! Follows a switch to its end.
+//! Waits for a switch to complete.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -12,10 +12,10 @@ use tokio::time::sleep;
 
 use super::{Failure, api::Api, text};
 
-/// From one look to the next.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Waits until the switch that was announced is complete. The state by then, or what became of it.
+/// Waits until the announced switch is complete. Returns the final state, or why it failed.
 pub(super) async fn until_complete(api: &Api, announced: &Answer) -> Result<Reply, Failure> {
     let mut line = Line::new();
     let mut last = announced.event.unwrap_or_default();
@@ -23,7 +23,7 @@ pub(super) async fn until_complete(api: &Api, announced: &Answer) -> Result<Repl
         let reply = api.get(paths::STATE).await?;
         let state: State = reply.read()?;
         if state.started != announced.state.started {
-            return Err(Failure::Unanswered("teal was restarted meanwhile".to_owned()));
+            return Err(Failure::Unanswered("teal was restarted in the meantime".to_owned()));
         }
         line.show(&state);
         let news: Events = api.get(&format!("{}?after={last}", paths::EVENTS)).await?.read()?;
@@ -38,7 +38,7 @@ pub(super) async fn until_complete(api: &Api, announced: &Answer) -> Result<Repl
     }
 }
 
-/// Whether an event ends the switch well; if it ends otherwise, how.
+/// Returns whether an event completes the switch; fails if it ends the switch otherwise.
 fn is_complete(event: &Event) -> Result<bool, Failure> {
     match event.kind.as_str() {
         "drained" => Ok(true),
@@ -50,7 +50,7 @@ fn is_complete(event: &Event) -> Result<bool, Failure> {
     }
 }
 
-/// One line that changes on a terminal; elsewhere a line for each phase.
+/// A line that is rewritten on a terminal; elsewhere one line per phase.
 struct Line {
     bar: ProgressBar,
     shown: Option<PhaseName>,

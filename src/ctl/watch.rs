@@ -1,4 +1,4 @@
-//! Goes on showing the state.
+//! Shows the state continuously.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -15,13 +15,12 @@ use super::{
     text::{self, Paint},
 };
 
-/// From one look to the next.
+/// The polling interval.
 const LOOK: Duration = Duration::from_secs(1);
-/// Back to the top of a terminal, which is cleared.
+/// The escape sequence that clears a terminal.
 const TOP: &str = "\x1b[H\x1b[2J";
 
-/// Shows the state every second: on a terminal in place, elsewhere whenever it is another, as JSON a line
-/// each time.
+/// Shows the state every second: in place on a terminal, elsewhere after each change; as JSON one line each time.
 pub(super) async fn watch(api: &Api, json: bool) -> Result<(), Failure> {
     let is_terminal = io::stdout().is_terminal();
     let mut shown: Option<State> = None;
@@ -43,7 +42,7 @@ pub(super) async fn watch(api: &Api, json: bool) -> Result<(), Failure> {
     }
 }
 
-/// Whether more than time has passed.
+/// Returns whether anything but the time has changed.
 fn is_other(before: &State, now: &State) -> bool {
     let facts = |state: &State| {
         let State { epoch, queries, requests, abandoned, timer, engines, last_refusal, started, .. } =

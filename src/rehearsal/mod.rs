@@ -1,4 +1,4 @@
-//! `teal rehearse`: what it prints, what it writes, and how it ends.
+//! `teal rehearse`: its output, its files and its exit codes.
 
 mod plan;
 
@@ -16,10 +16,10 @@ use crate::{
     log,
 };
 
-/// What sysexits.h calls EX_USAGE.
+/// EX_USAGE of sysexits.h.
 const BAD_SETTINGS: u8 = 64;
 
-/// Rehearses and reports: 0 is nothing was lost, 1 something was, 64 not understood.
+/// Rehearses and reports. Exit codes: 0 nothing was lost, 1 something was lost, 64 usage error.
 pub fn command(flags: Rehearse) -> ExitCode {
     let (format, level) = (flags.log_format, flags.log_level);
     let plan = match plan::plan(flags) {

@@ -1,4 +1,4 @@
-//! What the flags of `teal rehearse` ask for, wholly checked.
+//! Validates the flags of `teal rehearse`.
 
 use std::{
     fs,
@@ -16,11 +16,11 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use crate::cli::Rehearse;
 
-/// As the connectors ping, also without a call in progress.
+/// The ping interval of the connectors, which also ping without calls in progress.
 const PING: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A setting that nothing can be rehearsed by.
+/// An invalid setting.
 #[derive(Debug, thiserror::Error)]
 #[error("--{flag}: '{value}': {expected}")]
 pub(super) struct BadPlan {
@@ -29,7 +29,7 @@ pub(super) struct BadPlan {
     expected: String,
 }
 
-/// The plan.
+/// Builds the plan.
 pub(super) fn plan(flags: Rehearse) -> Result<Plan, BadPlan> {
     let small = |flag, number: usize| {
         let count = u32::try_from(number).ok().filter(|count| *count <= 100_000);
@@ -86,19 +86,19 @@ fn bad(flag: &'static str, value: &dyn std::fmt::Display, expected: &str) -> Bad
     BadPlan { flag, value: value.to_string(), expected: expected.to_owned() }
 }
 
-/// The first line of a file.
+/// Reads the first line of a file.
 fn secret(flag: &'static str, file: &Path) -> Result<String, BadPlan> {
     let text = fs::read_to_string(file)
         .map_err(|error| bad(flag, &file.display(), &format!("expected a readable file ({error})")))?;
     let line = text.lines().next().unwrap_or_default().trim().to_owned();
     if line.is_empty() {
-        Err(bad(flag, &file.display(), "expected something in its first line"))
+        Err(bad(flag, &file.display(), "expected text in its first line"))
     } else {
         Ok(line)
     }
 }
 
-/// A secret that goes into a header.
+/// Reads a secret for a header.
 fn token(flag: &'static str, file: &Path) -> Result<String, BadPlan> {
     let token = secret(flag, file)?;
     match token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -123,7 +123,7 @@ fn server(flags: &Rehearse) -> Result<Endpoint, BadPlan> {
         .keep_alive_while_idle(true);
     if !is_tls {
         return match &flags.tls_ca {
-            Some(file) => Err(bad("tls-ca", &file.display(), "expected --to with https beside it")),
+            Some(file) => Err(bad("tls-ca", &file.display(), "expected --to with https")),
             None => Ok(endpoint),
         };
     }

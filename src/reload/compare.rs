@@ -1,16 +1,16 @@
-//! What a reload says of the settings, in words.
+//! Describes the result of a reload.
 
 use admin::{Change, Reloaded};
 use serde_json::{Map, Value, json};
 
 use crate::cli::Setting;
 
-/// What has become of a setting.
+/// Describes the change of a setting.
 pub(super) fn change(before: &Setting, now: &Setting) -> Change {
     Change { name: now.name.to_owned(), from: before.text(), to: now.text() }
 }
 
-/// All of it in a sentence.
+/// Summarizes a reload in one sentence.
 pub(super) fn sentence(reloaded: &Reloaded) -> String {
     let taken = |Change { name, from, to }: &Change| format!("{name} is {to} now, it was {from}");
     let waits = |Change { name, from, to }: &Change| format!("{name} is still {from}: {to} needs a restart");
@@ -25,7 +25,7 @@ pub(super) fn sentence(reloaded: &Reloaded) -> String {
     parts.join("; ")
 }
 
-/// What the event log keeps of it.
+/// The details for the event log.
 pub(super) fn details(reloaded: &Reloaded) -> Map<String, Value> {
     Map::from_iter([
         ("taken_over".to_owned(), json!(reloaded.taken_over)),

@@ -1,4 +1,4 @@
-//! Takes over, while teal runs, what its settings say now: whole, or not at all.
+//! Applies changed settings at run time: all of them, or none.
 
 mod compare;
 
@@ -18,20 +18,20 @@ use crate::{
     log,
 };
 
-/// What changes in flight.
+/// The parts that a reload changes.
 #[derive(Debug)]
 pub struct Parts {
-    /// The switch, unless there is none.
+    /// The switch; `None` without a gate.
     pub switch: Option<Switch>,
-    /// How the listener proves itself, if clients speak TLS.
+    /// The TLS identity of the listener; `None` without TLS.
     pub identity: Option<Identity>,
-    /// By what engines are judged, if some are reached by TLS.
+    /// The TLS configuration for engines; `None` if none has an `https` URL.
     pub trust: Option<Trust>,
-    /// Where it is noted.
+    /// The log for events about reloads.
     pub event_log: EventLog,
 }
 
-/// Reads the settings again. A clone is the same one.
+/// Reloads the settings. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Reload {
     shared: Arc<Shared>,
@@ -40,12 +40,12 @@ pub struct Reload {
 #[derive(Debug)]
 struct Shared {
     parts: Parts,
-    /// What teal runs by. Held while that changes.
+    /// The current settings. Locked during a reload.
     effective: Mutex<Effective>,
 }
 
 impl Reload {
-    /// For what runs by these settings.
+    /// Creates it for a server with these settings.
     pub fn new(effective: Effective, parts: Parts) -> Self {
         Self { shared: Arc::new(Shared { parts, effective: Mutex::new(effective) }) }
     }
@@ -57,7 +57,7 @@ impl Reload {
         Ok(AbortOnDropHandle::new(tokio::spawn(async move {
             while hangup.recv().await.is_some() {
                 let reload = reload.clone();
-                // What came of it is in the log.
+                // The result is logged.
                 _ = tokio::task::spawn_blocking(move || reload.reload()).await;
             }
         })))
@@ -86,7 +86,7 @@ impl ReloadControl for Reload {
         reloaded.event = note("reloaded", reloaded.done.clone(), compare::details(&reloaded));
         parts.take_over(&config);
         if let Some(level) = reloaded.taken_over.iter().find(|change| change.name == "log-level") {
-            // Once more for those who have not seen it at the level before.
+            // Log it again, because the previous level may have hidden it.
             info!("The log level is {}", level.to);
         }
         Ok(reloaded)
@@ -94,7 +94,7 @@ impl ReloadControl for Reload {
 }
 
 impl Parts {
-    /// What is taken over of the settings, and what is not. `before` becomes what teal runs by then.
+    /// Compares the settings. Updates `before` to the settings that teal then runs with.
     fn compare(&self, before: &mut Effective, config: &Config) -> Reloaded {
         let mut reloaded = Reloaded::default();
         let read = [
@@ -129,7 +129,7 @@ impl Parts {
         reloaded
     }
 
-    /// None of this fails.
+    /// Applies the settings. Cannot fail.
     fn take_over(&self, config: &Config) {
         if let Some((switch, rules)) = self.rules(config) {
             switch.set_rules(rules);
@@ -143,7 +143,7 @@ impl Parts {
         log::set_level(config.log_level);
     }
 
-    /// The switch, and the rules that it is to have.
+    /// The switch and its new rules.
     fn rules(&self, config: &Config) -> Option<(&Switch, Rules)> {
         let (switch, gate) = (self.switch.as_ref()?, config.gate.as_ref()?);
         let Rules { initial, query_ttl, max_queries, .. } = switch.rules();

@@ -1,6 +1,6 @@
-//! The scenarios that come with teal, by name.
+//! The built-in scenarios.
 
-/// Name and text of each.
+/// The name and text of each scenario.
 pub const BUILT_IN: [(&str, &str); 12] = [
     ("graceful", include_str!("library/graceful.toml")),
     ("stale-client", include_str!("library/stale-client.toml")),

@@ -1,71 +1,57 @@
-//! A scenario's file: TOML, read with the place of whatever is wrong in it.
+//! Reads scenario files: TOML, with the position of any error.
 
-use std::{fs, ops::Range, path::Path, str::FromStr};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path, str::FromStr};
 
 use proxy::fault::rule::{BadRule, Setting};
 use serde::Deserialize;
 use switch::PhaseName;
-use toml::Spanned;
+use toml::{Spanned, Value};
 
 use super::{
     BUILT_IN,
     step::{Act, Event, Step},
 };
+use crate::cli::{SwitchRules, flags_of};
 
-/// What happens, and when.
+/// A scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The built-in one's, or the file's.
+    /// The name of the built-in scenario, or of the file.
     pub name: String,
-    /// What a client's author learns from it.
+    /// Its lesson for authors of clients.
     pub teaches: String,
     /// Whether the first step follows the last.
     pub repeat: bool,
-    /// How the switch is set for it.
+    /// Settings of the switch, unless the user sets them.
     pub settings: Settings,
-    /// What happens.
+    /// The steps.
     pub steps: Vec<Step>,
-    /// As it was written.
+    /// The source text.
     pub text: String,
-    /// Where each act stands in the text.
+    /// The position of each act in the text.
     places: Vec<(usize, usize, Range<usize>)>,
 }
 
-/// Flags of the same names, where the user set none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Settings {
-    /// `--switch-every`; never, unless it is set here.
-    pub switch_every: Option<String>,
-    /// `--cutover`
-    pub cutover: Option<String>,
-    /// `--notice`
-    pub notice: Option<String>,
-    /// `--announce-timeout`
-    pub announce_timeout: Option<String>,
-    /// `--grace`
-    pub grace: Option<String>,
-    /// `--drain-timeout`
-    pub drain_timeout: Option<String>,
-}
+/// Flags of the switch's rules, without their dashes, with their values.
+pub type Settings = Vec<(&'static str, String)>;
 
-/// A scenario that can't be played.
+/// Why a scenario is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadScenario {
-    /// It isn't there.
+    /// There is no such scenario or file.
     #[error("expected a readable file ({error}), or one of {}", names())]
     Missing {
-        /// What the system says.
+        /// The system's error.
         error: String,
     },
-    /// Something in it is wrong.
+    /// The text has an error.
     #[error("line {line}, column {column}: {what}")]
     Wrong {
         /// The line, from 1.
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What it is.
+        /// The error.
         what: String,
     },
 }
@@ -77,7 +63,7 @@ struct File {
     #[serde(default)]
     repeat: bool,
     #[serde(default)]
-    settings: Settings,
+    settings: BTreeMap<Spanned<String>, Spanned<Value>>,
     #[serde(rename = "step")]
     steps: Spanned<Vec<FileStep>>,
 }
@@ -94,7 +80,7 @@ fn names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
-/// Where in a text something is wrong.
+/// Creates an error with its position in a text.
 fn wrong(text: &str, place: Range<usize>, what: impl ToString) -> BadScenario {
     let before = &text[..place.start.min(text.len())];
     let line = before.matches('\n').count() + 1;
@@ -103,7 +89,7 @@ fn wrong(text: &str, place: Range<usize>, what: impl ToString) -> BadScenario {
 }
 
 impl Scenario {
-    /// The built-in scenario of that name, or the one in that file.
+    /// Opens the built-in scenario of this name, or a file.
     pub fn open(name: &str) -> Result<Self, BadScenario> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
             return Self::read(name, text);
@@ -114,13 +100,15 @@ impl Scenario {
         Self::read(&stem, &text)
     }
 
-    /// The scenario that a text describes.
+    /// Parses a scenario.
     pub fn read(name: &str, text: &str) -> Result<Self, BadScenario> {
         let file: File = toml::from_str(text)
             .map_err(|error| wrong(text, error.span().unwrap_or_default(), error.message()))?;
         if file.steps.get_ref().is_empty() {
             return Err(wrong(text, file.steps.span(), "expected at least one step"));
         }
+        let settings = file.settings.into_iter().map(|(flag, value)| setting(text, &flag, &value));
+        let settings = settings.collect::<Result<_, _>>()?;
         let (mut steps, mut places) = (Vec::new(), Vec::new());
         for (at, step) in file.steps.into_inner().into_iter().enumerate() {
             if step.acts.get_ref().is_empty() {
@@ -140,14 +128,14 @@ impl Scenario {
             name: name.to_owned(),
             teaches: file.teaches,
             repeat: file.repeat,
-            settings: file.settings,
+            settings,
             steps,
             text: text.to_owned(),
             places,
         })
     }
 
-    /// Whether each step can be done in this setting, with or without a built-in engine.
+    /// Checks that each step is possible in this setting, with or without a built-in engine.
     pub fn fits(&self, setting: Setting, has_engine: bool) -> Result<(), BadScenario> {
         let mut added = Vec::new();
         for (at, number, place) in &self.places {
@@ -185,6 +173,23 @@ impl Scenario {
             Some((phase, why)) => Err(wrong(&self.text, 0..0, format!("phase={phase} never happens: {why}"))),
             None => Ok(()),
         }
+    }
+}
+
+/// A flag that a scenario may set, with its value.
+fn setting(
+    text: &str,
+    flag: &Spanned<String>,
+    value: &Spanned<Value>,
+) -> Result<(&'static str, String), BadScenario> {
+    let flags = flags_of::<SwitchRules>();
+    let Some(known) = flags.iter().find(|known| *known == flag.get_ref()) else {
+        let what = format!("unknown field `{}`, expected one of {}", flag.get_ref(), flags.join(", "));
+        return Err(wrong(text, flag.span(), what));
+    };
+    match value.get_ref().as_str() {
+        Some(value) => Ok((known, value.to_owned())),
+        None => Err(wrong(text, value.span(), format!("{known}: expected a string"))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Scenarios: steps that wait for something to happen and then switch, announce, fail or suspend.
+//! Scenarios: steps that wait for an event and then act, for example switch, inject a fault, or suspend the cluster.
 
 mod builtin;
 mod file;

@@ -1,4 +1,4 @@
-//! A scenario that is being played.
+//! Plays a scenario.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use super::{
     step::{Act, Event},
 };
 
-/// How often the phase is looked at while a step waits for one.
+/// The polling interval of the phase, while a step waits for one.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What the steps act on.
+/// The parts of the server that steps act on.
 #[derive(Clone, Debug, Default)]
 pub struct ScenarioContext {
     /// The switch, if there is one.
@@ -30,16 +30,16 @@ pub struct ScenarioContext {
     pub cluster: Option<Arc<dyn ClusterControl>>,
     /// The tokens of the built-in engine.
     pub tokens: Option<Arc<dyn TokenControl>>,
-    /// The engines that calls are forwarded to, unless the built-in one answers.
+    /// The engines that calls are forwarded to; `None` with the built-in engine.
     pub engines: Option<Arc<dyn Engines>>,
 }
 
-/// A scenario on its way through its steps.
+/// A running scenario.
 #[derive(Debug)]
 pub struct Script {
     scenario: Scenario,
     faults: Faults,
-    controls: ScenarioContext,
+    context: ScenarioContext,
     protocol: Protocol,
     state: Mutex<State>,
     moved: Notify,
@@ -47,34 +47,34 @@ pub struct Script {
 
 #[derive(Debug)]
 struct State {
-    /// The step that waits; none once all are done.
+    /// The waiting step; `None` after the last.
     at: Option<usize>,
-    /// Calls that it has counted.
+    /// Calls that this step has counted.
     seen: u64,
     since: Instant,
-    /// Its cue has come, and an engine is asked before it is done.
+    /// Its event has happened, and a health check is in progress.
     is_asking: bool,
 }
 
 impl Script {
-    /// Plays a scenario: from now on it sees calls, and it keeps time for as long as [`Script::run`] runs.
-    pub fn start(scenario: Scenario, faults: &Faults, controls: ScenarioContext) -> Arc<Self> {
+    /// Starts a scenario: it observes calls from now on, and time while [`Script::run`] runs.
+    pub fn start(scenario: Scenario, faults: &Faults, context: ScenarioContext) -> Arc<Self> {
         info!("Scenario {}: {}", scenario.name, scenario.teaches);
         let script = Arc::new(Self {
             scenario,
             faults: faults.clone(),
-            controls,
+            context,
             protocol: Protocol::default(),
             state: Mutex::new(State { at: Some(0), seen: 0, since: Instant::now(), is_asking: false }),
             moved: Notify::new(),
         });
         faults.observe(script.clone());
-        // What is to happen at once happens before the first call.
+        // Immediate steps run before the first call.
         script.look();
         script
     }
 
-    /// Does what time and phases ask for, until the last step is done.
+    /// Runs steps that wait for time and phases, until the last step is done.
     pub async fn run(&self) {
         loop {
             let moved = self.moved.notified();
@@ -94,10 +94,10 @@ impl Script {
         self.faults.end_observing();
     }
 
-    /// Does the steps whose time or phase has come.
+    /// Runs the steps whose time or phase has come.
     fn look(&self) {
         let mut state = self.lock();
-        let phase = || self.controls.switch.as_ref().map(|switch| switch.snapshot().phase.name());
+        let phase = || self.context.switch.as_ref().map(|switch| switch.snapshot().phase.name());
         while let Some(at) = state.at.filter(|_| !state.is_asking) {
             let is_due = match &self.scenario.steps[at].event {
                 Event::Time(time) => state.since + *time <= Instant::now(),
@@ -111,9 +111,9 @@ impl Script {
         }
     }
 
-    /// Does one step, at once or once an engine has been asked.
+    /// Runs one step, at once or after a health check.
     fn begin(&self, state: &mut State, at: usize) {
-        let has_engines = self.controls.switch.as_ref().is_some_and(Switch::has_engines);
+        let has_engines = self.context.switch.as_ref().is_some_and(Switch::has_engines);
         if has_engines && self.scenario.steps[at].acts.iter().any(Act::names_engine) {
             state.is_asking = true;
             self.moved.notify_one();
@@ -130,10 +130,10 @@ impl Script {
         state.at.filter(|_| state.is_asking)
     }
 
-    /// Does one step, and asks the engines that it names.
+    /// Runs one step, with the health checks that it needs.
     async fn ask_and_act(&self, at: usize) {
         for act in &self.scenario.steps[at].acts {
-            let done = match (act, &self.controls.switch) {
+            let done = match (act, &self.context.switch) {
                 (Act::Announce, Some(switch)) => self.order(switch, Command::Announce { to: None }).await,
                 (Act::Cutover, Some(switch)) => self.order(switch, Command::Cutover { force: false }).await,
                 (Act::Rollback, Some(switch)) => self.order(switch, Command::Rollback).await,
@@ -149,7 +149,7 @@ impl Script {
     }
 
     async fn order(&self, switch: &Switch, command: Command) -> Result<(), String> {
-        let ask = |strategy| check(self.controls.engines.clone(), strategy);
+        let ask = |strategy| check(self.context.engines.clone(), strategy);
         let ordered = switch.order(command, Actor::Scenario, None, ask).await;
         ordered.map(|_| ()).map_err(|refusal| refusal.to_string())
     }
@@ -163,7 +163,7 @@ impl Script {
         }
     }
 
-    /// The next step waits from now on.
+    /// Moves on to the next step.
     fn go_on(&self, state: &mut State, at: usize) {
         let Scenario { name, steps, repeat, .. } = &self.scenario;
         let next = at + 1;
@@ -182,7 +182,7 @@ impl Script {
 
     fn perform(&self, act: &Act) -> Result<(), String> {
         let order = |command| {
-            let switch = self.controls.switch.as_ref().ok_or("there is no gate")?;
+            let switch = self.context.switch.as_ref().ok_or("there is no gate")?;
             let ordered = switch.command(command, Order::by(Actor::Scenario));
             ordered.map(|_| ()).map_err(|refusal| refusal.to_string())
         };
@@ -195,12 +195,12 @@ impl Script {
             Act::Abort => order(Command::Abort),
             Act::Rollback => order(Command::Rollback),
             Act::Suspend | Act::Resume => {
-                let cluster = self.controls.cluster.as_ref().ok_or("there is no cluster here")?;
+                let cluster = self.context.cluster.as_ref().ok_or("there is no cluster here")?;
                 _ = if matches!(act, Act::Suspend) { cluster.suspend() } else { cluster.resume() };
                 Ok(())
             }
             Act::RevokeTokens => {
-                self.controls.tokens.as_ref().ok_or("no tokens are issued here")?.revoke(Revoke::All);
+                self.context.tokens.as_ref().ok_or("no tokens are issued here")?.revoke(Revoke::All);
                 Ok(())
             }
             Act::Fault(rule) => {
@@ -227,7 +227,7 @@ impl Script {
 }
 
 impl CallObserver for Script {
-    /// What the call is the cue for is done before it goes on, unless an engine has to be asked first.
+    /// Runs the step that waits for this call before the call continues, unless a health check comes first.
     fn call_arrived(&self, path: &str) {
         let mut state = self.lock();
         let Some(at) = state.at.filter(|_| !state.is_asking) else { return };

@@ -1,4 +1,4 @@
-//! One step: what it waits for, and what it does then.
+//! One step: the event it waits for, and its acts.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -9,33 +9,33 @@ use switch::PhaseName;
 /// A step of a scenario.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What it waits for, counted from the end of the step before.
+    /// The event it waits for, counted from the end of the previous step.
     pub event: Event,
-    /// What it does then.
+    /// The acts after the event.
     pub acts: Vec<Act>,
 }
 
-/// What a step waits for.
+/// The event that a step waits for.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// So many calls, of these methods.
+    /// This many calls of these methods.
     Calls(u64, Option<Box<Method>>),
-    /// So many calls that log in.
+    /// This many logins.
     Logins(u64),
-    /// So many calls that begin a query.
+    /// This many calls that begin a query.
     Queries(u64),
     /// The switch is in this phase.
     Phase(PhaseName),
-    /// So much time.
+    /// This much time.
     Time(Duration),
 }
 
-/// What a step does.
+/// An act of a step.
 #[derive(Clone, Debug)]
 pub enum Act {
     /// Announces the other strategy.
     Announce,
-    /// Cuts the announcement over.
+    /// Cuts over.
     Cutover,
     /// Announces and cuts over at once.
     Switch,
@@ -45,29 +45,29 @@ pub enum Act {
     Rollback,
     /// Suspends the cluster of the built-in engine.
     Suspend,
-    /// Wakes it up.
+    /// Resumes the cluster.
     Resume,
     /// Adds a fault.
     Fault(Box<Rule>),
-    /// Removes the fault of that name.
+    /// Removes the fault of this name.
     Remove(String),
     /// Removes all faults.
     Clear,
-    /// Revokes all tokens that the built-in issuer gave out.
+    /// Revokes all tokens of the built-in engine.
     RevokeTokens,
-    /// Says something in the log.
+    /// Logs a message.
     Note(String),
 }
 
 impl Act {
-    /// Whether it names an engine that may have to be asked first.
+    /// Returns whether it may need a health check.
     pub(super) fn names_engine(&self) -> bool {
         matches!(self, Self::Announce | Self::Cutover | Self::Switch | Self::Rollback)
     }
 }
 
 impl Event {
-    /// Whether a call of that path is one of those that are waited for.
+    /// Returns whether a call with this path counts.
     pub(super) fn counts(&self, path: &str, protocol: &Protocol) -> bool {
         match self {
             Self::Calls(_, wanted) => wanted.as_ref().is_none_or(|method| method.is(path)),
@@ -80,7 +80,7 @@ impl Event {
         }
     }
 
-    /// How many calls are waited for.
+    /// The number of calls to wait for.
     pub(super) fn count(&self) -> Option<u64> {
         match self {
             Self::Calls(count, _) | Self::Logins(count) | Self::Queries(count) => Some(*count),

@@ -1,4 +1,4 @@
-//! Scenarios that are read and played, and a folder of those that are refused.
+//! Parsing and playing scenarios, and a folder of invalid ones.
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use super::*;
 const SETTING: Setting = Setting { has_gate: true, has_drain: true };
 
 #[test]
-fn every_bad_example_is_refused_with_its_place() {
+fn every_bad_example_is_refused_with_its_position() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/scenarios");
     let mut found = 0;
     for entry in fs::read_dir(folder).unwrap() {
@@ -35,7 +35,7 @@ fn every_bad_example_is_refused_with_its_place() {
 fn every_built_in_scenario_fits_its_own_settings() {
     for (name, _) in BUILT_IN {
         let scenario = Scenario::open(name).unwrap_or_else(|bad| panic!("{name}: {bad}"));
-        let has_drain = scenario.settings.cutover.as_deref() != Some("strict");
+        let has_drain = !scenario.settings.contains(&("cutover", "strict".to_owned()));
         scenario
             .fits(Setting { has_gate: true, has_drain }, true)
             .unwrap_or_else(|bad| panic!("{name}: {bad}"));
@@ -44,7 +44,7 @@ fn every_built_in_scenario_fits_its_own_settings() {
 }
 
 #[test]
-fn what_the_setting_lacks_is_refused() {
+fn unavailable_parts_are_refused() {
     let no_gate = Setting { has_gate: false, has_drain: false };
     let bad = Scenario::open("graceful").unwrap().fits(no_gate, true).unwrap_err().to_string();
     assert!(bad.starts_with("line 9, column 7: announce: there is no gate"), "{bad}");
@@ -60,8 +60,8 @@ fn play(steps: &str) -> (Switch, Faults, std::sync::Arc<Script>) {
     let (switch, _timer) = Switch::new(rules);
     let faults = Faults::new(false, FaultContext { switch: Some(switch.clone()), ..FaultContext::default() });
     let scenario = Scenario::read("test", &format!("teaches = \"it.\"\n{steps}")).unwrap();
-    let controls = ScenarioContext { switch: Some(switch.clone()), ..ScenarioContext::default() };
-    let script = Script::start(scenario, &faults, controls);
+    let context = ScenarioContext { switch: Some(switch.clone()), ..ScenarioContext::default() };
+    let script = Script::start(scenario, &faults, context);
     (switch, faults, script)
 }
 
@@ -114,7 +114,7 @@ async fn a_scenario_that_is_done_costs_nothing() {
     assert!(!faults.is_armed());
 }
 
-/// Two engines, of which green's is ill, or slow to answer, as a test wants.
+/// Two engines; green's is unhealthy, or slow to respond, as the test sets.
 #[derive(Debug, Default)]
 struct IllEngine(parking_lot::Mutex<Option<&'static str>>);
 
@@ -144,12 +144,12 @@ async fn switches_check_the_engine_without_holding_calls() {
         let steps =
             "teaches = \"it.\"\n[[step]]\nwhen = \"calls=1\"\ndo = [\"switch\", \"fault id=x,hang\"]\n";
         let engines = Arc::new(IllEngine(parking_lot::Mutex::new(ill)));
-        let controls = ScenarioContext {
+        let context = ScenarioContext {
             switch: Some(switch.clone()),
             engines: Some(engines),
             ..ScenarioContext::default()
         };
-        let script = Script::start(Scenario::read("test", steps).unwrap(), &faults, controls);
+        let script = Script::start(Scenario::read("test", steps).unwrap(), &faults, context);
         let running = tokio::spawn({
             let script = script.clone();
             async move { script.run().await }

@@ -1,4 +1,4 @@
-//! Before an engine is announced, it is asked whether it is well.
+//! Before an engine is announced, its health is checked.
 
 use std::{net::TcpListener, time::Duration};
 
@@ -21,7 +21,7 @@ fn switches_begin_once_the_other_engine_is_there() {
     let place = Place::new();
     let green = place.text();
     let silent = TcpListener::bind(place.address).expect("the place is reserved");
-    // The port is taken, but nobody ever answers there.
+    // The port accepts connections, but never responds.
     let server = between(&blue.address.to_string(), &green);
     let refused = format!("Strategy change does not begin: engine http://{green} ");
     let hangs = format!("{refused}gives no answer within 2s");
@@ -31,7 +31,7 @@ fn switches_begin_once_the_other_engine_is_there() {
     assert!(server.lines_with("Strategy change pending").is_empty(), "{}", server.output());
     let _green = teal().with("--gate", "off").listen(&green).run();
     server.wait_for("Strategy switched from blue to green", 1, SOON);
-    // Blue is well, and goes.
+    // Blue is healthy, and the switch proceeds.
     server.wait_for("Strategy switched from green to blue", 1, SOON);
 }
 

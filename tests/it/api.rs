@@ -1,5 +1,5 @@
-//! The HTTP API of the real binary: operators at the same time, readers that come back, and a generic
-//! client that knows nothing but the document.
+//! The HTTP API of the real binary: concurrent operators, readers that reconnect, and a generic client that knows
+//! only the OpenAPI document.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -25,7 +25,7 @@ fn of_two_operators_one_switches() {
     server.wait_for("Strategy change pending: blue -> green", 1, SOON);
 }
 
-/// The ids of so many events of a stream.
+/// The ids of the next `number` events of a stream.
 fn ids(stream: BufReader<TcpStream>, number: usize) -> Vec<String> {
     let lines = stream.lines().map(|line| line.expect("the stream goes on"));
     lines.filter_map(|line| line.strip_prefix("id: ").map(str::to_owned)).take(number).collect()
@@ -54,7 +54,7 @@ fn a_reader_that_comes_back_misses_nothing() {
     let number = |id: &String| id.rsplit('-').next().map(str::to_owned);
     let numbers: Vec<_> = seen.iter().chain(&more).filter_map(number).collect();
     assert_eq!(numbers, ["1", "2", "3", "4"]);
-    // What another run of the server said last is not taken for this one's.
+    // An event id of another run of the server is not taken for one of this run.
     assert_eq!(ids(again("0-4"), 4), [seen, more].concat());
 }
 
@@ -84,11 +84,11 @@ fn it_is_ready_while_the_active_engine_answers() {
     assert!(ask("/livez").starts_with("HTTP/1.1 200 "));
 }
 
-/// A generic client finds no answer that the document doesn't have, and no fault of the server's.
+/// A generic client finds no response that the document lacks, and no server error.
 #[test]
 fn the_api_keeps_to_its_document() {
     let server = teal().admin().switch_every("0").notice("0s").grace("0s").run();
-    // Somebody to tell of.
+    // A client to list.
     python(Connector::V3_0_2).run(&server, "fates.py", &["stray"]);
     let mut schemathesis = packages("schemathesis").program("schemathesis");
     schemathesis

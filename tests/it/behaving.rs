@@ -1,4 +1,4 @@
-//! What the clients of a rehearsal do, as it is seen on the wire.
+//! The behaviours of rehearsal clients, as seen on the wire.
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
@@ -14,7 +14,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("temporary files have plain names")
 }
 
-/// The calls of clients that behave so, while the server switches.
+/// The calls of clients with these behaviours, while the server switches.
 fn behaving(server: &Server, behaviours: &[&'static str]) -> HashMap<&'static str, (Vec<Call>, Rehearsed)> {
     let recorders: Vec<_> = behaviours.iter().map(|_| Recorder::before(server.address)).collect();
     let started: Vec<_> = behaviours
@@ -63,7 +63,7 @@ fn turncoats(calls: &[Call]) -> usize {
 #[test]
 fn each_behaviour_shows_on_the_wire() {
     let _beside = beside();
-    // Who vanishes leaves queries behind, which hold a drain to its timeout.
+    // Vanished clients leave queries behind, which hold a drain until its timeout.
     let server =
         teal().admin().switch_every("0").notice("500ms").grace("300ms").with("--drain-timeout", "2s").run();
     let seen =
@@ -91,7 +91,7 @@ fn each_behaviour_shows_on_the_wire() {
     assert!(seen["vanish"].1.number("/queries/vanished") > 0);
 }
 
-/// Clients that are idle most of the time, by each of two settings side by side: of most switches they learn by a 456.
+/// Clients that are mostly idle, under two settings side by side: they learn of most switches by a 456.
 fn idle(settings: [(&str, &[&str; 2]); 2]) -> [Rehearsed; 2] {
     let started = settings.map(|(mismatch, how)| {
         let server = teal().switch_every("500ms").notice("0s").grace("2s").with("--mismatch", mismatch).run();
@@ -204,7 +204,7 @@ fn a_suspended_cluster_is_woken() {
     let folder = TempDir::new().expect("there is room for files");
     let token = folder.path().join("token");
     fs::write(&token, "a-token").expect("files can be written");
-    // Under green, so that the first to be asked under blue is refused.
+    // Under green, so that the first call under blue is rejected.
     let started = [("--user", "somebody"), ("--token-file", text(&token))].map(|(flag, value)| {
         let server = teal().admin().switch_every("0").with("--initial", "green").run();
         server.operate(&["cluster", "suspend"]).done();

@@ -1,4 +1,4 @@
-//! The configuration file: what it can say, what it can't, and what wins over it.
+//! The configuration file: valid and invalid content, and what overrides it.
 
 use std::{
     fs,
@@ -133,7 +133,7 @@ fn rules_as_tables_equal_rules_as_text() {
             "method=clear*,hang",
         ]
     );
-    // A flag that may be given again replaces the file's, and is not added to them.
+    // A repeatable flag replaces the file's values, and is not added to them.
     let told = settings(&file, &["--fault", "method=clear,hang"]);
     assert_eq!(told["fault"]["value"], json!(["method=clear,hang"]));
 }

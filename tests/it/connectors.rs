@@ -1,4 +1,4 @@
-//! Published connectors read a table of SQL, each through every way in that it has.
+//! Published connectors read a table of SQL results, each through all of its APIs.
 
 use std::path::Path;
 

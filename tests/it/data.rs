@@ -33,7 +33,7 @@ fn a_data_directory_replaces_the_built_in_catalogs() {
 }
 
 #[test]
-fn unknown_tables_are_made_up_if_wanted() {
+fn unknown_tables_are_generated_if_configured() {
     let server = teal().with("--unknown-tables", "generate").run();
     python(Connector::V3_0_2).run(&server, "generated.py", &[]);
 }

@@ -1,4 +1,4 @@
-//! A server that is asked to end lets calls in progress finish.
+//! A server that shuts down completes calls in progress.
 
 use std::{net::TcpStream, thread, time::Duration};
 
@@ -6,11 +6,11 @@ use crate::support::{Connector, Server, answer, call, python, send, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Less than what a call in progress is given, 10 s.
+/// Less than the 10 s that a call in progress has.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 fn ends_after_calls_in_progress(signal: &str) {
-    // A query that computes for so long on one machine is over too soon, or too late, on another.
+    // A query that computes for 3 s on one machine is too fast or too slow on another.
     let mut server = teal().with("--fault", "method=getNextResultBatch,delay=3s").run();
     let client = python(Connector::V3_0_2).start(&server, "inflight.py", &[]);
     client.wait_for("in flight", 1, Duration::from_secs(120));
@@ -68,7 +68,7 @@ fn probes_learn_of_sigterm_before_listeners_close() {
     assert!(probe(&server, "/readyz").contains(" 503 "));
     assert!(probe(&server, "/livez").contains(" 200 "));
     assert!(is_served(&server));
-    // Nobody has to wait for the delay.
+    // SIGINT does not wait for the delay.
     assert_eq!(server.end("INT", SOON).code(), Some(130), "{}", server.output());
     assert!(!server.output().contains("Server stopped"), "{}", server.output());
 }

@@ -1,4 +1,4 @@
-//! What each gRPC library sees of each fault: the table of `docs/faults.md`, and nothing else.
+//! The outcome of each fault for each gRPC library equals the table of `docs/faults.md`.
 
 use std::{
     fs,
@@ -16,18 +16,18 @@ use tonic::{Code, metadata::MetadataMap};
 
 use crate::support::{Connector, Running, Server, call, engine, go, java, node, python, teal};
 
-/// How long a call may take that is never answered.
+/// The deadline of a call that is never answered.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// How long any other may take.
+/// The deadline of other calls.
 const SOON: Duration = Duration::from_secs(60);
 
 const SCHEMAS: &str = "getSchemaNames";
 const BATCH: &str = "getNextResultBatch";
 
-/// Where the notice is in the answer to [`SCHEMAS`].
+/// The field of the notice in the response to [`SCHEMAS`].
 const NOTICE: u32 = 3;
 
-/// What is done to a call, the method that is called, and how many milliseconds that takes at least.
+/// A rule, the method to call, and the least duration in milliseconds.
 const EFFECTS: [(&str, &str, u64); 25] = [
     ("delay=200ms", SCHEMAS, 200),
     ("delay=100ms..300ms,at=answer", SCHEMAS, 100),
@@ -59,11 +59,11 @@ const EFFECTS: [(&str, &str, u64); 25] = [
 /// It needs a notice that is due.
 const DUE: &str = "duplicate-notice";
 
-/// Rules after which a library may see nothing of the answer's metadata.
+/// Rules after which a library may not see the response metadata.
 const MUTE: [&str; 6] =
     ["http-status", "reset", "goaway=ENHANCE_YOUR_CALM", "disconnect", "hang", "truncate=3B"];
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 struct Seen {
     code: String,
@@ -76,7 +76,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// As it stands in the table, where `plain` is the answer without a fault.
+    /// The cell in the table; `plain` is the result without a fault.
     fn cell(&self, plain: &Self, least: u64) -> String {
         let notices =
             |count: usize| plain.message.clone() + &hex(&string_field(NOTICE, "green")).repeat(count);
@@ -133,7 +133,7 @@ impl Call<'_> {
     }
 }
 
-/// Teal, where nothing happens but by rules that calls bring, and one that has announced green.
+/// A teal without switches that accepts rules from calls, and one that has announced green.
 struct Servers {
     still: Server,
     announced: Server,
@@ -152,7 +152,7 @@ impl Servers {
         Self { still, announced }
     }
 
-    /// Each method without a rule, and then each effect.
+    /// Calls each method without a rule, and then with each effect.
     fn each(&self, mut see: impl FnMut(Call<'_>) -> Seen) -> Vec<Seen> {
         let plain = [("", SCHEMAS, 0), ("", BATCH, 0)].into_iter();
         plain
@@ -166,7 +166,7 @@ impl Servers {
     }
 }
 
-/// A fetch of the one batch of a new query.
+/// Fetches the only batch of a new query.
 fn batch(at: SocketAddr) -> Vec<u8> {
     let plain = |method, request| {
         let answered = Call { at, rule: "", method, request }.send();
@@ -209,7 +209,7 @@ fn seen_by_tonic(servers: &Servers) -> Vec<Seen> {
     })
 }
 
-/// `NOT_FOUND`, as everybody else writes it.
+/// The name of a code in the usual spelling, `NOT_FOUND`.
 fn name(code: Code) -> String {
     let mut name = String::new();
     for char in format!("{code:?}").chars() {

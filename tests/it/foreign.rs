@@ -1,4 +1,4 @@
-//! Calls that are no gRPC: refused by the built-in engine, forwarded as they are to any other.
+//! Calls that are not gRPC: refused by the built-in engine, forwarded unchanged to other engines.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::support::teal;
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Runs a client, which has to be done some time.
+/// Runs a client with a timeout.
 fn client<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async { timeout(SOON, work).await.expect("it takes too long") })
@@ -57,7 +57,7 @@ fn the_built_in_engine_refuses_other_protocols() {
     }
 }
 
-/// Answers each call on a connection with what it got, as headers and as body.
+/// Echoes the headers and the body of each call on a connection.
 async fn echo(listener: TcpListener) {
     loop {
         let (stream, _) = listener.accept().await.expect("connections come");
@@ -89,7 +89,7 @@ fn other_protocols_pass_to_engines_and_back() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         tokio::spawn(echo(listener));
-        // Announced, and never cut over: a notice is due on what is judged.
+        // Announced and never cut over: a notice is due on every judged call.
         let server =
             teal().with("--upstream", &url).switch_every("1ms").with("--announce-timeout", "0").run();
         server.wait_for("Strategy change pending: blue -> green", 1, SOON);
@@ -101,7 +101,7 @@ fn other_protocols_pass_to_engines_and_back() {
             assert_eq!(body, b"any bytes");
             assert_eq!(trailers.expect("the engine's")["an-end"], "of its own");
         }
-        // While what is gRPC is judged, and told.
+        // While gRPC calls are judged, and get notices.
         let (head, _, _) = call(server.address, "application/grpc", "purple").await;
         assert_eq!(head.status().as_u16(), 456);
         let (head, _, _) = call(server.address, "application/grpc", "blue").await;

@@ -1,4 +1,4 @@
-//! Tools that ask a server what it is: health and reflection on the port of the clients.
+//! Introspection tools: health and reflection on the port of the clients.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the connectors get wrong by themselves is as `docs/clients.md` tells users: a version that mends it is noticed.
+//! The connectors' own limits are as `docs/clients.md` describes; a version without them fails this test.
 
 use crate::support::{Connector, python, teal};
 

@@ -1,4 +1,4 @@
-//! What the log says, word for word, and what it never says.
+//! The exact lines of the log, and what it never contains.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn a_switch_is_told_from_announcement_to_drain() {
             .map(|words| server.output().find(words).unwrap_or_else(|| panic!("{words} is missing")))
             .collect();
     assert!(order.is_sorted(), "{}", server.output());
-    // One client, told in every answer, is noted once.
+    // One client that gets a notice in every response is logged once.
     let announced = server.output().split("Strategy switched from blue").next().map(str::to_owned);
     let notes = "Notifying client about pending strategy change to: green";
     assert_eq!(announced.expect("a first part").matches(notes).count(), 1, "{}", server.output());
@@ -94,4 +94,20 @@ fn json_lines_have_a_time_with_an_offset() {
         let zoned = time.ends_with('Z') || matches!(time.as_bytes()[time.len() - 6], b'+' | b'-');
         assert!(zoned && time.as_bytes()[10] == b'T', "{time}");
     }
+}
+
+#[test]
+fn json_lines_have_fields_and_spans() {
+    let server = teal().switch_every("0").with("--log-format", "json").with("--log-level", "debug").run();
+    python(Connector::V3_0_2).run(&server, "quiet.py", &[]);
+    let lines = server.wait_for("Prepared query", 1, SOON);
+    let line: serde_json::Value = serde_json::from_str(&lines[0]).expect("an object in each line");
+    let text = |pointer: &str| line.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
+    assert_eq!(text("/message"), format!("Prepared query {}", text("/query.id")), "{line}");
+    assert!(!text("/session").is_empty(), "{line}");
+    assert_eq!(text("/spans/0/name"), "connection", "{line}");
+    assert!(text("/spans/0/client.addr").starts_with("127.0.0.1:"), "{line}");
+    assert_eq!(text("/spans/1/name"), "call", "{line}");
+    assert!(text("/spans/1/method").contains("/prepareStatement"), "{line}");
+    assert_eq!(text("/spans/1/strategy"), "blue", "{line}");
 }

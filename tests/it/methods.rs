@@ -1,4 +1,4 @@
-//! The service as it is on the wire: its descriptors, and every method through generated stubs.
+//! The service on the wire: its descriptors, and every method through generated stubs.
 
 use std::{fs, path::Path};
 

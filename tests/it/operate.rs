@@ -1,4 +1,4 @@
-//! Every command against a running teal: what it prints, and how it ends.
+//! Every command against a running teal: its output and exit code.
 
 use std::{
     fs,
@@ -15,12 +15,12 @@ use crate::support::{Connector, Place, Running, Server, command, python, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// A server on which nothing happens by itself.
+/// A server without automatic switches.
 fn still() -> Server {
     teal().admin().switch_every("0").with("--announce-timeout", "0").with("--drain-timeout", "0").run()
 }
 
-/// Starts a command that goes on for a while.
+/// Starts a long-running command.
 fn start(server: &Server, args: &[&str]) -> Running {
     command().args(args).to(&server.admin()).start()
 }
@@ -64,7 +64,7 @@ fn refusals_name_the_phase_and_exit_1() {
         assert_eq!((said.out.as_str(), said.err), ("", format!("teal: {why}\n")), "{args:?}");
     }
     server.operate(&["switch", "green"]).done();
-    // The same once more is not a second switch.
+    // Repeating the command does not start a second switch.
     let said = server.operate(&["switch", "green"]).ended(1);
     assert_eq!(said.err, "teal: cannot announce in phase ANNOUNCED: expected STABLE\n");
     let said = server.operate(&["switch", "--json"]).ended(1);

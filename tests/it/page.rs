@@ -1,4 +1,4 @@
-//! The page, in a browser.
+//! The dashboard, in a browser.
 
 use std::{fs, time::Duration};
 
@@ -6,12 +6,12 @@ use crate::support::{Builder, Connector, Place, has, packages, python, teal};
 
 const SOON: Duration = Duration::from_secs(120);
 
-/// Whether there is a browser, and what drives it.
+/// Returns whether a browser and its driver are installed.
 fn has_browser() -> bool {
     has("chromium", "chromium") && has("chromedriver", "chromium-driver")
 }
 
-/// A server that takes its time, and does little by itself.
+/// A server with long timeouts and without automatic switches.
 fn patient() -> Builder {
     teal().switch_every("1h").with("--announce-timeout", "30m").grace("20m").with("--drain-timeout", "30m")
 }
@@ -98,7 +98,7 @@ fn it_comes_back_after_a_restart() {
     if !has_browser() {
         return;
     }
-    // The second server has to have the port of the first.
+    // The second server must use the port of the first.
     let place = Place::new();
     let address = place.text();
     let start = |cutover| patient().cutover(cutover).with("--admin", &address).run();

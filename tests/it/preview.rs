@@ -1,4 +1,4 @@
-//! The preview listener: a look at the engine that is not active, which nobody counts or judges.
+//! The preview listener: calls to the inactive engine, which are neither counted nor judged.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::support::{Authority, Builder, Call, Connector, Recorder, Server, call
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Two engines with a recorder before each, and a teal with a preview before those.
+/// Two engines, each behind a recorder, and a teal with a preview in front of them.
 struct Pair {
     _engines: [Server; 2],
     recorders: [Recorder; 2],
@@ -32,13 +32,13 @@ impl Pair {
         address.and_then(|address| address.parse().ok()).expect("it is told")
     }
 
-    /// Calls that each engine has answered, but for those by which teal asks how it is.
+    /// The number of calls that each engine has answered, without health checks.
     fn calls(&self) -> [usize; 2] {
         let is_counted = |call: &Call| call.method != "healthCheck";
         self.recorders.each_ref().map(|recorder| recorder.calls().iter().filter(|it| is_counted(it)).count())
     }
 
-    /// One call of this method by the preview, and whether it went to blue or to green.
+    /// Makes one call of this method on the preview port; returns whether it went to blue or to green.
     fn goes_to(&self, method: &str, strategy: Option<&str>) -> &'static str {
         let before = self.calls();
         let metadata: Vec<_> = [("authorization", "Bearer someone")]
@@ -55,7 +55,7 @@ impl Pair {
         }
     }
 
-    /// A smoke test by a connector, and nothing of it reaches the active engine.
+    /// Runs a smoke test by a connector, and checks that none of its calls reach the active engine.
     fn is_tried_by(&self, connector: Connector, api: &str, active: usize) {
         let before = self.calls();
         python(connector).run_offline("preview.py", &[&self.preview().to_string(), api]);
@@ -111,7 +111,7 @@ fn headers_route_all_calls_but_logins() {
         assert_eq!(headers.map(|header| pair.goes_to(method, header)), expected, "{method}");
     };
     both("getSchemaNames", ["green", "green", "blue", "green"]);
-    // The calls are not judged, and not told of the announcement.
+    // The calls are not judged, and get no notice.
     pair.server.operate(&["switch"]).done();
     both("getSchemaNames", ["green", "green", "blue", "green"]);
     let login = |strategy| {

@@ -1,4 +1,4 @@
-//! Probes of load balancers: what they send, and what they make of the answer.
+//! Probes of load balancers: their requests, and their reactions to the response.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::{Place, Running, engine, has, teal};
 
 const SOON: Duration = Duration::from_secs(60);
-/// Where Debian puts it: not everybody has that in their `PATH`.
+/// The path on Debian, which is not in everyone's `PATH`.
 const HAPROXY: &str = "/usr/sbin/haproxy";
 const DOCUMENT: &str = include_str!("../../docs/probes.md");
 

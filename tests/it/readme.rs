@@ -1,5 +1,5 @@
-//! What the README and the pages of `docs/` say to do works as it stands there, but for ports and durations;
-//! their tables are what the program has; their links lead somewhere.
+//! The instructions in the README and in `docs/` work as written, except for ports and durations; their tables match
+//! the program; their links resolve.
 
 mod links;
 mod pages;

@@ -1,4 +1,4 @@
-//! What a rejected request gets, seen by a client that shows frames: Node's.
+//! The response to a rejected request, seen by a client that shows frames: Node's.
 
 use std::{path::Path, process::Command, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Settings that are read again while the server runs.
+//! Reloading settings at run time.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use crate::support::{Authority, Connector, Server, python, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// A file of settings, gone after the test.
+/// A settings file, deleted after the test.
 struct Settings {
     folder: TempDir,
 }
@@ -66,7 +66,7 @@ fn a_hangup_takes_over_what_can_change() {
 fn a_bad_file_changes_nothing_and_is_named() {
     let settings = Settings::new("switch-every = \"1h\"\ngrace = \"2s\"");
     let server = settings.run();
-    // The first is good, and not taken over either.
+    // The first setting is valid, but not applied either.
     settings.set("switch-every = \"1ms\"\ngrace = \"soon\"");
     let why = format!("grace in {}:2:9: 'soon': expected a duration", settings.file().display());
     server.signal("HUP");
@@ -78,7 +78,7 @@ fn a_bad_file_changes_nothing_and_is_named() {
     let kinds: Vec<&Value> =
         events["events"].as_array().expect("a list").iter().map(|event| &event["kind"]).collect();
     assert_eq!(kinds, ["reload_refused", "reload_refused"]);
-    // Once it is mended, it holds.
+    // Once corrected, it applies.
     settings.set("switch-every = \"2h\"\ngrace = \"2s\"");
     assert_eq!(server.operate(&["reload"]).done(), "switch-every is 2h now, it was 1h\n");
     assert_eq!(state(&server)["timer"]["every_seconds"], json!(7200.0));
@@ -110,7 +110,7 @@ fn reloads_tell_what_holds_and_needs_restart() {
         (&event["events"][0]["kind"], &event["events"][0]["message"]),
         (&json!("reloaded"), &told["done"])
     );
-    // What was taken over is how it is, what was not is still to come.
+    // Applied settings are current; the others still need a restart.
     let again = reload();
     assert_eq!((&again["taken_over"], &again["needs_restart"]), (&json!([]), &waits));
     assert!(!server.output().contains("s3cr3t"), "{}", server.output());

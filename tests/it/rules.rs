@@ -1,5 +1,4 @@
-//! Rules of a running teal: the commands that add and remove them, what they do to calls, and what is
-//! told of it.
+//! Fault rules of a running teal: the commands that add and remove them, their effects, and their reports.
 
 use std::{
     thread,
@@ -16,7 +15,7 @@ use crate::support::{Server, call, command, send, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// A server on which nothing happens by itself.
+/// A server without automatic switches.
 fn still() -> Server {
     teal().admin().switch_every("0").run()
 }
@@ -31,7 +30,7 @@ fn list(server: &Server) -> Vec<Value> {
     list["faults"].as_array().expect("a list").clone()
 }
 
-/// A call of somebody with a token, and the rules that had a hand in it.
+/// Makes a call with a token; returns the result, and the rules that changed it.
 fn ask(server: &Server, method: &str) -> (Result<(), Status>, String) {
     let metadata = [("authorization", "Bearer someone")];
     let answered = call(server.address, method, &metadata, Vec::new(), SOON);

@@ -1,4 +1,4 @@
-//! What the published connectors make of each built-in scenario, written down in `tests/expected`.
+//! The outcome of each built-in scenario for the published connectors, compared with `tests/expected`.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -16,7 +16,7 @@ const CONNECTORS: [(&str, Connector, &str); 4] = [
 
 const ENDS_WITHIN: Duration = Duration::from_secs(240);
 
-/// What each connector's application sees of a scenario, a line each.
+/// The outcome of a scenario for each connector's application, one line each.
 fn plays(scenario: &str) {
     let mut told = String::new();
     // They wait most of the time, so they play side by side, each before a server of its own.
@@ -99,7 +99,7 @@ fn scenarios_are_listed_and_shown() {
         assert!(text.contains(&format!("teaches = \"{}\"", teaches.trim_start())), "{line}");
         let shown = command().args(&["scenario", "show", name]).run().done();
         assert_eq!(shown, *text);
-        // What is shown is a start for one's own.
+        // The shown scenario can be played from a file.
         let file = folder.path().join(format!("{name}.toml"));
         fs::write(&file, shown).expect("files can be written");
         let file = file.to_string_lossy();

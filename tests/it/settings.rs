@@ -1,4 +1,4 @@
-//! Settings that can't be had are refused in one line, before anything is started.
+//! Invalid settings are refused in one line, before anything is started.
 
 use std::{fs, net::TcpListener, path::Path, time::Duration};
 

@@ -36,7 +36,7 @@ fn before(engine: &str, name: &str, authority: &Authority, shown: &Pair) -> Buil
 #[test]
 fn only_tls_clients_are_served_over_tls() {
     let authority = Authority::new();
-    // One thread: whoever dawdles would hold up the others there.
+    // One thread, where a slow client could block the others.
     let server = secure(&authority).with("--threads", "1").run();
     server.wait_for("(TLS)", 1, SOON);
     python(Connector::V3_0_2).run(&server, "secure.py", &[text(&authority.file())]);
@@ -74,7 +74,7 @@ fn grpcio(authority: &Authority) -> (Running, String) {
     (engine, format!("https://127.0.0.1:{}", line.trim_start_matches("listens on ")))
 }
 
-/// What a call through `server` gets has these words in it.
+/// Checks that the error of a call through `server` contains these words.
 fn says(server: &Server, authority: &Authority, expected: &str) {
     python(Connector::V3_0_2).run(server, "secure_call.py", &[text(&authority.file()), expected]);
 }

@@ -10,7 +10,7 @@ use crate::support::{Authority, Builder, Connector, Server, answer, call, python
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// A server that is good for tokens, with a certificate of `authority`.
+/// A server that issues tokens, with a certificate of `authority`.
 fn issuer(authority: &Authority) -> Builder {
     let pair = authority.issue("127.0.0.1");
     teal()
@@ -87,7 +87,7 @@ fn issued(server: &Server, client: &str) -> String {
     })
 }
 
-/// What a call with each token is told; nothing, if it is let in.
+/// The error of a call with each token; empty if it is admitted.
 fn told<const N: usize>(server: &Server, tokens: [&str; N]) -> [String; N] {
     tokens.map(|token| {
         let metadata = [("authorization", &*format!("Bearer {token}"))];

@@ -1,4 +1,4 @@
-//! What the watch makes of real connectors, and where traces go.
+//! Verdicts on real connectors, and the export of traces.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Builder, Connector, Place, Running, Server, python, teal};
 
-/// However busy the machine is.
+/// Long enough for a busy machine.
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// A switch before an engine, moved by operators only.
@@ -40,14 +40,14 @@ impl Watched {
         serde_json::from_str(&self.get(path)).expect("JSON")
     }
 
-    /// A client with that fate, once it is at work.
+    /// Starts a client with this fate, and waits until it works.
     fn client(&self, fate: &str) -> Running {
         let client = python(Connector::V3_0_2).start(self, "fates.py", &[fate]);
         client.wait_for("at work", 1, WITHIN);
         client
     }
 
-    /// What is known of the client with that fate.
+    /// The client with this fate, from the API.
     fn known(&self, fate: &str) -> Value {
         let clients = self.json("/api/v1/clients");
         let user = format!("{fate}@example.com");
@@ -61,7 +61,7 @@ impl Watched {
         self.seen(fate, |client| client["verdict"] == verdict)
     }
 
-    /// Waits until a client is seen like that.
+    /// Waits until a client satisfies a condition.
     fn seen(&self, fate: &str, is: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + WITHIN;
         loop {
@@ -117,7 +117,7 @@ fn every_client_gets_its_verdict() {
     assert_eq!((&queries["begun"], &queries["open"]), (&queries["completed"], &0.into()), "{client:#}");
     assert!(client["errors"].as_object().unwrap().is_empty(), "{client:#}");
     assert!(client["user_agent"].as_str().unwrap().starts_with("grpc-python/"), "{client:#}");
-    // What stands for a client's rights is nobody's business.
+    // Credentials are never shown.
     let all = proxy.get("/api/v1/clients");
     assert!(!all.contains("S3cret"), "{all}");
 

@@ -24,7 +24,7 @@ fn engine(place: &Place) -> Server {
 /// Kills an engine, and starts another one in its place.
 fn replace(engine: Server, place: &Place) -> Server {
     drop(engine);
-    // Long enough for calls to find nobody there.
+    // Long enough for calls to fail.
     thread::sleep(Duration::from_millis(700));
     self::engine(place)
 }
@@ -59,7 +59,7 @@ fn nothing_that_is_promised_is_lost_in_chaos() {
         .grace("200ms")
         .run();
     let admin = format!("http://{}", server.admin());
-    // What it takes once it has served everybody.
+    // The usage after all clients were served.
     let warm = rehearse_at(server.address).with("--clients", CLIENTS).with("--duration", "3s").run();
     assert!(warm.status.success(), "{}", warm.output);
     let before = usage(&server);
@@ -83,7 +83,7 @@ fn nothing_that_is_promised_is_lost_in_chaos() {
 
     rehearsed.keeps_promises();
     let list = |pointer| rehearsed.report.pointer(pointer).and_then(Value::as_array).expect("a list");
-    // Clients that are gone hold drains to their timeout, and that takes what it finds.
+    // Queries of vanished clients hold a drain until its timeout, which abandons others too.
     let is_given_up = list("/story/happened").iter().any(|happened| happened["kind"] == "drain_timed_out");
     for failure in list("/failures").iter().filter(|failure| failure["is_broken"] == false) {
         let is_forgiven = failure["code"] == NOT_FOUND || is_given_up && failure["message"] == "status: 456";
@@ -97,7 +97,7 @@ fn nothing_that_is_promised_is_lost_in_chaos() {
     assert!(rehearsed.number("/queries/completed") > 100, "{}", rehearsed.output);
     assert!(list("/switches").len() >= 3, "{}", rehearsed.output);
 
-    // With everybody gone, everything is as it was.
+    // Without clients, usage returns to where it was.
     let deadline = Instant::now() + CALMS_DOWN_WITHIN;
     loop {
         let state = state(&server);

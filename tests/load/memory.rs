@@ -1,4 +1,4 @@
-//! Memory: it does not depend on the length of messages, nor on calls that are over. Points 7, 26 and 30.
+//! Memory does not depend on the length of messages, nor on completed calls. Points 7, 26 and 30.
 
 #![allow(clippy::unwrap_used, reason = "a peer that fails is a test that fails")]
 
@@ -23,7 +23,7 @@ fn prefix() -> Bytes {
     Bytes::from([&[0], &(LONG as u32).to_be_bytes()[..]].concat())
 }
 
-/// An engine that takes and gives long messages as they come.
+/// An engine that reads and writes long messages in chunks.
 async fn long(mut call: Call) {
     if call.path() == "/down/call" {
         let mut stream = call.accept();
@@ -141,7 +141,7 @@ async fn point_07_a_thousand_cancelled_calls_leave_nothing() {
         }
     }
     assert!(engine.calls() <= 1_000);
-    // An engine bears so many resets on each.
+    // Each connection carries a limited number of resets.
     assert!(engine.connections() <= 2 + 10, "{} connections for 100 calls at a time", engine.connections());
     let grown = server.resident().saturating_sub(before);
     eprintln!("{grown} bytes more after 700 calls");

@@ -1,4 +1,4 @@
-//! The client in the binary: against a server that switches, one that is wrong, and bad settings.
+//! `teal rehearse`: against a server that switches, against a faulty one, and with invalid settings.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -67,7 +67,7 @@ fn on_a_terminal_a_bar_shows_progress() {
         assert!(bar.contains(words), "{words}: {bar}");
     }
     assert!(!bar.contains(" - INFO - "), "{bar}");
-    // Whoever wants the log gets no bar among its lines.
+    // With a log level there is no bar among the log lines.
     let log = on_a_terminal(&["--log-level", "info"]);
     assert!(log.contains(" - INFO - Successfully authenticated") && !log.contains("█"), "{log}");
 }
@@ -75,7 +75,7 @@ fn on_a_terminal_a_bar_shows_progress() {
 #[test]
 fn clients_that_misbehave_lose_nothing_that_is_promised() {
     let _alone = alone();
-    // Those who vanish leave queries behind, which hold a drain to its timeout.
+    // Vanished clients leave queries behind, which hold a drain until its timeout.
     let server =
         teal().admin().switch_every("2s").notice("0s").grace("500ms").with("--drain-timeout", "10s").run();
     let rehearsed = rehearse(&server)

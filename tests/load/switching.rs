@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Builder, Connector, Server, alone, python, teal};
 
-/// Of each generation one.
+/// One connector per generation.
 pub(crate) const VERSIONS: [Connector; 3] = [Connector::V2_2_6, Connector::V2_3_15, Connector::V3_0_2];
 
 const SWITCHED: &str = "Strategy switched from ";
@@ -16,7 +16,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) enum Pace {
     /// Without pause.
     Fast,
-    /// As slowly as the defaults of notice and grace have it.
+    /// With the default notice and grace.
     Slow,
 }
 
@@ -28,7 +28,7 @@ impl Pace {
         }
     }
 
-    /// Switches that a load has to see: each strategy is met and left.
+    /// The number of switches that a load must see, so that each strategy is adopted and left.
     fn switches(self) -> usize {
         match self {
             Self::Fast => 5,
@@ -37,13 +37,13 @@ impl Pace {
     }
 }
 
-/// 2.2.6 breaks by itself under threads.
+/// The number of threads; 2.2.6 does not support several.
 fn threads(connector: Connector) -> &'static str {
     if connector == Connector::V2_2_6 { "1" } else { "4" }
 }
 
-/// Loads a server by a process of each of these connectors until it has switched often enough, and fails unless the
-/// clients find all well.
+/// Loads a server with one process per connector until it has switched often enough, and fails unless every client
+/// succeeds.
 pub(crate) fn load(clients: &[Connector], server: Builder, cutover: &str, pace: Pace) -> Server {
     let server = pace.set(server).cutover(cutover).run();
     let start = |connector: &Connector| {

@@ -8,18 +8,17 @@ use utoipa::ToSchema;
 
 use super::{Body, ErrorAnswer, Problem, Shared, paths};
 
-/// Who can suspend the cluster and wake it. Each says what the cluster is then: `active`, `suspended` or
-/// `resuming`.
+/// Suspends and resumes the cluster. Each method returns the state afterwards: `active`, `suspended` or `resuming`.
 pub trait ClusterControl: Debug + Send + Sync {
-    /// What it is.
+    /// The current state.
     fn status(&self) -> &'static str;
-    /// Suspends it.
+    /// Suspends the cluster, and returns its state.
     fn suspend(&self) -> &'static str;
-    /// Wakes it.
+    /// Resumes the cluster, and returns its state.
     fn resume(&self) -> &'static str;
 }
 
-/// What the cluster is.
+/// The state of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClusterStatus {
     /// `active`, `suspended` or `resuming`.
@@ -27,11 +26,11 @@ pub struct ClusterStatus {
     pub status: String,
 }
 
-/// What to do to the cluster.
+/// An operation on the cluster.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClusterOrder {
-    /// Suspend it, or wake it.
+    /// Suspend or resume the cluster.
     action: ClusterAction,
 }
 
@@ -42,7 +41,7 @@ pub(super) enum ClusterAction {
     Resume,
 }
 
-/// What the cluster is.
+/// Return the state of the cluster.
 #[utoipa::path(get, path = paths::CLUSTER, tag = "cluster",
     responses((status = 200, body = ClusterStatus),
         (status = 404, description = "Calls are forwarded: there is no cluster here", body = ErrorAnswer)))]
@@ -52,7 +51,7 @@ pub(super) async fn status(
     Ok(answer(shared.cluster()?.status()))
 }
 
-/// Suspend the cluster, or wake it.
+/// Suspend or resume the cluster.
 #[utoipa::path(post, path = paths::CLUSTER, tag = "cluster", request_body = ClusterOrder,
     responses((status = 200, body = ClusterStatus),
         (status = 404, description = "Calls are forwarded: there is no cluster here", body = ErrorAnswer)))]
@@ -74,6 +73,6 @@ fn answer(status: &str) -> Json<ClusterStatus> {
 impl Shared {
     fn cluster(&self) -> Result<&dyn ClusterControl, Problem> {
         let none = "there is no cluster here: calls are forwarded, and the engine has its own";
-        self.handles.cluster.as_deref().ok_or_else(|| Problem::not_here(none))
+        self.admin.cluster.as_deref().ok_or_else(|| Problem::not_here(none))
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/openapi.json`: the document of the API, derived from its handlers.
+//! `GET /api/v1/openapi.json`: the OpenAPI document, derived from the handlers.
 
 use utoipa::{
     OpenApi,
@@ -11,17 +11,17 @@ use utoipa::{
 
 use super::{ErrorAnswer, paths};
 
-/// What a request to any path may get.
+/// Error responses that any path may return.
 const ANY: [(&str, &str); 3] = [
     ("400", "The request can't be read"),
-    ("403", "A page of another origin asks"),
+    ("403", "The request comes from a page of another origin"),
     ("421", "Host names another server"),
 ];
-/// What a request with a body may get besides.
+/// Error responses of requests with a body, in addition.
 const BODY: [(&str, &str); 4] = [
     ("408", "The body took too long"),
     ("413", "The body is too large"),
-    ("415", "The body is no JSON"),
+    ("415", "The body is not JSON"),
     ("422", "A field is unknown, missing or of the wrong type"),
 ];
 
@@ -52,7 +52,7 @@ fn answer(description: &str, schema: impl Into<RefOr<Schema>>) -> Response {
     ResponseBuilder::new().description(description).content("application/json", content).build()
 }
 
-/// The document, with what the guard may answer added to every path.
+/// The document, with the guard's error responses added to every path.
 pub(super) fn complete(mut api: openapi::OpenApi, asks_token: bool) -> String {
     for item in api.paths.paths.values_mut() {
         let reads = [&mut item.get, &mut item.head];

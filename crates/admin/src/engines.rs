@@ -6,16 +6,16 @@ use futures::future::BoxFuture;
 use protocol::Strategy;
 use proxy::upstream::{EngineStatus, Health};
 
-/// Who knows the engines.
+/// Reports on the engines and checks their health.
 pub trait Engines: Debug + Send + Sync {
-    /// What is known of each engine.
+    /// The status of each engine.
     fn status(&self) -> Vec<EngineStatus>;
 
-    /// Asks the engine of a strategy whether it is well; if not, why.
+    /// Checks the health of a strategy's engine. The error is the reason why it is unhealthy.
     fn check(&self, strategy: Strategy) -> BoxFuture<'_, Result<(), String>>;
 }
 
-/// Asks the engine of a strategy whether it is well, where there are engines to ask.
+/// Checks the health of a strategy's engine; without engines the result is `Ok`.
 pub async fn check(engines: Option<Arc<dyn Engines>>, strategy: Strategy) -> Result<(), String> {
     match engines {
         Some(engines) => engines.check(strategy).await,

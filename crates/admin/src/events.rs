@@ -1,4 +1,4 @@
-//! `GET /api/v1/events`, and the same as server-sent events.
+//! `GET /api/v1/events`, and the same events as server-sent events.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -18,16 +18,16 @@ use tokio::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Params, Problem, Shared, paths, state::told};
+use super::{Params, Problem, Shared, paths, state::rfc3339};
 
-/// How often the state is sent, whatever happens.
+/// The longest time between two `state` messages.
 const BEAT: Duration = Duration::from_secs(1);
-/// How often something is sent where there is no state.
+/// The keep-alive interval if there is no switch, and so no state.
 const QUIET: Duration = Duration::from_secs(10);
-/// Events that are made ready at once for one reader.
+/// The number of events that are prepared at once for one reader.
 const BATCH: usize = 256;
 
-/// The last events, oldest first.
+/// The most recent events, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Events {
     /// At most 10 000 are kept.
@@ -36,41 +36,41 @@ pub struct Events {
     pub next: u64,
 }
 
-/// Something that happened. Its kind may have fields of its own.
+/// An event. Some kinds have fields of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// 1 and up, without gaps.
+    /// Counts from 1, without gaps.
     pub id: u64,
     /// When it happened.
     #[schema(format = DateTime)]
     pub time: String,
     /// The epoch of the switch, after a transition.
     pub epoch: u64,
-    /// `announced`, `cut_over`, `aborted`, `drained` and `drain_timed_out` are transitions: they also say
-    /// `by` whom, and the `phase` that they led to. `refused`, `engine_left`, `timer_paused`, `timer_resumed`, `reloaded`,
-    /// `reload_refused`, `fault`, and others.
+    /// `announced`, `cut_over`, `aborted`, `drained` and `drain_timed_out` are transitions: they also have the actor,
+    /// `by`, and the `phase` that they led to. Other kinds are `refused`, `engine_left`, `timer_paused`,
+    /// `timer_resumed`, `reloaded`, `reload_refused`, `fault` and more.
     #[schema(example = "cut_over")]
     pub kind: String,
-    /// The strategy that was left.
+    /// The strategy that the transition leaves.
     #[schema(required)]
     pub from: Option<Strategy>,
-    /// The strategy that is turned to.
+    /// The strategy that the transition leads to.
     #[schema(required)]
     pub to: Option<Strategy>,
-    /// One sentence.
+    /// A sentence for people.
     pub message: String,
-    /// What else its kind has to tell.
+    /// Further fields of this kind of event.
     #[serde(flatten)]
     #[schema(value_type = std::collections::HashMap<String, Value>)]
     pub details: Map<String, Value>,
 }
 
-/// Which events.
+/// Which events to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    /// Those after the one of this id.
+    /// Return events after this id.
     #[param(minimum = 0)]
     after: Option<i64>,
 }
@@ -84,20 +84,20 @@ impl Which {
     }
 }
 
-/// The last events: transitions, commands, refusals.
+/// Return the most recent events: transitions, commands, refusals.
 #[utoipa::path(get, path = paths::EVENTS, tag = "events", params(Which), responses((status = 200, body = Events)))]
 pub(super) async fn events(
     extract::State(shared): extract::State<Arc<Shared>>,
     Params(which): Params<Which>,
 ) -> Result<Json<Events>, Problem> {
-    let event_log = &shared.handles.event_log;
+    let event_log = &shared.admin.event_log;
     let events = event_log.after(which.after()?.unwrap_or(0), KEPT);
     let next = events.last().map_or_else(|| event_log.next(), |last| last.id + 1);
     Ok(Json(Events { events: events.iter().map(|record| Event::from(&**record)).collect(), next }))
 }
 
-/// Events as they happen, and the state at each and once a second, as server-sent events. Goes on where
-/// `Last-Event-ID` or `after` left off; else begins now.
+/// Stream events as they happen, as server-sent events. The state follows each event, and comes once a second. The
+/// stream resumes after `Last-Event-ID` or `after`, and otherwise starts now.
 #[utoipa::path(get, path = paths::EVENT_STREAM, tag = "events",
     params(Which, ("last-event-id" = Option<String>, Header, description = "The id of the last event that was received")),
     responses((status = 200, description = "`event: KIND`, `id: RUN-ID`, `data: the event`; `event: state`, `data: the state`",
@@ -116,10 +116,10 @@ pub(super) async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(QUIET)))
 }
 
-/// Where one reader of the stream is.
+/// The position of one reader of the stream.
 struct Reader {
     shared: Arc<Shared>,
-    /// The last event that it got.
+    /// The id of the last event it received.
     after: u64,
     ready: VecDeque<sse::Event>,
     changed: watch::Receiver<u64>,
@@ -128,7 +128,7 @@ struct Reader {
 
 impl Reader {
     fn new(shared: Arc<Shared>, last: Option<String>, after: Option<u64>) -> Self {
-        let next = shared.handles.event_log.next();
+        let next = shared.admin.event_log.next();
         let after = match last {
             Some(last) => match last.rsplit_once('-') {
                 Some((run, id)) if run == shared.run() => id.parse().unwrap_or(0),
@@ -137,16 +137,16 @@ impl Reader {
             },
             None => after.unwrap_or(next - 1),
         };
-        let mut changed = shared.handles.event_log.changed();
+        let mut changed = shared.admin.event_log.changed();
         changed.mark_changed();
         let mut beat = interval_at(Instant::now() + BEAT, BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // What has not happened yet was an event of another run.
+        // An id from the future belongs to an earlier run of the server.
         let after = if after < next { after } else { 0 };
         Self { shared, after, ready: VecDeque::new(), changed, beat }
     }
 
-    /// The next event; none at the end of the server.
+    /// Waits for the next event; `None` when the server shuts down.
     async fn next(&mut self) -> Option<sse::Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -157,7 +157,7 @@ impl Reader {
                 biased;
                 () = end.cancelled() => return None,
                 _ = self.changed.changed() => {}
-                _ = self.beat.tick(), if self.shared.handles.switch.is_some() => {}
+                _ = self.beat.tick(), if self.shared.admin.switch.is_some() => {}
             }
             self.fill();
         }
@@ -165,7 +165,7 @@ impl Reader {
 
     fn fill(&mut self) {
         let run = self.shared.run();
-        let records = self.shared.handles.event_log.after(self.after, BATCH);
+        let records = self.shared.admin.event_log.after(self.after, BATCH);
         if records.len() == BATCH {
             self.changed.mark_changed();
         }
@@ -174,7 +174,7 @@ impl Reader {
             let event = sse::Event::default().event(record.note.kind).id(format!("{run}-{}", record.id));
             self.ready.extend(event.json_data(Event::from(&*record)));
         }
-        if let Some(switch) = &self.shared.handles.switch {
+        if let Some(switch) = &self.shared.admin.switch {
             let state = self.shared.state(switch.view());
             self.ready.extend(sse::Event::default().event("state").json_data(state));
         }
@@ -182,9 +182,9 @@ impl Reader {
 }
 
 impl Shared {
-    /// Tells this run of the server from others.
+    /// An id of this run of the server.
     fn run(&self) -> String {
-        format!("{:x}", self.handles.event_log.started().timestamp_micros())
+        format!("{:x}", self.admin.event_log.started().timestamp_micros())
     }
 }
 
@@ -193,7 +193,7 @@ impl From<&LoggedEvent> for Event {
         let note = record.note.clone();
         Self {
             id: record.id,
-            time: told(record.time),
+            time: rfc3339(record.time),
             epoch: note.epoch,
             kind: note.kind.to_owned(),
             from: note.from,

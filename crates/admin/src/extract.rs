@@ -1,4 +1,4 @@
-//! What handlers take: a JSON body of bounded size, and the parameters of a query string.
+//! Extractors: a JSON body of bounded size, and the parameters of a query string.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use tokio::time::timeout;
 
 use super::Problem;
 
-/// Bytes of a request body.
+/// The most bytes in a request body.
 const LARGEST: usize = 64 * 1024;
-/// How long a body may take to arrive.
+/// The timeout for reading a body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Up to here a float says every whole number exactly.
+/// 2^53: a float holds every whole number up to here exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A JSON object; an empty body, or `null`, is an empty object.
@@ -65,21 +65,21 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Pr
     }
     let unfit = |why: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", why);
     let malformed = |error: serde_json::Error| {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is no JSON: {error}"))
+        Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("the body is not JSON: {error}"))
     };
     let body: &[u8] = match body.trim_ascii() {
         b"" | b"null" => b"{}",
         body => body,
     };
     serde_json::from_slice::<IgnoredAny>(body).map_err(malformed)?;
-    // An array would do for the fields of an object, in their order.
+    // serde also accepts an array for a struct, so refuse it here.
     if !body.starts_with(b"{") {
         return Err(unfit("expected an object".to_owned()));
     }
     serde_json::from_slice(body).map_err(|error| unfit(at_fault::<T>(body).unwrap_or(error.to_string())))
 }
 
-/// Which field is no good, and why; nothing where one is there twice.
+/// Names the bad field and the reason; `None` if a field occurs twice.
 fn at_fault<T: DeserializeOwned>(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
@@ -87,7 +87,7 @@ fn at_fault<T: DeserializeOwned>(body: &[u8]) -> Option<String> {
     Some(if field == "." { error.inner().to_string() } else { format!("{field}: {}", error.inner()) })
 }
 
-/// A whole number, also one that is written with a fraction of zero, as JSON's other readers take it.
+/// Reads a whole number, also `5.0`, as other JSON readers do.
 pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let Some(number) = Option::<Number>::deserialize(from)? else { return Ok(None) };
     let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT).contains(number);

@@ -1,4 +1,4 @@
-//! Who may ask: what stands before every path.
+//! Access control for every path: Host, origin, token.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -18,10 +18,10 @@ use axum::{
 
 use super::{Problem, Shared, page, paths};
 
-/// What a browser says of who makes it ask.
+/// The browser's statement of which site caused the request.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// On every answer: nobody keeps it, guesses what it is, frames it or takes it to another site.
+/// On every response: no caching, no type sniffing, no framing, no use by other sites.
 const HEADERS: [(HeaderName, &str); 5] = [
     (CACHE_CONTROL, "no-store"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -30,7 +30,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Asks `judge`, and sees to the headers of the answer.
+/// Runs `judge`, and sets the security headers of the response.
 pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let mut response = match judge(&shared, &request) {
         Ok(()) => next.run(request).await,
@@ -52,12 +52,12 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
 fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
     let (headers, path) = (request.headers(), request.uri().path());
     let is_probe = path == paths::LIVEZ || path == paths::READYZ;
-    // Load balancers probe with HTTP/1.0, which knows no Host. No browser does.
+    // Load balancers probe with HTTP/1.0, which has no Host header. No browser does.
     if is_probe && request.version() == Version::HTTP_10 && !headers.contains_key(HOST) {
         return Ok(());
     }
     let host = host(request.uri(), headers)?;
-    // A page of another site that a browser takes to be this server cannot know the token.
+    // DNS rebinding: a page of another site can reach this server under its own name, but cannot know the token.
     if shared.token.is_none() && !is_here(host.host()) {
         let why = format!("'{}' is not this server: expected localhost or an address as Host", host.host());
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "bad_host", why));
@@ -78,7 +78,7 @@ fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
     }
 }
 
-/// Whom the request was sent to, as the client sees it.
+/// The host and port that the client addressed.
 fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
     let bad = |why| Problem::new(StatusCode::BAD_REQUEST, "bad_host", why);
     let mut hosts = headers.get_all(HOST).iter();
@@ -95,13 +95,13 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
     }
 }
 
-/// Whether a name can be no one else's: an address, or one that no DNS server is asked about.
+/// Returns whether nobody else can own this name: an IP address, or a name that is not looked up in DNS.
 fn is_here(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
-/// Refuses what a page of another origin makes a browser ask.
+/// Rejects cross-origin browser requests.
 fn same_origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
     let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     let is_own_site = site.is_none_or(|site| matches!(site, b"same-origin" | b"none"));

@@ -1,4 +1,4 @@
-//! `GET /livez` and `/readyz`, for probes: no token is asked for.
+//! `GET /livez` and `/readyz`, for probes; they need no token.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{ErrorAnswer, Problem, Shared, paths};
 
-/// All is well.
+/// A passed probe.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Well {
     /// `ok`
@@ -19,26 +19,26 @@ pub(super) struct Well {
 
 const WELL: Json<Well> = Json(Well { status: "ok" });
 
-/// Whether the server runs.
+/// Return 200 while the server runs.
 #[utoipa::path(get, path = paths::LIVEZ, tag = "health", responses((status = 200, body = Well)))]
 pub(super) async fn livez() -> Json<Well> {
     WELL
 }
 
-/// Whether calls can be served: the server isn't about to end and, where calls are forwarded, the active
-/// engine answers.
+/// Return 200 if calls can be served: the server is not shutting down and, where calls are forwarded, the active engine
+/// answers.
 #[utoipa::path(get, path = paths::READYZ, tag = "health",
-    responses((status = 200, body = Well), (status = 503, description = "Not now", body = ErrorAnswer)))]
+    responses((status = 200, body = Well), (status = 503, description = "Not ready", body = ErrorAnswer)))]
 pub(super) async fn readyz(
     extract::State(shared): extract::State<Arc<Shared>>,
 ) -> Result<Json<Well>, Problem> {
     let unready = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why);
-    if shared.handles.ending.is_cancelled() {
-        return Err(unready("the server is about to end".to_owned()));
+    if shared.admin.ending.is_cancelled() {
+        return Err(unready("the server is shutting down".to_owned()));
     }
-    if let Some(engines) = &shared.handles.engines {
+    if let Some(engines) = &shared.admin.engines {
         let active =
-            shared.handles.switch.as_ref().map_or(Strategy::Blue, |switch| switch.view().now.phase.active());
+            shared.admin.switch.as_ref().map_or(Strategy::Blue, |switch| switch.view().now.phase.active());
         engines.check(active).await.map_err(unready)?;
     }
     Ok(WELL)

@@ -44,49 +44,49 @@ pub use self::{
     state::{Deadlines, LastRefusal, State, TimerState},
     token::{BadToken, Token},
     tokens::{Revoke, Revoked, TokenControl},
-    verbs::Answer,
+    verbs::{Answer, TimerAction},
 };
 
-/// Handles to the parts of a server, for whoever operates it.
+/// Handles to the parts of a server that operators see and control.
 #[derive(Debug, Default)]
 pub struct AdminState {
-    /// The switch, unless there is no gate.
+    /// The switch; `None` without a gate.
     pub switch: Option<Switch>,
     /// The events of the server.
     pub event_log: EventLog,
-    /// The engines that calls are forwarded to, unless the built-in one answers.
+    /// The engines that calls are forwarded to; `None` with the built-in engine.
     pub engines: Option<Arc<dyn Engines>>,
     /// The cluster of the built-in engine.
     pub cluster: Option<Arc<dyn ClusterControl>>,
     /// The tokens of the built-in engine.
     pub tokens: Option<Arc<dyn TokenControl>>,
-    /// The rules by which calls are delayed or fail.
+    /// The fault rules.
     pub faults: Faults,
-    /// Counts, clients and verdicts.
-    pub watch: Collector,
-    /// The settings.
+    /// The collector of counts, clients and verdicts.
+    pub collector: Collector,
+    /// Reloads the settings.
     pub reload: Option<Arc<dyn ReloadControl>>,
-    /// Cancelled once the server is told to end: it is ready no more.
+    /// Cancelled when the server begins to shut down; from then on it is not ready.
     pub ending: CancellationToken,
 }
 
-/// What the handlers share.
+/// State shared by all handlers.
 #[derive(Debug)]
 struct Shared {
-    handles: AdminState,
+    admin: AdminState,
     token: Option<Token>,
-    /// The server ends: what would go on for ever ends too.
+    /// Cancelled when the admin server shuts down; ends event streams.
     end: CancellationToken,
 }
 
 impl Shared {
-    /// The switch, or that there is none.
+    /// The switch, or a 404.
     fn switch(&self) -> Result<&Switch, Problem> {
-        self.handles.switch.as_ref().ok_or_else(|| Problem::not_here("there is no switch: --gate is off"))
+        self.admin.switch.as_ref().ok_or_else(|| Problem::not_here("there is no switch: --gate is off"))
     }
 }
 
-/// A running admin server. It ends when told to, or with the process.
+/// A running admin server. It runs until [`Admin::end`], or until the process exits.
 #[derive(Debug)]
 pub struct Admin {
     end: CancellationToken,
@@ -94,11 +94,11 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves on a thread of its own. With a token, whoever asks has to show it.
-    pub fn start(listener: TcpListener, handles: AdminState, token: Option<Token>) -> io::Result<Self> {
+    /// Serves on its own thread. If there is a token, every request must carry it.
+    pub fn start(listener: TcpListener, admin: AdminState, token: Option<Token>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = CancellationToken::new();
-        let shared = Arc::new(Shared { handles, token, end: end.clone() });
+        let shared = Arc::new(Shared { admin, token, end: end.clone() });
         let listener = listener.into_std()?;
         let serve = move || {
             runtime.block_on(async move {
@@ -111,7 +111,7 @@ impl Admin {
         Ok(Self { end, thread })
     }
 
-    /// Answers what is in progress, and ends.
+    /// Completes requests in progress, then shuts down.
     pub async fn end(self) -> io::Result<()> {
         self.end.cancel();
         let ended = tokio::task::spawn_blocking(|| self.thread.join()).await?;

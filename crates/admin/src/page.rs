@@ -1,4 +1,4 @@
-//! The page, built in: nothing of it comes from elsewhere, and no token is asked for it.
+//! The dashboard. Its files are built in, and need no token.
 
 use axum::{
     Router,
@@ -7,7 +7,7 @@ use axum::{
     routing::get,
 };
 
-/// Nothing but what this server sends; no other page may frame it.
+/// The content security policy: nothing from other origins, no framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -15,7 +15,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Path, kind and text of each file.
+/// Path, content type and text of each file.
 const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/page.css", CSS, include_str!("page/page.css")),
@@ -33,12 +33,12 @@ const FILES: [(&str, &str, &str); 14] = [
     ("/verbs.js", SCRIPT, include_str!("page/verbs.js")),
 ];
 
-/// Whether a path is one of the page's.
+/// Returns whether a path belongs to the dashboard.
 pub(super) fn has(path: &str) -> bool {
     FILES.iter().any(|(file, ..)| *file == path)
 }
 
-/// The files of the page.
+/// Serves the files of the dashboard.
 pub(super) fn router() -> Router {
     FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
         router.route(path, get(async move || file(kind, text)))

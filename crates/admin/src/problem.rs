@@ -1,4 +1,4 @@
-//! What a request gets that is not answered as it wished: a status, and a reason in JSON.
+//! Error responses: a status, and a reason in JSON.
 
 use axum::{
     Json,
@@ -9,52 +9,52 @@ use serde::{Deserialize, Serialize};
 use switch::{PhaseName, Refusal, RefusalCode};
 use utoipa::ToSchema;
 
-/// Why a request is not answered as it wished.
+/// An error response.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
     answer: ErrorAnswer,
 }
 
-/// The body of every answer that is no success.
+/// The body of every error response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorAnswer {
     /// The reason.
     pub error: ErrorBody,
 }
 
-/// A reason, for machines and for people.
+/// A reason, as a code for programs and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
-    /// A word for machines.
+    /// A fixed code for programs, such as `no_such_path`.
     #[schema(example = "unfit")]
     pub code: String,
     /// A sentence for people.
     #[schema(example = "cannot cut over in phase STABLE: expected ANNOUNCED")]
     pub message: String,
-    /// The phase that a refused command met.
+    /// The phase at the time of a refused command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub phase: Option<PhaseName>,
-    /// The epoch that a refused command met.
+    /// The epoch at the time of a refused command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub epoch: Option<u64>,
 }
 
 impl Problem {
-    /// A status, a word for machines and a sentence for people.
+    /// Creates an error response from a status, a code for programs and a sentence for people.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let (code, message) = (code.to_owned(), message.into());
         Self { status, answer: ErrorAnswer { error: ErrorBody { code, message, phase: None, epoch: None } } }
     }
 
-    /// This server doesn't have what is asked for.
+    /// A 404: this server lacks the part that the request is for.
     pub(super) fn not_here(why: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_here", why)
     }
 
-    /// The status that the answer has.
+    /// The HTTP status of the response.
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/queries`: what is on record.
+//! `GET /api/v1/queries`: the queries on record.
 
 use std::sync::Arc;
 
@@ -9,48 +9,48 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{ErrorAnswer, Params, Problem, Shared, paths};
 
-/// Queries that are listed unless another number is asked for.
+/// The default number of queries in a list.
 const FEW: usize = 100;
-/// Queries that are listed at most: no request has to wait for the list.
+/// The largest number of queries in a list, so that a listing stays short and other requests do not wait for it.
 const MANY: usize = 1000;
 
-/// Queries on record, the longest silent first.
+/// The queries on record, longest idle first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Queries {
-    /// As many as were asked for.
+    /// The queries, up to the limit.
     pub queries: Vec<Query>,
-    /// How many there are.
+    /// The number of all matching queries.
     pub total: u64,
 }
 
 /// A query on record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Query {
-    /// As the engine named it.
+    /// The query id that the engine assigned.
     pub id: String,
-    /// The strategy that it was begun under, and belongs to for life.
+    /// The strategy it was begun under; this never changes.
     pub strategy: Strategy,
-    /// How long it is on record.
+    /// Seconds since it was put on record.
     pub age_seconds: f64,
-    /// How long nobody has asked about it.
+    /// Seconds since the last request that named it.
     pub idle_seconds: f64,
-    /// Requests about it in progress.
+    /// In-flight requests that name it.
     pub requests: u32,
 }
 
-/// Which queries.
+/// Which queries to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    /// So many at most [default: 100].
+    /// The most queries to return [default: 100].
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// Those of this strategy alone.
+    /// Return only queries of this strategy.
     strategy: Option<Strategy>,
 }
 
-/// Queries on record, the longest silent first.
+/// List the queries on record, longest idle first.
 #[utoipa::path(get, path = paths::QUERIES, tag = "switch", params(Which),
     responses((status = 200, body = Queries), (status = 404, description = "There is no switch", body = ErrorAnswer)))]
 pub(super) async fn queries(

@@ -1,4 +1,4 @@
-//! All paths, and what stands before them.
+//! The router: all paths, behind the guard.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
     tokens, verbs, watch,
 };
 
-/// Everything that is served.
+/// Builds the router.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let routes = OpenApiRouter::with_openapi(document::head())
         .routes(routes!(state::state))

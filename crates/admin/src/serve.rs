@@ -1,4 +1,4 @@
-//! The listener of the admin server: HTTP/1.1, few connections, short patience.
+//! The listener of the admin server: HTTP/1.1, few connections, short timeouts.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -14,16 +14,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-/// Connections at one time; what comes beyond waits.
+/// The most connections at one time; more have to wait.
 const CONNECTIONS: usize = 256;
-/// How long a request's head may take, from the connection or the request before.
+/// The timeout for a request's head, from the connection or the previous request.
 const HEAD: Duration = Duration::from_secs(30);
-/// How long answers in progress may take once the server ends.
+/// How long responses in progress may take during shutdown.
 const END: Duration = Duration::from_secs(2);
-/// After a failure to accept, such as too many open files.
+/// The pause after a failed accept, for example with too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `end`.
+/// Serves until `end` is cancelled.
 pub(super) async fn serve(listener: TcpListener, router: Router, end: &CancellationToken) {
     let (connections, places) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
@@ -53,7 +53,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, end: &Cancellat
     drop(listener);
     connections.close();
     if timeout(END, connections.wait()).await.is_err() {
-        debug!("answers to operators were cut at the end");
+        debug!("responses to operators were cut off at shutdown");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/state`: who is served, where the work is headed, and until when.
+//! `GET /api/v1/state`: the state of the switch.
 
 use std::sync::Arc;
 
@@ -17,47 +17,47 @@ use super::{Problem, Shared, paths};
 pub struct State {
     /// The phase.
     pub phase: PhaseName,
-    /// The strategy that new work belongs to.
+    /// The strategy that serves new queries.
     pub active: Strategy,
-    /// The strategy that is announced to become active.
+    /// The announced strategy, in phase ANNOUNCED.
     #[schema(required)]
     pub pending: Option<Strategy>,
-    /// The strategy that is being drained.
+    /// The strategy that is draining.
     #[schema(required)]
     pub old: Option<Strategy>,
-    /// How many transitions there have been: a command may name the one it has seen.
+    /// The number of transitions so far. A command may name the epoch it expects.
     pub epoch: u64,
     /// When the phase began.
     #[schema(format = DateTime)]
     pub since: String,
-    /// How long ago that was.
+    /// Seconds since the phase began.
     pub phase_seconds: f64,
-    /// How long until something happens by itself, as far as is known now.
+    /// When the next automatic transitions are due.
     pub deadlines: Deadlines,
     /// Queries on record, or begun and not yet answered.
     pub queries: Each,
-    /// Requests in progress.
+    /// In-flight requests.
     pub requests: Each,
-    /// Queries that drains have left behind at their timeout, since the start.
+    /// Queries abandoned by drain timeouts, since the start.
     pub abandoned: u64,
-    /// What the timer is doing.
+    /// The state of the timer.
     pub timer: TimerState,
-    /// The engines that calls are forwarded to; none where the built-in one answers.
+    /// The engines that calls are forwarded to; empty with the built-in engine.
     pub engines: Vec<EngineStatus>,
-    /// Why the last announcement that was due did not begin.
+    /// Why the last announcement that was due was not made.
     #[schema(required)]
     pub last_refusal: Option<LastRefusal>,
-    /// What becomes of the old strategy's queries: `drain` or `strict`.
+    /// How the old strategy's queries end: `drain` or `strict`.
     #[schema(pattern = "^(drain|strict)$")]
     pub cutover: String,
-    /// When this server was started.
+    /// When this server started.
     #[schema(format = DateTime)]
     pub started: String,
     /// The version of this server.
     pub version: String,
 }
 
-/// Seconds from now; `null` where nothing is due.
+/// Deadlines in seconds from now; `null` if nothing is due.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Deadlines {
     /// Until the timer announces the other strategy.
@@ -71,20 +71,20 @@ pub struct Deadlines {
     pub drain_seconds: Option<f64>,
 }
 
-/// What the timer is doing.
+/// The state of the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TimerState {
-    /// From a strategy becoming active to the announcement of the other one; `null` is never.
+    /// Seconds from a cutover to the next announcement; `null` means never.
     #[schema(required)]
     pub every_seconds: Option<f64>,
-    /// Whether it is frozen.
+    /// Whether the timer is paused.
     pub paused: bool,
-    /// What is left of it, while it is running down or paused.
+    /// Seconds left, while the timer runs or is paused.
     #[schema(required)]
     pub left_seconds: Option<f64>,
 }
 
-/// Why an announcement did not begin.
+/// An announcement that was due and was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastRefusal {
     /// When it was due.
@@ -105,7 +105,7 @@ pub(super) async fn state(
 }
 
 impl Shared {
-    /// What operators are told of a view.
+    /// Converts a snapshot of the switch to the API's type.
     pub(super) fn state(&self, view: View) -> State {
         let phase = view.now.phase;
         let (active, seconds) = (phase.active(), view.ends_in.map(|left| left.as_secs_f64()));
@@ -126,7 +126,7 @@ impl Shared {
             pending,
             old,
             epoch: view.now.epoch,
-            since: told(Utc::now() - age),
+            since: rfc3339(Utc::now() - age),
             phase_seconds: view.age.as_secs_f64(),
             deadlines,
             queries: view.now.queries.into(),
@@ -137,21 +137,21 @@ impl Shared {
                 paused: view.timer.is_paused,
                 left_seconds: view.timer.left.map(|left| left.as_secs_f64()),
             },
-            engines: self.handles.engines.as_ref().map(|engines| engines.status()).unwrap_or_default(),
+            engines: self.admin.engines.as_ref().map(|engines| engines.status()).unwrap_or_default(),
             last_refusal: view
                 .last_refusal
-                .map(|refusal| LastRefusal { time: told(refusal.time), reason: refusal.why }),
+                .map(|refusal| LastRefusal { time: rfc3339(refusal.time), reason: refusal.why }),
             cutover: match view.cutover {
                 Cutover::Drain => "drain".to_owned(),
                 Cutover::Strict => "strict".to_owned(),
             },
-            started: told(self.handles.event_log.started()),
+            started: rfc3339(self.admin.event_log.started()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 }
 
-/// A moment, as RFC 3339 has it.
-pub(super) fn told(time: DateTime<Utc>) -> String {
+/// Formats a time as in RFC 3339.
+pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

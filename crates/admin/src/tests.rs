@@ -1,4 +1,4 @@
-//! The API by requests to its router: no socket.
+//! Tests the API through its router, without a socket.
 
 mod bodies;
 mod doors;
@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use super::*;
 
-/// An API and what stands behind it.
+/// An API and the parts behind it.
 struct Bench {
     router: Router,
     switch: Switch,
@@ -34,19 +34,19 @@ impl Bench {
     }
 
     fn with(rules: Rules, furnish: impl FnOnce(&mut AdminState), token: Option<&str>) -> Self {
-        // Nobody runs the timer.
-        let mut handles = AdminState { switch: Some(Switch::new(rules.clone()).0), ..AdminState::default() };
-        furnish(&mut handles);
-        let start = Start { has_engines: handles.engines.is_some(), state: None };
+        // The timer is not running.
+        let mut admin = AdminState { switch: Some(Switch::new(rules.clone()).0), ..AdminState::default() };
+        furnish(&mut admin);
+        let start = Start { has_engines: admin.engines.is_some(), state: None };
         let (switch, _timer) = Switch::start(rules, start).unwrap();
-        handles.event_log = switch.event_log().clone();
-        handles.switch = handles.switch.map(|_| switch.clone());
+        admin.event_log = switch.event_log().clone();
+        admin.switch = admin.switch.map(|_| switch.clone());
         let token = token.map(|token| {
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(file.path(), token).unwrap();
             Token::read(file.path()).unwrap()
         });
-        let shared = Arc::new(Shared { handles, token, end: CancellationToken::new() });
+        let shared = Arc::new(Shared { admin, token, end: CancellationToken::new() });
         Self { router: router::router(shared.clone()), switch, shared }
     }
 
@@ -55,7 +55,7 @@ impl Bench {
         (head.status, head.headers, body.collect().await.unwrap().to_bytes().to_vec())
     }
 
-    /// Status and JSON of the answer.
+    /// Sends a request; returns the status and JSON of the response.
     async fn ask(&self, request: Request<body::Body>) -> (StatusCode, Value) {
         let (status, headers, body) = self.send(request).await;
         assert_eq!(headers["content-type"], "application/json", "{status}");
@@ -87,7 +87,7 @@ fn post(path: &str, body: impl ToString) -> Request<body::Body> {
         .unwrap()
 }
 
-/// Rules by which nothing happens by itself.
+/// Rules without automatic transitions.
 fn still() -> Rules {
     Rules { switch_every: None, announce_timeout: None, drain_timeout: None, ..Rules::default() }
 }
@@ -100,7 +100,7 @@ fn message(answer: &Value) -> &str {
     answer["error"]["message"].as_str().unwrap_or_else(|| panic!("no error in {answer}"))
 }
 
-/// Engines that are as well as a test wants.
+/// Engines whose health the test sets.
 #[derive(Debug, Default)]
 struct IllEngines {
     ill: Mutex<Vec<Strategy>>,

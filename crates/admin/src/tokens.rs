@@ -1,4 +1,4 @@
-//! `/api/v1/tokens/revoke`: the tokens that the built-in engine issued.
+//! `/api/v1/tokens/revoke`: revokes tokens that the built-in engine issued.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -8,20 +8,20 @@ use utoipa::ToSchema;
 
 use super::{Body, ErrorAnswer, Problem, Shared, paths};
 
-/// Who can revoke tokens.
+/// Revokes tokens.
 pub trait TokenControl: Debug + Send + Sync {
-    /// Revokes tokens, and says how many were good until then.
+    /// Revokes tokens, and returns how many of them were valid.
     fn revoke(&self, which: Revoke<'_>) -> usize;
 }
 
 /// Which tokens to revoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoke<'a> {
-    /// This one.
+    /// This token.
     Token(&'a str),
-    /// Those of this client.
+    /// All tokens of this client.
     Client(&'a str),
-    /// All.
+    /// All tokens.
     All,
 }
 
@@ -29,19 +29,19 @@ pub enum Revoke<'a> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revocation {
-    /// This one.
+    /// This token.
     token: Option<String>,
-    /// Those of the client of this id.
+    /// The id of the client whose tokens to revoke.
     client: Option<String>,
-    /// Every one.
+    /// Revoke all tokens.
     #[serde(default)]
     all: bool,
 }
 
-/// How many tokens were revoked.
+/// The result of a revocation.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Revoked {
-    /// Those that were good until then.
+    /// The number of tokens that were valid until now.
     pub revoked: usize,
 }
 
@@ -63,6 +63,6 @@ pub(super) async fn revoke(
         }
     };
     let none = "no tokens are issued here: calls are forwarded, and the engine judges them";
-    let tokens = shared.handles.tokens.as_deref().ok_or_else(|| Problem::not_here(none))?;
+    let tokens = shared.admin.tokens.as_deref().ok_or_else(|| Problem::not_here(none))?;
     Ok(Json(Revoked { revoked: tokens.revoke(which) }))
 }

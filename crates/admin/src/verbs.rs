@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract};
+use clap::ValueEnum;
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use switch::{Actor, Command, Done};
@@ -10,16 +11,16 @@ use utoipa::ToSchema;
 
 use super::{Body, ErrorAnswer, Problem, Shared, State, check, extract::whole, paths};
 
-/// A command that was carried out.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Answer {
-    /// What it did, in a sentence.
+    /// The effect, in one sentence.
     #[schema(example = "green is announced; blue stays active until the cutover")]
     pub done: String,
-    /// The event that it caused; `null` where it changed nothing.
+    /// The id of the event it caused; `null` if it changed nothing.
     #[schema(required)]
     pub event: Option<u64>,
-    /// The state right after it.
+    /// The state right after the command.
     pub state: State,
 }
 
@@ -27,18 +28,18 @@ pub struct Answer {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SwitchOrder {
-    /// The strategy that is meant to become active [default: the one that isn't].
+    /// The strategy to announce [default: the inactive one].
     to: Option<Strategy>,
-    /// The epoch that the operator has seen: refused if the state has moved on.
+    /// The epoch that the operator expects; the command is refused if the state has moved on.
     #[serde(default, deserialize_with = "whole")]
     epoch: Option<u64>,
 }
 
-/// Nothing but to do it.
+/// A command without further parameters.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Order {
-    /// The epoch that the operator has seen: refused if the state has moved on.
+    /// The epoch that the operator expects; the command is refused if the state has moved on.
     #[serde(default, deserialize_with = "whole")]
     epoch: Option<u64>,
 }
@@ -47,35 +48,38 @@ pub(super) struct Order {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CutoverOrder {
-    /// Also if the engine of the pending strategy is not healthy.
+    /// Cut over even if the engine of the pending strategy is unhealthy.
     #[serde(default)]
     force: bool,
-    /// The epoch that the operator has seen: refused if the state has moved on.
+    /// The epoch that the operator expects; the command is refused if the state has moved on.
     #[serde(default, deserialize_with = "whole")]
     epoch: Option<u64>,
 }
 
-/// What to do to the timer.
+/// A command to the timer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TimerOrder {
-    /// Freeze what is left of it, or go on with that.
+    /// Pause the timer, or resume it with the time that is left.
     action: TimerAction,
-    /// The epoch that the operator has seen: refused if the state has moved on.
+    /// The epoch that the operator expects; the command is refused if the state has moved on.
     #[serde(default, deserialize_with = "whole")]
     epoch: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+/// An operation on the timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum TimerAction {
+pub enum TimerAction {
+    /// Pause the timer
     Pause,
+    /// Resume with the time that is left
     Resume,
 }
 
 type Answered = Result<Json<Answer>, Problem>;
 
-/// Announce the other strategy, in phase STABLE and if its engine is well.
+/// Announce the other strategy. Requires phase STABLE and a healthy engine.
 #[utoipa::path(post, path = paths::SWITCH, tag = "switch", request_body = Option<SwitchOrder>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
         (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
@@ -86,8 +90,8 @@ pub(super) async fn switch(
     shared.command(Command::Announce { to }, epoch).await
 }
 
-/// Make the pending strategy the active one, in phase ANNOUNCED, however young the announcement is. If its
-/// engine is healthy, or by force.
+/// Make the pending strategy active, whatever the age of the announcement. Requires phase ANNOUNCED, and a healthy
+/// engine or `force`.
 #[utoipa::path(post, path = paths::CUTOVER, tag = "switch", request_body = Option<CutoverOrder>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
         (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
@@ -98,7 +102,7 @@ pub(super) async fn cutover(
     shared.command(Command::Cutover { force }, epoch).await
 }
 
-/// Withdraw the announcement, in phase ANNOUNCED, and drain what has adopted it.
+/// Withdraw the announcement, and drain clients that have adopted it. Requires phase ANNOUNCED.
 #[utoipa::path(post, path = paths::ABORT, tag = "switch", request_body = Option<Order>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
         (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
@@ -109,7 +113,7 @@ pub(super) async fn abort(
     shared.command(Command::Abort, order.epoch).await
 }
 
-/// Announce the old strategy again, in phase DRAINING and if its engine is well.
+/// Announce the old strategy again. Requires phase DRAINING and a healthy engine.
 #[utoipa::path(post, path = paths::ROLLBACK, tag = "switch", request_body = Option<Order>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
         (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
@@ -120,7 +124,7 @@ pub(super) async fn rollback(
     shared.command(Command::Rollback, order.epoch).await
 }
 
-/// Pause the timer, or let it go on.
+/// Pause or resume the timer.
 #[utoipa::path(post, path = paths::TIMER, tag = "switch", request_body = TimerOrder,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
         (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
@@ -137,7 +141,7 @@ pub(super) async fn timer(
 
 impl Shared {
     async fn command(&self, command: Command, seen: Option<u64>) -> Answered {
-        let ask = |strategy| check(self.handles.engines.clone(), strategy);
+        let ask = |strategy| check(self.admin.engines.clone(), strategy);
         let ordered = self.switch()?.order(command, Actor::Operator, seen, ask).await;
         let Done { what, event, view } = ordered?;
         Ok(Json(Answer { done: what, event, state: self.state(view) }))

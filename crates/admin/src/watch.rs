@@ -16,35 +16,35 @@ use serde::{Deserialize, Serialize};
 
 use super::{Params, Problem, Shared, paths};
 
-/// The text format that Prometheus reads.
+/// The content type of the Prometheus text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The clients that were heard from.
+/// The known clients.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ClientList {
-    /// The latest first, as many as were asked for.
+    /// The most recently active first, up to the limit.
     clients: Vec<Client>,
-    /// How many there are.
+    /// The number of all matching clients.
     total: usize,
-    /// How many there are by the verdict on the last switch that concerns them, or `none`.
+    /// The number of clients per verdict on the last switch that concerns them, or `none`.
     by_verdict: BTreeMap<&'static str, usize>,
 }
 
-/// Which clients.
+/// Which clients to return.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    /// So many at most [default: all].
+    /// The most clients to return [default: all].
     #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
-    /// Those of this verdict alone.
+    /// Return only clients with this verdict.
     verdict: Option<Verdict>,
 }
 
-/// The clients that were heard from most recently, at most 10 000, and the verdicts on them.
+/// List the most recently active clients, at most 10 000, with their verdicts.
 #[utoipa::path(get, path = paths::CLIENTS, tag = "watch", params(Which),
-    responses((status = 200, description = "The latest first.", body = ClientList)))]
+    responses((status = 200, description = "The most recently active first.", body = ClientList)))]
 pub(super) async fn list_clients(
     State(shared): State<Arc<Shared>>,
     Params(which): Params<Which>,
@@ -54,7 +54,7 @@ pub(super) async fn list_clients(
         let expected = format!("limit: {limit}: expected a number from 1 to {MOST}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_parameter", expected));
     }
-    let mut clients = shared.handles.watch.clients();
+    let mut clients = shared.admin.collector.clients();
     let (total, mut by_verdict) = (clients.len(), BTreeMap::new());
     for client in &clients {
         *by_verdict.entry(client.verdict.map_or("none", Verdict::as_str)).or_default() += 1;
@@ -64,16 +64,16 @@ pub(super) async fn list_clients(
     Ok(Json(ClientList { clients, total, by_verdict }))
 }
 
-/// The last ten minutes, second by second.
+/// Return counts of the last ten minutes, second by second.
 #[utoipa::path(get, path = paths::SERIES, tag = "watch",
     responses((status = 200, description = "Oldest first.", body = Series)))]
 pub(super) async fn show_series(State(shared): State<Arc<Shared>>) -> Json<Series> {
-    Json(shared.handles.watch.series())
+    Json(shared.admin.collector.series())
 }
 
-/// The metrics, as Prometheus reads them.
+/// Return the metrics in the Prometheus text format.
 #[utoipa::path(get, path = paths::METRICS, tag = "watch",
     responses((status = 200, description = "All of them.", body = String, content_type = "text/plain")))]
 pub(super) async fn show_metrics(State(shared): State<Arc<Shared>>) -> Response {
-    ([(CONTENT_TYPE, TEXT_FORMAT)], shared.handles.watch.metrics()).into_response()
+    ([(CONTENT_TYPE, TEXT_FORMAT)], shared.admin.collector.metrics()).into_response()
 }

@@ -1,4 +1,4 @@
-//! Compressed messages, inflated aside to be read or appended to.
+//! Inflates compressed messages, so that they can be read or appended to.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::header::GRPC_ENCODING;
 
-/// A coding that can be undone.
+/// A message coding that can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     /// `gzip`
@@ -17,7 +17,7 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// The coding of the messages behind these headers whose flag is set.
+    /// Reads `grpc-encoding`: the coding of messages whose compressed flag is set. `None` if it is unknown.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
             Some(b"gzip") => Some(Self::Gzip),
@@ -26,8 +26,8 @@ impl Coding {
         }
     }
 
-    /// The message, if it can be read and isn't longer than `limit` bytes. Of what has more behind it (a second
-    /// member of gzip, for one) some clients read one part and some all: that is for each to judge.
+    /// Inflates a message. `None` if it is corrupt, longer than `limit` bytes, or followed by more data: clients
+    /// disagree on how to read a second gzip member.
     pub fn inflate(self, message: &[u8], limit: usize) -> Option<Vec<u8>> {
         let mut inflated = Vec::new();
         // One more, to tell a message at the limit from a longer one.

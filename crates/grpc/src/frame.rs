@@ -1,47 +1,47 @@
-//! Bytes: the gRPC length prefix, appending a protobuf field, reading one string field. No I/O.
+//! The gRPC length prefix, appending a protobuf field, reading one string field. Pure functions on bytes, no I/O.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// The length of a gRPC message's prefix.
+/// Bytes of the prefix of a gRPC message.
 pub const PREFIX_LEN: usize = 5;
 
-/// What stands before each gRPC message.
+/// The prefix of a gRPC message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
-    /// 0: the message is as it is; 1: it is compressed; anything else means nothing.
+    /// 0: not compressed; 1: compressed; other values are invalid.
     pub flag: u8,
     /// The length of the message in bytes.
     pub len: u32,
 }
 
 impl Prefix {
-    /// Reads it; `None` where bytes are missing.
+    /// Reads the prefix; `None` if bytes are missing.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let [flag, a, b, c, d] = *bytes.first_chunk()?;
         Some(Self { flag, len: u32::from_be_bytes([a, b, c, d]) })
     }
 
-    /// Writes it.
+    /// Appends the prefix to `to`.
     pub fn write(self, to: &mut impl BufMut) {
         to.put_u8(self.flag);
         to.put_u32(self.len);
     }
 }
 
-/// A string field as it stands in a message. Appended, it wins over one that was there before.
+/// Encodes a string field. Appended to a message, it overrides an earlier field of that number.
 pub fn string_field(number: u32, value: &str) -> Bytes {
     let mut field = BytesMut::new();
     prost::encoding::string::encode(number, &value.to_owned(), &mut field);
     field.freeze()
 }
 
-/// The bytes are no protobuf message.
+/// The bytes are not a protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a protobuf message")]
 pub struct Malformed;
 
-/// The last value of a string field, if the message has it. Of a message that is cut short, what
-/// stands before the cut counts.
+/// Reads the last value of a string field, if the message has it. If the message is cut short, only the part before the
+/// cut counts.
 pub fn read_string(message: &[u8], number: u32) -> Result<Option<&str>, Malformed> {
     let mut rest = message;
     let mut found = None;
@@ -68,7 +68,7 @@ pub fn read_string(message: &[u8], number: u32) -> Result<Option<&str>, Malforme
     Ok(found)
 }
 
-/// A varint and what follows it; `None` where bytes are missing.
+/// Splits off a varint; `None` if bytes are missing.
 fn varint(bytes: &[u8]) -> Result<Option<(u64, &[u8])>, Malformed> {
     let mut value = 0;
     for (at, byte) in bytes.iter().enumerate().take(10) {
@@ -80,14 +80,14 @@ fn varint(bytes: &[u8]) -> Result<Option<(u64, &[u8])>, Malformed> {
     if bytes.len() >= 10 { Err(Malformed) } else { Ok(None) }
 }
 
-/// Bytes of a chunk that are copied rather than moved.
+/// Chunks of at most this many bytes are copied, not moved.
 const SHORT: usize = 4096;
 
 /// Appends a field to the first message of a stream of chunks, whatever the chunks' boundaries.
 #[derive(Debug)]
 pub struct Appender {
     field: Bytes,
-    /// Prefix bytes, while they are not all there.
+    /// The bytes of an incomplete prefix.
     held: BytesMut,
     at: At,
 }
@@ -96,19 +96,19 @@ pub struct Appender {
 enum At {
     /// Before the end of the prefix.
     Prefix,
-    /// So many bytes of the message are still to come.
+    /// Inside the message; this many bytes are missing.
     Message(usize),
-    /// Behind the message, or at one that can't be appended to.
+    /// After the message, or at a message that nothing can be appended to.
     Behind,
 }
 
 impl Appender {
-    /// Appends `field`, which is encoded already.
+    /// Creates an appender for an encoded field.
     pub fn new(field: Bytes) -> Self {
         Self { field, held: BytesMut::new(), at: At::Prefix }
     }
 
-    /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
+    /// Takes a chunk and returns the bytes to send; empty if it needs more.
     pub fn push(&mut self, chunk: Bytes) -> Bytes {
         match self.at {
             At::Behind => chunk,
@@ -124,7 +124,7 @@ impl Appender {
         }
     }
 
-    /// What was held when the stream ended.
+    /// Returns the bytes held back, once the stream has ended.
     pub fn finish(&mut self) -> Bytes {
         self.at = At::Behind;
         self.held.split().freeze()
@@ -166,8 +166,7 @@ impl Appender {
         }
     }
 
-    /// A short message that is all there, with the field and what is behind it: in one new buffer, which
-    /// costs less than to make room in the old one.
+    /// Appends the field to a short, complete message in one new buffer, which is cheaper than growing the old one.
     fn append_to_whole(&self, chunk: &[u8]) -> Option<Bytes> {
         let prefix = Prefix::read(chunk).filter(|prefix| prefix.flag == 0 && chunk.len() <= SHORT)?;
         let (message, behind) = chunk[PREFIX_LEN..].split_at_checked(prefix.len as usize)?;
@@ -189,7 +188,7 @@ impl Appender {
     }
 }
 
-/// The same bytes to write to: without a copy where nobody else holds them.
+/// Makes the bytes writable. Copies only if the buffer is shared.
 fn mutable(chunk: Bytes) -> BytesMut {
     chunk.try_into_mut().unwrap_or_else(|chunk| BytesMut::from(&chunk[..]))
 }

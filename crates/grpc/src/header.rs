@@ -1,26 +1,26 @@
-//! The metadata of a call, as far as gRPC itself names it.
+//! The metadata that gRPC itself defines.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 
-/// The outcome of a call.
+/// The status code of a call.
 pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// The outcome in words.
+/// The message for people that goes with the status, percent-encoded.
 pub const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// The coding of messages whose flag is set.
+/// The coding of messages whose compressed flag is set.
 pub const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-/// The content type of a call.
+/// The content type of a gRPC call.
 pub const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 const MEDIA: &[u8] = b"application/grpc";
 const PROTOBUF: [&[u8]; 2] = [MEDIA, b"application/grpc+proto"];
 
-/// Whether headers are those of a gRPC call, whatever its messages are made of.
+/// Returns whether these are the headers of a gRPC call, with any message format.
 pub fn is_grpc(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..MEDIA.len()));
     content_type.is_some_and(|start| start.eq_ignore_ascii_case(MEDIA))
 }
 
-/// Whether the messages are protobuf in gRPC's own framing, the only ones to be read or written.
+/// Returns whether messages are protobuf in gRPC's own framing. teal reads and changes no others.
 pub fn is_protobuf(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     content_type
@@ -28,7 +28,7 @@ pub fn is_protobuf(headers: &HeaderMap) -> bool {
         .is_some_and(|media| PROTOBUF.iter().any(|known| media.trim_ascii().eq_ignore_ascii_case(known)))
 }
 
-/// Whether trailers, or the headers of a Trailers-Only response, tell of success.
+/// Returns whether trailers, or the headers of a Trailers-Only response, have status OK.
 pub fn is_success(trailers: &HeaderMap) -> bool {
     trailers.get(GRPC_STATUS).is_some_and(|status| status == "0")
 }

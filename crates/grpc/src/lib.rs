@@ -1,5 +1,5 @@
-//! gRPC on HTTP/2, a message at a time: what its metadata says, where a message begins, how it is coded, and a
-//! protobuf field that is read from it or appended to it. Knows no service, and does no I/O.
+//! gRPC on HTTP/2, one message at a time: metadata, framing, compression, and one protobuf field to read or append.
+//! Knows no service, and does no I/O.
 
 mod coding;
 mod frame;

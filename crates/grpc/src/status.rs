@@ -1,10 +1,10 @@
-//! The outcome of a call: its code, and how it is told.
+//! The status of a call, and its encoding as trailers.
 
 use http::{HeaderMap, HeaderValue};
 
 use crate::header::{GRPC_MESSAGE, GRPC_STATUS};
 
-/// The names of gRPC's codes, by their numbers.
+/// The names of the gRPC status codes; the index is the code.
 pub const CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -25,19 +25,19 @@ pub const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// The codes with which a proxy itself ends a call.
+/// The status codes that the proxy itself ends a call with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// There is more than the other side takes.
+    /// A message or header list is larger than the peer accepts.
     ResourceExhausted,
-    /// The call is not as gRPC has it.
+    /// The call violates the gRPC protocol.
     Internal,
-    /// There is nobody to carry it out.
+    /// No endpoint can serve the call.
     Unavailable,
 }
 
 impl Failure {
-    /// Its number, as metadata has it.
+    /// The code as a metadata value.
     pub fn code(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::ResourceExhausted => "8",
@@ -46,7 +46,7 @@ impl Failure {
         })
     }
 
-    /// It as trailers, with the reason: its printable ASCII, a `%` encoded.
+    /// The trailers for this status. Sends only the printable ASCII of the reason, with `%` percent-encoded.
     pub fn trailers(self, why: &str) -> HeaderMap {
         let mut trailers = HeaderMap::from_iter([(GRPC_STATUS, self.code())]);
         let message: String = why.replace('%', "%25").chars().filter(|c| matches!(c, ' '..='~')).collect();
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_told_in_printable_ascii() {
+    fn a_reason_is_sent_in_printable_ascii() {
         let trailers = Failure::Unavailable.trailers("100 %\nof é");
         assert_eq!(
             (&trailers[GRPC_STATUS], &trailers[GRPC_MESSAGE]),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_at_their_numbers() {
+    fn names_are_indexed_by_code() {
         for failure in [Failure::ResourceExhausted, Failure::Internal, Failure::Unavailable] {
             let number: usize = failure.code().to_str().unwrap().parse().unwrap();
             assert_eq!(CODES[number].replace('_', ""), format!("{failure:?}").to_uppercase());

@@ -1,9 +1,8 @@
-//! A budget for bytes that came and that nobody has read yet, of all clients of a process.
+//! A budget for bytes that were received and not yet read, shared by all clients of a process.
 //!
-//! A client whose calls are answered faster than it reads makes this process hold the answers: in the
-//! connections to the servers that they come from, and in its own. All of that is charged to the client's
-//! [`Account`], stream by stream. Data that is read at once is never charged, so this costs nothing on the
-//! fast path.
+//! If a client reads more slowly than its calls are answered, this process buffers the responses: in the connections
+//! to the servers, and in the client's own. All of that is charged to the client's [`Account`], stream by stream.
+//! Data that is read at once is never charged, so this costs nothing on the fast path.
 
 use std::{
     cell::RefCell,
@@ -20,22 +19,22 @@ use slab::Slab;
 
 use crate::refusal::Refusal;
 
-/// The share of the whole budget that one client's connection may use.
+/// One client's connection may use one part in this many of the whole budget.
 const SHARE: usize = 16;
-/// Once a limit is passed, an eighth of it is freed, so that not every byte more costs a stream.
+/// Once a limit is exceeded, one part in this many of it is freed, so that not every further byte costs a stream.
 const FREED: usize = 8;
 
-/// A budget that the connections of a process share, and the counts of what they refused.
+/// A budget that the connections of a process share, with counts of refusals.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Process>);
 
 #[derive(Debug)]
 struct Process {
-    /// Bytes that all clients may have unread.
+    /// The most unread bytes of all clients.
     total: usize,
     used: AtomicUsize,
     accounts: Mutex<Slab<Weak<Account>>>,
-    /// A client was asked to hold less and has not answered: asking goes through all of them.
+    /// Set from a demand until the client responds, because a demand goes through all clients.
     is_demanding: AtomicBool,
     refused: [AtomicU64; Refusal::ALL.len()],
 }
@@ -48,7 +47,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// `total` bytes in all, a sixteenth of them for each client's connection.
+    /// Creates a budget of `total` bytes, of which each client's connection may use a sixteenth.
     pub fn new(total: usize) -> Self {
         Self(Arc::new(Process {
             total,
@@ -59,12 +58,12 @@ impl Budget {
         }))
     }
 
-    /// Bytes that are unread now.
+    /// The number of unread bytes.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// How often this was refused.
+    /// The number of refusals of this kind.
     pub fn refused(&self, refusal: Refusal) -> u64 {
         self.0.refused[refusal as usize].load(Ordering::Relaxed)
     }
@@ -73,7 +72,7 @@ impl Budget {
         self.0.refused[refusal as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The account of a new client's connection.
+    /// Opens the account of a new client's connection.
     pub(crate) fn open_account(&self) -> Arc<Account> {
         let process = self.0.clone();
         let mut accounts = self.0.accounts.lock();
@@ -93,7 +92,7 @@ impl Budget {
 }
 
 impl Process {
-    /// Asks the client that holds most to hold less.
+    /// Demands that the client with the most unread bytes gives up streams.
     fn demand(&self) {
         if self.is_demanding.swap(true, Ordering::AcqRel) {
             return;
@@ -105,34 +104,34 @@ impl Process {
     }
 }
 
-/// What one client's connection makes this process hold.
+/// The bytes that this process holds for one client's connection.
 #[derive(Debug)]
 pub(crate) struct Account {
     process: Arc<Process>,
     key: usize,
     limit: usize,
-    /// It has to give up streams.
+    /// The client must give up streams.
     is_over: AtomicBool,
     book: Mutex<Book>,
-    /// Who drives the client's connection.
+    /// The task that drives the client's connection.
     driver: Mutex<Option<Waker>>,
 }
 
 #[derive(Debug, Default)]
 struct Book {
     used: usize,
-    /// Bytes of windows that were opened beyond the initial ones.
+    /// Bytes granted to windows beyond their initial sizes.
     granted: usize,
-    /// By the client's stream.
+    /// Holdings by the id of the client's stream.
     holdings: HashMap<u32, Holding>,
-    /// Counts holdings, so that the oldest is known.
+    /// The sequence number of the next holding.
     next: u64,
 }
 
 #[derive(Debug)]
 struct Holding {
     bytes: usize,
-    /// Its place among all: it has held something without a pause since then.
+    /// The sequence number since which it has held something without a pause.
     since: u64,
 }
 
@@ -157,7 +156,7 @@ impl Account {
 
     pub(crate) fn release(&self, stream: u32, bytes: usize) {
         let mut book = self.book.lock();
-        // What was given up is no longer in the book.
+        // A stream that was given up is no longer in the book.
         let Some(holding) = book.holdings.get_mut(&stream) else { return };
         let bytes = bytes.min(holding.bytes);
         holding.bytes -= bytes;
@@ -168,7 +167,7 @@ impl Account {
         self.process.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Lets a window grow by `bytes`, unless half of the budget is granted already.
+    /// Grants a window `bytes` more, unless half of the budget is granted already.
     pub(crate) fn grant(&self, bytes: usize) -> bool {
         let mut book = self.book.lock();
         let fits = book.granted + bytes <= self.limit / 2;
@@ -182,7 +181,7 @@ impl Account {
         self.book.lock().granted -= bytes;
     }
 
-    /// The bytes of each stream, those of all, and those of windows that have grown.
+    /// The bytes of each stream, the bytes of all streams, and the granted bytes.
     #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn holdings(&self) -> (HashMap<u32, usize>, usize, usize) {
         let book = self.book.lock();
@@ -190,7 +189,7 @@ impl Account {
         (holdings.collect(), book.used, book.granted)
     }
 
-    /// Who is woken when streams have to be given up.
+    /// Registers the task to wake when streams must be given up.
     pub(crate) fn register(&self, driver: &Waker) {
         *self.driver.lock() = Some(driver.clone());
     }
@@ -203,8 +202,7 @@ impl Account {
         }
     }
 
-    /// The streams to be given up now, those that have held something for longest first. They count for
-    /// nothing from now on.
+    /// Returns the streams to give up now, those that have held data longest first. They are no longer charged.
     pub(crate) fn shed(&self) -> Vec<u32> {
         if !self.is_over.load(Ordering::Acquire) || !self.is_over.swap(false, Ordering::AcqRel) {
             return Vec::new();
@@ -241,8 +239,8 @@ impl Drop for Account {
     }
 }
 
-/// The account of a client's stream. What is done for that stream on other connections, within
-/// [`StreamAccount::scope`], is charged to it.
+/// The account of a client's stream. Within [`StreamAccount::scope`], streams opened on other connections are charged
+/// to it.
 #[derive(Clone, Debug)]
 pub struct StreamAccount {
     pub(crate) account: Arc<Account>,
@@ -254,7 +252,7 @@ thread_local! {
 }
 
 impl StreamAccount {
-    /// Runs something: the streams that it opens on other connections are charged to `account`.
+    /// Runs a closure. Streams that it opens on other connections are charged to `account`.
     pub fn scope<T>(account: &mut Option<Self>, run: impl FnOnce() -> T) -> T {
         let swap = |account: &mut Option<Self>| CURRENT.with_borrow_mut(|it| std::mem::swap(it, account));
         swap(account);
@@ -264,13 +262,13 @@ impl StreamAccount {
         output
     }
 
-    /// The one of the scope, if there is any.
+    /// The account of the current scope, if any.
     pub(crate) fn current() -> Option<Self> {
         CURRENT.with_borrow(Clone::clone)
     }
 }
 
-/// Ends a scope, also where it panics.
+/// Ends a scope, also on a panic.
 struct Restored<'a, F: Fn(&mut Option<StreamAccount>)>(&'a mut Option<StreamAccount>, F);
 
 impl<F: Fn(&mut Option<StreamAccount>)> Drop for Restored<'_, F> {
@@ -326,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_is_released_once() {
+    fn given_up_streams_are_released_once() {
         let budget = Budget::new(1600);
         let account = budget.open_account();
         account.charge(1, 150);

@@ -1,4 +1,4 @@
-//! A client's side of a connection.
+//! The client side of a connection.
 
 use std::{
     pin::Pin,
@@ -13,7 +13,7 @@ use crate::{
     share::handles,
 };
 
-/// Speaks HTTP/2 on `io`: what opens streams, and the connection, which has to be polled.
+/// Speaks HTTP/2 on `io`. Returns a handle that opens streams, and the connection, which must be polled.
 pub fn new<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, settings: Settings) -> (SendRequest, Connection<IO>) {
     let driver = Driver::new(io, false, settings, Budget::default());
     let core = driver.core.clone();
@@ -21,13 +21,13 @@ pub fn new<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, settings: Settings) -> (S
     (SendRequest { core }, Connection(Box::new(driver)))
 }
 
-/// A connection to a server. Nothing happens on it unless it is polled; it is ready when it is over: with
-/// an error, unless nobody wanted it any more.
+/// A connection to a server. It makes progress only while it is polled. It resolves when the connection is over: with
+/// an error, unless all handles were dropped first.
 #[derive(Debug)]
 pub struct Connection<IO>(Box<Driver<IO>>);
 
 impl<IO> Connection<IO> {
-    /// For pings of this side.
+    /// A handle for sending pings.
     pub fn ping_pong(&self) -> PingPong {
         PingPong { core: self.0.core.clone() }
     }
@@ -41,7 +41,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Connection<IO> {
     }
 }
 
-/// Opens streams. When the last one is gone, and the last stream is over, the connection ends.
+/// Opens streams. The connection ends when the last handle is dropped and the last stream is over.
 #[derive(Debug)]
 pub struct SendRequest {
     core: Shared,
@@ -65,27 +65,27 @@ impl Drop for SendRequest {
 }
 
 impl SendRequest {
-    /// Streams that the server allows at one time.
+    /// The number of concurrent streams that the server allows.
     pub fn current_max_send_streams(&self) -> usize {
         self.core.lock().allowed.streams
     }
 
-    /// Bytes of the longest header list that the server takes, if it has said so.
+    /// The longest header list that the server accepts, in bytes, if it announced one.
     pub fn max_header_list_size(&self) -> Option<usize> {
         Some(self.core.lock().allowed.header_list).filter(|size| *size != usize::MAX)
     }
 
-    /// Whether no stream can be opened any more.
+    /// Returns whether no more streams can be opened.
     pub fn is_closed(&self) -> bool {
         let core = self.core.lock();
         core.error.is_some() || core.sent_away.is_some() || core.next_id().is_none()
     }
 
-    /// Opens a stream with a request's head; with `end` that is all of the request.
+    /// Opens a stream with the head of a request. `end` marks a request without body.
     ///
     /// # Errors
-    /// The connection is over or has no room ([`Error::is_full`]), the URI is not absolute, or a header is
-    /// one that HTTP/2 forbids. Nothing was sent then.
+    /// The connection is over or full ([`Error::is_full`]), the URI is not absolute, or HTTP/2 forbids a header.
+    /// Nothing was sent then.
     pub fn send_request(
         &mut self,
         request: &Request<()>,
@@ -97,7 +97,7 @@ impl SendRequest {
     }
 }
 
-/// The head of the answer.
+/// Resolves to the head of the response.
 #[derive(Debug)]
 pub struct ResponseFuture {
     stream: Option<RecvStream>,

@@ -1,4 +1,4 @@
-//! Reads and writes a connection's socket, for as long as somebody polls it.
+//! Reads and writes the socket of a connection, driven by polling.
 
 use std::{
     pin::{Pin, pin},
@@ -21,12 +21,12 @@ use crate::{
     settings::Settings,
 };
 
-/// Bytes of a client that are still read once all is said. A socket that is closed with something unread, or
-/// that comes later, makes TCP drop what the client has not got yet.
+/// The most bytes that are read from a client after everything was sent. If a socket is closed with unread or late
+/// data, TCP discards what the client has not received yet.
 const LINGERING: usize = 256 << 10;
-/// Reads of one turn: what came has to go on before more is worth it.
+/// Reads per turn: the data is forwarded before more is read.
 const READS: u32 = 4;
-/// What is to be written does not wait for more where it is so many bytes.
+/// Output of this many bytes is written without waiting for more.
 const ENOUGH: usize = 64 << 10;
 
 #[derive(Debug)]
@@ -35,30 +35,30 @@ pub(crate) struct Driver<IO> {
     pub(crate) core: Shared,
     reader: Reader,
     writing: Output,
-    /// Something was written that may still be in a buffer of TLS.
+    /// Written bytes may still be in a TLS buffer.
     needs_flush: bool,
     turn: Option<Turn>,
-    /// Who is woken when the client holds too much.
+    /// The waker that is registered with the client's account.
     registered: Option<Waker>,
-    /// Ends a pause in reading, or the whole connection, or has what is left unread counted.
+    /// Fires at the end of a read pause, at the shutdown timeout, or when unread data must be counted.
     timer: Option<Pin<Box<Sleep>>>,
     shut: Shut,
 }
 
-/// What may still be done before other connections have their turn.
+/// The work left in this turn, before other connections are served.
 #[derive(Debug)]
 struct Turn {
     frames: u32,
     reads: u32,
 }
 
-/// How far the end of a connection is.
+/// The progress of a shutdown.
 #[derive(Debug)]
 enum Shut {
     No,
     /// The last frames are being written.
     Flushing,
-    /// All is said; so many bytes came since.
+    /// Everything is written; this many bytes were received since.
     Said(usize),
     Done,
 }
@@ -84,12 +84,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Whether the peer has said what has to come first.
+    /// Returns whether the preface and the first SETTINGS have arrived.
     pub(crate) fn has_begun(&self) -> bool {
         self.reader.has_begun()
     }
 
-    /// Reads and writes what can be. Ready when there is a request, or the connection is over.
+    /// Reads and writes as much as possible. Ready when there is a request, or the connection is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.turn.is_none() {
             self.begin_turn(cx);
@@ -139,8 +139,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Works on frames, as long as there are some and the turn is not over. Ready when there may be something to be
-    /// written or accepted.
+    /// Handles available frames until the turn is over. Ready when there may be something to write or accept.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             let turn = self.turn.get_or_insert(Turn { frames: 0, reads: 0 });
@@ -151,7 +150,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 turn.reads -= 1;
                 match self.reader.input.poll_read(&mut self.io, cx) {
                     Poll::Pending => {
-                        // A peer that pauses floods no more.
+                        // A peer that pauses has stopped flooding.
                         self.core.lock().slowed = None;
                         return self.poll_idle(cx);
                     }
@@ -177,14 +176,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Ready when the peer may be read from.
+    /// Ready when reading is allowed again.
     fn poll_slowed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(left) = self.core.lock().slowed_for() else { return Poll::Ready(()) };
         self.start_timer(left);
         self.poll_timer(cx)
     }
 
-    /// Nothing is there to be read. Ready when there may be something to be written.
+    /// Called when there is nothing to read. Ready when there may be something to write.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut core = self.core.lock();
         core.pump();
@@ -196,7 +195,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         let has_slices = core.slices > 0;
         drop(core);
         if has_slices {
-            // What its readers have left by then is counted.
+            // Data still unread at that time is counted.
             if self.timer.as_ref().is_none_or(|timer| timer.is_elapsed()) {
                 self.start_timer(SETTLED_EVERY);
             }
@@ -207,7 +206,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         Poll::Pending
     }
 
-    /// Writes until there is nothing left.
+    /// Writes until the output is empty.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             self.needs_flush |= !self.writing.is_empty();
@@ -238,7 +237,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Writes what is left, and ends.
+    /// Writes the remaining output, and closes the socket.
     fn poll_shut(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if matches!(self.shut, Shut::No) {
             let mut core = self.core.lock();
@@ -253,10 +252,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             self.shut = Shut::Done;
         }
         if matches!(self.shut, Shut::Flushing) {
-            // Where the socket is gone, nothing more is written.
+            // Nothing is written to a broken socket.
             let is_gone = |core: &Core| core.error.as_ref().is_some_and(Error::is_io);
             if !is_gone(&self.core.lock()) && self.poll_write(cx)?.is_pending() {
-                // The peer may be about to end too, and wait for this side to read.
+                // The peer may also be shutting down, and waiting for this side to read.
                 ready!(self.poll_drain(cx, &mut 0));
                 return Poll::Pending;
             }
@@ -279,7 +278,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         Poll::Ready(core.error.as_ref().or(sent_away).cloned().map_or(Ok(()), Err))
     }
 
-    /// Reads what nobody wants. Ready at the end, or when it has become too much.
+    /// Reads and discards. Ready at end of stream, or beyond the limit.
     fn poll_drain(&mut self, cx: &mut Context<'_>, read: &mut usize) -> Poll<()> {
         for _ in 0..READS {
             match ready!(self.reader.input.poll_drop(&mut self.io, cx)) {
@@ -303,7 +302,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 }
 
-/// Lets others have their turn, sockets among them: a task that only wakes itself would come before those.
+/// Yields to other tasks and to the I/O driver: a task that only wakes itself would run before the driver.
 fn poll_yield<T>(cx: &mut Context<'_>) -> Poll<T> {
     _ = pin!(yield_now()).poll(cx);
     Poll::Pending

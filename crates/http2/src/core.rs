@@ -1,4 +1,4 @@
-//! What a connection and the handles of its streams share.
+//! The state that a connection and the handles of its streams share.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,14 +26,14 @@ use crate::{
     stream::{Cause, Parked, State, Stream},
 };
 
-/// From one count of what is left unread to the next.
+/// The interval between two counts of unread data.
 pub(crate) const SETTLED_EVERY: Duration = Duration::from_millis(5);
 
-/// So many parts of larger buffers are looked at sooner: each may keep 64 KiB.
+/// After this many slices of larger buffers the count comes sooner, because each slice may keep 64 KiB alive.
 const SLICES: usize = 8;
 
-/// The state of a connection. While it is locked, nothing is awaited, read or written, and what is woken must not
-/// run at once: it would find the lock taken.
+/// The state of a connection. While the lock is held, nothing awaits, reads or writes, and no waker may run a task in
+/// place: that task would find the lock taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared(Arc<Mutex<Core>>);
 
@@ -51,68 +51,68 @@ impl Shared {
 pub(crate) struct Core {
     pub(crate) is_server: bool,
     pub(crate) ours: Settings,
-    /// What the peer allows.
+    /// The peer's settings.
     pub(crate) allowed: Allowed,
     pub(crate) streams: Slab<Box<Stream>>,
-    /// Where the streams are that are not closed.
+    /// Slab keys of the streams that are not closed, by id.
     pub(crate) live: HashMap<u32, usize, BuildHasherDefault<Spread>>,
-    /// The highest stream that the client opened, or 0.
+    /// The highest stream id that the client opened, or 0.
     pub(crate) last: u32,
     pub(crate) encoder: Encoder,
-    /// What is to be written.
+    /// The output waiting for the socket.
     pub(crate) out: Output,
-    /// Bytes that are being written.
+    /// Bytes in the current write.
     pub(crate) writing: usize,
     /// Bytes of data that the peer may still send.
     pub(crate) recv_window: i64,
-    /// Bytes of data that were read or dropped, and not yet given back.
+    /// Bytes of data that were read or dropped, and not yet returned to the window.
     pub(crate) unreleased: u32,
-    /// The initial window of the peer's streams, as far as it has acknowledged it.
+    /// The initial window of the peer's streams that the peer has acknowledged.
     pub(crate) recv_initial: i64,
-    /// The peer has yet to acknowledge our settings.
+    /// The peer has not acknowledged our settings.
     pub(crate) awaits_ack: bool,
-    /// Bytes of data that the peer still takes.
+    /// Bytes of data that this side may still send.
     pub(crate) send_window: i64,
-    /// No stream's window exceeds the initial one by more.
+    /// The most by which any stream's window exceeds the initial window.
     pub(crate) most_widened: i64,
-    /// Streams whose data may go, in turn.
+    /// Streams with data to send, in round-robin order.
     pub(crate) pending_send: List,
-    /// Streams whose data waits for their own window.
+    /// Streams whose data waits for their own flow-control window.
     pub(crate) stalled: List,
-    /// Requests that nobody has taken yet.
+    /// Requests that were not accepted yet.
     pub(crate) accept: VecDeque<usize>,
-    /// Streams of the peer that this side has reset.
+    /// The peer's streams that this side has reset.
     pub(crate) resets: Resets,
-    /// Streams that this side had to reset for what the peer did.
+    /// The number of streams that this side reset because of the peer's errors.
     pub(crate) stream_errors: u32,
     pub(crate) buckets: Buckets,
-    /// Since when, and until when nothing is read, as the peer resets too many streams.
+    /// Reading is paused because the peer resets too many streams: since when, and until when.
     pub(crate) slowed: Option<(u64, u64)>,
     pub(crate) pings: Pings,
-    /// Handles that may open streams.
+    /// The number of handles that can open streams.
     pub(crate) openers: usize,
     pub(crate) ending: Ending,
-    /// Why the peer lets no more streams be opened, and the last stream that it works on.
+    /// The peer's GOAWAY: its error, and the last stream that the peer handles.
     pub(crate) sent_away: Option<(Error, u32)>,
-    /// Why the connection is over.
+    /// Why the connection ended.
     pub(crate) error: Option<Error>,
-    /// Whoever polls the connection.
+    /// The task that polls the connection.
     pub(crate) driver: Parked,
     pub(crate) budget: Budget,
-    /// That of the client, on the side of the server.
+    /// The account of the client; only on the server side.
     pub(crate) account: Option<Arc<Account>>,
-    /// Streams that hold more than was counted.
+    /// Streams that hold more bytes than were counted.
     pub(crate) unsettled: Vec<usize>,
-    /// Parts of larger buffers that were added to these.
+    /// The number of slices of larger buffers among that data.
     pub(crate) slices: usize,
-    /// When that was looked at last, by the connection's clock.
+    /// When that data was last counted, by the connection's clock.
     settled: u64,
     started: Instant,
-    /// Nanoseconds from then to the begin of this turn.
+    /// The start of this turn, in nanoseconds of the connection's clock.
     pub(crate) now: u64,
 }
 
-/// What the peer may still do beside its calls.
+/// Token buckets for what the peer may do beside its calls.
 #[derive(Debug, Default)]
 pub(crate) struct Buckets {
     pub(crate) settings: Bucket,
@@ -123,15 +123,15 @@ pub(crate) struct Buckets {
     pub(crate) resets: Bucket,
 }
 
-/// How far this side is with ending the connection.
+/// The progress of ending the connection from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     No,
-    /// The peer knows; streams that it opened meanwhile are taken.
+    /// The peer was told; streams that it opened in the meantime are accepted.
     Announced,
-    /// No streams above this one are taken. Over when none is left.
+    /// No streams above this id are accepted. The connection ends with the last stream.
     Final(u32),
-    /// Over when all is written.
+    /// The connection ends when the output is written.
     Now,
 }
 
@@ -180,12 +180,12 @@ impl Core {
         }
     }
 
-    /// Sees that what was written into the output leaves.
+    /// Wakes the driver, so that it writes the output.
     pub(crate) fn wake(&mut self) {
         self.driver.wake();
     }
 
-    /// Begins a turn: what was left unread for some time is counted, and given up where it is too much.
+    /// Begins a turn: counts data that has been unread for some time, and gives up streams that hold too much.
     pub(crate) fn begin_turn(&mut self) {
         self.now = self.nanos_since_start();
         let is_due = self.now - self.settled >= SETTLED_EVERY.as_nanos() as u64;
@@ -205,14 +205,15 @@ impl Core {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// How long nothing is to be read yet.
+    /// The time until reading resumes.
     pub(crate) fn slowed_for(&self) -> Option<Duration> {
         let (_, until) = self.slowed?;
         let left = until.checked_sub(self.nanos_since_start())?;
         Some(Duration::from_nanos(left)).filter(|left| !left.is_zero())
     }
 
-    /// A stream holds more than was counted: it is, unless somebody takes it before the next turn.
+    /// Notes that a stream holds more than was counted. It is counted at the next turn, unless the data is read
+    /// before.
     pub(crate) fn unsettle(&mut self, key: usize, is_slice: bool) {
         self.slices += usize::from(is_slice);
         let stream = &mut self.streams[key];
@@ -231,7 +232,7 @@ impl Core {
             if held == 0 {
                 continue;
             }
-            // A copy is for what is left, not for what is on its way.
+            // Copy only data that is stuck, not data that is moving.
             if std::mem::take(&mut stream.has_moved) {
                 moving.push(key);
             } else {
@@ -250,7 +251,7 @@ impl Core {
         }
     }
 
-    /// A stream holds less than before.
+    /// Notes that a stream holds less than before.
     pub(crate) fn uncharge(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         if stream.charged == 0 {
@@ -265,7 +266,7 @@ impl Core {
         }
     }
 
-    /// Ends a stream before its time, and tells the peer unless that did it.
+    /// Ends a stream early, and sends RST_STREAM unless the peer ended it.
     pub(crate) fn reset(&mut self, key: usize, reason: Reason, by: By) {
         let stream = &mut self.streams[key];
         if stream.state.is_closed() {
@@ -279,7 +280,7 @@ impl Core {
         self.close(key, Error::reset(reason, by), by);
     }
 
-    /// Closes a stream without a word on the wire.
+    /// Closes a stream without sending a frame.
     pub(crate) fn close(&mut self, key: usize, error: Error, by: By) {
         self.drop_queue(key);
         let stream = &mut self.streams[key];
@@ -294,7 +295,7 @@ impl Core {
         self.has_closed(key);
     }
 
-    /// A stream is closed: only its handles know it from now on.
+    /// Called when a stream has closed: from now on only its handles refer to it.
     pub(crate) fn has_closed(&mut self, key: usize) {
         self.live.remove(&self.streams[key].id);
         if self.streams[key].handles == 0 {
@@ -319,7 +320,7 @@ impl Core {
         }
     }
 
-    /// What of a stream's data is unread, and what comes, is for nobody.
+    /// Discards unread and future data of a stream.
     pub(crate) fn ignore(&mut self, key: usize) {
         self.streams[key].recv.is_ignored = true;
         self.drop_unread(key);
@@ -342,7 +343,7 @@ impl Core {
         }
     }
 
-    /// A handle is gone. What nobody holds any more is over; an answer, once what was handed over has left.
+    /// Drops a handle. A stream without handles is over; a response ends after all data handed over was sent.
     pub(crate) fn release(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         stream.handles -= 1;
@@ -358,14 +359,14 @@ impl Core {
         }
     }
 
-    /// Nobody is there for what the peer still sends.
+    /// Called when nothing reads what the peer still sends.
     pub(crate) fn abandon(&mut self, key: usize) {
         let has_answered = self.is_server && !self.streams[key].is_send_open();
         self.reset(key, if has_answered { Reason::NO_ERROR } else { Reason::CANCEL }, By::User);
         self.wake();
     }
 
-    /// Ends the connection, and everything on it.
+    /// Ends the connection and all its streams with an error.
     pub(crate) fn fail(&mut self, error: &Error) {
         self.ending = Ending::Now;
         if self.error.is_none() {
@@ -384,14 +385,14 @@ impl Core {
         self.wake();
     }
 
-    /// The peer is gone: it may have said why before.
+    /// The peer is gone. If it sent GOAWAY before, that is the reason.
     pub(crate) fn has_lost_peer(&mut self, error: Error) {
         let said = self.sent_away.as_ref().map(|(error, _)| error);
         let said = said.filter(|said| said.reason() != Some(Reason::NO_ERROR)).cloned();
         self.fail(&said.unwrap_or(error));
     }
 
-    /// Tells the peer to open no stream above this one.
+    /// Sends GOAWAY with this last stream.
     fn go_away(&mut self, last: u32, reason: Reason, debug: &[u8]) {
         let out = self.out.buffer();
         Head { len: 8 + debug.len(), kind: kind::GOAWAY, flags: 0, stream: 0 }.put(out);
@@ -401,7 +402,7 @@ impl Core {
         self.wake();
     }
 
-    /// The last stream of the peer that this side has taken. What was said of that once never rises.
+    /// The last stream of the peer that this side accepted. It never rises above one already sent in a GOAWAY.
     fn last_taken(&self) -> u32 {
         match self.ending {
             Ending::Final(last) => last,
@@ -410,7 +411,7 @@ impl Core {
         }
     }
 
-    /// Ends the connection with a code.
+    /// Ends the connection with an error code.
     pub(crate) fn connection_error(&mut self, error: ConnectionError, by: By) {
         if self.ending != Ending::Now {
             let debug = error.refusal.map_or("", Refusal::as_str);
@@ -422,7 +423,7 @@ impl Core {
         }
     }
 
-    /// Tells the peer that no streams are taken soon, and by the answer which one was the last.
+    /// Announces the end with a GOAWAY and a PING; the reply to the PING marks the last stream.
     pub(crate) fn end_gracefully(&mut self) {
         if self.ending == Ending::No {
             self.ending = Ending::Announced;
@@ -431,7 +432,7 @@ impl Core {
         }
     }
 
-    /// The peer has opened all streams that it opened before it knew.
+    /// Called when the peer has seen the announcement: sends the final GOAWAY.
     pub(crate) fn end_finally(&mut self) {
         if self.ending == Ending::Announced {
             self.ending = Ending::Final(self.last);
@@ -439,7 +440,7 @@ impl Core {
         }
     }
 
-    /// The connection is over without an error: the peer is told so, unless it was before.
+    /// Sends GOAWAY for an end without error, unless one was sent before.
     pub(crate) fn say_goodbye(&mut self) {
         if matches!(self.ending, Ending::No | Ending::Announced) {
             let last = self.last_taken();
@@ -448,7 +449,7 @@ impl Core {
         }
     }
 
-    /// Whether nothing more happens once all is written.
+    /// Returns whether the connection ends as soon as the output is written.
     pub(crate) fn is_over(&self) -> bool {
         let is_empty = self.live.is_empty() && self.accept.is_empty();
         let takes_none = match self.ending {
@@ -459,22 +460,23 @@ impl Core {
         is_empty && (takes_none || (!self.is_server && self.openers == 0))
     }
 
-    /// Whether so much waits for the peer to read that nothing more is read from it.
+    /// Returns whether so much output waits that nothing more is read from the peer.
     pub(crate) fn is_backed_up(&self) -> bool {
         self.waiting() > self.ours.limits.output
     }
 
-    /// Whether so much waits that no stream is opened. That is less, so that answers are still read.
+    /// Returns whether so much output waits that no stream is opened. The threshold is lower, so that responses are
+    /// still read.
     pub(crate) fn is_busy(&self) -> bool {
         self.waiting() > self.ours.limits.output / 2
     }
 
-    /// Bytes that wait for the peer to read, but for data.
+    /// Bytes of output other than data.
     fn waiting(&self) -> usize {
         (self.out.len() + self.writing).saturating_sub(crate::send::ROOM)
     }
 
-    /// Acknowledges SETTINGS or a PING.
+    /// Sends the acknowledgement of SETTINGS or of a PING.
     pub(crate) fn acknowledge(&mut self, kind: u8, payload: &[u8]) {
         let out = self.out.buffer();
         Head { len: payload.len(), kind, flags: flag::ACK, stream: 0 }.put(out);
@@ -482,7 +484,7 @@ impl Core {
     }
 }
 
-/// Spreads the ids of streams, which are all odd and follow each other.
+/// A hasher for stream ids, which are consecutive odd numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Spread(u64);
 

@@ -1,4 +1,4 @@
-//! What ends a stream or a connection before its time.
+//! Errors that end a stream or a connection early.
 
 use std::{error, fmt, io, sync::Arc};
 
@@ -26,31 +26,31 @@ macro_rules! reasons {
 reasons! {
     /// Nothing is wrong.
     NO_ERROR = 0, "not a result of an error";
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     PROTOCOL_ERROR = 1, "unspecific protocol error detected";
-    /// This side has a fault.
+    /// An internal error of this side.
     INTERNAL_ERROR = 2, "unexpected internal error encountered";
-    /// More data than a window allows, or a window that grows too large.
+    /// More data than the window allows, or a window that grows too large.
     FLOW_CONTROL_ERROR = 3, "flow-control protocol violated";
     /// Settings were not acknowledged.
     SETTINGS_TIMEOUT = 4, "settings ACK not received in timely manner";
-    /// A frame on a stream that is half-closed.
+    /// A frame on a half-closed stream.
     STREAM_CLOSED = 5, "received frame when stream half-closed";
     /// A frame of a wrong size.
     FRAME_SIZE_ERROR = 6, "frame with invalid size";
-    /// The stream was not worked on: it may be tried again.
+    /// The stream was not processed and is safe to retry.
     REFUSED_STREAM = 7, "refused stream before processing any application logic";
-    /// The stream isn't needed any more.
+    /// The stream is no longer needed.
     CANCEL = 8, "stream no longer needed";
-    /// The header compression is out of step.
+    /// The header compression is out of sync.
     COMPRESSION_ERROR = 9, "unable to maintain the header compression context";
     /// The connection of a CONNECT was reset.
     CONNECT_ERROR = 10, "connection established in response to a CONNECT request was reset or abnormally closed";
-    /// The peer asks for too much.
+    /// The peer causes too much load.
     ENHANCE_YOUR_CALM = 11, "detected excessive load generating behavior";
-    /// TLS is not good enough.
+    /// TLS does not meet the requirements.
     INADEQUATE_SECURITY = 12, "security properties do not meet minimum requirements";
-    /// HTTP/1.1 is asked for.
+    /// The endpoint requires HTTP/1.1.
     HTTP_1_1_REQUIRED = 13, "endpoint requires HTTP/1.1";
 }
 
@@ -84,16 +84,16 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Who ended it.
+/// The side that ended a stream or a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Peer,
     User,
-    /// This crate, because of what the peer did.
+    /// This crate, because of an error of the peer.
     Library,
 }
 
-/// Why a stream, or its whole connection, has ended.
+/// Why a stream or its connection ended.
 #[derive(Clone, Debug)]
 pub struct Error(Kind);
 
@@ -107,19 +107,19 @@ enum Kind {
     Misused(&'static str),
 }
 
-/// A GOAWAY, of either side.
+/// A GOAWAY from either side.
 #[derive(Clone, Debug)]
 struct GoAway {
     reason: Reason,
     by: By,
-    /// Debug data, where it can be printed.
+    /// The debug data, printable characters only.
     debug: Option<Arc<str>>,
     refusal: Option<Refusal>,
-    /// The stream whose error it is was not worked on.
+    /// The peer did not process this stream.
     is_unprocessed: bool,
 }
 
-/// What ends a connection for what its peer did: a code, and what the peer did too much of.
+/// A connection error caused by the peer: the code, and the limit that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionError {
     pub(crate) reason: Reason,
@@ -138,7 +138,7 @@ impl From<Refusal> for ConnectionError {
     }
 }
 
-/// Bytes of debug data that are kept.
+/// The most bytes of debug data that are kept.
 const DEBUG_DATA: usize = 256;
 
 impl Error {
@@ -146,14 +146,14 @@ impl Error {
         Self(Kind::Reset(reason, by))
     }
 
-    /// This side ends the connection.
+    /// An error for a connection that this side ends.
     pub(crate) fn connection(error: ConnectionError, by: By) -> Self {
         let ConnectionError { reason, refusal } = error;
         let debug = refusal.map(|refusal| refusal.as_str().into());
         Self(Kind::GoAway(GoAway { reason, by, debug, refusal, is_unprocessed: false }))
     }
 
-    /// The peer ends the connection, and says why in `debug`.
+    /// An error for a connection that the peer ends, with its debug data.
     pub(crate) fn go_away(reason: Reason, debug: &[u8]) -> Self {
         let printable: String = debug
             .trim_ascii()
@@ -165,7 +165,7 @@ impl Error {
         Self(Kind::GoAway(GoAway { reason, by: By::Peer, debug, refusal: None, is_unprocessed: false }))
     }
 
-    /// The same, of a stream that the peer did not work on.
+    /// Marks the stream as not processed by the peer.
     pub(crate) fn unprocessed(mut self) -> Self {
         if let Kind::GoAway(GoAway { is_unprocessed, .. }) = &mut self.0 {
             *is_unprocessed = true;
@@ -173,17 +173,17 @@ impl Error {
         self
     }
 
-    /// No stream can be opened now.
+    /// The connection has no room for another stream.
     pub(crate) fn full() -> Self {
         Self(Kind::Full)
     }
 
-    /// The peer takes no header list of this size.
+    /// The peer does not accept a header list of this size.
     pub(crate) fn header_list(size: usize, limit: usize) -> Self {
         Self(Kind::HeaderList { size, limit })
     }
 
-    /// The caller asks for what HTTP/2 does not have.
+    /// The caller asks for something that HTTP/2 does not have.
     pub(crate) fn misused(what: &'static str) -> Self {
         Self(Kind::Misused(what))
     }
@@ -192,33 +192,33 @@ impl Error {
         io::Error::new(io::ErrorKind::BrokenPipe, "the peer has closed the connection").into()
     }
 
-    /// Whether the connection failed, or was closed by the peer, or by whoever polled it.
+    /// Returns whether the connection failed, or was closed by the peer or by the task that polled it.
     pub fn is_io(&self) -> bool {
         matches!(self.0, Kind::Io(_))
     }
 
-    /// Whether a GOAWAY ended it, of either side.
+    /// Returns whether a GOAWAY of either side ended it.
     pub fn is_go_away(&self) -> bool {
         matches!(self.0, Kind::GoAway(_))
     }
 
-    /// Whether a RST_STREAM ended it, of either side.
+    /// Returns whether a RST_STREAM of either side ended it.
     pub fn is_reset(&self) -> bool {
         matches!(self.0, Kind::Reset(..))
     }
 
-    /// Whether the connection has no room for the stream: none was opened.
+    /// Returns whether the connection had no room; no stream was opened.
     pub fn is_full(&self) -> bool {
         matches!(self.0, Kind::Full)
     }
 
-    /// Whether the peer ended it.
+    /// Returns whether the peer ended it.
     pub fn is_remote(&self) -> bool {
         matches!(self.0, Kind::Reset(_, By::Peer) | Kind::GoAway(GoAway { by: By::Peer, .. }))
     }
 
-    /// Whether the peer said that it has not worked on the stream, which may be tried again: its GOAWAY names a
-    /// lower one, or it refused the stream.
+    /// Returns whether the peer did not process the stream, so that a retry is safe: its GOAWAY names a lower stream,
+    /// or it refused this one.
     pub fn is_unprocessed(&self) -> bool {
         match &self.0 {
             Kind::Reset(reason, By::Peer) => *reason == Reason::REFUSED_STREAM,
@@ -227,8 +227,8 @@ impl Error {
         }
     }
 
-    /// The bytes of a header list that was not sent, and the most that the peer takes
-    /// (SETTINGS_MAX_HEADER_LIST_SIZE). The stream and the connection go on.
+    /// The size of a header list that was not sent, and the largest size that the peer accepts
+    /// (SETTINGS_MAX_HEADER_LIST_SIZE), in bytes. The stream and the connection continue.
     pub fn oversized_header_list(&self) -> Option<(usize, usize)> {
         match self.0 {
             Kind::HeaderList { size, limit } => Some((size, limit)),
@@ -236,7 +236,7 @@ impl Error {
         }
     }
 
-    /// The debug data of a GOAWAY: at most 256 bytes, with `?` for what cannot be printed.
+    /// The debug data of a GOAWAY: at most 256 bytes, with `?` for unprintable characters.
     pub fn debug_data(&self) -> &str {
         match &self.0 {
             Kind::GoAway(go_away) => go_away.debug.as_deref().unwrap_or(""),
@@ -244,7 +244,7 @@ impl Error {
         }
     }
 
-    /// What the peer did too much of, if that is why this side ended the connection.
+    /// The limit that the peer exceeded, if that is why this side ended the connection.
     pub fn refusal(&self) -> Option<Refusal> {
         match &self.0 {
             Kind::GoAway(go_away) => go_away.refusal,
@@ -252,7 +252,7 @@ impl Error {
         }
     }
 
-    /// The code of what ended it, if it was a frame.
+    /// The error code, if a frame ended it.
     pub fn reason(&self) -> Option<Reason> {
         match &self.0 {
             Kind::Reset(reason, _) | Kind::GoAway(GoAway { reason, .. }) => Some(*reason),
@@ -268,7 +268,7 @@ impl From<io::Error> for Error {
 }
 
 impl From<Reason> for Error {
-    /// As if this side had reset the stream.
+    /// Creates the error of a stream that this side reset.
     fn from(reason: Reason) -> Self {
         Self::reset(reason, By::User)
     }
@@ -282,9 +282,9 @@ impl fmt::Display for Error {
                 ("connection error", reason, by, debug.as_deref())
             }
             Kind::Io(error) => return error.fmt(f),
-            Kind::Full => return f.write_str("the connection takes no more streams"),
+            Kind::Full => return f.write_str("the connection accepts no more streams"),
             Kind::HeaderList { size, limit } => {
-                return write!(f, "a header list of {size} bytes, where the peer takes {limit}");
+                return write!(f, "a header list of {size} bytes, the peer accepts {limit}");
             }
             Kind::Misused(what) => return f.write_str(what),
         };

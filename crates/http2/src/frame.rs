@@ -1,4 +1,4 @@
-//! Frames as they are on the wire (RFC 9113, 4 and 6).
+//! Frames on the wire (RFC 9113, 4 and 6).
 
 use std::ops::Range;
 
@@ -6,15 +6,15 @@ use bytes::{BufMut, BytesMut};
 
 use crate::error::Reason;
 
-/// Bytes of a frame's head.
+/// Bytes of a frame header.
 pub(crate) const HEAD: usize = 9;
-/// What every client says first.
+/// The connection preface of every client.
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// The largest payload that a peer takes if it does not say otherwise, and the smallest that it may say.
+/// The default and smallest value of SETTINGS_MAX_FRAME_SIZE.
 pub(crate) const PAYLOAD: usize = 16 << 10;
-/// The largest payload that there can be.
+/// The largest possible payload.
 pub(crate) const LARGEST_PAYLOAD: usize = (1 << 24) - 1;
-/// Windows before anybody says otherwise.
+/// The initial size of flow-control windows.
 pub(crate) const WINDOW: i64 = 65_535;
 /// The largest window, and the highest stream.
 pub(crate) const MOST: i64 = (1 << 31) - 1;
@@ -40,7 +40,7 @@ pub(crate) mod flag {
     pub(crate) const PRIORITY: u8 = 32;
 }
 
-/// What stands before each payload.
+/// A frame header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Bytes of the payload.
@@ -51,7 +51,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Reads one, if all of it is there.
+    /// Parses a frame header, if it is complete.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let [a, b, c, kind, flags, stream @ ..] = bytes.first_chunk::<HEAD>()?;
         let len = u32::from_be_bytes([0, *a, *b, *c]) as usize;
@@ -74,18 +74,18 @@ impl Head {
     }
 }
 
-/// A frame whose payload is one number.
+/// Appends a frame whose payload is one number.
 pub(crate) fn put_number(kind: u8, stream: u32, number: u32, out: &mut BytesMut) {
     Head { len: 4, kind, flags: 0, stream }.put(out);
     out.put_u32(number);
 }
 
-/// The number that is the whole payload.
+/// Reads a payload that is one number.
 pub(crate) fn number(payload: &[u8]) -> Result<u32, Reason> {
     payload.try_into().map(u32::from_be_bytes).map_err(|_| Reason::FRAME_SIZE_ERROR)
 }
 
-/// Where the content of a DATA or HEADERS payload is, without padding and priority.
+/// The range of the content in a DATA or HEADERS payload, without padding and priority.
 pub(crate) fn content(head: Head, payload: &[u8]) -> Result<Range<usize>, Reason> {
     let (mut start, mut end) = (0, payload.len());
     if head.has(flag::PADDED) {

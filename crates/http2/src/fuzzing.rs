@@ -1,4 +1,4 @@
-//! What `crates/http2/fuzz` needs of the inside of this crate.
+//! Internals of this crate for `crates/http2/fuzz`.
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -20,11 +20,11 @@ impl Default for HeaderDecoder {
 }
 
 impl HeaderDecoder {
-    /// The fields of a block, each with what it counts: its name, its value, and 32 bytes. `None` stands for a
-    /// field that HTTP/2 forbids.
+    /// Decodes a block. Returns each field with its size: name, value and 32 bytes. `None` stands for a field that
+    /// HTTP/2 forbids.
     ///
     /// # Errors
-    /// The block cannot be decoded, nor any after it.
+    /// The block cannot be decoded, and neither can later ones.
     pub fn decode(&mut self, block: &[u8]) -> Result<Vec<(Option<Text>, usize)>, String> {
         let mut fields = Vec::new();
         self.0
@@ -51,18 +51,18 @@ impl HeaderDecoder {
 pub struct HeaderEncoder(hpack::Encoder);
 
 impl HeaderEncoder {
-    /// The peer's SETTINGS_HEADER_TABLE_SIZE, in bytes.
+    /// Sets the peer's SETTINGS_HEADER_TABLE_SIZE, in bytes.
     pub fn set_max_size(&mut self, size: usize) {
         self.0.set_max_size(size);
     }
 
-    /// A block, and those of the fields that HTTP/2 allows, as they are in it.
+    /// Encodes a block. Also returns the fields it holds: those that HTTP/2 allows.
     pub fn encode(&mut self, fields: Vec<Text>) -> (BytesMut, Vec<Text>) {
         let mut out = BytesMut::new();
         self.0.begin(&mut out);
         let mut written = Vec::new();
         for (name, value, is_sensitive) in fields {
-            // Of the others the values are known to everybody.
+            // The other pseudo-headers have well-known values.
             let may_be = !matches!(name.as_slice(), b":method" | b":scheme" | b":status");
             let field = (name, value, is_sensitive && may_be);
             if self.field(&field, &mut out).is_some() {
@@ -91,7 +91,7 @@ impl HeaderEncoder {
         Some(())
     }
 
-    /// How many entries the dynamic table has, and their size in bytes.
+    /// The number of entries in the dynamic table, and their size in bytes.
     pub fn extent(&self) -> (usize, usize) {
         self.0.extent()
     }

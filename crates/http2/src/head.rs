@@ -1,5 +1,4 @@
-//! Heads of messages and trailers: from their fields, judged by what HTTP/2 forbids (RFC 9113, 8), and into
-//! fields.
+//! Message heads and trailers: built from decoded fields, checked against RFC 9113, 8, and encoded into fields.
 
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -12,26 +11,26 @@ use crate::{
     hpack::{Decoded, Encoder, Field},
 };
 
-/// Fields that most of them have: with room for those the map isn't moved.
+/// The capacity of a header map, so that most heads fit without reallocation.
 const REQUEST: usize = 12;
 const RESPONSE: usize = 6;
 const TRAILERS: usize = 3;
 
-/// What a field counts at least, in bytes: in memory, a short one takes four times as much.
+/// The least size that a field counts as, in bytes: in memory a short field takes four times as much.
 const LEAST: usize = 64;
-/// Header lists longer than this many limits are not even decoded to their end.
+/// Decoding stops once a header list exceeds this many times the limit.
 const ABORTED: usize = 4;
 
-/// What is wrong with a message.
+/// The message violates RFC 9113, 8.
 pub(crate) struct Malformed;
 
-/// An `:authority` that [`http::uri::Authority`] cannot hold, such as a percent-encoded name (RFC 3986, 3.2.2). It
-/// is among the extensions of a request whose URI has neither scheme nor authority, and is sent where it stands there.
+/// An `:authority` that [`http::uri::Authority`] cannot hold, such as a percent-encoded name (RFC 3986, 3.2.2). It is
+/// stored in the extensions of a request whose URI has neither scheme nor authority, and is sent from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawAuthority(Bytes);
 
 impl RawAuthority {
-    /// Its bytes, all printable ASCII.
+    /// The bytes, all printable ASCII.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -50,7 +49,7 @@ impl RawAuthority {
     }
 }
 
-/// The pseudo-header fields that the peer asked nobody to index (RFC 7541, 7.1.3): an extension of a request.
+/// The pseudo-header fields that must never be indexed (RFC 7541, 7.1.3). A request extension.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct NeverIndexed {
     authority: bool,
@@ -68,13 +67,13 @@ pub(crate) struct Fields {
     map: HeaderMap,
     /// `content-length`, in bytes.
     pub(crate) length: Option<u64>,
-    /// Bytes by the measure of SETTINGS_MAX_HEADER_LIST_SIZE, but for short fields.
+    /// The size as SETTINGS_MAX_HEADER_LIST_SIZE counts it, except that short fields count more.
     pub(crate) size: usize,
     never_indexed: NeverIndexed,
-    /// Whether the value of a header may begin or end with a blank.
+    /// Whether a value may begin or end with a blank.
     allows_blanks: bool,
     has_host: bool,
-    /// Whether they are more than this side takes.
+    /// Whether the fields exceed this side's limit.
     pub(crate) is_too_long: bool,
     is_malformed: bool,
 }
@@ -84,7 +83,7 @@ impl Fields {
         Self { allows_blanks, ..Self::default() }
     }
 
-    /// Takes the next field, unless they have become more than `most` bytes. False where they are too many to go on.
+    /// Takes the next field, unless the size exceeds `most` bytes. Returns false if decoding should stop.
     pub(crate) fn take(&mut self, decoded: Decoded<'_>, most: usize) -> bool {
         let Decoded { field, size, is_never_indexed } = decoded;
         self.size = self.size.saturating_add(size.max(LEAST));
@@ -144,7 +143,7 @@ impl Fields {
         self.is_malformed |= self.map.try_append(name.clone(), value.clone()).is_err();
     }
 
-    /// Whether `host` names the same as `:authority` (RFC 9113, 8.3.1), once.
+    /// Returns whether there is at most one `host`, and it equals `:authority` (RFC 9113, 8.3.1).
     fn has_right_host(&self) -> bool {
         if !self.has_host {
             return true;
@@ -210,10 +209,10 @@ impl Fields {
     }
 }
 
-/// Whether it is about a connection of HTTP/1, which HTTP/2 does not have (RFC 9113, 8.2.2).
+/// Returns whether a field is connection-specific, which HTTP/2 forbids (RFC 9113, 8.2.2).
 fn is_forbidden(name: &HeaderName, value: &HeaderValue) -> bool {
     let name = name.as_str();
-    // Most names are told apart by their length.
+    // The length rules out most names.
     match name.len() {
         2 => name == "te" && !value.as_bytes().eq_ignore_ascii_case(b"trailers"),
         7 => name == "upgrade",
@@ -224,7 +223,7 @@ fn is_forbidden(name: &HeaderName, value: &HeaderValue) -> bool {
     }
 }
 
-/// Where the last request went: most go there again.
+/// Caches the URI parts of the last request, because most requests repeat them.
 #[derive(Debug, Default)]
 pub(crate) struct Uris {
     parts: [Option<Bytes>; 3],
@@ -252,21 +251,21 @@ fn uri([scheme, authority, path]: &[Option<Bytes>; 3]) -> Result<(Uri, Option<Ra
     let (mut parts, mut raw) = (http::uri::Parts::default(), None);
     let scheme = scheme.as_deref().map(Scheme::try_from).transpose().map_err(|_| Malformed)?;
     if let Some(authority) = authority {
-        // There is no userinfo in HTTP (RFC 9113, 8.3.1).
+        // HTTP forbids userinfo (RFC 9113, 8.3.1).
         if authority.contains(&b'@') {
             return Err(Malformed);
         }
         match Authority::from_maybe_shared(authority.clone()) {
             Ok(authority) => {
                 parts.authority = Some(authority);
-                // A URI with a scheme has to have an authority.
+                // A URI with a scheme requires an authority.
                 parts.scheme = scheme;
             }
             Err(_) => raw = Some(RawAuthority::parse(authority).ok_or(Malformed)?),
         }
     }
     if let Some(path) = path {
-        // A fragment would be cut off.
+        // `PathAndQuery` would cut off a fragment.
         if path.contains(&b'#') {
             return Err(Malformed);
         }
@@ -275,12 +274,12 @@ fn uri([scheme, authority, path]: &[Option<Bytes>; 3]) -> Result<(Uri, Option<Ra
     Ok((Uri::from_parts(parts).map_err(|_| Malformed)?, raw))
 }
 
-/// What this side may say to a peer.
+/// The largest header list that the peer accepts, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit(pub(crate) usize);
 
 impl Limit {
-    /// Refuses what HTTP/2 does not have, and a list longer than the peer takes (RFC 9113, 8.2.2 and 6.5.2).
+    /// Refuses headers that HTTP/2 forbids, and a list longer than the peer accepts (RFC 9113, 8.2.2 and 6.5.2).
     pub(crate) fn check<'a>(
         self,
         pseudo: impl IntoIterator<Item = (&'a str, usize)>,
@@ -295,13 +294,13 @@ impl Limit {
             is_fine &= !is_forbidden(name, value);
         }
         if !is_fine {
-            return Err(Error::misused("a header is about a connection of HTTP/1"));
+            return Err(Error::misused("a header is specific to HTTP/1 connections"));
         }
         if size > self.0 { Err(Error::header_list(size, self.0)) } else { Ok(()) }
     }
 }
 
-/// Writes the block of a request.
+/// Encodes the header block of a request.
 pub(crate) fn put_request(
     request: &Request<()>,
     limit: Limit,
@@ -341,7 +340,7 @@ pub(crate) fn put_request(
     Ok(())
 }
 
-/// Writes the block of a response.
+/// Encodes the header block of a response.
 pub(crate) fn put_response(
     response: &Response<()>,
     limit: Limit,
@@ -355,7 +354,7 @@ pub(crate) fn put_response(
     Ok(())
 }
 
-/// Writes the block of trailers, which were checked.
+/// Encodes the header block of trailers, which are checked already.
 pub(crate) fn put_trailers(trailers: &HeaderMap, encoder: &mut Encoder, out: &mut BytesMut) {
     encoder.begin(out);
     put(trailers, encoder, out);
@@ -372,7 +371,7 @@ mod tests {
     use super::*;
     use crate::hpack::Decoder;
 
-    /// The request of a block, as it is encoded again.
+    /// Decodes the request of a block, and encodes it again.
     fn forwarded(block: &[u8]) -> (Request<()>, BytesMut) {
         let mut fields = Fields::new(false);
         Decoder::new(4096).decode(block, |decoded| fields.take(decoded, 1 << 16)).unwrap();
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_may_index_is_passed_on_so() {
+    fn never_indexed_fields_stay_never_indexed() {
         // GET, http, then a path and an authority that are never indexed.
         let block = b"\x82\x86\x14\x07/secret\x11\x04a.bc";
         let (_, out) = forwarded(block);

@@ -1,4 +1,4 @@
-//! Bytes from the socket, cut into frames.
+//! Reads bytes from the socket and splits them into frames.
 
 use std::{
     io,
@@ -15,28 +15,28 @@ use crate::{
     frame::{HEAD, Head, PREFACE, flag, kind},
 };
 
-/// Bytes of a part of a frame that are worth handing on.
+/// The least bytes of a partial DATA frame that are worth passing on.
 const PART: usize = 4 << 10;
 
-/// What is shorter does not keep a buffer while nothing more comes.
+/// A shorter incomplete frame is moved out of the buffer while the connection is idle.
 const SHELVED: usize = 8 << 10;
 
-/// What was read and is not worked on yet.
+/// Bytes that were read and not handled.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     buffer: BytesMut,
-    /// The start of a frame whose rest is awaited: stands before all that is in the buffer.
+    /// The start of an incomplete frame. It precedes the bytes in the buffer.
     shelf: Vec<u8>,
-    /// Bytes that the incomplete frame still lacks.
+    /// Bytes missing from the incomplete frame.
     lacking: usize,
-    /// Where the payload of the next frame starts.
+    /// The offset of the next frame's payload.
     start: usize,
-    /// What is still to come of a DATA frame whose parts are worked on.
+    /// The rest of a DATA frame that is passed on in parts.
     begun: Option<Head>,
 }
 
 impl Input {
-    /// Reads once. How many bytes came: 0 at the end.
+    /// Reads once. Returns the number of bytes, 0 at end of stream.
     pub(crate) fn poll_read<IO: AsyncRead + Unpin>(
         &mut self,
         io: &mut IO,
@@ -58,7 +58,7 @@ impl Input {
         read
     }
 
-    /// Reads once what nobody wants. How many bytes came.
+    /// Reads once and discards. Returns the number of bytes.
     pub(crate) fn poll_drop<IO: AsyncRead + Unpin>(
         &mut self,
         io: &mut IO,
@@ -69,7 +69,7 @@ impl Input {
         self.poll_read(io, cx)
     }
 
-    /// Passes over the client's preface. `None` while that is not all there.
+    /// Consumes the client's preface. `None` if it is incomplete.
     pub(crate) fn preface(&mut self) -> Result<Option<()>, Reason> {
         let there = self.buffer.len().min(PREFACE.len());
         if self.buffer[..there] != PREFACE[..there] {
@@ -79,8 +79,8 @@ impl Input {
         Ok((there == PREFACE.len()).then(|| self.buffer.advance(there)))
     }
 
-    /// The head of the next frame, if all of that frame is there. A long DATA frame comes in parts, each as
-    /// if it were one.
+    /// The header of the next frame, if that frame is complete. A long DATA frame is returned in parts, each as if it
+    /// were a frame.
     pub(crate) fn next(&mut self, largest: usize) -> Result<Option<Head>, Reason> {
         let (head, start) = match (self.begun, Head::parse(&self.buffer)) {
             (Some(rest), _) => (rest, 0),
@@ -107,23 +107,23 @@ impl Input {
         Ok(None)
     }
 
-    /// The payload of the frame that [`Input::next`] gave.
+    /// The payload of the frame that [`Input::next`] returned.
     pub(crate) fn payload(&self, head: Head) -> &[u8] {
         &self.buffer[self.start..self.start + head.len]
     }
 
-    /// Passes over it.
+    /// Skips that frame.
     pub(crate) fn pass(&mut self, head: Head) {
         self.buffer.advance(self.start + head.len);
     }
 
-    /// Passes over it and gives its payload, without copying that.
+    /// Consumes that frame and returns its payload without copying.
     pub(crate) fn take(&mut self, head: Head) -> Bytes {
         self.buffer.advance(self.start);
         self.buffer.split_to(head.len).freeze()
     }
 
-    /// Gives the buffer back when nothing is in it.
+    /// Returns an empty buffer to the pool.
     pub(crate) fn tidy(&mut self) {
         if self.buffer.is_empty() && self.buffer.capacity() > 0 {
             buffer_pool::give(std::mem::take(&mut self.buffer));

@@ -1,6 +1,6 @@
-//! Checks a connection's bookkeeping from inside: credit is conserved, and every list is what it should be.
+//! Checks the internal state of a connection: flow-control credit is conserved, and every list is consistent.
 //!
-//! For tests and for `crates/http2/fuzz`: not part of the crate otherwise.
+//! Compiled only for tests and for `crates/http2/fuzz`.
 
 use std::collections::HashSet;
 
@@ -13,45 +13,45 @@ use crate::{
     stream::Stream,
 };
 
-/// Looks into a connection at any time, also after it was dropped.
+/// Inspects a connection, also after it was dropped.
 #[derive(Debug)]
 pub struct Inspector {
     core: Shared,
 }
 
-/// What a connection counts, to be compared with what its peer saw.
+/// The counters of a connection, for comparison with what its peer saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Bytes of data that the peer may still send.
     pub recv_window: i64,
-    /// Bytes of data that the peer still takes.
+    /// Bytes of data that this side may still send.
     pub send_window: i64,
-    /// Bytes that wait for the socket.
+    /// Bytes waiting for the socket.
     pub output: usize,
-    /// Whether the connection has failed or was ended: windows mean nothing any more.
+    /// Whether the connection has failed or ended. Windows have no meaning then.
     pub has_ended: bool,
-    /// Whether nothing is read for some time.
+    /// Whether reading is paused.
     pub is_slowed: bool,
-    /// The streams that are not closed, by their ids.
+    /// The streams that are not closed, by id.
     pub streams: Vec<StreamSnapshot>,
 }
 
-/// What a connection counts of one stream.
+/// The counters of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamSnapshot {
     /// Its id.
     pub id: u32,
     /// Bytes of data that the peer may still send.
     pub recv_window: i64,
-    /// Bytes of data that the peer still takes.
+    /// Bytes of data that this side may still send.
     pub send_window: i64,
-    /// Bytes that were given to be sent and wait for a window or for room.
+    /// Bytes queued for sending, waiting for a window or for the socket.
     pub queued: usize,
-    /// Bytes that were received and not read.
+    /// Bytes received and not read.
     pub unread: usize,
 }
 
-/// Fails with what does not hold.
+/// Returns an error that describes the violated condition.
 macro_rules! ensure {
     ($holds:expr, $($words:tt)*) => {
         if !$holds {
@@ -61,15 +61,15 @@ macro_rules! ensure {
 }
 
 impl Inspector {
-    /// Looks into the connection of these pings.
+    /// Creates an inspector from a ping handle of the connection.
     pub fn new(ping_pong: PingPong) -> Self {
         Self { core: ping_pong.core }
     }
 
-    /// Checks all that has to hold whenever nobody is at work on the connection.
+    /// Checks all invariants. Call it while no method of the connection runs.
     ///
     /// # Errors
-    /// Something does not hold: what, and the numbers.
+    /// The violated invariant, with its numbers.
     pub fn check(&self) -> Result<(), String> {
         let core = self.core.lock();
         check_lists(&core)?;
@@ -82,7 +82,7 @@ impl Inspector {
         Ok(())
     }
 
-    /// What is counted now.
+    /// The current counters.
     pub fn snapshot(&self) -> Snapshot {
         let core = self.core.lock();
         let mut streams: Vec<_> = core.live.values().map(|key| core.snapshot(*key)).collect();
@@ -111,7 +111,7 @@ impl Core {
     }
 }
 
-/// The map of live streams, the slab, the accept queue, and the lists know the same streams.
+/// Checks that the map of live streams, the slab, the accept queue and the lists hold the same streams.
 fn check_lists(core: &Core) -> Result<(), String> {
     for (id, key) in &core.live {
         let stream = core.streams.get(*key).ok_or(format!("live stream {id} is not in the slab"))?;
@@ -143,7 +143,7 @@ fn check_lists(core: &Core) -> Result<(), String> {
     Ok(())
 }
 
-/// What was announced is what may still come, what is unread, and what is not given back yet.
+/// Checks that announced credit equals what may still be received, what is unread, and what is not returned yet.
 fn check_credit(core: &Core) -> Result<(), String> {
     let (out, limit) = (core.out.len() + core.writing, core.ours.limits.output);
     ensure!(out <= 17 * limit.max(ROOM) + (1 << 20), "{out} bytes wait to be written, the limit is {limit}");
@@ -165,7 +165,7 @@ fn check_credit(core: &Core) -> Result<(), String> {
     Ok(())
 }
 
-/// The account of a server's connection has in its book what the streams think that they are charged.
+/// Checks that the account of a server's connection agrees with the charges of its streams.
 fn check_budget(core: &Core) -> Result<(), String> {
     let Some(account) = &core.account else { return Ok(()) };
     let (holdings, used, granted) = account.holdings();
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::{Budget, Settings, budget::StreamAccount};
 
-    /// A server's connection with one stream that is being read and written; and where that is.
+    /// A server's connection with one active stream, and the key of that stream.
     fn connection() -> (Inspector, usize) {
         let mut core = Core::new(true, Settings::default(), Budget::default());
         let mut stream = Stream::new(1);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_as_it_should_be_passes() {
+    fn a_consistent_connection_passes() {
         let (inspector, key) = connection();
         assert_eq!(inspector.check(), Ok(()));
         inspector.core.lock().begin_turn();
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(inspector.check(), Ok(()), "its bytes are released");
     }
 
-    /// Does something wrong to a connection and its stream.
+    /// Corrupts a connection and its stream.
     type Slip = fn(&mut Core, usize);
 
     #[test]

@@ -1,12 +1,12 @@
-//! HTTP/2 (RFC 9113) for a proxy: both sides of a connection, whose frames are written where they are made.
+//! HTTP/2 (RFC 9113) for a proxy: client and server connections that encode frames directly into the output buffer.
 //!
-//! A connection is a [`server::Connection`] or [`client::Connection`], which somebody polls, and handles
-//! of its streams, which may be anywhere: [`SendStream`], [`RecvStream`] and what leads to them. What a
-//! handle sends is encoded at once into the connection's output, which leaves in one write when the
-//! connection is polled next. Data waits in its stream only while a window or the socket has no room.
+//! A connection is a [`server::Connection`] or [`client::Connection`], which must be polled. The handles of its
+//! streams, such as [`SendStream`] and [`RecvStream`], may be anywhere. A handle encodes what it sends into the
+//! connection's output at once. The output leaves in one write when the connection is polled next. Data waits in its
+//! stream only while a window or the socket has no room.
 //!
-//! Windows, streams, header lists, and what a client can make this side say without reading it, are bounded.
-//! Pushes, priorities and upgrades are not offered.
+//! Windows, streams, header lists, and the output that a client can cause without reading it, are bounded. Server
+//! push, priorities and upgrades are not supported.
 
 mod budget;
 mod buffer_pool;

@@ -1,11 +1,10 @@
-//! Lists of streams, linked through the streams themselves: a stream is in one list at most, and leaves it
-//! from any place at once.
+//! Intrusive lists of streams. A stream is in at most one list, and is removed from any position in constant time.
 
 use slab::Slab;
 
 use crate::stream::Stream;
 
-/// No stream.
+/// The key that stands for no stream.
 const NONE: usize = usize::MAX;
 
 /// A list of streams, in order.
@@ -16,19 +15,19 @@ pub(crate) struct List {
     last: usize,
 }
 
-/// The list that a stream is in.
+/// Which list a stream is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// None.
+    /// In no list.
     #[default]
     Nowhere,
-    /// Those whose data may be sent.
+    /// Streams whose data may be sent.
     Pending,
-    /// Those whose data waits for their own window.
+    /// Streams whose data waits for their own window.
     Stalled,
 }
 
-/// A stream's neighbours.
+/// The neighbours of a stream in its list.
 #[derive(Debug)]
 pub(crate) struct Links {
     pub(crate) place: Place,
@@ -71,7 +70,7 @@ impl List {
         })
     }
 
-    /// Takes out a stream, if it is in this list.
+    /// Removes a stream, if it is in this list.
     pub(crate) fn remove(&mut self, streams: &mut Slab<Box<Stream>>, key: usize) {
         if streams[key].send.links.place != self.kind {
             return;
@@ -87,7 +86,7 @@ impl List {
         }
     }
 
-    /// Whether each stream knows its neighbours, and the last one is known.
+    /// Returns whether the links of the list are consistent.
     #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn is_whole(&self, streams: &Slab<Box<Stream>>) -> bool {
         let (mut previous, mut key) = (NONE, self.first);

@@ -1,4 +1,4 @@
-//! Bytes on their way to the socket.
+//! Bytes waiting for the socket.
 
 use std::{
     collections::VecDeque,
@@ -12,18 +12,18 @@ use tokio::io::AsyncWrite;
 
 use crate::buffer_pool;
 
-/// Longer data is not copied.
+/// The most bytes of data that are copied into the buffer.
 const COPIED: usize = 1024;
-/// Slices of one write.
+/// The most slices in one write.
 const SLICES: usize = 64;
 
-/// Frames, one behind the other. Small ones stand in one buffer, large data between its parts.
+/// Encoded frames, in order. Small ones share one buffer; large data is kept as is, between parts of the buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     buffer: BytesMut,
-    /// How much went through the buffer before what is in it.
+    /// The offset of the buffer's first byte in everything that went through it.
     start: u64,
-    /// Data, and how much goes through the buffer before it.
+    /// Large data, each with its offset in the bytes that go through the buffer.
     data: VecDeque<(u64, Bytes)>,
     data_len: usize,
 }
@@ -37,7 +37,7 @@ impl Output {
         self.len() == 0
     }
 
-    /// To append to.
+    /// The buffer to append to.
     pub(crate) fn buffer(&mut self) -> &mut BytesMut {
         if self.buffer.capacity() == 0 {
             self.buffer = buffer_pool::take();
@@ -55,7 +55,7 @@ impl Output {
         }
     }
 
-    /// Writes until nothing is left.
+    /// Writes until the output is empty.
     pub(crate) fn poll_write<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
@@ -80,7 +80,7 @@ impl Output {
         Poll::Ready(Ok(()))
     }
 
-    /// What comes next, in order. How many slices that is.
+    /// Fills `slices` with the next bytes, in order. Returns the number of slices.
     fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let (mut used, mut from) = (0, 0);
         for (at, data) in &self.data {

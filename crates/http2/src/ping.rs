@@ -1,4 +1,4 @@
-//! PINGs of this side.
+//! PING frames of this side.
 
 use std::task::{Context, Poll};
 
@@ -11,11 +11,11 @@ use crate::{
     stream::Parked,
 };
 
-/// Tells the answer to a user's ping from that to a farewell.
+/// The payload of a user's ping; the shutdown ping has another.
 const USER: [u8; 8] = *b"\x3b\x7c\xdb\x7a\x0b\x87\x16\xb4";
 const FAREWELL: [u8; 8] = *b"\x0b\x7b\xa2\xf0\x8b\x9b\xfe\x54";
 
-/// What was asked, and what of it was answered.
+/// The state of outstanding pings.
 #[derive(Debug, Default)]
 pub(crate) struct Pings {
     is_answered: bool,
@@ -27,7 +27,7 @@ impl Pings {
         put(&FAREWELL, out);
     }
 
-    /// Takes the answer to a ping. Whether that was the farewell.
+    /// Handles a PING acknowledgement. Returns whether it was for the shutdown ping.
     pub(crate) fn recv_pong(&mut self, payload: &[u8]) -> bool {
         if payload == USER {
             self.is_answered = true;
@@ -46,7 +46,7 @@ fn put(payload: &[u8; 8], out: &mut BytesMut) {
     out.extend_from_slice(payload);
 }
 
-/// Asks the peer whether it is there.
+/// Sends pings and awaits their acknowledgements.
 #[derive(Debug)]
 pub struct PingPong {
     pub(crate) core: Shared,
@@ -68,7 +68,7 @@ impl PingPong {
         Ok(())
     }
 
-    /// Ready once the last ping was answered.
+    /// Ready once the last ping was acknowledged.
     ///
     /// # Errors
     /// The connection is over.
@@ -84,7 +84,7 @@ impl PingPong {
         Poll::Pending
     }
 
-    /// Sends a ping and waits for its answer.
+    /// Sends a ping and waits for its acknowledgement.
     ///
     /// # Errors
     /// The connection is over.

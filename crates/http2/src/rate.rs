@@ -1,50 +1,50 @@
-//! Token buckets: how often a peer may do what costs this side more than the peer.
+//! Token buckets: limits on what costs this side more than the peer.
 
 use std::time::Duration;
 
-/// How often something may happen: `burst` times at once, then `per_second` times a second.
+/// A rate limit: `burst` times at once, then `per_second` times a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Times at once.
+    /// The number of times at once.
     pub burst: u32,
-    /// Times a second, beyond the burst. 0 counts as 1.
+    /// The number of times a second after the burst. 0 counts as 1.
     pub per_second: u32,
 }
 
 impl Rate {
-    /// `burst` times at once, then `per_second` times a second.
+    /// Creates a limit of `burst` times at once, then `per_second` times a second.
     pub const fn new(burst: u32, per_second: u32) -> Self {
         Self { burst, per_second }
     }
 
-    /// Nanoseconds until one token is back.
+    /// Nanoseconds to refill one token.
     fn interval(self) -> u64 {
         1_000_000_000 / u64::from(self.per_second.max(1))
     }
 }
 
-/// A bucket of one connection. Times are nanoseconds of the connection's clock.
+/// The token bucket of one connection. Times are nanoseconds of the connection's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bucket {
-    /// How long it takes from `at` until the bucket is full.
+    /// Nanoseconds from `at` until the bucket is full.
     debt: u64,
     at: u64,
 }
 
 impl Bucket {
-    /// Takes a token. Whether there was one: a bucket may owe tokens.
+    /// Takes a token, and returns whether there was one. A bucket may go into debt.
     pub(crate) fn take(&mut self, rate: Rate, now: u64) -> bool {
         self.settle(now);
         self.debt = self.debt.saturating_add(rate.interval());
         self.wait(rate, now).is_zero()
     }
 
-    /// Puts `tokens` back: the peer did something useful.
+    /// Returns `tokens`, because the peer did something useful.
     pub(crate) fn earn(&mut self, rate: Rate, tokens: u64) {
         self.debt = self.debt.saturating_sub(tokens.saturating_mul(rate.interval()));
     }
 
-    /// How long until the bucket owes nothing.
+    /// The time until the bucket is out of debt.
     pub(crate) fn wait(&self, rate: Rate, now: u64) -> Duration {
         let debt = self.debt.saturating_sub(now.saturating_sub(self.at));
         Duration::from_nanos(debt.saturating_sub(rate.interval() * u64::from(rate.burst)))

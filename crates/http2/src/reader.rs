@@ -1,4 +1,4 @@
-//! Cuts what was read into frames, and hands each to the core.
+//! Passes the frames that were read to the core.
 
 use crate::{
     core::{Core, Ending},
@@ -12,20 +12,20 @@ use crate::{
     settings::Settings,
 };
 
-/// Bytes of a header block that cost as much as a frame.
+/// This many bytes of a header block count as one frame.
 const HEADER_BYTES: usize = 128;
 
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) input: Input,
-    /// More frames may be there than were worked on.
+    /// There may be more frames to handle.
     pub(crate) has_more: bool,
     decoder: Decoder,
     block: Option<Block>,
     uris: Uris,
-    /// What comes first.
+    /// The required start of the connection.
     expects: Expects,
-    /// Bytes of the largest payload, and of the longest header list.
+    /// The largest payload and the longest header list, in bytes.
     payload: usize,
     list: usize,
     allows_blanks: bool,
@@ -38,7 +38,7 @@ enum Expects {
     Anything,
 }
 
-/// A header block that goes on in the next frame.
+/// A header block that continues in the next frame.
 #[derive(Debug)]
 struct Block {
     head: Head,
@@ -61,12 +61,12 @@ impl Reader {
         }
     }
 
-    /// Whether the peer has said what has to come first.
+    /// Returns whether the preface and the first SETTINGS have arrived.
     pub(crate) fn has_begun(&self) -> bool {
         self.expects == Expects::Anything
     }
 
-    /// Works on the frames that are there: at most so many, and as long as they may be read.
+    /// Handles the available frames, at most `frames`, while reading is allowed.
     pub(crate) fn work(&mut self, core: &mut Core, frames: &mut u32) -> Result<(), ConnectionError> {
         self.has_more = false;
         if self.expects == Expects::Preface {
@@ -83,7 +83,7 @@ impl Reader {
                 self.expects = Expects::Anything;
             }
             self.frame(head, core)?;
-            // A header block costs more than another frame.
+            // A header block costs more than other frames.
             let is_block = matches!(head.kind, kind::HEADERS | kind::CONTINUATION);
             let cost = if is_block { 1 + head.len / HEADER_BYTES } else { 1 };
             *frames = frames.saturating_sub(cost as u32);
@@ -99,7 +99,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Works on the next frame and passes over it.
+    /// Handles the next frame and consumes it.
     fn frame(&mut self, head: Head, core: &mut Core) -> Result<(), ConnectionError> {
         let payload = self.input.payload(head);
         let goes_on = self.block.as_ref().map(|block| block.head.stream);
@@ -132,7 +132,7 @@ impl Reader {
                 let block = self.block.as_mut().ok_or(Reason::PROTOCOL_ERROR)?;
                 block.bytes.extend_from_slice(payload);
                 block.frames += 1;
-                // Each of them could have had this much.
+                // Each frame could have carried this much.
                 let needed = block.bytes.len() / PAYLOAD;
                 if block.bytes.len() > 2 * self.list.max(self.payload) {
                     return Err(Refusal::HeaderList.into());
@@ -156,7 +156,7 @@ impl Reader {
             kind::PING => core.recv_ping(head, payload)?,
             kind::GOAWAY => core.recv_go_away(head, payload)?,
             kind::WINDOW_UPDATE => core.recv_window_update(head, payload)?,
-            // PRIORITY, and what isn't known.
+            // PRIORITY and unknown frames.
             _ => core.recv_ignored()?,
         }
         self.input.pass(head);
@@ -164,7 +164,7 @@ impl Reader {
     }
 }
 
-/// The fields of a whole block.
+/// Decodes a complete header block.
 fn fields(
     decoder: &mut Decoder,
     block: &[u8],

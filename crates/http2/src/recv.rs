@@ -1,6 +1,6 @@
-//! The receiving side: what each frame does to the connection and its streams (RFC 9113, 5 and 6).
+//! The receiving side: the effect of each frame on the connection and its streams (RFC 9113, 5 and 6).
 //!
-//! An error of a whole connection is given back; a stream's own is told to the peer by a RST_STREAM.
+//! Connection errors are returned. Stream errors are sent to the peer as RST_STREAM.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,16 +15,16 @@ use crate::{
     stream::{self, SMALL, Stream},
 };
 
-/// Bytes of a header list that are not worth counting.
+/// Header lists of at most this many bytes are not counted.
 const SHORT_LIST: usize = 4 << 10;
-/// A window that was read by half grows to so many times its size.
+/// When half of a window was read, the window grows to this many times its size.
 const GROWTH: u32 = 4;
 
 type Received = Result<(), ConnectionError>;
 
-/// A DATA frame's content.
+/// The content of a DATA frame.
 pub(crate) enum Data<'a> {
-    /// To be copied.
+    /// Short data, to be copied.
     Small(&'a [u8]),
     Large(Bytes),
 }
@@ -37,14 +37,14 @@ impl Data<'_> {
         }
     }
 
-    /// Whether it is better copied.
+    /// Returns whether data of this length should be copied.
     pub(crate) fn is_small(len: usize) -> bool {
         len < SMALL
     }
 }
 
 impl Core {
-    /// A DATA frame: its content, and all of it, as windows count it.
+    /// Handles a DATA frame. Its whole payload counts against the windows.
     pub(crate) fn recv_data(&mut self, head: Head, data: Data<'_>) -> Received {
         let (limits, is_end) = (self.ours.limits, head.has(flag::END_STREAM));
         self.recv_window -= head.len as i64;
@@ -94,7 +94,7 @@ impl Core {
             recv.reader.wake();
             self.unsettle(key, is_slice);
         }
-        // Padding is read at once.
+        // Padding counts as read at once.
         let padding = head.len - len;
         if padding > 0 {
             self.release_stream_capacity(key, padding);
@@ -103,7 +103,7 @@ impl Core {
         if is_end { self.recv_end(key) } else { Ok(()) }
     }
 
-    /// DATA or HEADERS of a stream that is closed: what the peer sent before it knew is passed over.
+    /// Handles DATA or HEADERS on a closed stream. Frames that the peer sent before it knew are ignored.
     fn recv_on_closed(&mut self, id: u32, len: usize) -> Received {
         if self.resets.expects(id, len) {
             return Ok(());
@@ -112,7 +112,7 @@ impl Core {
         self.count_stream_error()
     }
 
-    /// A whole header block.
+    /// Handles a complete header block.
     pub(crate) fn recv_headers(&mut self, head: Head, fields: Fields, uris: &mut Uris) -> Received {
         let limits = self.ours.limits;
         self.buckets.ignored_frames.earn(limits.ignored_frames, 2);
@@ -132,7 +132,7 @@ impl Core {
         }
         if !self.is_server || head.stream <= self.last {
             self.not_idle(head.stream)?;
-            // An id that was used up is never taken up again (RFC 9113, 5.1.1).
+            // A used id is never reused (RFC 9113, 5.1.1).
             if self.is_server && !self.resets.expects(head.stream, 0) {
                 return Err(Reason::STREAM_CLOSED.into());
             }
@@ -142,7 +142,7 @@ impl Core {
             return Err(Reason::PROTOCOL_ERROR.into());
         }
         self.last = head.stream;
-        // Of what was opened after the last GOAWAY, only the compression is followed.
+        // For streams opened after the final GOAWAY, only the header compression is kept in sync.
         if matches!(self.ending, Ending::Final(_) | Ending::Now) {
             self.resets.push(head.stream, self.recv_initial);
             return Ok(());
@@ -162,7 +162,7 @@ impl Core {
         };
         if self.live.len() >= self.ours.max_concurrent_streams as usize {
             self.refuse(id, Reason::REFUSED_STREAM);
-            // It may not have known.
+            // The peer may not know our limit yet.
             return if self.awaits_ack { Ok(()) } else { self.count_stream_error() };
         }
         let mut stream = Box::new(Stream::new(id));
@@ -179,7 +179,7 @@ impl Core {
         if is_end { self.recv_end(key) } else { Ok(()) }
     }
 
-    /// Counts a header list among what a stream holds, if it is long.
+    /// Adds a long header list to the bytes that the stream holds.
     fn count_list(&mut self, key: usize, size: usize) {
         if size > SHORT_LIST {
             self.streams[key].recv.listed += size;
@@ -187,26 +187,26 @@ impl Core {
         }
     }
 
-    /// Resets a stream that is not begun.
+    /// Resets a stream before it begins.
     fn refuse(&mut self, id: u32, reason: Reason) {
         self.resets.push(id, self.recv_initial);
         put_number(kind::RST_STREAM, id, reason.into(), self.out.buffer());
     }
 
-    /// The peer has made this side reset a stream: at some point that's no mistake any more.
+    /// Counts a stream error of the peer. Too many of them end the connection.
     fn count_stream_error(&mut self) -> Received {
         self.stream_errors += 1;
         let is_over = self.is_server && self.stream_errors > self.ours.limits.stream_errors;
         if is_over { Err(Refusal::StreamErrors.into()) } else { Ok(()) }
     }
 
-    /// Resets a stream for what the peer did.
+    /// Resets a stream because of an error of the peer.
     fn reset_for(&mut self, key: usize, reason: Reason) -> Received {
         self.reset(key, reason, By::Library);
         self.count_stream_error()
     }
 
-    /// Says 431 to a request whose fields are more than this side takes.
+    /// Responds with 431 to a request whose header list is too long.
     fn answer_too_long(&mut self, id: u32, is_end: bool) {
         self.budget.count(Refusal::HeaderList);
         let said = self.put_head(id, true, |encoder, out| {
@@ -223,7 +223,7 @@ impl Core {
         let (length, size) = (fields.length, fields.size);
         let recv = &mut self.streams[key].recv;
         match fields.response() {
-            // Informational: the answer is still to come.
+            // An informational response; the final one is still to come.
             Ok(response) if is_interim(&response) && !is_end => return Ok(()),
             Ok(response) if !response.status().is_informational() => {
                 let is_bodiless = recv.is_bodiless || is_bodiless(&response);
@@ -248,7 +248,7 @@ impl Core {
         self.recv_end(key)
     }
 
-    /// The peer has ended a stream.
+    /// Handles END_STREAM.
     fn recv_end(&mut self, key: usize) -> Received {
         let stream = &mut self.streams[key];
         if stream.recv.length.is_some_and(|length| length > 0) {
@@ -278,7 +278,7 @@ impl Core {
         Ok(())
     }
 
-    /// Nothing is read until the peer may reset streams again. Who never pauses is sent away at last.
+    /// Pauses reading until the peer may reset streams again. Ends the connection if the peer never pauses.
     fn slow_down(&mut self) -> Received {
         let limits = &self.ours.limits;
         let since = self.slowed.map_or(self.now, |(since, _)| since);
@@ -301,7 +301,7 @@ impl Core {
         let before = self.allowed.window;
         self.allowed.update(head, payload, self.is_server, limits.settings_entries)?;
         if head.has(flag::ACK) {
-            // It answers the one frame of ours.
+            // It acknowledges our only SETTINGS frame.
             if !std::mem::take(&mut self.awaits_ack) {
                 return Err(Reason::PROTOCOL_ERROR.into());
             }
@@ -318,7 +318,7 @@ impl Core {
         Ok(())
     }
 
-    /// The initial window has grown, and with it that of each stream.
+    /// The initial window has grown; grows each stream's window with it.
     fn widen_all(&mut self) -> Received {
         if self.allowed.window + self.most_widened > MOST {
             let streams = self.live.values().map(|key| self.streams[*key].send.window);
@@ -391,7 +391,7 @@ impl Core {
             None => return Err(Reason::FRAME_SIZE_ERROR.into()),
         };
         let last = last & MOST as u32;
-        // It never takes back that it did not work on a stream (RFC 9113, 6.8).
+        // A later GOAWAY must not raise the last stream (RFC 9113, 6.8).
         if self.sent_away.as_ref().is_some_and(|(_, before)| last > *before) {
             return Err(Reason::PROTOCOL_ERROR.into());
         }
@@ -408,20 +408,20 @@ impl Core {
         Ok(())
     }
 
-    /// A frame that changes nothing.
+    /// Handles a frame without effect.
     pub(crate) fn recv_ignored(&mut self) -> Received {
         let has_room = self.buckets.ignored_frames.take(self.ours.limits.ignored_frames, self.now);
         if has_room { Ok(()) } else { Err(Refusal::IgnoredFrameFlood.into()) }
     }
 
-    /// What comes for a stream that is over is late; for one that never was, it is wrong.
+    /// Fails if the stream was never opened. Frames for a closed stream are merely late.
     fn not_idle(&self, id: u32) -> Received {
         let is_clients = !id.is_multiple_of(2);
         if is_clients && id <= self.last { Ok(()) } else { Err(Reason::PROTOCOL_ERROR.into()) }
     }
 
-    /// Data was read or dropped: the connection's window is given back once that is half of what is left of it, so
-    /// that unread data of some streams never keeps it from the others.
+    /// Called when data was read or dropped. Returns credit to the connection's window once it is half of what is
+    /// left of the window, so that unread data of some streams never starves the others.
     pub(crate) fn release_capacity(&mut self, len: usize) {
         self.unreleased += len as u32;
         if self.unreleased > 0 && i64::from(self.unreleased) >= self.recv_window {
@@ -431,7 +431,7 @@ impl Core {
         }
     }
 
-    /// So is a stream's, which grows each time.
+    /// The same for a stream's window, which grows each time.
     pub(crate) fn release_stream_capacity(&mut self, key: usize, len: usize) {
         let initial = self.recv_initial;
         let most = self.ours.stream_window - self.ours.initial_stream_window;
@@ -456,12 +456,12 @@ impl Core {
     }
 }
 
-/// Whether the answer is still to come. (There is no switching of protocols in HTTP/2.)
+/// Returns whether a response is interim. (HTTP/2 has no 101.)
 fn is_interim(response: &Response<()>) -> bool {
     response.status().is_informational() && response.status() != StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// Whether an answer has no body, whatever its `content-length` says.
+/// Returns whether a response has no body, whatever its `content-length`.
 fn is_bodiless(response: &Response<()>) -> bool {
     matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

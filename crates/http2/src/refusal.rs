@@ -1,6 +1,6 @@
-//! Why something of a peer was refused.
+//! The limits that a peer can exceed.
 
-/// What a peer did too much of.
+/// The limit that a peer exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Refusal {
@@ -8,23 +8,23 @@ pub enum Refusal {
     SettingsFlood,
     /// PING frames (CVE-2019-9512).
     PingFlood,
-    /// PRIORITY frames (CVE-2019-9513), and frames of kinds that are not known.
+    /// PRIORITY frames (CVE-2019-9513) and frames of unknown types.
     IgnoredFrameFlood,
-    /// DATA frames without data that end nothing (CVE-2019-9518).
+    /// Empty DATA frames without END_STREAM (CVE-2019-9518).
     EmptyDataFlood,
-    /// WINDOW_UPDATE frames beyond what the data that was sent explains (CVE-2019-9511).
+    /// More WINDOW_UPDATE frames than the data sent explains (CVE-2019-9511).
     WindowUpdateFlood,
     /// Streams that were opened and reset at once (CVE-2023-44487).
     RapidReset,
-    /// Streams that this side had to reset for what the peer did (CVE-2025-8671).
+    /// Streams that this side reset because of the peer's errors (CVE-2025-8671).
     StreamErrors,
-    /// CONTINUATION frames beyond what a header block needs (CVE-2024-27316).
+    /// More CONTINUATION frames than the header block needs (CVE-2024-27316).
     ContinuationFlood,
-    /// Entries of one SETTINGS frame (CVE-2020-11080).
+    /// Too many entries in one SETTINGS frame (CVE-2020-11080).
     SettingsEntries,
     /// A header list above the limit.
     HeaderList,
-    /// Data that nobody reads, above a budget (CVE-2019-9517).
+    /// Unread data above a budget (CVE-2019-9517).
     Unread,
 }
 
@@ -44,7 +44,7 @@ impl Refusal {
         Self::Unread,
     ];
 
-    /// Its name in metrics, in logs, and in the debug data of a GOAWAY.
+    /// The name in metrics, in logs, and in the debug data of a GOAWAY.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SettingsFlood => "settings_flood",

@@ -1,11 +1,11 @@
-//! Streams that this side reset not long ago: what the peer sent before it knew is passed over.
+//! Streams that this side reset recently. Frames that the peer sent before it knew are ignored.
 
 use std::collections::VecDeque;
 
-/// So many are remembered: more than a client may have open at once.
+/// The number of streams remembered; a client may have fewer open at once.
 const REMEMBERED: usize = 1024;
 
-/// The last streams that were reset, and how much data of each may still be on its way.
+/// The most recently reset streams, and how many bytes of data may still arrive for each.
 #[derive(Debug, Default)]
 pub(crate) struct Resets(VecDeque<(u32, u32)>);
 
@@ -18,7 +18,7 @@ impl Resets {
         self.0.push_back((stream, u32::try_from(window.max(0)).unwrap_or(u32::MAX)));
     }
 
-    /// Whether a stream is among them, and `len` bytes of data more fit its window.
+    /// Returns whether the stream was reset recently, and `len` more bytes of data fit its window.
     pub(crate) fn expects(&mut self, stream: u32, len: usize) -> bool {
         let found = self.0.iter_mut().rev().find(|(id, _)| *id == stream);
         let left = found.and_then(|(_, left)| {

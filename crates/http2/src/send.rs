@@ -1,4 +1,4 @@
-//! The sending side: heads at once, data as windows and the socket allow.
+//! The sending side: heads are sent at once, data as windows and the socket allow.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
@@ -14,17 +14,17 @@ use crate::{
     stream::{End, Stream},
 };
 
-/// Bytes that wait for the socket before data waits in its stream.
+/// Once this many bytes wait for the socket, data waits in its stream.
 pub(crate) const ROOM: usize = 128 << 10;
-/// Bytes that wait for a peer that does not read before answers are given up, in the measure of
-/// [`crate::Limits::output`]: each call can only add its head and trailers to that.
+/// Responses to a peer that does not read are given up beyond this many times [`crate::Limits::output`]. From there
+/// each call can only add its head and trailers.
 const GIVEN_UP: usize = 16;
 
-/// WINDOW_UPDATE frames that a DATA frame explains.
+/// The number of WINDOW_UPDATE frames that one sent DATA frame explains.
 const UPDATES: u64 = 8;
 
 impl Core {
-    /// Opens a stream. Where it is.
+    /// Opens a stream, and returns its key.
     pub(crate) fn open(&mut self, request: &Request<()>, end: bool) -> Result<usize, Error> {
         if let Some(error) = &self.error {
             return Err(error.clone());
@@ -44,7 +44,7 @@ impl Core {
             stream.state.send_end();
         }
         if request.method() == http::Method::HEAD {
-            // Its length is that of another answer.
+            // Its `content-length` describes the response to a GET.
             stream.recv.is_bodiless = true;
         }
         let key = self.streams.insert(stream);
@@ -53,7 +53,7 @@ impl Core {
         Ok(key)
     }
 
-    /// The stream that a client opens next, unless it has opened all that there are.
+    /// The id of the next stream; `None` if all ids are used.
     pub(crate) fn next_id(&self) -> Option<u32> {
         let id = if self.last == 0 { 1 } else { self.last + 2 };
         (i64::from(id) <= MOST).then_some(id)
@@ -72,7 +72,7 @@ impl Core {
         Ok(())
     }
 
-    /// Resets a stream whose peer has left far too much unread.
+    /// Resets a stream if the peer leaves far too much unread.
     fn give_up_unread(&mut self, key: usize) {
         if self.out.len() + self.writing > GIVEN_UP * self.ours.limits.output {
             self.reset(key, Reason::ENHANCE_YOUR_CALM, By::Library);
@@ -128,7 +128,7 @@ impl Core {
         Ok(())
     }
 
-    /// A stream on which more may be sent.
+    /// The stream, if more may be sent on it.
     fn sending(&mut self, key: usize) -> Result<&mut Stream, Error> {
         let stream = &mut self.streams[key];
         match stream.state.error() {
@@ -142,7 +142,7 @@ impl Core {
         self.out.len() + self.writing < ROOM
     }
 
-    /// Sends what windows and the socket have room for, a frame of each stream in turn.
+    /// Sends what windows and the socket have room for, one frame per stream in turn.
     pub(crate) fn pump(&mut self) {
         let was_open = self.send_window > 0;
         while self.has_capacity() && self.send_window > 0 {
@@ -150,19 +150,19 @@ impl Core {
             self.send_some(key);
         }
         if was_open && self.send_window <= 0 {
-            // From now on they wait for the peer.
+            // They now wait for the peer.
             for key in self.pending_send.iter(&self.streams).collect::<Vec<_>>() {
                 self.streams[key].send.writer.wake();
             }
         }
     }
 
-    /// Sends a frame of a stream's queue.
+    /// Sends one frame from a stream's queue.
     fn send_some(&mut self, key: usize) {
         let most = (self.allowed.window + self.streams[key].send.window).min(self.send_window);
         let most = most.clamp(0, self.allowed.payload as i64) as usize;
         if most == 0 {
-            // Its window has shrunk.
+            // The window has shrunk.
             return self.schedule(key);
         }
         let stream = &mut self.streams[key];
@@ -175,7 +175,7 @@ impl Core {
         let is_last = is_empty && matches!(send.end, End::Last);
         let goes_on = !is_empty && self.allowed.window + send.window > 0;
         if !goes_on {
-            // There is room, or none before the peer makes some.
+            // There is room, or the queue is stalled until the peer makes room.
             send.writer.wake();
         }
         if stream.charged > 0 {
@@ -202,7 +202,7 @@ impl Core {
         }
     }
 
-    /// Puts a stream whose data waits in the list where it belongs.
+    /// Puts a stream with queued data into the right list.
     pub(crate) fn schedule(&mut self, key: usize) {
         let send = &self.streams[key].send;
         if send.is_empty() || send.links.place != Place::Nowhere {
@@ -223,7 +223,7 @@ impl Core {
         Ok(())
     }
 
-    /// The end of a stream's sending side has been written.
+    /// Called when END_STREAM was written.
     fn has_sent(&mut self, key: usize) {
         let stream = &mut self.streams[key];
         stream.send.end = End::Open;
@@ -244,7 +244,7 @@ impl Core {
         self.out.push(data);
     }
 
-    /// Writes a header block, in as many frames as it takes.
+    /// Writes a header block as HEADERS and, if needed, CONTINUATION frames.
     pub(crate) fn put_head(
         &mut self,
         stream: u32,

@@ -1,4 +1,4 @@
-//! A server's side of a connection.
+//! The server side of a connection.
 
 use std::{
     future::poll_fn,
@@ -13,25 +13,25 @@ use crate::{
     error::By, share::handles, stream::Head,
 };
 
-/// A client's connection. Nothing happens on it unless it is polled.
+/// A client's connection. It makes progress only while it is polled.
 #[derive(Debug)]
 pub struct Connection<IO>(Box<Driver<IO>>);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    /// Speaks HTTP/2 on `io`, from the client's preface on, with a budget of its own.
+    /// Speaks HTTP/2 on `io`, starting with the client's preface, with a budget of its own.
     pub fn new(io: IO, settings: Settings) -> Self {
         Self::with_budget(io, settings, Budget::default())
     }
 
-    /// The same, with a budget that is shared by other connections.
+    /// Like [`Connection::new`], with a budget shared by other connections.
     pub fn with_budget(io: IO, settings: Settings, budget: Budget) -> Self {
         Self(Box::new(Driver::new(io, true, settings, budget)))
     }
 
-    /// Waits until the client has said that it speaks HTTP/2.
+    /// Waits for the client's preface and SETTINGS.
     ///
     /// # Errors
-    /// It speaks something else, or is gone.
+    /// The client speaks another protocol, or is gone.
     pub async fn handshake(&mut self) -> Result<(), Error> {
         poll_fn(|cx| {
             let polled = self.0.poll(cx)?;
@@ -40,7 +40,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         .await
     }
 
-    /// The next request; `None` when the connection is over. Drives everything else too.
+    /// Returns the next request, or `None` when the connection is over. Also drives everything else.
     #[expect(clippy::type_complexity, reason = "it says what comes")]
     pub fn poll_accept(
         &mut self,
@@ -59,7 +59,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                         let respond = SendResponse { stream: Some(send), account };
                         return Poll::Ready(Some(Ok((request.map(|()| recv), respond))));
                     }
-                    // It was reset meanwhile.
+                    // The stream was reset in the meantime.
                     stream.handles = 1;
                     core.release(key);
                 }
@@ -73,22 +73,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         }
     }
 
-    /// For pings of this side.
+    /// A handle for sending pings.
     pub fn ping_pong(&self) -> PingPong {
         PingPong { core: self.0.core.clone() }
     }
 
-    /// Takes no more streams, once the client knows. The connection ends when the last one has.
+    /// Shuts down gracefully: announces the end to the client, accepts no more streams, and ends after the last
+    /// stream.
     pub fn graceful_shutdown(&mut self) {
         self.0.core.lock().end_gracefully();
     }
 
-    /// Ends the connection and all its streams, with a code.
+    /// Ends the connection and all its streams at once, with an error code.
     pub fn abrupt_shutdown(&mut self, reason: Reason) {
         self.0.core.lock().connection_error(reason.into(), By::User);
     }
 
-    /// Drives the connection to its end; requests that still come are dropped.
+    /// Drives the connection to its end. Drops further requests.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while let Some(request) = ready!(self.poll_accept(cx)) {
             request?;
@@ -97,39 +98,39 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 }
 
-/// How a request is answered.
+/// Sends the response to a request.
 #[derive(Debug)]
 pub struct SendResponse {
-    /// `None` once the head was sent.
+    /// `None` after the head was sent.
     stream: Option<SendStream>,
     account: Option<StreamAccount>,
 }
 
 impl SendResponse {
-    /// Sends the head; with `end` that is all.
+    /// Sends the head of the response. `end` marks a response without body.
     ///
     /// # Errors
-    /// The stream is over, the head was sent before, or a header is one that HTTP/2 forbids.
+    /// The stream is over, the head was sent before, or HTTP/2 forbids a header.
     pub fn send_response(&mut self, response: &Response<()>, end: bool) -> Result<SendStream, Error> {
         let sent = || Error::misused("the head was sent before");
         self.stream.as_ref().ok_or_else(sent)?.send_response(response, end)?;
         self.stream.take().ok_or_else(sent)
     }
 
-    /// Takes the account of the client, for [`StreamAccount::scope`].
+    /// Takes the client's account, for [`StreamAccount::scope`].
     pub fn take_account(&mut self) -> Option<StreamAccount> {
         self.account.take()
     }
 
-    /// Ready when the stream has ended before its time: with the code, if it was a RST_STREAM.
+    /// Ready when the stream ended early, with the code of the RST_STREAM.
     ///
     /// # Errors
-    /// The connection ended under it.
+    /// The connection ended.
     pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, Error>> {
         self.stream.as_mut().map_or(Poll::Pending, |stream| stream.poll_reset(cx))
     }
 
-    /// Ends the stream without an answer. Nothing happens where it is over, or the head was sent.
+    /// Resets the stream. Does nothing if it is over, or the head was sent.
     pub fn send_reset(&mut self, reason: Reason) {
         if let Some(stream) = &mut self.stream {
             stream.send_reset(reason);

@@ -1,4 +1,4 @@
-//! What the two sides say of themselves (RFC 9113, 6.5), and what this side bears.
+//! The settings of both sides (RFC 9113, 6.5), and the limits of this side.
 
 use std::time::Duration;
 
@@ -18,35 +18,35 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_FRAME_SIZE: u16 = 5;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
-/// What this side allows its peer. A value out of range counts as the nearest in it.
+/// The settings of this side. A value out of range is clamped.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Streams that a client may have open. Has no meaning for a client's own connection.
+    /// The most streams that a client may have open. Ignored on a client's own connection.
     pub max_concurrent_streams: u32,
-    /// Bytes of data that may be unread in each stream at first: 65 535 to 2^31-1.
+    /// The initial flow-control window of each stream, in bytes: 65 535 to 2^31-1.
     pub initial_stream_window: u32,
-    /// Bytes up to which a stream's window grows while it is read.
+    /// The size up to which a stream's window grows while it is read, in bytes.
     pub stream_window: u32,
-    /// Bytes of data that may be unread in all streams: 65 535 to 2^31-1.
+    /// The flow-control window of the connection, in bytes: 65 535 to 2^31-1.
     pub connection_window: u32,
-    /// Bytes of one frame's payload: 16 384 to 2^24-1.
+    /// The largest payload of a frame, in bytes: 16 384 to 2^24-1.
     pub max_frame_size: u32,
-    /// Bytes of one header list: names, values, and 32 for each field, as SETTINGS_MAX_HEADER_LIST_SIZE counts
-    /// them, but no field counts less than 64. A longer list is answered with 431 by a server, and fails the call of a
-    /// client; one of more than four times as much ends the connection.
+    /// The longest header list, in bytes: names, values, and 32 for each field, as SETTINGS_MAX_HEADER_LIST_SIZE
+    /// counts them, except that each field counts at least 64. A server responds to a longer list with 431; a client
+    /// fails the call. A list of more than four times the limit ends the connection.
     pub max_header_list_size: u32,
-    /// Whether a value may begin or end with a blank. RFC 9113, 8.2.1, forbids that; but gRPC's libraries send
-    /// metadata and messages as they are, and take them.
+    /// Whether a value may begin or end with a blank. RFC 9113, 8.2.1, forbids it, but gRPC libraries send and accept
+    /// such metadata and messages.
     pub allows_blanks: bool,
-    /// What a peer may do beside its calls.
+    /// Limits on what a peer may do beside its calls.
     pub limits: Limits,
 }
 
-/// How much a peer may ask of this side for little of its own. Beyond a limit the connection ends with
-/// ENHANCE_YOUR_CALM, but where it says otherwise. The crate's README has the reasons.
+/// Limits on what costs this side more than the peer. Beyond a limit the connection ends with ENHANCE_YOUR_CALM,
+/// unless stated otherwise. The README of the crate has the reasons.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Frames that are worked on before other connections have their turn. Each 128 bytes of a header block count as one.
+    /// Frames handled per turn, before other connections are served. Each 128 bytes of a header block count as one.
     pub frames_per_turn: u32,
     /// SETTINGS frames.
     pub settings: Rate,
@@ -54,26 +54,27 @@ pub struct Limits {
     pub settings_entries: usize,
     /// PING frames. Each DATA frame that was received or sent allows one more.
     pub pings: Rate,
-    /// PRIORITY frames, and those of unknown kinds. Each HEADERS frame allows two more.
+    /// PRIORITY frames and frames of unknown types. Each HEADERS frame allows two more.
     pub ignored_frames: Rate,
-    /// DATA frames without data that do not end their stream.
+    /// Empty DATA frames without END_STREAM.
     pub empty_data: Rate,
     /// WINDOW_UPDATE frames. Each DATA frame that was sent allows eight more.
     pub window_updates: Rate,
-    /// Streams that a client opens and resets within [`Limits::reset_within`], without an answer. Beyond the rate
-    /// nothing is read until there is room; the connection ends if it never runs dry for [`Limits::slowed_for`].
+    /// Streams that a client opens and resets within [`Limits::reset_within`], before a response. Beyond the rate,
+    /// reading pauses until there is room. The connection ends if that goes on for [`Limits::slowed_for`].
     pub resets: Rate,
-    /// How old a stream may be to count as reset at once.
+    /// The greatest age at which a reset stream counts.
     pub reset_within: Duration,
-    /// How long a client may be over the rate of resets without a pause.
+    /// How long a client may exceed the rate of resets without a pause.
     pub slowed_for: Duration,
-    /// Streams that a server resets for what the client did, in the connection's life.
+    /// Streams that a server resets because of the client's errors, over the life of a connection.
     pub stream_errors: u32,
-    /// CONTINUATION frames beyond those that a block's bytes need.
+    /// CONTINUATION frames beyond those that the block's size needs.
     pub continuations: usize,
-    /// Bytes of frames other than data that may wait for the peer to read. With more, nothing is read from it.
+    /// Bytes of frames other than DATA that may wait for the peer to read. Beyond that, nothing is read from the
+    /// peer.
     pub output: usize,
-    /// How long a connection that is over may take to write what is left, and for its peer to close it.
+    /// The shutdown timeout: writing the remaining output, and waiting for the peer to close.
     pub shutdown: Duration,
 }
 
@@ -114,7 +115,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// With each value in its range.
+    /// Clamps each value to its range.
     pub(crate) fn in_range(mut self) -> Self {
         let window = WINDOW as u32..=MOST as u32;
         let clamp = |value: u32| value.clamp(*window.start(), *window.end());
@@ -126,7 +127,7 @@ impl Settings {
         self
     }
 
-    /// Says them, as the first frames of a connection.
+    /// Encodes the settings as the first frames of a connection.
     pub(crate) fn put(&self, is_server: bool, out: &mut BytesMut) {
         let streams =
             if is_server { (MAX_CONCURRENT_STREAMS, self.max_concurrent_streams) } else { (ENABLE_PUSH, 0) };
@@ -148,7 +149,7 @@ impl Settings {
     }
 }
 
-/// What the peer allows this side.
+/// The peer's settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed {
     /// The smallest and the last size that a frame named (RFC 7541, 4.2).
@@ -156,7 +157,7 @@ pub(crate) struct Allowed {
     pub(crate) streams: usize,
     pub(crate) window: i64,
     pub(crate) payload: usize,
-    /// Bytes of one header list.
+    /// The longest header list, in bytes.
     pub(crate) header_list: usize,
 }
 
@@ -173,7 +174,7 @@ impl Default for Allowed {
 }
 
 impl Allowed {
-    /// Takes over what a SETTINGS frame says.
+    /// Applies a SETTINGS frame.
     pub(crate) fn update(
         &mut self,
         head: Head,

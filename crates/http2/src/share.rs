@@ -1,4 +1,4 @@
-//! What the users of a stream hold.
+//! The handles of a stream.
 
 use std::task::{Context, Poll};
 
@@ -11,12 +11,12 @@ use crate::{
     stream::{Head, Stream},
 };
 
-/// A part in a stream, which ends when nobody has one.
+/// A reference to a stream. The stream ends when the last one is dropped.
 #[derive(Debug)]
 pub(crate) struct Handle {
     core: Shared,
     key: usize,
-    /// Without it nobody reads the stream.
+    /// This handle reads the stream.
     is_reader: bool,
 }
 
@@ -30,19 +30,19 @@ impl Drop for Handle {
     }
 }
 
-/// The two parts in a new stream.
+/// Creates the two handles of a new stream.
 pub(crate) fn handles(core: &Shared, key: usize) -> (RecvStream, SendStream) {
     let handle = |is_reader| Handle { core: core.clone(), key, is_reader };
     (RecvStream(handle(true)), SendStream(handle(false)))
 }
 
-/// What is received of a stream. Once it is dropped, what still comes is passed over, but its window is not given back:
-/// the peer may wait then until the stream ends.
+/// The receiving half of a stream. After it is dropped, received data is discarded and its window is not returned, so
+/// the peer may stall until the stream ends.
 #[derive(Debug)]
 pub struct RecvStream(Handle);
 
 impl RecvStream {
-    /// The head of the answer.
+    /// Polls for the head of the response.
     pub(crate) fn poll_response(&self, cx: &Context<'_>) -> Poll<Result<Response<()>, Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
@@ -56,10 +56,10 @@ impl RecvStream {
         }
     }
 
-    /// The next data; `None` once there is no more. What was read, the peer may send anew.
+    /// Polls for the next data; `None` after the last. Data that was read is returned to the window.
     ///
     /// # Errors
-    /// The stream ended before its time; what came before that is read first.
+    /// The stream ended early. Data received before that is returned first.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let (mut core, key) = (self.0.core.lock(), self.0.key);
         let stream = &mut core.streams[key];
@@ -83,10 +83,10 @@ impl RecvStream {
         Poll::Pending
     }
 
-    /// The trailers, if there are any, once all data was read.
+    /// Polls for the trailers, after all data was read.
     ///
     /// # Errors
-    /// The stream ended before its time.
+    /// The stream ended early.
     pub fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<HeaderMap>, Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
@@ -100,8 +100,8 @@ impl RecvStream {
         Poll::Pending
     }
 
-    /// Whether nothing more comes: neither data nor trailers. An end that comes in an empty DATA frame of its own is
-    /// told by [`RecvStream::poll_data`] first, so that it can be passed on as it came.
+    /// Returns whether the stream has ended, with neither data nor trailers left. [`RecvStream::poll_data`] reports
+    /// an end in an empty DATA frame first, so that a proxy can forward it as it came.
     pub fn is_end_stream(&self) -> bool {
         let core = self.0.core.lock();
         let Stream { state, recv, .. } = &*core.streams[self.0.key];
@@ -109,8 +109,8 @@ impl RecvStream {
     }
 }
 
-/// What is sent on a stream. When its last handle is gone, an answer that was handed over to its end still leaves; a
-/// request of which some waits for a window is reset (CANCEL).
+/// The sending half of a stream. When the last handle is dropped, a complete response is still sent. A request with
+/// data waiting for a window is reset (CANCEL).
 #[derive(Debug)]
 pub struct SendStream(Handle);
 
@@ -119,10 +119,10 @@ impl SendStream {
         self.0.core.lock().respond(self.0.key, response, end)
     }
 
-    /// Ready when no data that was given waits in the stream: then it's time for more.
+    /// Ready when no data is queued in the stream, so it is time to send more.
     ///
     /// # Errors
-    /// The stream ended before its time: with a RST_STREAM, as [`Error::is_reset`] says.
+    /// The stream ended early. [`Error::is_reset`] tells whether a RST_STREAM ended it.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
@@ -133,15 +133,15 @@ impl SendStream {
         if stream.send.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Whether data waits for the peer to open a window. Who waits in [`SendStream::poll_ready`] is woken
-    /// when it begins to.
+    /// Returns whether data waits for the peer to open a window. A task in [`SendStream::poll_ready`] is woken when
+    /// that begins.
     pub fn is_stalled(&self) -> bool {
         let core = self.0.core.lock();
         let send = &core.streams[self.0.key].send;
         !send.is_empty() && (core.allowed.window + send.window <= 0 || core.send_window <= 0)
     }
 
-    /// Sends data, now or when windows allow, and with `end` nothing after it.
+    /// Sends data, now or when windows allow. `end` marks the last data.
     ///
     /// # Errors
     /// The stream is over.
@@ -149,18 +149,18 @@ impl SendStream {
         self.0.core.lock().send_data(self.0.key, data, end)
     }
 
-    /// Sends trailers after all data, and nothing after them.
+    /// Sends trailers after all data, and ends the stream.
     ///
     /// # Errors
-    /// The stream is over, or a trailer is one that HTTP/2 forbids.
+    /// The stream is over, or HTTP/2 forbids a trailer.
     pub fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Error> {
         self.0.core.lock().send_trailers(self.0.key, trailers)
     }
 
-    /// Ready when the stream has ended before its time: with the code, if it was a RST_STREAM.
+    /// Ready when the stream ended early, with the code of the RST_STREAM.
     ///
     /// # Errors
-    /// The connection ended under it.
+    /// The connection ended.
     pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, Error>> {
         let mut core = self.0.core.lock();
         let stream = &mut core.streams[self.0.key];
@@ -174,8 +174,7 @@ impl SendStream {
         }
     }
 
-    /// Ends the stream now, in both directions; what waits for a window is dropped. Nothing happens where
-    /// it is over.
+    /// Resets the stream in both directions. Queued data is dropped. Does nothing if the stream is over.
     pub fn send_reset(&mut self, reason: Reason) {
         let mut core = self.0.core.lock();
         core.reset(self.0.key, reason, By::User);

@@ -1,4 +1,4 @@
-//! One stream's state.
+//! The state of one stream.
 
 use std::{
     collections::VecDeque,
@@ -10,33 +10,33 @@ use http::{HeaderMap, Request, Response};
 
 use crate::{budget::StreamAccount, buffer_pool, error::Error, list::Links};
 
-/// Data that was received is copied where it is shorter, so that many small frames cost no more than
-/// their bytes.
+/// Received data of at most this many bytes is copied, so that many small frames cost no more than their bytes.
 pub(crate) const SMALL: usize = 1024;
-/// A longer slice may keep its buffer, which is not much longer.
+/// A slice longer than this may keep its buffer, which is not much larger.
 const WHOLE: usize = buffer_pool::SIZE / 5 * 4;
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) id: u32,
-    /// Handles that are left of it.
+    /// The number of handles.
     pub(crate) handles: u8,
     pub(crate) state: State,
     pub(crate) recv: Recv,
     pub(crate) send: Send,
-    /// When it was opened, by the connection's clock.
+    /// When the stream was opened, by the connection's clock.
     pub(crate) opened: u64,
-    /// The account of the client that it was opened for; on a client's own connection that is the connection's.
+    /// The account of the client that the stream was opened for. On a client's own connection, that connection's
+    /// account.
     pub(crate) client: Option<StreamAccount>,
-    /// Bytes that are charged to that.
+    /// The bytes charged to that account.
     pub(crate) charged: usize,
-    /// It is among those whose bytes are counted next.
+    /// The stream is in the list of streams to count next.
     pub(crate) is_unsettled: bool,
-    /// Some of its data was taken since they were counted.
+    /// Data was taken since the last count.
     pub(crate) has_moved: bool,
 }
 
-/// The states of RFC 9113, 5.1. An idle stream has none of its own; nothing is ever reserved.
+/// The states of RFC 9113, 5.1. There is no state for idle streams, and none is ever reserved.
 #[derive(Debug)]
 pub(crate) enum State {
     Open,
@@ -47,19 +47,19 @@ pub(crate) enum State {
     Closed(Cause),
 }
 
-/// Why a stream is closed.
+/// Why a stream closed.
 #[derive(Debug)]
 pub(crate) enum Cause {
     /// Both sides have sent END_STREAM.
     EndStream,
-    /// The peer has sent END_STREAM, and then needed no more of this side: its message is whole.
+    /// The peer sent END_STREAM, and then reset the stream without error: its message is complete.
     Answered(Error),
-    /// It ended before its time, whatever came before.
+    /// The stream ended early.
     Error(Error),
 }
 
 impl State {
-    /// Why it ended before its time, as the side that sends learns it.
+    /// The error as the sending side sees it.
     pub(crate) fn error(&self) -> Option<&Error> {
         match self {
             Self::Closed(Cause::Error(error) | Cause::Answered(error)) => Some(error),
@@ -67,7 +67,7 @@ impl State {
         }
     }
 
-    /// Why the peer's message is not whole.
+    /// The error that left the peer's message incomplete.
     pub(crate) fn recv_error(&self) -> Option<&Error> {
         match self {
             Self::Closed(Cause::Error(error)) => Some(error),
@@ -75,17 +75,17 @@ impl State {
         }
     }
 
-    /// Whether the peer's message is whole.
+    /// Returns whether the peer's message is complete.
     pub(crate) fn is_recv_end(&self) -> bool {
         matches!(self, Self::HalfClosedRemote | Self::Closed(Cause::EndStream | Cause::Answered(_)))
     }
 
-    /// Whether the peer may send.
+    /// Returns whether the peer may send.
     pub(crate) fn is_recv_open(&self) -> bool {
         matches!(self, Self::Open | Self::HalfClosedLocal)
     }
 
-    /// Whether this side may send.
+    /// Returns whether this side may send.
     pub(crate) fn is_send_open(&self) -> bool {
         matches!(self, Self::Open | Self::HalfClosedRemote)
     }
@@ -94,7 +94,7 @@ impl State {
         matches!(self, Self::Closed(_))
     }
 
-    /// The peer has sent END_STREAM.
+    /// Handles END_STREAM from the peer.
     pub(crate) fn recv_end(&mut self) {
         match self {
             Self::Open => *self = Self::HalfClosedRemote,
@@ -103,7 +103,7 @@ impl State {
         }
     }
 
-    /// This side has sent END_STREAM.
+    /// Handles END_STREAM from this side.
     pub(crate) fn send_end(&mut self) {
         match self {
             Self::Open => *self = Self::HalfClosedLocal,
@@ -113,46 +113,46 @@ impl State {
     }
 }
 
-/// What comes.
+/// The receiving half.
 #[derive(Debug, Default)]
 pub(crate) struct Recv {
-    /// Bytes that the peer may still send, beyond the initial window.
+    /// Bytes that the peer may still send, relative to the initial window.
     pub(crate) window: i64,
-    /// Bytes that were read, and not yet given back to the window.
+    /// Bytes that were read and not yet returned to the window.
     pub(crate) unreleased: u32,
-    /// Bytes by which the window has grown, because it was read.
+    /// Bytes by which the window has grown.
     pub(crate) grown: u32,
-    /// The answer to a HEAD: what its length says does not come.
+    /// The response to a HEAD: `content-length` describes no body.
     pub(crate) is_bodiless: bool,
-    /// Bytes that are still to come, where the head says how many.
+    /// The remaining bytes, if there is a `content-length`.
     pub(crate) length: Option<u64>,
     chunks: VecDeque<Chunk>,
-    /// Small frames that came after the chunks.
+    /// The data of small frames received after the chunks.
     tail: Vec<u8>,
-    /// Bytes of both.
+    /// Bytes in the chunks and the tail.
     unread: usize,
-    /// Bytes of the header lists that came, where they are worth counting.
+    /// Bytes of received header lists that are long enough to count.
     pub(crate) listed: usize,
     pub(crate) head: Option<Head>,
     pub(crate) trailers: Option<HeaderMap>,
-    /// The head has come.
+    /// The head was received.
     pub(crate) has_begun: bool,
-    /// The end came in a DATA frame without data, and nobody has heard of it.
+    /// The end came in an empty DATA frame and was not reported yet.
     pub(crate) has_bare_end: bool,
 
-    /// Nobody reads it any more.
+    /// The reader is gone.
     pub(crate) is_ignored: bool,
     pub(crate) reader: Parked,
 }
 
-/// The head of what comes.
+/// The received head.
 #[derive(Debug)]
 pub(crate) enum Head {
     Request(Request<()>),
     Response(Response<()>),
 }
 
-/// Data of a stream that waits.
+/// Data waiting in a stream.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     data: Bytes,
@@ -165,7 +165,7 @@ impl Chunk {
         Self { is_slice: data.len() < WHOLE, data }
     }
 
-    /// Copies data that would keep a buffer much larger than it is.
+    /// Copies the data if it keeps a much larger buffer alive.
     fn detach(&mut self) {
         if std::mem::take(&mut self.is_slice) {
             self.data = Bytes::copy_from_slice(&self.data);
@@ -173,36 +173,36 @@ impl Chunk {
     }
 }
 
-/// What is sent.
+/// The sending half.
 #[derive(Debug, Default)]
 pub(crate) struct Send {
-    /// Bytes that the peer still takes, beyond the initial window that it announced.
+    /// Bytes that this side may still send, relative to the initial window that the peer announced.
     pub(crate) window: i64,
-    /// Waits for a window, or for room in the socket.
+    /// Data waiting for a window, or for room in the socket.
     queue: VecDeque<Chunk>,
-    /// Bytes of that.
+    /// Bytes in the queue.
     queued: usize,
     pub(crate) end: End,
-    /// The head of an answer has left.
+    /// The head of a response was sent.
     pub(crate) has_answered: bool,
     pub(crate) links: Links,
     pub(crate) writer: Parked,
 }
 
-/// What stands behind the queue.
+/// The end of the sending side, after the queue.
 #[derive(Debug, Default)]
 pub(crate) enum End {
-    /// More may come, or all was sent.
+    /// More may follow, or everything was sent.
     #[default]
     Open,
-    /// The last of the queue is the end.
+    /// The queue ends with END_STREAM.
     Last,
     /// Trailers.
     Trailers(Box<HeaderMap>),
 }
 
 impl Stream {
-    /// A stream that somebody reads and somebody writes.
+    /// Creates a stream with a reader and a writer.
     pub(crate) fn new(id: u32) -> Self {
         Self {
             id,
@@ -218,22 +218,22 @@ impl Stream {
         }
     }
 
-    /// Whether the user may send more.
+    /// Returns whether the user may send more.
     pub(crate) fn is_send_open(&self) -> bool {
         self.state.is_send_open() && matches!(self.send.end, End::Open)
     }
 
-    /// Whether all was handed over, and some of it waits.
+    /// Returns whether the message is complete and partly queued.
     pub(crate) fn is_ending(&self) -> bool {
         self.state.is_send_open() && matches!(self.send.end, End::Last | End::Trailers(_))
     }
 
-    /// Bytes that it makes this process hold.
+    /// The bytes that this process holds for the stream.
     pub(crate) fn held(&self) -> usize {
         self.recv.unread + self.recv.listed + self.send.queued
     }
 
-    /// Copies data that waits and would keep larger buffers.
+    /// Copies waiting data that keeps larger buffers alive.
     pub(crate) fn detach(&mut self) {
         self.recv.chunks.iter_mut().for_each(Chunk::detach);
         self.send.queue.iter_mut().for_each(Chunk::detach);
@@ -246,7 +246,7 @@ impl Stream {
 }
 
 impl Recv {
-    /// Copies data. The copies of a stream take at most a quarter more than they are long.
+    /// Appends a copy of short data. The capacity of the copies exceeds their length by at most a quarter.
     pub(crate) fn push_small(&mut self, data: &[u8]) {
         self.unread += data.len();
         if self.tail.capacity() - self.tail.len() < data.len() {
@@ -271,7 +271,7 @@ impl Recv {
         }
     }
 
-    /// What was received first of what is unread.
+    /// Takes the oldest unread data.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         let data = match self.chunks.pop_front() {
             Some(chunk) => chunk.data,
@@ -286,13 +286,13 @@ impl Recv {
         self.unread == 0
     }
 
-    /// Bytes that are unread: as they are counted, and as they are there.
+    /// The unread bytes: the number counted, and the actual number.
     #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn unread(&self) -> (usize, usize) {
         (self.unread, self.chunks.iter().map(|chunk| chunk.data.len()).sum::<usize>() + self.tail.len())
     }
 
-    /// Drops what is unread. How many bytes that is.
+    /// Drops unread data, and returns its size.
     pub(crate) fn clear(&mut self) -> usize {
         (self.chunks, self.tail) = Default::default();
         std::mem::take(&mut self.unread)
@@ -305,7 +305,7 @@ impl Send {
         self.queue.push_back(Chunk::new(data));
     }
 
-    /// At most so many bytes of what waits first, and whether nothing is left.
+    /// Takes at most `most` bytes from the front of the queue, and whether nothing is left.
     pub(crate) fn pop(&mut self, most: usize) -> Option<(Bytes, bool)> {
         let front = &mut self.queue.front_mut()?.data;
         let data = if front.len() <= most { self.queue.pop_front()?.data } else { front.split_to(most) };
@@ -317,7 +317,7 @@ impl Send {
         self.queue.is_empty()
     }
 
-    /// Bytes that wait: as they are counted, and as they are there.
+    /// The queued bytes: the number counted, and the actual number.
     #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn queued(&self) -> (usize, usize) {
         (self.queued, self.queue.iter().map(|chunk| chunk.data.len()).sum())
@@ -329,7 +329,7 @@ impl Send {
     }
 }
 
-/// Somebody who waits.
+/// A waiting task.
 #[derive(Debug, Default)]
 pub(crate) struct Parked {
     waker: Option<Waker>,
@@ -345,7 +345,7 @@ impl Parked {
         }
     }
 
-    /// Nobody waits any more.
+    /// Wakes the waiting task.
     pub(crate) fn unpark(&mut self) {
         self.is_waiting = false;
     }

@@ -1,16 +1,16 @@
-//! The allocator of the program, and how it gives memory back.
+//! The allocator of the program, and a function that returns free memory to the system.
 //!
-//! mimalloc: with the C library's allocator a call costs up to half more CPU, and most of what a load of many calls took
-//! stays resident for ever. Huge pages are off: with them a thousand idle connections take twice as much.
+//! It is mimalloc: with the C library's allocator a call costs up to half more CPU, and most of the memory used under
+//! load stays resident. Huge pages are off: with them a thousand idle connections take twice as much.
 
-/// What allocates.
+/// The type of the allocator.
 pub type Allocator = mimalloc::MiMalloc;
 
-/// What allocates.
+/// The allocator, for `#[global_allocator]`.
 pub const ALLOCATOR: Allocator = mimalloc::MiMalloc;
 
-/// Gives back to the system what this thread has freed and not used again. A thread that rests does so for itself only,
-/// so it is to be called from time to time on each.
+/// Returns the memory that this thread has freed to the system. An idle thread does this only for itself, so call it
+/// from time to time on each thread.
 pub fn release() {
     // SAFETY: it takes no pointer, and may be called by any thread at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }

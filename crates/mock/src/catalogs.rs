@@ -1,4 +1,4 @@
-//! Adding catalogs: the JSON that asks for it, and what became of each element.
+//! Adds catalogs: reads the JSON request and reports the outcome of each element.
 
 use protocol::pb::FailedSchemaElement;
 use serde_json::Value;
@@ -6,12 +6,12 @@ use sql::{Engine, NewCatalog};
 
 use super::status::EngineError;
 
-/// What became of a request to add catalogs.
+/// The outcome of a request to add catalogs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
-    /// How many elements there were.
+    /// The number of elements in the request.
     pub(crate) wanted: usize,
-    /// Those that failed, and why.
+    /// The elements that failed, with reasons.
     pub(crate) failures: Vec<FailedSchemaElement>,
 }
 
@@ -26,7 +26,7 @@ impl Outcome {
     }
 }
 
-/// An element of the request: a catalog, or its name and why it is none.
+/// An element of the request: a catalog, or the name and reason if it is invalid.
 pub(crate) type Element = Result<NewCatalog, (String, String)>;
 
 /// Reads `[{"name": …, "path": …, "default": bool}, …]`.
@@ -56,7 +56,7 @@ fn element(value: &Value) -> Element {
     Ok(NewCatalog { name: text("name")?, path: text("path")?, default })
 }
 
-/// Adds what can be added.
+/// Adds the valid catalogs and collects the failures.
 pub(crate) async fn add(engine: &Engine, elements: Vec<Element>) -> Outcome {
     let mut outcome = Outcome { wanted: elements.len(), failures: Vec::new() };
     for element in elements {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_is_refused() {
+    fn only_arrays_are_accepted() {
         for json in ["", "{}", "[", "null"] {
             assert!(read(json).is_err(), "{json}");
         }

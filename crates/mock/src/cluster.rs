@@ -1,4 +1,4 @@
-//! The cluster behind the engine: active, suspended, or on its way from one to the other.
+//! The simulated cluster behind the engine: active, suspended or resuming.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ pub struct Cluster {
 enum State {
     Active,
     Suspended,
-    /// Since when.
+    /// The time at which the resume began.
     Resuming(Instant),
 }
 
@@ -47,12 +47,12 @@ impl State {
 }
 
 impl Cluster {
-    /// An active cluster.
+    /// Creates an active cluster.
     pub(crate) fn new() -> Self {
         Self { state: Arc::new(Mutex::new(State::Active)) }
     }
 
-    /// Refuses what would start work, unless the cluster is active.
+    /// Fails unless the cluster is active. Call it before any work starts.
     pub(crate) fn ready(&self, now: Instant) -> Result<(), Refusal> {
         match self.change(now, |state| state) {
             State::Active => Ok(()),
@@ -83,21 +83,21 @@ impl Cluster {
     }
 }
 
-/// Orders come by gRPC or from an operator; the log tells of both.
+/// Commands come by gRPC or from an operator. Each is logged.
 impl Cluster {
-    /// Its state: `active`, `suspended` or `resuming`.
+    /// The state: `active`, `suspended` or `resuming`.
     pub fn status(&self) -> &'static str {
         self.change(Instant::now(), |state| state).name()
     }
 
-    /// Suspends it, and says what it is then.
+    /// Suspends the cluster, and returns its state.
     pub fn suspend(&self) -> &'static str {
         let status = self.suspend_at(Instant::now());
         tracing::info!("Cluster is {status}");
         status
     }
 
-    /// Wakes it, and says what it is then.
+    /// Resumes the cluster, and returns its state.
     pub fn resume(&self) -> &'static str {
         let status = self.resume_at(Instant::now());
         tracing::info!("Cluster is {status}");
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suspended_cluster_takes_two_seconds_to_wake() {
+    fn a_suspended_cluster_takes_two_seconds_to_resume() {
         let (cluster, start) = (Cluster::new(), Instant::now());
         assert!(cluster.ready(start).is_ok());
         assert_eq!(cluster.suspend_at(start), "suspended");

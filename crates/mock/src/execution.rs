@@ -1,4 +1,4 @@
-//! One run of a query: its rows as metadata, chunks and single rows. All ways of fetching read the same stream.
+//! One execution of a query: its rows as metadata, chunks and single rows. All ways of fetching read the same stream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,13 +17,13 @@ use super::{
     status::EngineError,
 };
 
-/// So long the metadata waits for the number of rows.
+/// How long a metadata request waits for the number of rows.
 const COUNTING: Duration = Duration::from_secs(1);
 
-/// After so long without a row, an envelope without chunks is answered: the client asks again.
+/// How long a fetch waits for rows before it returns an envelope without chunks; the client then asks again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is known of a run when it starts.
+/// The fixed properties of an execution.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The query's id, for errors.
@@ -32,117 +32,117 @@ pub(crate) struct Plan {
     pub(crate) schema: SchemaRef,
     /// Which columns are literals.
     pub(crate) constants: Vec<bool>,
-    /// The number of rows, where the plan knows it.
+    /// The number of rows, if the plan knows it.
     pub(crate) exact_rows: Option<u64>,
-    /// Rows of a chunk at most.
+    /// The most rows in a chunk.
     pub(crate) most_rows: usize,
     /// How long parsing and planning took.
     pub(crate) planning: Duration,
-    /// How long the run waited for its turn.
+    /// How long the execution was queued.
     pub(crate) queued: Duration,
 }
 
-/// A run of a query.
+/// An execution of a query.
 #[derive(Debug)]
 pub(crate) struct Execution {
-    /// What was known when it started.
+    /// The plan it was started with.
     pub(crate) plan: Plan,
     started: Instant,
-    held: Arc<RowBuffer>,
-    /// Fetches take turns, so that each part is handed out once.
+    buffer: Arc<RowBuffer>,
+    /// Held during a fetch, so that each part is returned once.
     turn: Mutex<()>,
     layout: Arc<Layout>,
     questions: mpsc::UnboundedSender<Question>,
     producer: AbortOnDropHandle<()>,
-    workers: Executor,
+    executor: Executor,
 }
 
 impl Execution {
     /// Starts to produce rows.
-    pub(crate) fn start(source: impl Source, plan: Plan, workers: &Executor) -> Arc<Self> {
-        let held = Arc::new(RowBuffer::new(plan.query.clone(), plan.most_rows));
+    pub(crate) fn start(source: impl Source, plan: Plan, executor: &Executor) -> Arc<Self> {
+        let buffer = Arc::new(RowBuffer::new(plan.query.clone(), plan.most_rows));
         let (questions, asked) = mpsc::unbounded_channel();
         let layout = Layout::new(&plan.schema, &plan.constants);
         Arc::new(Self {
             plan,
             started: Instant::now(),
-            producer: workers.start(produce(source, Arc::clone(&held), asked)),
-            held,
+            producer: executor.start(produce(source, Arc::clone(&buffer), asked)),
+            buffer,
             turn: Mutex::new(()),
             layout: Arc::new(layout),
             questions,
-            workers: workers.clone(),
+            executor: executor.clone(),
         })
     }
 
-    /// Stops the work at once and throws away what nobody fetched. Calls that wait end with an error.
+    /// Stops the work at once and drops unfetched rows. Waiting calls fail.
     pub(crate) fn close(&self) {
         self.producer.abort();
-        self.held.close();
+        self.buffer.close();
     }
 
-    /// The metadata. Waits a moment for the number of rows, where only the end of the result tells it.
+    /// The metadata. Waits briefly for the number of rows if only the end of the result reveals it.
     pub(crate) async fn metadata(&self) -> Result<Vec<u8>, EngineError> {
         let patience = if self.plan.exact_rows.is_some() { Duration::ZERO } else { COUNTING };
-        let progress = self.held.settled(patience).await?;
+        let progress = self.buffer.settled(patience).await?;
         let rows = self.plan.exact_rows.or(progress.complete.then_some(progress.rows));
         Ok(encode_metadata(rows, &self.plan.schema, &self.layout.wires))
     }
 
-    /// The next chunk; empty when there is no more.
+    /// The next chunk; empty after the last one.
     pub(crate) async fn chunk(&self) -> Result<Vec<u8>, EngineError> {
         let _turn = self.turn.lock().await;
         let mut chunks = self.encoded(1, None).await?;
-        self.held.advance(chunks.len())?;
+        self.buffer.advance(chunks.len())?;
         Ok(chunks.pop().unwrap_or_default())
     }
 
-    /// The next few chunks, none if it takes long, and whether these are the last.
+    /// The next few chunks, and whether they are the last. No chunks if it takes too long.
     pub(crate) async fn chunks(&self) -> Result<(Vec<Vec<u8>>, bool), EngineError> {
         let _turn = self.turn.lock().await;
         let chunks = self.encoded(MOST_BATCHES, Some(PATIENCE)).await?;
-        let last = self.held.advance(chunks.len())?;
+        let last = self.buffer.advance(chunks.len())?;
         Ok((chunks, last))
     }
 
-    /// The next row; empty when there is no more.
+    /// The next row; empty after the last one.
     pub(crate) async fn row(&self) -> Result<Vec<u8>, EngineError> {
         let _turn = self.turn.lock().await;
-        let parts = self.held.peek(1, None).await?;
+        let parts = self.buffer.peek(1, None).await?;
         let Some(batch) = parts.into_iter().next() else {
             return Ok(Vec::new());
         };
         let layout = Arc::clone(&self.layout);
-        let row = self.workers.run(async move { encode_row(&batch, 0, &layout) }).await?;
-        self.held.advance_row()?;
+        let row = self.executor.run(async move { encode_row(&batch, 0, &layout) }).await?;
+        self.buffer.advance_row()?;
         Ok(row)
     }
 
-    /// How far it is.
+    /// The progress of the execution.
     pub(crate) fn progress(&self) -> Progress {
-        self.held.progress()
+        self.buffer.progress()
     }
 
-    /// What was measured so far, and for how long it has run or ran.
+    /// The measurements so far, and how long it has run (or ran).
     pub(crate) async fn measured(&self) -> (Option<Measured>, Duration) {
         let (question, answer) = oneshot::channel();
         let measured = match self.questions.send(question) {
             Ok(()) => answer.await.ok(),
             Err(_) => None,
         };
-        let ended = self.held.ended();
+        let ended = self.buffer.ended();
         let until = ended.as_ref().map_or_else(Instant::now, |(_, at)| *at);
         (measured.or(ended.and_then(|(measured, _)| measured)), until.saturating_duration_since(self.started))
     }
 
-    /// The next chunks, without taking them off the stream: a call that is dropped here loses nothing.
+    /// Encodes the next chunks without removing them from the stream, so that a dropped call loses nothing.
     async fn encoded(&self, most: usize, patience: Option<Duration>) -> Result<Vec<Vec<u8>>, EngineError> {
-        let parts = self.held.peek(most, patience).await?;
+        let parts = self.buffer.peek(most, patience).await?;
         if parts.is_empty() {
             return Ok(Vec::new());
         }
         let layout = Arc::clone(&self.layout);
-        self.workers
+        self.executor
             .run(async move { parts.iter().map(|batch| encode_chunk(batch, &layout)).collect() })
             .await
     }

@@ -1,9 +1,10 @@
-//! The way from the network threads to the threads that may run SQL, encode results and read files.
+//! Moves work from the network threads to the engine's runtime, where SQL, encoding and file access may run.
 
 use std::future::Future;
 
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::status::EngineError;
 
@@ -14,12 +15,13 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// Workers of a runtime.
+    /// Creates an executor for a runtime.
     pub(crate) fn new(runtime: Handle) -> Self {
         Self { runtime }
     }
 
-    /// Runs `work` there and waits for it. Dropping the wait aborts the work; a panic in it is a [`EngineError::Bug`].
+    /// Runs `work` on the engine's runtime and waits for it. Dropping the future aborts the work. A panic in it is an
+    /// [`EngineError::Bug`].
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
@@ -31,12 +33,12 @@ impl Executor {
         }
     }
 
-    /// Starts `work` there; it is aborted when the handle is dropped.
+    /// Starts `work` on the engine's runtime. Dropping the handle aborts it.
     pub(crate) fn start<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> AbortOnDropHandle<T> {
-        AbortOnDropHandle::new(self.runtime.spawn(work))
+        AbortOnDropHandle::new(self.runtime.spawn(work.in_current_span()))
     }
 }
 
@@ -47,17 +49,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_becomes_a_fault() {
-        let workers = Executor::new(Handle::current());
-        let result: Result<(), _> = workers.run(async { panic!("on purpose") }).await;
+    async fn a_panic_becomes_an_error() {
+        let executor = Executor::new(Handle::current());
+        let result: Result<(), _> = executor.run(async { panic!("on purpose") }).await;
         assert!(matches!(result, Err(EngineError::Bug(_))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn dropping_the_wait_aborts_the_work() {
-        let workers = Executor::new(Handle::current());
+        let executor = Executor::new(Handle::current());
         let (held, dropped) = oneshot::channel::<()>();
-        let wait = workers.run(async move {
+        let wait = executor.run(async move {
             let _held = held;
             std::future::pending::<Result<(), EngineError>>().await
         });

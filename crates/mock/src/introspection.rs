@@ -1,4 +1,4 @@
-//! What tools ask of any gRPC server: `grpc.health.v1`, and reflection in both of its versions.
+//! The services that tools expect of any gRPC server: `grpc.health.v1`, and both versions of reflection.
 
 use std::convert::Infallible;
 
@@ -23,13 +23,13 @@ use tower::{Service, util::BoxCloneSyncService};
 const REFLECTION_V1: &str = "grpc.reflection.v1.ServerReflection";
 const REFLECTION_V1ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
 
-/// What health is told of: the server as a whole, and its services.
+/// The names with a health status: the server as a whole (empty), and its services.
 const SERVICES: [&str; 3] =
     ["", query_engine_service_server::SERVICE_NAME, cluster_service_server::SERVICE_NAME];
 
 type Boxed = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
-/// Health and reflection. A clone is the same.
+/// Serves health and reflection. Clones share their state.
 #[derive(Clone, Debug)]
 pub(super) struct Introspection {
     health_service: HealthServer<HealthService>,
@@ -38,14 +38,14 @@ pub(super) struct Introspection {
     pub(super) health: Health,
 }
 
-/// What clients are told of the engine's health. A clone is the same.
+/// The health status that clients see. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Health {
     reporter: HealthReporter,
 }
 
 impl Introspection {
-    /// All services are well.
+    /// Creates it with all services serving.
     pub(super) fn new() -> Self {
         let reporter = HealthReporter::new();
         for service in SERVICES {
@@ -66,12 +66,12 @@ impl Introspection {
         }
     }
 
-    /// Whether it answers for a service.
+    /// Returns whether it serves this service.
     pub(super) fn has(&self, service: &str) -> bool {
         [health_server::SERVICE_NAME, REFLECTION_V1, REFLECTION_V1ALPHA].contains(&service)
     }
 
-    /// Answers a call of one of its services.
+    /// Serves a call.
     pub(super) fn call<B>(&mut self, request: http::Request<B>) -> BoxFuture<http::Response<Body>, Infallible>
     where
         B: http_body::Body<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
@@ -85,7 +85,7 @@ impl Introspection {
 }
 
 impl Health {
-    /// The server ends: whoever watches is told no more, and does not hold the end.
+    /// Ends health watches at shutdown, so that they do not delay it.
     pub async fn end(mut self) {
         for service in SERVICES {
             self.reporter.clear_service_status(service).await;

@@ -14,12 +14,12 @@ use tonic::codegen::StdError;
 
 use super::tokens::Tokens;
 
-/// Where tokens are issued.
+/// The path of the token endpoint.
 pub(super) const PATH: &str = "/oauth2/token";
-/// Bytes of a request at most.
+/// The most bytes in a request body.
 const LARGEST_FORM: usize = 64 << 10;
 
-/// An error of RFC 6749, section 5.2.
+/// An error response (RFC 6749, section 5.2).
 struct Problem {
     status: StatusCode,
     code: &'static str,
@@ -36,7 +36,7 @@ const UNKNOWN: Problem = Problem {
     description: "expected a known client_id with its client_secret",
 };
 
-/// Answers a request for a token.
+/// Serves a token request.
 pub(super) async fn answer<B>(tokens: &Tokens, request: Request<B>) -> Response<tonic::body::Body>
 where
     B: Body<Data = Bytes> + Send,
@@ -110,7 +110,7 @@ fn is_form(headers: &HeaderMap) -> bool {
     media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Id and secret of HTTP Basic, each encoded as in a form.
+/// Reads id and secret from HTTP Basic, each form-encoded.
 fn basic(header: &HeaderValue) -> Option<(String, String)> {
     let (scheme, encoded) = header.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bad_request_is_told_what_was_expected() {
+    async fn errors_say_what_was_expected() {
         for (request, form, status, code) in [
             (Request::get(PATH), "", 405, "invalid_request"),
             (Request::post(PATH), "grant_type=client_credentials", 400, "invalid_request"),

@@ -1,7 +1,7 @@
-//! The built-in engine: the whole engine interface, answered here with the results of real SQL.
+//! The built-in engine: implements the whole engine interface, with results of real SQL.
 //!
-//! It knows nothing of strategies and switches: those are the gate's, before it. Cheap calls are answered
-//! on the thread that reads them; SQL, the encoding of results and file work run on the engine's runtime.
+//! It knows nothing of strategies and switches, which the gate in front of it handles. Cheap calls run on the network
+//! thread; SQL, result encoding and file access run on the engine's runtime.
 
 mod calls;
 mod catalogs;
@@ -54,31 +54,31 @@ use status::EngineError;
 /// The largest request message, in bytes.
 const LARGEST_REQUEST: usize = 64 << 20;
 
-/// How the engine is to behave.
+/// The settings of the engine.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// After so long without a call a query or a session is forgotten; zero: never.
+    /// How long a query or a session may be idle before it is forgotten; zero means forever.
     pub query_ttl: Duration,
-    /// Beyond this many queries the longest unused are forgotten.
+    /// The most queries on record; beyond that the least recently used are forgotten.
     pub max_queries: usize,
-    /// Whose session ids are good.
+    /// Which session ids are accepted.
     pub sessions: Sessions,
-    /// What clients are told as the address of the engine. Not empty.
+    /// The engine address that clients receive. Not empty.
     pub engine_ip: String,
-    /// Which bearer tokens are good, and who gets some.
+    /// Which bearer tokens are accepted, and which clients may request them.
     pub tokens: TokenOptions,
 }
 
-/// Whose session ids are good.
+/// Which session ids are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Sessions {
-    /// Those that this engine gave out.
+    /// Only those that this engine issued.
     Known,
-    /// Any that is not empty: those of a twin engine too.
+    /// Any that is not empty, so also those of another engine.
     Any,
 }
 
-/// The built-in engine. A clone is the same engine.
+/// The built-in engine. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Mock {
     calls: Arc<Calls>,
@@ -88,7 +88,7 @@ pub struct Mock {
 }
 
 impl Mock {
-    /// The engine interface over `engine`. What is slow runs on `runtime`.
+    /// Creates the engine interface over `engine`. Slow work runs on `runtime`.
     pub fn new(options: Options, engine: sql::Engine, runtime: Handle) -> Self {
         let cluster = Cluster::new();
         let ttl = options.query_ttl;
@@ -105,12 +105,12 @@ impl Mock {
         &self.cluster
     }
 
-    /// What clients are told of the engine's health.
+    /// The health status that clients see.
     pub fn health(&self) -> Health {
         self.introspection.health.clone()
     }
 
-    /// The service for one connection.
+    /// Creates the service for one connection.
     pub fn service(&self) -> MockService {
         MockService {
             engine: QueryEngineServiceServer::from_arc(Arc::clone(&self.calls))
@@ -123,13 +123,13 @@ impl Mock {
         }
     }
 
-    /// The tokens that were issued here.
+    /// The tokens that this engine issued.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 }
 
-/// Forgets what is silent for too long, for as long as the engine is there.
+/// Removes expired queries and sessions, until the engine is dropped.
 async fn sweep(calls: Weak<Calls>, ttl: Duration) {
     let every = (ttl / 10).clamp(Duration::from_millis(20), Duration::from_secs(10));
     loop {
@@ -139,8 +139,8 @@ async fn sweep(calls: Weak<Calls>, ttl: Duration) {
     }
 }
 
-/// Answers the calls of `QueryEngineService`, `ClusterService`, health and reflection, and requests for a token. Other
-/// calls get UNIMPLEMENTED, other requests HTTP status 415.
+/// Serves `QueryEngineService`, `ClusterService`, health, reflection, and the token endpoint. Other calls get
+/// UNIMPLEMENTED, other requests HTTP status 415.
 #[derive(Clone, Debug)]
 pub struct MockService {
     engine: QueryEngineServiceServer<Calls>,

@@ -1,4 +1,4 @@
-//! The task that pulls a query's rows, no faster than they are fetched.
+//! The task that produces a query's rows, no faster than they are fetched.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{row_buffer::RowBuffer, status::EngineError};
 
-/// Rows with a measurement of the work on them.
+/// A stream of rows that measures the work on them.
 pub(crate) trait Source: Stream<Item = Result<RecordBatch, sql::Error>> + Send + 'static {
-    /// What was measured so far.
+    /// The measurements so far.
     fn measured(&self) -> Measured;
 }
 
@@ -20,41 +20,41 @@ impl Source for Rows {
     }
 }
 
-/// Somebody wants to know what was measured so far.
+/// A request for the measurements so far.
 pub(crate) type Question = oneshot::Sender<Measured>;
 
-/// Pulls everything into `held`, answering questions in between. A panic becomes the end of the result.
+/// Moves all rows into `buffer`, and answers measurement requests in between. A panic ends the result with an error.
 pub(crate) async fn produce(
     source: impl Source,
-    held: Arc<RowBuffer>,
+    buffer: Arc<RowBuffer>,
     mut questions: mpsc::UnboundedReceiver<Question>,
 ) {
-    match AssertUnwindSafe(pull(source, &held, &mut questions)).catch_unwind().await {
-        Ok((result, measured)) => held.finish(result, Some(measured)),
-        Err(_) => held.finish(Err(EngineError::Bug("the query panicked")), None),
+    match AssertUnwindSafe(pull(source, &buffer, &mut questions)).catch_unwind().await {
+        Ok((result, measured)) => buffer.finish(result, Some(measured)),
+        Err(_) => buffer.finish(Err(EngineError::Bug("the query panicked")), None),
     }
 }
 
 async fn pull(
     source: impl Source,
-    held: &RowBuffer,
+    buffer: &RowBuffer,
     questions: &mut mpsc::UnboundedReceiver<Question>,
 ) -> (Result<(), EngineError>, Measured) {
     let mut source = Box::pin(source);
     loop {
         let next = async {
-            held.room().await;
+            buffer.room().await;
             source.next().await
         };
         tokio::select! {
             biased;
             Some(question) = questions.recv() => {
-                // Whoever asked may have gone.
+                // The requester may be gone.
                 let _ = question.send(source.measured());
             }
             next = next => match next {
                 Some(Ok(batch)) if batch.num_rows() == 0 => {}
-                Some(Ok(batch)) => held.push(&batch),
+                Some(Ok(batch)) => buffer.push(&batch),
                 Some(Err(error)) => return (Err(error.into()), source.measured()),
                 None => return (Ok(()), source.measured()),
             },

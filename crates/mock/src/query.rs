@@ -1,4 +1,4 @@
-//! One query: what was prepared, and its present run.
+//! One query: its prepared work and its current execution.
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ pub(crate) struct Query {
     pub(crate) id: Uuid,
     /// The session that it belongs to.
     pub(crate) session: Arc<Session>,
-    /// What is to be run.
+    /// The work to run.
     pub(crate) work: Work,
     run: Mutex<Run>,
 }
 
-/// What a query runs.
+/// The work of a query.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// A statement that was prepared.
+    /// A prepared statement.
     Statement(Statement),
     /// A DataFrame under construction.
     Frame(Box<FrameWork>),
@@ -36,9 +36,9 @@ pub(crate) enum Work {
 /// A DataFrame under construction.
 #[derive(Debug)]
 pub(crate) struct FrameWork {
-    /// The number that the client gave it.
+    /// The number that the client assigned.
     pub(crate) number: i32,
-    /// The steps so far; one call at a time adds to them.
+    /// The steps so far. Calls that add steps take turns.
     pub(crate) steps: tokio::sync::Mutex<Steps>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct FrameWork {
 pub(crate) struct Steps {
     /// The frame so far.
     pub(crate) frame: Frame,
-    /// After this no step may follow.
+    /// Set by execution; no step may follow.
     pub(crate) executed: bool,
 }
 
@@ -58,12 +58,12 @@ struct Run {
 }
 
 impl Query {
-    /// A query that doesn't run yet.
+    /// Creates a query that is not running.
     pub(crate) fn new(session: Arc<Session>, work: Work) -> Arc<Self> {
         Arc::new(Self { id: Uuid::new_v4(), session, work, run: Mutex::default() })
     }
 
-    /// Its run.
+    /// The current execution.
     pub(crate) fn execution(&self) -> Result<Arc<Execution>, EngineError> {
         self.running().ok_or_else(|| match &self.work {
             Work::Statement(_) => Refusal::NotExecuted(self.id.to_string()).into(),
@@ -74,12 +74,12 @@ impl Query {
         })
     }
 
-    /// Its run, if it was started.
+    /// The current execution, if it was started.
     pub(crate) fn running(&self) -> Option<Arc<Execution>> {
         self.lock().execution.clone()
     }
 
-    /// Makes a run its present one, and ends the one before.
+    /// Installs a new current execution, and ends the previous one.
     pub(crate) fn install(&self, execution: Arc<Execution>) -> Result<(), Refusal> {
         let mut run = self.lock();
         if run.closed {
@@ -95,7 +95,7 @@ impl Query {
         Ok(())
     }
 
-    /// Ends it for good.
+    /// Ends the query. It cannot be executed again.
     pub(crate) fn close(&self) {
         let mut run = self.lock();
         run.closed = true;

@@ -1,5 +1,5 @@
-//! The rows of a running query between the task that produces them and the calls that fetch them: a few
-//! batches, so that memory stays bounded, and a stream that no dropped call can tear.
+//! The rows of a running query, between the task that produces them and the calls that fetch them. It holds a few
+//! batches, so that memory stays bounded, and a dropped call loses no rows.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -9,16 +9,16 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::status::{EngineError, Refusal};
 
-/// As many batches wait at most, but for the parts of the last one.
+/// The most batches in the buffer. The parts of the last one may exceed it.
 pub(crate) const MOST_BATCHES: usize = 4;
 
-/// Nothing is produced while more than this waits.
+/// The producer pauses while the buffer holds more bytes than this.
 const MOST_BYTES: usize = 8 << 20;
 
-/// A batch beyond this is handed out in parts, unless it is a single row.
+/// Larger batches are split into parts, unless they have a single row.
 const LARGEST_PART: usize = 4 << 20;
 
-/// What the producer has made and nobody fetched yet, and how far it is.
+/// The rows that were produced and not fetched, and the progress of the query.
 #[derive(Debug)]
 pub(crate) struct RowBuffer {
     query: String,
@@ -43,19 +43,19 @@ struct End {
     at: Instant,
 }
 
-/// How far a query is.
+/// The progress of a query.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     /// Rows produced so far.
     pub(crate) rows: u64,
-    /// Whether these are all.
+    /// Whether these are all rows.
     pub(crate) complete: bool,
-    /// Whether nothing more will come, also after an error.
+    /// Whether production has ended, successfully or not.
     pub(crate) finished: bool,
 }
 
 impl RowBuffer {
-    /// Nothing yet. Parts have at most `most_rows` rows; `query` is named in errors.
+    /// Creates an empty buffer. Parts have at most `most_rows` rows; errors name `query`.
     pub(crate) fn new(query: String, most_rows: usize) -> Self {
         Self { query, state: Mutex::default(), changed: Notify::new(), most_rows: most_rows.max(1) }
     }
@@ -86,7 +86,7 @@ impl RowBuffer {
         self.changed.notify_waiters();
     }
 
-    /// Nothing more will come.
+    /// Marks the end of production.
     pub(crate) fn finish(&self, result: Result<(), EngineError>, measured: Option<Measured>) {
         let mut state = self.lock();
         if state.end.is_none() {
@@ -96,7 +96,7 @@ impl RowBuffer {
         self.changed.notify_waiters();
     }
 
-    /// Throws everything away, and ends every wait.
+    /// Drops all rows, and ends every wait.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -106,7 +106,7 @@ impl RowBuffer {
         self.changed.notify_waiters();
     }
 
-    /// Waits for the next parts, at most `most`, without taking them. None is the end, or where `patience` ended.
+    /// Waits for the next parts, at most `most`, without removing them. Empty at the end, or after `patience`.
     pub(crate) async fn peek(
         &self,
         most: usize,
@@ -119,7 +119,7 @@ impl RowBuffer {
         }
     }
 
-    /// Takes the first `parts` parts. True if nothing is left and nothing will come.
+    /// Removes the first `parts` parts. Returns true if nothing is left and nothing will come.
     pub(crate) fn advance(&self, parts: usize) -> Result<bool, EngineError> {
         let mut state = self.lock();
         if state.closed {
@@ -136,7 +136,7 @@ impl RowBuffer {
         Ok(last)
     }
 
-    /// Takes the first row of the first part.
+    /// Removes the first row of the first part.
     pub(crate) fn advance_row(&self) -> Result<(), EngineError> {
         let mut state = self.lock();
         let closed = state.closed;
@@ -152,27 +152,27 @@ impl RowBuffer {
         }
     }
 
-    /// How far the query is now.
+    /// The current progress.
     pub(crate) fn progress(&self) -> Progress {
         self.lock().progress()
     }
 
-    /// How far the query is once its size is known or cannot be known soon: when it has ended, when the
-    /// buffer is full, or when `patience` ends.
+    /// Waits until the size of the result is known or cannot be known soon: production has ended, the buffer is full,
+    /// or `patience` is over.
     pub(crate) async fn settled(&self, patience: Duration) -> Result<Progress, EngineError> {
         let settled = self.until(|state| (state.closed || state.end.is_some() || state.full()).then_some(()));
-        // Patience that ended is an answer too.
+        // A timeout is fine: the progress so far is the result.
         let _ = tokio::time::timeout(patience, settled).await;
         let state = self.lock();
         if state.closed { Err(self.closed()) } else { Ok(state.progress()) }
     }
 
-    /// What the execution had measured when it ended, and when that was.
+    /// The final measurements, and the time of the end.
     pub(crate) fn ended(&self) -> Option<(Option<Measured>, Instant)> {
         self.lock().end.as_ref().map(|end| (end.measured.clone(), end.at))
     }
 
-    /// Waits until `ready` yields something. Dropping the wait changes nothing.
+    /// Waits until `ready` returns a value. Cancel-safe.
     async fn until<T>(&self, mut ready: impl FnMut(&mut State) -> Option<T>) -> T {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());

@@ -1,4 +1,4 @@
-//! Sessions: who may call, and what belongs to them.
+//! Sessions, and the queries and settings they own.
 
 use std::{
     collections::{HashSet, hash_map::RandomState},
@@ -13,12 +13,12 @@ use uuid::Uuid;
 
 use super::{Sessions, catalogs::Outcome, settings::Settings, status::Refusal, ttl_cache::TtlCache};
 
-/// What stands for a session. Of a token only a hash is kept.
+/// The key of a session. Tokens are stored only as hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
-    /// An id that authenticate gave out.
+    /// An id that authenticate issued.
     Issued(Uuid),
-    /// An id that another engine gave out.
+    /// An id that another engine issued.
     Foreign(u64, u64),
     /// A bearer token.
     Bearer(u64, u64),
@@ -34,10 +34,10 @@ impl fmt::Display for Key {
     }
 }
 
-/// One session and what it owns.
+/// A session and what it owns.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// What stands for it.
+    /// The key of the session.
     pub(crate) key: Key,
     state: Mutex<State>,
 }
@@ -55,7 +55,7 @@ impl Session {
         Arc::new(Self { key, state: Mutex::default() })
     }
 
-    /// Makes a query its own, unless it has ended meanwhile.
+    /// Adds a query to the session, unless the session has ended.
     pub(crate) fn adopt(&self, query: Uuid) -> Result<(), Refusal> {
         let mut state = self.lock();
         if state.ended {
@@ -65,34 +65,34 @@ impl Session {
         Ok(())
     }
 
-    /// Forgets a query.
+    /// Removes a query from the session.
     pub(crate) fn disown(&self, query: Uuid) {
         self.lock().queries.remove(&query);
     }
 
-    /// Ends it. Its queries are the caller's to close.
+    /// Ends the session, and returns its queries, which the caller must close.
     pub(crate) fn end(&self) -> HashSet<Uuid> {
         let mut state = self.lock();
         state.ended = true;
         std::mem::take(&mut state.queries)
     }
 
-    /// Its settings.
+    /// The settings of the session.
     pub(crate) fn settings(&self) -> Settings {
         self.lock().settings.clone()
     }
 
-    /// Replaces its settings.
+    /// Replaces the settings.
     pub(crate) fn set(&self, settings: Settings) {
         self.lock().settings = settings;
     }
 
-    /// What became of the catalogs that it last wanted added.
+    /// The outcome of the last request to add catalogs.
     pub(crate) fn catalogs(&self) -> Option<Arc<Outcome>> {
         self.lock().catalogs.clone()
     }
 
-    /// Remembers what became of catalogs to add.
+    /// Stores the outcome of a request to add catalogs.
     pub(crate) fn set_catalogs(&self, outcome: Outcome) {
         self.lock().catalogs = Some(Arc::new(outcome));
     }
@@ -102,7 +102,7 @@ impl Session {
     }
 }
 
-/// Everybody who may call.
+/// All sessions.
 #[derive(Debug)]
 pub(crate) struct SessionStore {
     accepted: Sessions,
@@ -110,11 +110,11 @@ pub(crate) struct SessionStore {
     hashers: [RandomState; 2],
 }
 
-/// A session, and those that had to leave the record for it.
+/// A session, and the sessions that were evicted for it.
 pub(crate) type Found = (Arc<Session>, Vec<Arc<Session>>);
 
 impl SessionStore {
-    /// An empty register.
+    /// Creates an empty store.
     pub(crate) fn new(accepted: Sessions, sessions: TtlCache<Key, Arc<Session>>) -> Self {
         Self { accepted, sessions, hashers: [RandomState::new(), RandomState::new()] }
     }
@@ -125,14 +125,14 @@ impl SessionStore {
         Key::Bearer(first.hash_one(token), second.hash_one(token))
     }
 
-    /// Opens a session for somebody who logged in.
+    /// Opens a session after a login. Also returns the evicted sessions.
     pub(crate) fn open(&self, now: Instant) -> (Uuid, Vec<Arc<Session>>) {
         let id = Uuid::new_v4();
         let key = Key::Issued(id);
         (id, self.sessions.insert(key, Session::new(key), now))
     }
 
-    /// The session that an id or a bearer token stands for; its use.
+    /// Finds the session of an id or a bearer token, and counts this as its use.
     pub(crate) fn find(&self, id: &str, bearer: Option<Key>, now: Instant) -> Result<Found, Refusal> {
         if let Ok(uuid) = Uuid::try_parse(id)
             && let Some(session) = self.sessions.get(&Key::Issued(uuid), now)
@@ -150,17 +150,17 @@ impl SessionStore {
         Ok(self.sessions.get_or_insert(&key, now, || Session::new(key)))
     }
 
-    /// Counts as a call of a session, where it still exists.
+    /// Counts as a use of the session, if it exists.
     pub(crate) fn touch(&self, key: &Key, now: Instant) {
         self.sessions.get(key, now);
     }
 
-    /// Takes a session off the record.
+    /// Removes a session.
     pub(crate) fn remove(&self, key: &Key) -> Option<Arc<Session>> {
         self.sessions.remove(key)
     }
 
-    /// Takes those off the record that made no call for too long.
+    /// Removes and returns the expired sessions.
     pub(crate) fn expire(&self, now: Instant) -> Vec<Arc<Session>> {
         self.sessions.expire(now)
     }
@@ -174,37 +174,37 @@ mod tests {
 
     const TTL: Duration = Duration::from_secs(60);
 
-    fn register(accepted: Sessions) -> SessionStore {
+    fn store(accepted: Sessions) -> SessionStore {
         SessionStore::new(accepted, TtlCache::new(TTL, 100))
     }
 
     #[test]
-    fn sessions_expire_after_too_long_a_silence() {
-        let (register, start) = (register(Sessions::Known), Instant::now());
-        let (id, _) = register.open(start);
+    fn idle_sessions_expire() {
+        let (store, start) = (store(Sessions::Known), Instant::now());
+        let (id, _) = store.open(start);
         let id = id.to_string();
-        assert!(register.find(&id, None, start + TTL).is_ok());
-        assert!(register.find(&id, None, start + TTL * 2).is_ok());
-        assert_eq!(register.find(&id, None, start + TTL * 4).unwrap_err(), Refusal::AccessDenied);
-        assert_eq!(register.expire(start + TTL * 4).len(), 1);
+        assert!(store.find(&id, None, start + TTL).is_ok());
+        assert!(store.find(&id, None, start + TTL * 2).is_ok());
+        assert_eq!(store.find(&id, None, start + TTL * 4).unwrap_err(), Refusal::AccessDenied);
+        assert_eq!(store.expire(start + TTL * 4).len(), 1);
     }
 
     #[test]
-    fn a_bearer_token_stands_for_one_session() {
-        let (register, now) = (register(Sessions::Known), Instant::now());
-        let (alice, bob) = (register.bearer(b"alice"), register.bearer(b"bob"));
-        let session = |key| register.find("", Some(key), now).unwrap().0;
+    fn a_bearer_token_identifies_one_session() {
+        let (store, now) = (store(Sessions::Known), Instant::now());
+        let (alice, bob) = (store.bearer(b"alice"), store.bearer(b"bob"));
+        let session = |key| store.find("", Some(key), now).unwrap().0;
         assert!(Arc::ptr_eq(&session(alice), &session(alice)));
         assert!(!Arc::ptr_eq(&session(alice), &session(bob)));
-        assert!(register.find("unknown", Some(alice), now).is_ok());
+        assert!(store.find("unknown", Some(alice), now).is_ok());
     }
 
     #[test]
-    fn unknown_sessions_pass_only_if_any_may() {
+    fn unknown_sessions_need_sessions_any() {
         let now = Instant::now();
         for id in ["", "nonsense", "5fbd2dd6-6b44-4f0c-a1f2-5a9bbd4e9d37"] {
-            assert_eq!(register(Sessions::Known).find(id, None, now).unwrap_err(), Refusal::AccessDenied);
-            assert_eq!(register(Sessions::Any).find(id, None, now).is_ok(), !id.is_empty(), "{id}");
+            assert_eq!(store(Sessions::Known).find(id, None, now).unwrap_err(), Refusal::AccessDenied);
+            assert_eq!(store(Sessions::Any).find(id, None, now).is_ok(), !id.is_empty(), "{id}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a session can set for its later statements.
+//! The settings of a session, which apply to its later statements.
 
 use sql::Scope;
 
@@ -7,9 +7,9 @@ use super::status::EngineError;
 /// The settings of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// Where names are looked up when a request names no catalog or schema.
+    /// The catalog and schema for requests that name none.
     pub(crate) scope: Scope,
-    /// Rows of a result chunk at most, where the engine's batches are larger.
+    /// The most rows in a result chunk, if the engine's batches are larger.
     pub(crate) batch_rows: Option<usize>,
 }
 
@@ -17,8 +17,8 @@ pub(crate) struct Settings {
 const KNOWN: &str = "batch_rows, catalog, schema";
 
 impl Settings {
-    /// These settings with the changes of `props`: a JSON object, or `name=value` pairs separated by
-    /// semicolons, commas or line ends. Either all of them apply or none.
+    /// Applies `props`: a JSON object, or `name=value` pairs separated by semicolons, commas or line ends. Applies
+    /// all of them or none.
     pub(crate) fn with(&self, props: &str) -> Result<Self, EngineError> {
         let mut settings = self.clone();
         for (name, value) in pairs(props)? {
@@ -27,7 +27,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The scope of a request: what it leaves empty is filled from the settings.
+    /// The scope of a request: empty names are filled from the settings.
     pub(crate) fn scope(&self, catalog: &str, schema: &str) -> Scope {
         let or = |given: &str, set: &str| if given.is_empty() { set } else { given }.to_owned();
         Scope { catalog: or(catalog, &self.scope.catalog), schema: or(schema, &self.scope.schema) }
@@ -56,7 +56,7 @@ impl Settings {
 fn pairs(props: &str) -> Result<Vec<(String, String)>, EngineError> {
     if props.trim_start().starts_with('{') {
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(props)
-            .map_err(|error| EngineError::invalid(format!("the settings are no JSON object: {error}")))?;
+            .map_err(|error| EngineError::invalid(format!("the settings are not a JSON object: {error}")))?;
         let text = |(name, value)| match value {
             serde_json::Value::String(text) => Ok((name, text)),
             serde_json::Value::Number(number) => Ok((name, number.to_string())),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_setting_is_told_the_known_ones() {
+    fn unknown_settings_list_the_known_ones() {
         for props in ["colour=red", r#"{"colour": "red"}"#, "colour"] {
             let error = Settings::default().with(props).unwrap_err().to_string();
             assert!(error.contains("colour") && error.contains(KNOWN), "{error}");

@@ -1,54 +1,55 @@
-//! What can go wrong, by whose fault it is, and the one place where that becomes a gRPC status.
+//! The errors of the engine, by origin, and their single conversion into a gRPC status.
 
 use std::time::Duration;
 
 use tonic::{Code, Status};
 
-/// A message longer than this is cut: it travels in a header, percent-encoded, and clients refuse headers over 8 KiB.
+/// The most bytes in a message; longer ones are cut. It is sent percent-encoded in a header, and clients refuse
+/// headers over 8 KiB.
 const LONGEST_MESSAGE: usize = 2000;
 
-/// What ended a call without an answer.
+/// Why a call failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum EngineError {
     /// The SQL engine refused the query or failed in it.
     #[error(transparent)]
     Engine(#[from] sql::Error),
-    /// The client asked for what cannot be had.
+    /// The request cannot be fulfilled.
     #[error(transparent)]
     Client(#[from] Refusal),
-    /// A fault of this program.
+    /// A bug in this program.
     #[error("internal error: {0}")]
     Bug(&'static str),
 }
 
-/// What a client did wrong, or came too late or too early for.
+/// A client's mistake, or a request that came too early or too late.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// Login without user or password.
     #[error("Invalid credentials")]
     InvalidCredentials,
-    /// Neither a known session nor a bearer token. The real engine's words: clients log in again.
+    /// Neither a known session nor a bearer token. Uses the real engine's words, at which clients log in again.
     #[error("Access denied")]
     AccessDenied,
-    /// A bearer token that is good no longer, or never was: clients fetch another.
+    /// An expired, revoked or unknown bearer token. Clients then fetch another.
     #[error("the token {0}")]
     Token(&'static str),
-    /// The words that make clients wake the cluster.
+    /// The cluster is suspended. Uses the words at which clients resume it.
     #[error("status: 503, cluster is suspended")]
     Suspended,
     /// No such query.
     #[error("query '{0}' not found")]
     UnknownQuery(String),
-    /// Results were asked for before there were any.
+    /// A fetch before the query was executed.
     #[error("query '{0}' is not executing: call executeStatement first")]
     NotExecuted(String),
-    /// The query was cleared, or started again, while a call about it was in progress.
+    /// The query was cleared or executed again during the call.
     #[error("query '{0}' was cleared or started again")]
     Cleared(String),
-    /// A request that says something impossible.
+    /// An invalid request.
     #[error("{0}")]
     Invalid(String),
-    /// A value that the result format has no encoding for.
+    /// A value that the result format cannot encode.
     #[error("{0}")]
     Unrepresentable(String),
 }
@@ -69,7 +70,7 @@ impl Refusal {
 }
 
 impl EngineError {
-    /// A request that says something impossible.
+    /// Creates [`Refusal::Invalid`].
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::Client(Refusal::Invalid(message.into()))
     }
@@ -91,7 +92,7 @@ impl From<EngineError> for Status {
         let code = fault.code();
         match &fault {
             EngineError::Bug(what) => tracing::error!("internal error: {what}"),
-            // Its words may hold SQL and data: they are for the client alone.
+            // The message may contain SQL and data, so only the client gets it.
             EngineError::Engine(sql::Error::Internal(_)) => tracing::error!("the SQL engine failed"),
             _ => {}
         }
@@ -101,7 +102,7 @@ impl From<EngineError> for Status {
     }
 }
 
-/// Shortens a text to at most `longest` bytes, between two characters, and marks the cut.
+/// Shortens a text to at most `longest` bytes, at a character boundary, and marks the cut.
 pub(crate) fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
         let mut end = longest.saturating_sub(3);
@@ -113,7 +114,7 @@ pub(crate) fn cut(text: &mut String, longest: usize) {
     }
 }
 
-/// Whole milliseconds, rounded up: what took time is never zero.
+/// Whole milliseconds, rounded up, so that no work takes zero.
 pub(crate) fn whole_millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
 }
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fault_has_its_code() {
+    fn each_error_has_its_code() {
         use sql::Error;
         let cases: [(EngineError, Code, &str); 9] = [
             (Refusal::InvalidCredentials.into(), Code::Unauthenticated, "Invalid credentials"),

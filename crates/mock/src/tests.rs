@@ -1,4 +1,4 @@
-//! The service as a whole, called as a connection calls it, over the built-in tables.
+//! The whole service over the built-in tables, called as a connection calls it.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn mock(sessions: Sessions, max_queries: usize) -> Mock {
     Mock::new(options, sql::Engine::open(engine).unwrap(), Handle::current())
 }
 
-/// A call as it comes off the network: code, message of the error, answer.
+/// Sends a call as it comes off the network; returns the code, the error message and the response.
 async fn raw(
     service: &MockService,
     path: &str,
@@ -144,7 +144,7 @@ fn denied<T>() -> Result<T, (Code, String)> {
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_unimplemented() {
+async fn unknown_methods_are_unimplemented() {
     let client = Client::new(Sessions::Known, 100).await;
     for path in ["/QueryEngineService/nonsense", "/ClusterService/nonsense", "/nonsense/at/all", "/"] {
         let answer = raw(&client.service, path, Bytes::new(), None).await;
@@ -164,13 +164,13 @@ async fn the_session_is_judged_before_the_query() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_and_queries_end_when_they_are_silent() {
+async fn idle_sessions_and_queries_expire() {
     let client = Client::new(Sessions::Known, 100).await;
     let (kept, silent) =
         (client.prepare("SELECT 1").await.unwrap(), client.prepare("SELECT 2").await.unwrap());
     for _ in 0..3 {
         tokio::time::sleep(TTL / 2).await;
-        // With the session of another engine: the call keeps the query and its own session.
+        // A session of another engine: the call uses the query and the query's own session.
         let missing = client.batch(&kept, "nobody").await.unwrap_err();
         assert_eq!(missing.0, Code::FailedPrecondition, "{}", missing.1);
     }
@@ -227,7 +227,7 @@ async fn dropping_the_context_ends_session_and_queries() {
 }
 
 #[tokio::test]
-async fn twins_share_sessions_only_if_told_to() {
+async fn twins_share_sessions_only_if_configured() {
     for (sessions, expected) in [(Sessions::Known, false), (Sessions::Any, true)] {
         let client = Client::new(sessions, 100).await;
         assert_eq!(client.schemas("a9e0cd7e-40b6-4c86-9a26-7b4a94a3f8a7").await.is_ok(), expected);

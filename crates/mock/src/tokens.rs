@@ -1,4 +1,4 @@
-//! The issuer of bearer tokens, and the judge of those that come back.
+//! Issues bearer tokens, and checks them when calls carry them.
 
 use std::{collections::hash_map::RandomState, fmt, hash::BuildHasher, sync::Arc, time::Duration};
 
@@ -11,39 +11,39 @@ use uuid::Uuid;
 
 use super::status::Refusal;
 
-/// What every token begins with that was issued here.
+/// The prefix of every token issued here.
 const OURS: &[u8] = b"teal.";
-/// As many tokens are remembered at most; the oldest leave first, and are refused from then on.
+/// The most tokens on record. Beyond that the oldest are forgotten and then refused.
 const MOST: usize = 1_000_000;
 
 /// Which tokens to revoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revoke<'a> {
-    /// This one.
+    /// This token.
     Token(&'a str),
-    /// Those of this client.
+    /// All tokens of this client.
     Client(&'a str),
-    /// All.
+    /// All tokens.
     All,
 }
 
-/// How tokens are issued, and which are good.
+/// How tokens are issued, and which are accepted.
 #[derive(Clone, Debug)]
 pub struct TokenOptions {
-    /// Who gets tokens; anybody, where there is nobody.
+    /// The clients that may request tokens. Empty means any client.
     pub clients: Vec<OauthClient>,
-    /// How long a token is good.
+    /// The lifetime of a token.
     pub ttl: Duration,
-    /// Which tokens are good.
+    /// Which tokens are accepted.
     pub accepted: AcceptedTokens,
 }
 
-/// Which bearer tokens are good.
+/// Which bearer tokens are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AcceptedTokens {
-    /// Any that nobody revoked
+    /// Any that was not revoked
     Any,
-    /// Those that were issued here
+    /// Only those that were issued here
     IssuedOnly,
 }
 
@@ -53,7 +53,7 @@ impl Default for TokenOptions {
     }
 }
 
-/// Somebody who gets tokens.
+/// A client that may request tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OauthClient {
     /// The `client_id`.
@@ -68,7 +68,7 @@ impl fmt::Debug for OauthClient {
     }
 }
 
-/// The tokens that were issued. A clone is the same issuer.
+/// The issuer of tokens. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     shared: Arc<Shared>,
@@ -81,7 +81,7 @@ struct Shared {
     issued: Mutex<LinkedHashMap<Digest, Token>>,
 }
 
-/// Of a token only a hash is kept.
+/// The hash of a token; tokens themselves are not kept.
 type Digest = (u64, u64);
 
 #[derive(Debug)]
@@ -98,15 +98,15 @@ impl Tokens {
         Self { shared: Arc::new(shared) }
     }
 
-    /// How long a token is good.
+    /// The lifetime of a token.
     pub(crate) fn ttl(&self) -> Duration {
         self.shared.options.ttl
     }
 
-    /// Whether it is somebody who gets tokens.
+    /// Returns whether a client with this id and secret may request tokens.
     pub(crate) fn knows(&self, id: &str, secret: &str) -> bool {
         let clients = &self.shared.options.clients;
-        // Every one is looked at, whatever comes of the first: how long it takes tells nothing.
+        // Compares with every client, so that the time taken reveals nothing.
         let known = clients.iter().fold(subtle::Choice::from(0), |known, client| {
             let is_id = client.id.as_bytes().ct_eq(id.as_bytes());
             known | (is_id & client.secret.as_bytes().ct_eq(secret.as_bytes()))
@@ -114,7 +114,7 @@ impl Tokens {
         !id.is_empty() && !secret.is_empty() && (clients.is_empty() || known.into())
     }
 
-    /// A new token.
+    /// Issues a token.
     pub(crate) fn issue(&self, client: &str, now: Instant) -> String {
         let ours = std::str::from_utf8(OURS).expect("it is ASCII");
         let token = format!("{ours}{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
@@ -130,7 +130,7 @@ impl Tokens {
         token
     }
 
-    /// Judges a token that a call brings.
+    /// Checks the token of a call.
     pub(crate) fn check(&self, token: &[u8], now: Instant) -> Result<(), Refusal> {
         let issued = self.lock();
         match issued.get(&self.digest(token)) {
@@ -155,7 +155,7 @@ impl Tokens {
 }
 
 impl Tokens {
-    /// Revokes tokens, and says how many were good until then.
+    /// Revokes tokens, and returns how many of them were valid.
     pub fn revoke(&self, which: Revoke<'_>) -> usize {
         let now = Instant::now();
         let mut issued = self.lock();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_until_it_expires() {
+    fn tokens_are_valid_until_they_expire() {
         let (tokens, start) = (tokens(AcceptedTokens::Any, &[]), Instant::now());
         let token = tokens.issue("app", start);
         assert_eq!(tokens.check(token.as_bytes(), start + Duration::from_secs(59)), Ok(()));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_those_that_are_set_or_anybody() {
+    fn any_client_is_known_unless_some_are_set() {
         let set = tokens(AcceptedTokens::Any, &[("app", "secret"), ("other", "hidden")]);
         for (id, secret, is_known) in [
             ("app", "secret", true),

@@ -1,5 +1,5 @@
-//! A record that forgets: entries leave it after a time without use, and the longest unused first where
-//! there are too many.
+//! A cache with a time to live and a size limit: entries expire when unused for too long, and the least recently used
+//! are evicted when it is full.
 
 use std::{fmt::Debug, hash::Hash, time::Duration};
 
@@ -7,7 +7,7 @@ use hashlink::LinkedHashMap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// Values by key, the longest unused first. No operation takes longer with more entries.
+/// Values by key, least recently used first. Every operation takes constant time.
 #[derive(Debug)]
 pub(crate) struct TtlCache<K, V> {
     ttl: Duration,
@@ -22,22 +22,22 @@ struct Entry<V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> TtlCache<K, V> {
-    /// An empty one. A `ttl` of zero means that nothing expires.
+    /// Creates an empty cache. A `ttl` of zero means that nothing expires.
     pub(crate) fn new(ttl: Duration, most: usize) -> Self {
         Self { ttl, most: most.max(1), entries: Mutex::new(LinkedHashMap::new()) }
     }
 
-    /// The value of a key, which counts as a use of it.
+    /// Returns the value of a key, and counts as a use.
     pub(crate) fn get(&self, key: &K, now: Instant) -> Option<V> {
         self.used(&mut self.lock(), key, now)
     }
 
-    /// Enters a value, and returns those that had to leave for it.
+    /// Inserts a value, and returns the evicted ones.
     pub(crate) fn insert(&self, key: K, value: V, now: Instant) -> Vec<V> {
         self.enter(&mut self.lock(), key, value, now)
     }
 
-    /// The value of a key, made and entered where there is none. The second part are those that had to leave.
+    /// Returns the value of a key, and inserts it if it is missing. The second part are the evicted values.
     pub(crate) fn get_or_insert(&self, key: &K, now: Instant, make: impl FnOnce() -> V) -> (V, Vec<V>) {
         let mut entries = self.lock();
         if let Some(value) = self.used(&mut entries, key, now) {
@@ -48,12 +48,12 @@ impl<K: Hash + Eq + Clone, V: Clone> TtlCache<K, V> {
         (value, gone)
     }
 
-    /// Takes a key off the record.
+    /// Removes a key.
     pub(crate) fn remove(&self, key: &K) -> Option<V> {
         self.lock().remove(key).map(|entry| entry.value)
     }
 
-    /// Takes off what was not used for too long.
+    /// Removes and returns the expired values.
     pub(crate) fn expire(&self, now: Instant) -> Vec<V> {
         let mut entries = self.lock();
         let mut gone = Vec::new();
@@ -63,7 +63,7 @@ impl<K: Hash + Eq + Clone, V: Clone> TtlCache<K, V> {
         gone
     }
 
-    /// How many there are.
+    /// The number of entries.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.lock().len()

@@ -1,4 +1,4 @@
-//! The kinds of calls.
+//! The kinds of calls, by their effect on queries.
 
 use serde::Serialize;
 
@@ -8,12 +8,12 @@ use serde::Serialize;
 pub enum CallKind {
     /// Opens a session.
     LogIn,
-    /// Begins a query, which its response may name.
+    /// Begins a query; its response may name it.
     Begin,
     /// Continues the query that its request names.
     Continue,
     /// Ends the query that its request names.
     End,
-    /// Nothing to queries.
+    /// Does nothing to queries.
     Neutral,
 }

@@ -1,4 +1,4 @@
-//! The two colours a deployment can have.
+//! The two strategies, blue and green.
 
 use std::{fmt, str::FromStr};
 
@@ -6,26 +6,26 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One of the two copies of the engine.
+/// One of the two deployments of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
-    /// The copy called blue
+    /// The deployment called blue
     Blue,
-    /// The copy called green
+    /// The deployment called green
     Green,
 }
 
-/// A text that names neither colour.
+/// The text names neither strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected blue or green")]
 pub struct UnknownStrategy;
 
 impl Strategy {
-    /// Both, in the order of [`Strategy::index`].
+    /// Both strategies, in the order of [`Strategy::index`].
     pub const ALL: [Self; 2] = [Self::Blue, Self::Green];
 
-    /// The other one.
+    /// The other strategy.
     pub fn other(self) -> Self {
         match self {
             Self::Blue => Self::Green,
@@ -33,7 +33,7 @@ impl Strategy {
         }
     }
 
-    /// The lower-case name, as it stands on the wire.
+    /// The lower-case name, as it is sent on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Blue => "blue",
@@ -41,7 +41,7 @@ impl Strategy {
         }
     }
 
-    /// 0 or 1: its place in arrays with an entry per strategy.
+    /// 0 or 1: the index into arrays with one entry per strategy.
     pub fn index(self) -> usize {
         match self {
             Self::Blue => 0,
@@ -59,7 +59,7 @@ impl fmt::Display for Strategy {
 impl FromStr for Strategy {
     type Err = UnknownStrategy;
 
-    /// Whatever the case, and with blanks around it.
+    /// Ignores case and surrounding blanks.
     fn from_str(text: &str) -> Result<Self, UnknownStrategy> {
         let text = text.trim();
         Self::ALL
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_whatever_their_case_and_blanks() {
+    fn names_ignore_case_and_blanks() {
         for text in ["green", "GREEN", " Green\t"] {
             assert_eq!(text.parse(), Ok(Strategy::Green), "{text:?}");
         }

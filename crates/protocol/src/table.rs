@@ -1,4 +1,4 @@
-//! What each method means to a switch, looked up in the compiled descriptors at start.
+//! The table of methods, with the properties that matter to a switch. Built from the compiled descriptors at start.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,15 +12,15 @@ use crate::{CallKind, Strategy};
 /// The encoded `FileDescriptorSet` of `proto/`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// What calls of unknown methods are counted under.
+/// The metric label for calls of unknown methods.
 const OTHER_LABEL: &str = "other";
-/// What calls of gRPC's own services are counted under.
+/// The metric label for calls of gRPC's own services.
 const NEUTRAL_LABEL: &str = "grpc";
 
-/// The field that tells a client where the work is headed.
+/// The response field that announces the next strategy to a client.
 const NOTICE_FIELD: &str = "new_strategy";
 
-/// The fields that tell who calls.
+/// The request fields that identify the caller.
 const USER_FIELD: &str = "user";
 const SESSION_FIELD: &str = "sessionId";
 
@@ -46,39 +46,39 @@ const CONTINUES: [&str; 17] = [
 ];
 const ENDS: [&str; 3] = ["clear", "cancelQuery", "clearOrCancelQuery"];
 
-/// Services that are known and have nothing to do with queries, besides those of `proto/`.
+/// Known services beside those of `proto/` whose calls do nothing to queries.
 const NEUTRAL: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 
-/// A method, as far as a switch is concerned.
+/// A method, with what the gate needs to know about it.
 #[derive(Clone, Debug)]
 pub struct Method {
-    /// What it does to queries.
+    /// The effect of its calls on queries.
     pub kind: CallKind,
-    /// The field that names the query: of the response where one is begun, else of the request.
+    /// The number of the field with the query id: in the response if the call begins a query, else in the request.
     pub query_id: Option<u32>,
-    /// What its calls are counted under: its place among [`Protocol::labels`].
+    /// The metric label: an index into [`Protocol::labels`].
     pub label: usize,
-    /// The field of the request that says who calls: the user of a login, the session of all else.
+    /// The request field that identifies the caller: the user of a login, the session of all other calls.
     pub caller: Option<u32>,
-    /// The field of a login's answer that names the session.
+    /// The response field of a login with the session id.
     pub session: Option<u32>,
     /// The notice field of its response, encoded for each strategy by its index.
     notice: Option<[Bytes; 2]>,
 }
 
 impl Method {
-    /// The encoded field that announces `strategy`, where the response has one.
+    /// The encoded field that announces `strategy`; `None` if the response has no such field.
     pub fn notice(&self, strategy: Strategy) -> Option<&Bytes> {
         Some(&self.notice.as_ref()?[strategy.index()])
     }
 }
 
-/// A descriptor set that cannot be used.
+/// The bytes are not a `FileDescriptorSet`.
 #[derive(Debug, thiserror::Error)]
 #[error("expected an encoded FileDescriptorSet: {0}")]
 pub struct BadDescriptors(#[from] prost::DecodeError);
 
-/// All known methods by their path.
+/// All known methods, by path.
 #[derive(Debug)]
 pub struct Protocol {
     methods: HashMap<String, Arc<Method>>,
@@ -121,16 +121,16 @@ impl Default for Protocol {
 }
 
 impl Protocol {
-    /// The label of all that is not known.
+    /// The index of the label for unknown methods.
     pub const OTHER: usize = 0;
 
-    /// What calls are counted under: `Service/method`, unknown methods all the same.
+    /// The metric labels: `Service/method`, and one for all unknown methods.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
 
-    /// Adds the unary methods of other services whose response has a notice field: they begin
-    /// something, and end no query.
+    /// Adds the unary methods of other services whose response has a notice field. Their calls begin something and end
+    /// no query.
     pub fn extend(&mut self, descriptors: &[u8]) -> Result<(), BadDescriptors> {
         let set = FileDescriptorSet::decode(descriptors)?;
         self.add(&set, |_, _, _, output| {
@@ -140,7 +140,7 @@ impl Protocol {
         Ok(())
     }
 
-    /// The method of a request path; an unknown one begins something.
+    /// The method of a request path. An unknown method begins something.
     pub fn method(&self, path: &str) -> &Arc<Method> {
         if let Some(method) = self.methods.get(path) {
             return method;

@@ -1,4 +1,4 @@
-//! The data path, put together: the gate, behind it the faults, behind them the engine.
+//! Assembles the data path: the gate, then the faults, then the engine.
 
 use std::{io, net::SocketAddr};
 
@@ -18,38 +18,38 @@ use crate::{
     upstream::{Health, Targets, Upstream},
 };
 
-/// Network threads of the preview listener: smoke tests are no load.
+/// Network threads of the preview listener, which only serves smoke tests.
 const PREVIEW_THREADS: usize = 1;
 
-/// A service that answers calls in this process.
+/// A service that answers calls in this process, such as the built-in engine.
 pub type Answering =
     BoxCloneSyncService<Request<RequestBody<Incoming>>, Response<tonic::body::Body>, BoxError>;
 
-/// Where clients connect.
+/// The listeners that clients connect to.
 #[derive(Debug)]
 pub struct Listeners {
-    /// To the strategy that they name.
+    /// For calls under the strategy that they name.
     pub clients: TcpListener,
-    /// To the strategy that is not active. Only a gate knows which that is.
+    /// For calls to the inactive strategy. Only a gate knows which one that is.
     pub preview: Option<TcpListener>,
 }
 
-/// The layers before the engine.
+/// The layers in front of the engine.
 #[derive(Debug)]
 pub struct DataPath {
-    /// Judges calls, if there is one.
+    /// Admits or rejects calls; `None` without a gate.
     pub gate: Option<GateLayer>,
-    /// Delays or fails chosen calls.
+    /// The fault rules.
     pub faults: Faults,
-    /// Is told of each call that the gate judges.
-    pub watch: Collector,
+    /// Records each call that the gate handles.
+    pub collector: Collector,
 }
 
-/// Served to the end. Boxed, so that the whole path is compiled here, once and for speed.
+/// Resolves when serving has ended. Boxed, so that the whole path is compiled here, once and optimised.
 pub type Served = BoxFuture<'static, io::Result<()>>;
 
 impl DataPath {
-    /// Forwards calls to engines until `end`, and what is in progress then to its own end.
+    /// Forwards calls to engines until `end`, then completes calls in progress.
     pub fn forward(
         self,
         (targets, health): (Targets, Health),
@@ -61,7 +61,7 @@ impl DataPath {
         self.serve(backend, listeners, options, end).boxed()
     }
 
-    /// Has calls answered by a service until `end`, and what is in progress then to its own end.
+    /// Answers calls with a service until `end`, then completes calls in progress.
     pub fn answer(
         self,
         service: Answering,
@@ -72,7 +72,7 @@ impl DataPath {
         self.serve(move || service.clone(), listeners, options, end).boxed()
     }
 
-    /// Serves with the service that `backend` makes on each thread.
+    /// Serves calls with the service that `backend` creates on each thread.
     async fn serve<T, S, B>(
         self,
         backend: T,
@@ -89,7 +89,7 @@ impl DataPath {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let Self { gate, faults, watch } = self;
+        let Self { gate, faults, collector } = self;
         let faults = FaultLayer::new(faults);
         let Some(gate) = gate else {
             let start = move || {
@@ -110,8 +110,8 @@ impl DataPath {
             server::serve(listener, options, start, end.cancelled())
         });
         let start = move || {
-            let (gate, backend, shard) = (gate.clone(), faults.layer(backend()), watch.shard());
-            move |peer: SocketAddr| gate.watched(shard.line(peer.ip()), backend.clone())
+            let (gate, backend, shard) = (gate.clone(), faults.layer(backend()), collector.shard());
+            move |peer: SocketAddr| gate.watched(shard.connection(peer.ip()), backend.clone())
         };
         let clients = server::serve(clients, options, start, end.cancelled());
         let (served, previewed) = tokio::join!(clients, OptionFuture::from(preview));

@@ -1,35 +1,35 @@
-//! How a client behaves: as it should, or in one of the ways in which clients go wrong.
+//! The behaviour of a client: correct, or one of the ways in which clients go wrong.
 
 use clap::ValueEnum;
 
-/// What a client does with what it is told.
+/// How a client reacts to notices and 456s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Behaviour {
     /// Adopts an announced strategy between queries, as the published connectors do
     #[default]
     Follow,
-    /// Keeps its colour whatever it is told
+    /// Keeps its strategy whatever the server announces
     Frozen,
     /// Never names a strategy
     NoHeader,
-    /// Adopts in the middle of a query, whose later calls then name the other colour
+    /// Adopts in the middle of a query, whose later calls then name the other strategy
     Eager,
     /// Names its strategy in capitals
     UpperCase,
     /// Disconnects in the middle of every third query, and comes back as a new client
     Vanish,
-    /// Reads its answers a few bytes at a time
+    /// Reads responses a few bytes at a time
     SlowReader,
-    /// Sends what was refused again and again before it follows
+    /// Retries a rejected call many times before it follows
     RetryStorm,
 }
 
-/// When a client adopts what it was told.
+/// When a client adopts an announced strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Adopts {
     BetweenQueries,
-    /// When its last open query ends, and at no other time.
+    /// When its last open query ends, and only then.
     AfterQueries,
     AtOnce,
     Never,
@@ -44,17 +44,17 @@ impl Behaviour {
         }
     }
 
-    /// Whether a 456 makes it look for the strategy that is served.
+    /// Returns whether a 456 makes it look for the active strategy.
     pub(crate) fn recovers(self) -> bool {
         self != Self::Frozen
     }
 
-    /// How often it sends again what was refused, before anything else.
+    /// How often it retries a rejected call before anything else.
     pub(super) fn insists(self) -> u32 {
         if self == Self::RetryStorm { 20 } else { 0 }
     }
 
-    /// The name, as it stands on the command line.
+    /// The name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }

@@ -49,10 +49,10 @@ pub use self::{
     timeline::{Kind, Seen, Timeline, Transition},
 };
 
-/// How long queries may take that are still running when no more are begun.
+/// How long running queries may take after the last one was begun.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Nothing could be rehearsed.
+/// The rehearsal could not start.
 #[derive(Debug, thiserror::Error)]
 #[error("--admin: '{address}': expected the admin API of a teal ({why})")]
 pub struct NoAdmin {
@@ -60,7 +60,7 @@ pub struct NoAdmin {
     why: String,
 }
 
-/// Rehearses until the time is over, or `stop` resolves. Queries that are running then come to their end.
+/// Rehearses until the time is over, or `stop` resolves; then completes running queries.
 pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, NoAdmin> {
     let recorder = Recorder::new();
     let started = SystemTime::now();
@@ -111,18 +111,18 @@ pub async fn run(plan: Plan, stop: impl Future<Output = ()>) -> Result<Report, N
     };
     progress.finish();
     let took = micros(begun.elapsed());
-    let mut story = None;
+    let mut timeline = None;
     if let Some(watch) = &watch {
-        // What is not seen any more can't be judged, and isn't.
+        // What is no longer observed is not judged.
         if let Err(error) = watch.look(&common.recorder).await {
             warn!("The admin API can't be read: {error}");
         }
-        story = Some(watch.story());
+        timeline = Some(watch.timeline());
     }
-    Ok(Report::new(plan, clients, common.recorder.take(), story, Times { started, took, unfinished }))
+    Ok(Report::new(plan, clients, common.recorder.take(), timeline, Times { started, took, unfinished }))
 }
 
-/// The clients, on their way.
+/// The running clients.
 #[derive(Default)]
 struct Started {
     clients: Vec<ClientInfo>,

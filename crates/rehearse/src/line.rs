@@ -1,4 +1,4 @@
-//! A client's connection: one call at a time, as gRPC, with the words by which clients know a 456.
+//! A client's connection: makes one gRPC call at a time, and recognizes a 456 as clients do.
 
 use std::{
     error::Error as _,
@@ -21,25 +21,25 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-/// From one part of an answer to the next, for a client that reads slowly, and how large a part is.
+/// The pause between two parts of a response for a slow reader, and the size of a part.
 const SLOWLY: Duration = Duration::from_millis(20);
 const SMALL_WINDOW: u32 = 2 << 10;
 
-/// What went wrong with a call.
+/// Why a call failed.
 #[derive(Clone, Debug)]
 pub(super) struct CallError {
     pub(super) call: &'static str,
     pub(super) strategy: Option<protocol::Strategy>,
     pub(super) code: Option<Code>,
     pub(super) message: String,
-    /// Nobody answered: the connection or the engine was gone.
+    /// There was no response: the connection or the engine was lost.
     pub(super) is_broken: bool,
 }
 
 impl CallError {
     pub(super) fn of(call: &'static str, status: &Status) -> Self {
         let code = status.code();
-        // What came as headers has no source; what the transport says has one.
+        // A status from headers has no source; a transport error has one.
         let is_broken = status.source().is_some()
             || code == Code::Unavailable && !status.message().contains("status: 503");
         let message = match status.source() {
@@ -49,23 +49,23 @@ impl CallError {
         Self { call, strategy: None, code: Some(code), message, is_broken }
     }
 
-    /// A 456, in whichever dialect: clients look for it in the details.
+    /// A 456 in any encoding: clients look for it in the details.
     pub(super) fn is_refused(&self) -> bool {
         let said = |words| self.message.contains(words);
         self.code == Some(Code::Unknown) && (said("status: 456") || said("HTTP status code 456"))
     }
 
-    /// An unknown session: the engine's words.
+    /// An unknown session, by the engine's words.
     pub(super) fn is_access_denied(&self) -> bool {
         self.code == Some(Code::Internal) && self.message.contains("Access denied")
     }
 
-    /// A 456 in the one dialect that clients with a token know.
+    /// A 456 in the only encoding that clients with a token know.
     pub(super) fn is_refused_to_a_token(&self) -> bool {
         self.code == Some(Code::Unknown) && self.message == "status: 456"
     }
 
-    /// The cluster sleeps, in words that its client knows.
+    /// The cluster is suspended, in words that the client knows.
     pub(super) fn is_suspended(&self, has_token: bool) -> bool {
         let is_known = match has_token {
             true => self.message == "status: 503, cluster is suspended",
@@ -98,7 +98,7 @@ impl Line {
         Self { grpc }
     }
 
-    /// Makes one call. `path`: `/Service/method`.
+    /// Makes one call. `path` is `/Service/method`.
     pub(super) async fn call<Q, A>(
         &mut self,
         path: &'static str,
@@ -116,7 +116,7 @@ impl Line {
     }
 }
 
-/// A channel whose answers may be read slowly.
+/// A channel whose responses may be read slowly.
 #[derive(Clone, Debug)]
 struct Slow {
     channel: Channel,

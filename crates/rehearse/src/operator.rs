@@ -1,4 +1,4 @@
-//! Operates the switch while a rehearsal runs: at regular times, or as it comes.
+//! Operates the switch during a rehearsal: at regular intervals, or at random.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use tracing::{info, warn};
 
 use super::plan::Plan;
 
-/// What chaos orders; a switch more often than the rest, for without one the rest is refused.
+/// The commands of chaos. A switch is more frequent, because other commands are refused without one.
 const ORDERS: [&str; 6] =
     [paths::SWITCH, paths::SWITCH, paths::SWITCH, paths::CUTOVER, paths::ABORT, paths::ROLLBACK];
 
-/// Orders until it is dropped.
+/// Sends commands until it is dropped.
 pub(super) async fn operate(admin: &Client, plan: &Plan, start: tokio::time::Instant) {
     tokio::join!(switch(admin, plan, start), disturb(admin, plan));
 }
@@ -44,7 +44,7 @@ async fn disturb(admin: &Client, plan: &Plan) {
     }
 }
 
-/// What chaos orders, and how long after its last order: without end, and the same for the same seed.
+/// The endless sequence of chaos: pauses and commands, the same for the same seed.
 fn orders(seed: u64, mean: Duration) -> impl Iterator<Item = (Duration, &'static str)> {
     let mut random = SmallRng::seed_from_u64(seed);
     std::iter::repeat_with(move || {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_says_what_is_ordered() {
+    fn a_seed_determines_the_commands() {
         let mean = Duration::from_secs(1);
         let first = |seed| orders(seed, mean).take(100).collect::<Vec<_>>();
         assert_eq!(first(1), first(1));

@@ -1,4 +1,4 @@
-//! What a rehearsal is to do, wholly checked.
+//! The validated plan of a rehearsal.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,67 +10,67 @@ use super::{behaviour::Behaviour, query::Queries};
 /// A rehearsal.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The server: its URL, and whom to trust for its certificate.
+    /// The server: its URL, and the certificates to trust.
     pub server: Endpoint,
-    /// How the server is called in the report.
+    /// The name of the server in the report.
     pub to: String,
-    /// Client processes.
+    /// The number of client processes.
     pub clients: u32,
-    /// Threads of each process, each with a connection of its own.
+    /// Threads per process, each with its own connection.
     pub threads: u32,
-    /// How they behave: the first client as the first, and so on, over and over.
+    /// The behaviours of clients, assigned in turn.
     pub behaviours: Vec<Behaviour>,
-    /// How long new queries are begun.
+    /// How long to begin new queries.
     pub duration: Duration,
     /// The queries.
     pub queries: Queries,
-    /// When they come.
+    /// The pace of queries.
     pub pace: Pace,
     /// How long a query is kept open before its rows are fetched.
     pub hold: Option<Hold>,
-    /// Who logs in, and with what.
+    /// The credentials.
     pub login: Login,
-    /// With one, the calls of the newer generation are used.
+    /// The catalog; with one, clients use the calls of the newer generation.
     pub catalog: Option<String>,
     /// The default schema of queries.
     pub schema: String,
     /// The server's admin API.
     pub admin: Option<Address>,
-    /// What that asks for.
+    /// The token for the admin API.
     pub admin_token: Option<Token>,
-    /// How often a switch is ordered there.
+    /// How often to command a switch.
     pub switch_every: Option<Duration>,
-    /// Aborts, rollbacks and cutovers are ordered too.
+    /// Also command aborts, rollbacks and cutovers, at random times.
     pub chaos: bool,
-    /// Of all that is random.
+    /// The seed of everything random.
     pub seed: u64,
-    /// Where the report goes as JSON.
+    /// The file for the report as JSON.
     pub json: Option<PathBuf>,
-    /// Where it goes as a page.
+    /// The file for the report as a web page.
     pub html: Option<PathBuf>,
-    /// A bar shows how it goes; else the log says it.
+    /// Whether to show a progress bar; otherwise progress is logged.
     pub has_bar: bool,
 }
 
-/// When queries come.
+/// The pace of queries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// So long after a client's previous one was over.
+    /// A pause after each query of a client.
     Think(Duration),
-    /// So many a second, whether or not earlier ones are over, as far as clients are free.
+    /// This many queries per second, whether or not earlier ones have ended, as far as clients are free.
     Rate(f64),
 }
 
 /// How long a query is kept open before its rows are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// So long.
+    /// This long.
     For(Duration),
-    /// By each second client, until two seconds after it was told of a switch.
+    /// Every second client keeps them until two seconds after it was told of a switch.
     AcrossSwitch,
 }
 
-/// Who logs in.
+/// The credentials of clients.
 #[derive(Clone)]
 pub enum Login {
     /// A user with a password.

@@ -1,4 +1,4 @@
-//! What the threads of one client process share: its strategy, and what it was told to adopt next.
+//! The state shared by the threads of one client process: its strategy, and the announced one.
 
 use parking_lot::{Mutex, MutexGuard};
 use protocol::Strategy;
@@ -16,21 +16,21 @@ pub(crate) struct Process {
 struct State {
     active: Option<Strategy>,
     pending: Option<Strategy>,
-    /// When it was told of that.
+    /// When it got that notice.
     told: u64,
-    /// Queries that are prepared and not yet cleared.
+    /// The number of queries that are prepared and not cleared.
     open: u32,
-    /// The next connection that looks has to log in again.
+    /// The next connection that checks must log in again.
     invalidated: bool,
 }
 
-/// A process moved from one strategy to another.
+/// A change of strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adoption {
-    /// `None`: it named none before.
+    /// The previous strategy; `None` if there was none.
     pub(crate) from: Option<Strategy>,
     pub(crate) to: Strategy,
-    /// When it was told.
+    /// When the process got the notice.
     pub(crate) told: u64,
 }
 
@@ -39,26 +39,26 @@ impl Process {
         Self { adopts, state: Mutex::default() }
     }
 
-    /// The strategy that it names, once one is known.
+    /// The strategy that it names; `None` if it is unknown.
     pub(crate) fn active(&self) -> Option<Strategy> {
         self.lock().active
     }
 
-    /// A strategy is known to be served.
+    /// Sets the strategy that is known to be active.
     pub(crate) fn settle(&self, strategy: Strategy) {
         let mut state = self.lock();
         state.active = Some(strategy);
         state.pending = state.pending.filter(|pending| *pending != strategy);
     }
 
-    /// A 456: which strategy is served has to be found out anew.
+    /// Forgets the strategy after a 456, so that the active one must be found out again.
     pub(crate) fn forget(&self) {
         let mut state = self.lock();
         (state.active, state.pending) = (None, None);
     }
 
-    /// What a response says. Returns whether that is news, and what comes of it at once.
-    pub(crate) fn told(&self, notice: Strategy, now: u64) -> (bool, Option<Adoption>) {
+    /// Handles a notice in a response. Returns whether it is news, and an immediate adoption.
+    pub(crate) fn on_notice(&self, notice: Strategy, now: u64) -> (bool, Option<Adoption>) {
         let mut state = self.lock();
         if self.adopts == Adopts::Never || state.active == Some(notice) {
             return (false, None);
@@ -68,8 +68,8 @@ impl Process {
         (is_news, adoption)
     }
 
-    /// Told at login: adopted at once.
-    pub(crate) fn told_at_login(&self, notice: Strategy, now: u64) -> Option<Adoption> {
+    /// Handles a notice in a login, which is adopted at once.
+    pub(crate) fn on_login_notice(&self, notice: Strategy, now: u64) -> Option<Adoption> {
         let mut state = self.lock();
         if self.adopts == Adopts::Never || state.active == Some(notice) {
             return None;
@@ -80,23 +80,23 @@ impl Process {
         adoption
     }
 
-    /// Before a request: with no query open, what is pending is adopted.
+    /// Called before a request: adopts the pending strategy if no query is open.
     pub(crate) fn before_request(&self) -> Option<Adoption> {
         let mut state = self.lock();
         if state.open == 0 && self.adopts != Adopts::AfterQueries { state.adopt() } else { None }
     }
 
-    /// Whether this connection has to log in again. Only the first that asks after an adoption does.
+    /// Returns whether this connection must log in again: true for the first that asks after an adoption.
     pub(crate) fn take_invalidated(&self) -> bool {
         std::mem::take(&mut self.lock().invalidated)
     }
 
-    /// A query was prepared.
+    /// Counts a prepared query.
     pub(crate) fn opened(&self) {
         self.lock().open += 1;
     }
 
-    /// A query was cleared, or given up. After the last one, what is pending is adopted.
+    /// Counts a cleared or abandoned query. After the last one, adopts the pending strategy.
     pub(crate) fn closed(&self) -> Option<Adoption> {
         let mut state = self.lock();
         state.open = state.open.saturating_sub(1);
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_waits_for_the_last_query() {
+    fn pending_strategies_wait_for_the_last_query() {
         let process = blue(Adopts::BetweenQueries);
         process.opened();
         process.opened();
-        assert_eq!(process.told(Green, 1), (true, None));
-        assert_eq!(process.told(Green, 2), (false, None));
-        assert_eq!(process.told(Blue, 1), (false, None), "its own colour is ignored");
+        assert_eq!(process.on_notice(Green, 1), (true, None));
+        assert_eq!(process.on_notice(Green, 2), (false, None));
+        assert_eq!(process.on_notice(Blue, 1), (false, None), "its own colour is ignored");
         assert_eq!(process.before_request(), None);
         assert_eq!(process.closed(), None);
         assert_eq!(process.active(), Some(Blue));
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn without_a_query_the_next_request_adopts() {
         let process = blue(Adopts::BetweenQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         assert_eq!(process.before_request(), Some(ADOPTION));
         assert_eq!(process.before_request(), None);
     }
@@ -167,16 +167,16 @@ mod tests {
     #[test]
     fn some_adopt_only_after_a_query() {
         let process = blue(Adopts::AfterQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         assert_eq!(process.before_request(), None);
         process.opened();
         assert_eq!(process.closed(), Some(ADOPTION));
     }
 
     #[test]
-    fn what_is_served_is_not_adopted_once_more() {
+    fn the_active_strategy_is_not_adopted_again() {
         let process = blue(Adopts::BetweenQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         process.settle(Green);
         assert_eq!(process.before_request(), None);
     }
@@ -185,17 +185,17 @@ mod tests {
     fn some_adopt_at_once_and_some_never() {
         let eager = blue(Adopts::AtOnce);
         eager.opened();
-        assert_eq!(eager.told(Green, 1), (true, Some(ADOPTION)));
+        assert_eq!(eager.on_notice(Green, 1), (true, Some(ADOPTION)));
         let frozen = blue(Adopts::Never);
-        assert_eq!(frozen.told(Green, 1), (false, None));
-        assert_eq!(frozen.told_at_login(Green, 1), None);
+        assert_eq!(frozen.on_notice(Green, 1), (false, None));
+        assert_eq!(frozen.on_login_notice(Green, 1), None);
         assert_eq!(frozen.before_request(), None);
     }
 
     #[test]
     fn a_456_starts_from_nothing() {
         let process = blue(Adopts::BetweenQueries);
-        process.told(Green, 1);
+        process.on_notice(Green, 1);
         process.forget();
         assert_eq!((process.active(), process.before_request()), (None, None));
     }

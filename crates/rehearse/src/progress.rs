@@ -1,4 +1,4 @@
-//! How a rehearsal goes, while it runs: a bar on a terminal, lines in the log elsewhere.
+//! The progress of a rehearsal: a bar on a terminal, lines in the log elsewhere.
 
 use std::{collections::VecDeque, fmt::Write as _, sync::Arc, time::Duration};
 
@@ -16,12 +16,12 @@ use super::{
 };
 
 const REDRAW: Duration = Duration::from_millis(250);
-/// From one line in the log to the next.
+/// The interval between lines in the log.
 const LINE: Duration = Duration::from_secs(10);
-/// Queries per second are those of so many of the last redraws.
+/// Queries per second are averaged over this many redraws.
 const WINDOW: usize = 8;
 
-/// What is drawn, if anything is.
+/// The progress bar, if there is one.
 #[derive(Debug)]
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
@@ -40,7 +40,7 @@ impl Progress {
         Self { bar, begun: Instant::now(), processes }
     }
 
-    /// Tells how it goes until it is dropped.
+    /// Shows progress until it is dropped.
     pub(super) async fn tell(&self, recorder: &Recorder, watch: Option<&TimelineWatcher>) {
         let (every, window) = if self.bar.is_some() { (REDRAW, WINDOW) } else { (LINE, 1) };
         let mut before = VecDeque::from([(self.begun, 0)]);
@@ -52,7 +52,7 @@ impl Progress {
             if before.len() > window {
                 before.pop_front();
             }
-            #[allow(clippy::cast_precision_loss)] // Of 2^53 queries.
+            #[allow(clippy::cast_precision_loss)] // Exact up to 2^53 queries.
             let rate = (completed - then) as f64 / (now - since).as_secs_f64();
             let colours = self.processes.iter().filter_map(|process| process.active());
             let line = line([completed, failed], rate, colours, watch.and_then(TimelineWatcher::last));
@@ -72,8 +72,7 @@ impl Progress {
     }
 }
 
-/// Queries, failures, the phase of the server, and how many clients are of which colour: on a narrow
-/// terminal the end is cut off.
+/// Queries, failures, the server's phase, and the number of clients per strategy. A narrow terminal cuts off the end.
 fn line(
     [completed, failed]: [u64; 2],
     rate: f64,
@@ -106,7 +105,7 @@ mod tests {
     use Strategy::{Blue, Green};
 
     #[test]
-    fn progress_tells_queries_failures_colours_and_phase() {
+    fn progress_shows_queries_failures_strategies_and_phase() {
         let seen = Seen { at: 0, stage: PhaseName::Announced, active: Blue, epoch: 1, ends_by: None };
         let colours = [Blue, Green, Blue].into_iter();
         assert_eq!(

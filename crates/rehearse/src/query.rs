@@ -1,4 +1,4 @@
-//! The queries that clients run, with the rows that they have to get.
+//! The queries that clients run, with their expected rows.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -7,37 +7,37 @@ use serde::Deserialize;
 
 use super::results::Cell;
 
-/// Where clients take their queries from.
+/// The source of queries.
 #[derive(Clone, Debug)]
 pub enum Queries {
-    /// Made up, each one different, with an answer that is known.
+    /// Generated; each one is different and has a known result.
     MadeUp,
-    /// Out of a file, in turn.
+    /// From a file, in turn.
     Given(Arc<[Query]>),
 }
 
 /// A query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// Its text.
+    /// The SQL text.
     pub sql: String,
-    /// The rows that it has to return, in order. `None`: any.
+    /// The expected rows, in order. `None` accepts any.
     pub(crate) rows: Option<Vec<Vec<Cell>>>,
 }
 
-/// A file of queries that can't be used.
+/// Why a file of queries is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum BadQueries {
-    /// It can't be read.
+    /// The file cannot be read.
     #[error("expected a readable file ({0})")]
     Unreadable(#[from] std::io::Error),
-    /// It isn't what was expected.
+    /// The file has another structure than expected.
     #[error("expected TOML with [[query]] tables of sql and rows ({0})")]
     NoToml(String),
-    /// There is nothing in it.
+    /// The file has no queries.
     #[error("expected at least one [[query]] table")]
     Empty,
-    /// Rows of unlike lengths.
+    /// The rows of a query have different lengths.
     #[error("expected rows of the same length in query {0}")]
     Ragged(usize),
 }
@@ -103,8 +103,8 @@ fn cell(value: toml::Value) -> Cell {
     })
 }
 
-/// Rows that name their client and turn, so that those of another query are noticed. Plain SQL, no
-/// tables: any engine answers it.
+/// Generates a query whose rows contain client and turn, so that rows of another query are noticed. It is plain SQL
+/// without tables, which any engine runs.
 fn made_up(client: u32, turn: u64, random: &mut SmallRng) -> Query {
     const DIGITS: &str = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
     let first: i64 = random.random_range(0..1_000_000_000);
@@ -131,7 +131,7 @@ fn made_up(client: u32, turn: u64, random: &mut SmallRng) -> Query {
     Query { sql, rows: Some((first..first + count).map(row).collect()) }
 }
 
-/// What is wrong with rows that were read, if anything is.
+/// Compares the rows read with the expected ones; returns the first difference.
 pub(super) fn differs(query: &Query, found: &[Vec<Cell>]) -> Option<String> {
     let expected = query.rows.as_ref()?;
     let text = |row: Option<&Vec<Cell>>| match row {

@@ -1,4 +1,4 @@
-//! What clients write down: each call, each query, each adoption. Times are microseconds since the start.
+//! The record of a rehearsal: each call, query and adoption. Times are microseconds since the start.
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -12,29 +12,29 @@ use tokio::time::Instant;
 
 use super::behaviour::Behaviour;
 
-/// Calls that are kept for the checker; later ones count in the figures alone.
+/// The most calls kept for the checker; later ones are only counted.
 const MOST_CALLS: usize = 4_000_000;
 
 /// One call, as its client saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Call {
-    /// Whose.
+    /// The number of the client.
     pub client: u32,
-    /// The query that it is about: a number of its own for each that was prepared.
+    /// The query of the call, as a unique number per prepared query.
     pub query: Option<u32>,
     /// The method's name.
     pub method: &'static str,
-    /// What that does.
+    /// The kind of the call.
     pub kind: CallKind,
     /// The strategy in its header.
     pub strategy: Option<Strategy>,
     /// When it was sent.
     pub sent: u64,
-    /// When its outcome was there.
+    /// When its outcome arrived.
     pub answered: u64,
     /// How it ended.
     pub outcome: Outcome,
-    /// The strategy that its answer announced.
+    /// The strategy that its response announced.
     pub notice: Option<Strategy>,
 }
 
@@ -42,7 +42,7 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// With success.
+    /// With status OK.
     Answered,
     /// With a 456.
     Refused,
@@ -52,19 +52,19 @@ pub enum Outcome {
         code: i32,
         /// The details.
         message: Box<str>,
-        /// The connection or the engine was gone: no answer came from anybody.
+        /// The connection or the engine was lost, so there was no response.
         is_broken: bool,
     },
-    /// Its client left before the answer came.
+    /// The client left before the response.
     GivenUp,
 }
 
-/// One query of the application: everything from its execute to its clear, with all tries.
+/// One query of the application: from execute to clear, with all retries.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
-    /// Whose.
+    /// The number of the client.
     pub client: u32,
-    /// The strategy that it ended under.
+    /// The strategy it ended under.
     pub strategy: Option<Strategy>,
     /// When it was due.
     pub due: u64,
@@ -72,9 +72,9 @@ pub struct Run {
     pub begun: u64,
     /// When it was over.
     pub ended: u64,
-    /// How often it was begun anew after a 456.
+    /// How often it was restarted after a 456.
     pub retries: u32,
-    /// Rows read, all of them as expected.
+    /// The number of rows read, all as expected.
     pub rows: u64,
     /// How it ended.
     pub end: Ending,
@@ -86,41 +86,41 @@ pub struct Run {
 pub enum Ending {
     /// With all its rows.
     Completed,
-    /// Its client left on purpose.
+    /// The client left on purpose.
     Vanished,
-    /// Refused from the first call on, to a client that doesn't follow.
+    /// Rejected from the first call on, because the client does not follow.
     TurnedAway,
-    /// The connection or the engine was gone.
+    /// The connection or the engine was lost.
     Broken(Failure),
-    /// Lost: anything else.
+    /// Any other failure.
     Lost(Failure),
 }
 
-/// What went wrong, in which call.
+/// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The method.
     pub call: &'static str,
     /// The strategy in its header.
     pub strategy: Option<Strategy>,
-    /// When.
+    /// When it failed.
     pub time: u64,
-    /// The gRPC code, if it has to do with one.
+    /// The gRPC code, if there is one.
     pub code: Option<i32>,
-    /// In words.
+    /// The message.
     pub message: String,
 }
 
-/// A client process moved to another strategy.
+/// A client process adopted another strategy.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Adopted {
-    /// Which process.
+    /// The number of the process.
     pub process: u32,
-    /// From which strategy.
+    /// The previous strategy.
     pub from: Option<Strategy>,
-    /// To which.
+    /// The new strategy.
     pub to: Strategy,
-    /// When it was first told.
+    /// When it got the first notice.
     pub told: u64,
     /// When it adopted.
     pub at: u64,
@@ -129,34 +129,34 @@ pub struct Adopted {
 /// A client of the rehearsal: one thread of a process, with a connection.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ClientInfo {
-    /// Its number.
+    /// The number of the client.
     pub client: u32,
-    /// That of its process.
+    /// The number of its process.
     pub process: u32,
-    /// How it behaves.
+    /// Its behaviour.
     pub behaviour: Behaviour,
 }
 
-/// All that was written down.
+/// Everything recorded.
 #[derive(Debug, Default)]
 pub struct Records {
-    /// Calls, in the order of their answers.
+    /// Calls, in the order of their outcomes.
     pub calls: Vec<Call>,
-    /// Calls that there was no room for.
+    /// The number of calls beyond the limit.
     pub unkept: u64,
     /// Queries of the application.
     pub runs: Vec<Run>,
     /// Adoptions.
     pub adoptions: Vec<Adopted>,
-    /// Failures of calls that are no part of a query, and whether nobody answered.
+    /// Failures of calls outside of queries, and whether there was no response.
     pub failures: Vec<(Failure, bool)>,
 }
 
-/// Where clients write.
+/// Collects the records of clients.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     start: Instant,
-    /// The same moment on the wall clock, for what servers say of time.
+    /// The start on the wall clock, to relate it to the server's times.
     started: SystemTime,
     queries: AtomicU32,
     records: Mutex<Records>,
@@ -189,7 +189,7 @@ impl Recorder {
         self.started
     }
 
-    /// A number for a query that is about to be prepared.
+    /// The number of the next query.
     pub(crate) fn next_query(&self) -> u32 {
         self.queries.fetch_add(1, Ordering::Relaxed)
     }
@@ -221,12 +221,12 @@ impl Recorder {
         self.lock().failures.push((failure, is_broken));
     }
 
-    /// Queries completed and failures so far.
+    /// The number of completed queries and of failures so far.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.completed.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
 
-    /// Takes everything out.
+    /// Takes all records.
     pub(crate) fn take(&self) -> Records {
         std::mem::take(&mut self.lock())
     }
@@ -236,7 +236,7 @@ impl Recorder {
     }
 }
 
-/// As whole microseconds.
+/// Converts a duration to whole microseconds.
 pub(crate) fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

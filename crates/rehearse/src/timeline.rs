@@ -1,4 +1,4 @@
-//! What the server tells of its switch while a rehearsal runs, on the clock of the rehearsal.
+//! The server's switch during a rehearsal, on the clock of the rehearsal.
 
 use std::time::Duration;
 
@@ -18,29 +18,29 @@ use tracing::debug;
 use super::record::{Recorder, micros};
 
 const LOOK: Duration = Duration::from_millis(250);
-/// A thread of a busy machine may wait so long, in microseconds, between doing something and saying when.
+/// How long a thread of a busy machine may take between an action and its timestamp, in microseconds.
 const LATE: u64 = 200_000;
-/// The event of an engine that is left for its health.
+/// The kind of the event for a failover away from an unhealthy engine.
 pub(crate) const ENGINE_LEFT: &str = "engine_left";
 
-/// What the server says it did.
+/// The kind of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A strategy was announced.
     Announced,
-    /// It is active.
+    /// The announced strategy became active.
     CutOver,
-    /// It was taken back.
+    /// The announcement was withdrawn.
     Aborted,
-    /// Nothing is left of the old one.
+    /// No query of the old strategy is left.
     Drained,
-    /// Something is, and was given up.
+    /// The drain timed out; remaining queries were abandoned.
     DrainTimedOut,
 }
 
 impl Kind {
-    /// By its name among the server's events, if it is a transition.
+    /// The kind of a server event, if it is a transition.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "announced" => Self::Announced,
@@ -58,17 +58,17 @@ impl Kind {
 pub struct Transition {
     /// Microseconds since the start.
     pub at: u64,
-    /// The epoch that it began.
+    /// The epoch it began.
     pub epoch: u64,
-    /// What it was.
+    /// The kind of transition.
     pub kind: Kind,
     /// The strategy that was active.
     pub from: Option<Strategy>,
-    /// The strategy that it is about.
+    /// The strategy that it announces or activates.
     pub to: Option<Strategy>,
 }
 
-/// What was seen of the server at one moment.
+/// An observed state of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Seen {
     /// Microseconds since the start.
@@ -77,30 +77,31 @@ pub struct Seen {
     pub stage: PhaseName,
     /// The active strategy.
     pub active: Strategy,
-    /// How many transitions there had been.
+    /// The number of transitions so far.
     pub epoch: u64,
-    /// When the phase has to be over.
+    /// When the phase must end at the latest.
     pub ends_by: Option<u64>,
 }
 
 /// The server's side of a rehearsal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Timeline {
-    /// States, in order. The first is from before the first query.
+    /// Observed states, in order. The first precedes the first query.
     pub seen: Vec<Seen>,
     /// Transitions, in order.
-    pub happened: Vec<Transition>,
-    /// The epochs in which the engine that is not active was left for its health: its logins were refused.
+    #[serde(rename = "happened")]
+    pub transitions: Vec<Transition>,
+    /// The epochs in which the inactive engine was unhealthy, and its logins were rejected.
     pub left: Vec<u64>,
-    /// Queries of the old strategy are refused at a cutover.
+    /// Whether a cutover rejects queries of the old strategy.
     pub is_strict: bool,
-    /// How far the clocks can be apart, in microseconds.
+    /// The largest difference between the clocks, in microseconds.
     pub slack: u64,
-    /// Up to when it is known.
+    /// The end of the observation.
     pub until: u64,
 }
 
-/// Watches a server.
+/// Observes a server.
 #[derive(Debug)]
 pub(crate) struct TimelineWatcher {
     admin: Client,
@@ -113,23 +114,23 @@ impl TimelineWatcher {
         Self { admin, timeline: Mutex::default(), clock: Mutex::default() }
     }
 
-    /// The last state seen.
+    /// The last observed state.
     pub(crate) fn last(&self) -> Option<Seen> {
         self.timeline.lock().seen.last().copied()
     }
 
-    pub(crate) fn story(&self) -> Timeline {
+    pub(crate) fn timeline(&self) -> Timeline {
         self.timeline.lock().clone()
     }
 
-    /// Looks once, so that there is a first state. What happened before doesn't matter.
+    /// Observes the first state. Earlier events are ignored.
     pub(crate) async fn begin(&self, recorder: &Recorder) -> Result<(), ClientError> {
         let next = self.events(0).await?.next;
         *self.clock.lock() = Clock { next, ahead: 0, round_trip: u64::MAX };
         self.look(recorder).await
     }
 
-    /// Looks until it is dropped.
+    /// Observes until it is dropped.
     pub(crate) async fn run(&self, recorder: &Recorder) {
         loop {
             sleep(LOOK).await;
@@ -139,7 +140,7 @@ impl TimelineWatcher {
         }
     }
 
-    /// Events from that one on.
+    /// The events from this id on.
     async fn events(&self, from: u64) -> Result<Events, ClientError> {
         let path = match from.checked_sub(1) {
             Some(after) => format!("{}?after={after}", paths::EVENTS),
@@ -148,28 +149,30 @@ impl TimelineWatcher {
         self.admin.get(&path).await?.read()
     }
 
-    /// Reads the state, and what has happened since the last look.
+    /// Reads the state, and the events since the last look.
     pub(crate) async fn look(&self, recorder: &Recorder) -> Result<(), ClientError> {
         let (before, until) = (Instant::now(), recorder.now());
         let state: State = self.admin.get(paths::STATE).await?.read()?;
         let round_trip = micros(before.elapsed());
         let next = self.clock.lock().next;
         let events = self.events(next).await?;
-        let (mut story, mut clock) = (self.timeline.lock(), self.clock.lock());
+        let (mut timeline, mut clock) = (self.timeline.lock(), self.clock.lock());
         clock.set(&state, recorder, round_trip);
-        story.until = until;
-        story.is_strict = state.cutover == "strict";
-        story.slack = clock.round_trip / 2 + LATE;
-        story.seen.push(seen(&state, recorder.now()));
-        story.happened.extend(events.events.iter().filter_map(|event| clock.happened(event, recorder)));
+        timeline.until = until;
+        timeline.is_strict = state.cutover == "strict";
+        timeline.slack = clock.round_trip / 2 + LATE;
+        timeline.seen.push(seen(&state, recorder.now()));
+        timeline
+            .transitions
+            .extend(events.events.iter().filter_map(|event| clock.transition(event, recorder)));
         let left = events.events.iter().filter(|event| event.kind == ENGINE_LEFT);
-        story.left.extend(left.map(|event| event.epoch));
+        timeline.left.extend(left.map(|event| event.epoch));
         clock.next = events.next;
         Ok(())
     }
 }
 
-/// The server's clock, and how far its events are read.
+/// The server's clock, and the position in its events.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
     next: u64,
@@ -179,21 +182,21 @@ struct Clock {
 }
 
 impl Clock {
-    /// The state says what time it is there; the quickest answer says it best.
+    /// Estimates the offset from the time in a state; the response with the shortest round trip counts.
     fn set(&mut self, state: &State, recorder: &Recorder, round_trip: u64) {
         if round_trip >= self.round_trip {
             return;
         }
         let Some(since) = time(&state.since) else { return };
         self.round_trip = round_trip;
-        #[allow(clippy::cast_possible_truncation)] // Of 292 000 years.
+        #[allow(clippy::cast_possible_truncation)] // Holds 292 000 years.
         let there = since.timestamp_micros() + (state.phase_seconds * 1e6) as i64;
         let here = DateTime::<Utc>::from(recorder.started()).timestamp_micros()
             + i64::try_from(recorder.now().saturating_sub(round_trip / 2)).unwrap_or(i64::MAX);
         self.ahead = there - here;
     }
 
-    fn happened(&self, event: &Event, recorder: &Recorder) -> Option<Transition> {
+    fn transition(&self, event: &Event, recorder: &Recorder) -> Option<Transition> {
         let kind = Kind::named(&event.kind)?;
         let start = DateTime::<Utc>::from(recorder.started()).timestamp_micros();
         let at = u64::try_from(time(&event.time)?.timestamp_micros() - self.ahead - start).unwrap_or(0);
@@ -201,7 +204,7 @@ impl Clock {
     }
 }
 
-/// A time of the server, which it writes as RFC 3339.
+/// Parses a time of the server, in RFC 3339.
 fn time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(DateTime::into)
 }

@@ -1,4 +1,4 @@
-//! The engine: the catalogs, and what DataFusion needs to plan and run queries over them.
+//! The engine: the catalogs, and the DataFusion session to plan and run queries over them.
 
 use std::{num::NonZeroUsize, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
@@ -30,34 +30,34 @@ use crate::{
 pub struct Options {
     /// The directory `<catalog>/<schema>/<table>.{csv,parquet,json}`; `None` for the built-in tables.
     pub data: Option<PathBuf>,
-    /// What a table that isn't in the catalog means.
+    /// How to treat tables that are not in the catalog.
     pub unknown_tables: UnknownTables,
-    /// Bytes that all queries together may hold before they spill to the temporary folder.
+    /// Bytes that all queries together may use before they spill to the temporary folder.
     pub memory_limit: usize,
-    /// Rows of a record batch at most.
+    /// The most rows in a record batch.
     pub batch_rows: usize,
 }
 
-/// The catalogs and the means to query them. A clone is the same engine.
+/// The catalogs and the means to query them. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Engine {
     core: Arc<Core>,
 }
 
-/// What statements and frames share.
+/// The state that statements and frames share.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) state: SessionState,
     pub(crate) catalogs: Catalogs,
     pub(crate) unknown_tables: UnknownTables,
-    /// What was asked of tables that are made up.
+    /// The columns that queries used of generated tables.
     pub(crate) guesses: Guesses,
     pub(crate) batch_rows: usize,
     pub(crate) memory: Memory,
 }
 
 impl Engine {
-    /// Opens the catalogs. Fast: rows are made, and files read, when they are first asked for.
+    /// Opens the catalogs. This is fast: rows are generated, and files read, on first use.
     pub fn open(options: Options) -> Result<Self, Error> {
         let batch_rows = options.batch_rows.max(1);
         let catalogs = Catalogs::open(options.data.as_deref())?;
@@ -75,7 +75,7 @@ impl Engine {
         snapshot.by_name.keys().map(catalog).collect()
     }
 
-    /// The schemas of a catalog (empty: the default one); empty where it is unknown.
+    /// The schemas of a catalog (an empty name means the default one); empty if it is unknown.
     pub fn schemas(&self, catalog: &str) -> Vec<String> {
         let snapshot = self.core.shown();
         let scope = Scope { catalog: catalog.to_owned(), schema: String::new() };
@@ -83,13 +83,13 @@ impl Engine {
         found.map(|schemas| schemas.by_name.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// The tables of a schema; empty where anything is unknown.
+    /// The tables of a schema; empty if catalog or schema is unknown.
     pub fn tables(&self, scope: &Scope) -> Vec<String> {
         let snapshot = self.core.shown();
         tables(&snapshot, scope).map(|tables| tables.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// The columns of a table: an Arrow schema without fields where anything is unknown.
+    /// The columns of a table as an Arrow schema, without fields if the table is unknown.
     pub async fn columns(&self, scope: &Scope, table: &str) -> Result<SchemaRef, Error> {
         let found = find_table(&self.core.shown(), scope, table);
         match found {
@@ -104,13 +104,13 @@ impl Engine {
         blocking(move || core.catalogs.add(&new)).await
     }
 
-    /// Looks at the data directory again.
+    /// Reads the data directory again.
     pub async fn refresh(&self) -> Result<(), Error> {
         let core = Arc::clone(&self.core);
         blocking(move || core.catalogs.refresh()).await
     }
 
-    /// Parses and plans one query. Dropping the future gives it up.
+    /// Parses and plans one query. Dropping the future cancels it.
     pub async fn plan(&self, scope: &Scope, sql: &str) -> Result<Statement, Error> {
         let started = std::time::Instant::now();
         let (core, scope, sql) = (Arc::clone(&self.core), scope.clone(), sql.to_owned());
@@ -149,12 +149,12 @@ impl Engine {
 }
 
 impl Core {
-    /// The catalogs as they are shown: with the tables that queries made up.
+    /// The catalogs to show, including generated tables.
     pub(crate) fn shown(&self) -> Arc<Snapshot> {
         self.guesses.shown(self.catalogs.snapshot())
     }
 
-    /// Where a made-up table is: a name, with its qualifiers or without, from where a scope looks.
+    /// The path of a generated table, from a name with or without qualifiers.
     pub(crate) fn made_path(
         &self,
         snapshot: &Snapshot,
@@ -187,18 +187,18 @@ impl Core {
     }
 }
 
-/// Runs what reads folders where that holds nobody up.
+/// Runs work that reads folders on a blocking thread.
 async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))?
 }
 
-/// A panic inside becomes an error.
+/// Turns a panic in `work` into an error.
 pub(crate) async fn guarded<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|payload| Err(Error::panic(payload.as_ref())))
 }
 
-/// One session for all queries. A query computes in one partition: rows come in the same order at every
-/// run, nothing is left running when its task ends, and several queries share the cores.
+/// Creates the session for all queries. Each query runs in one partition: rows come in the same order on every run,
+/// nothing is left running when its task ends, and queries share the cores.
 fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory), Error> {
     let mut config = SessionConfig::new()
         .with_batch_size(batch_rows)
@@ -209,9 +209,9 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     options.sql_parser.enable_ident_normalization = false;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = false;
-    // Of a CASE whose conditions keep NULL out, the logical plan knows it and the physical one doesn't.
+    // For a CASE whose conditions exclude NULL, the logical plan knows that and the physical plan does not.
     options.execution.skip_physical_aggregate_schema_check = true;
-    // What a sort sets aside for merging has to fit beside what it sorts.
+    // A sort's reservation for merging must fit beside the data it sorts.
     let reserve = &mut options.execution.sort_spill_reservation_bytes;
     *reserve = (*reserve).min(memory_limit / 16);
     let shown = NonZeroUsize::MIN.saturating_add(2);
@@ -220,7 +220,7 @@ fn state(memory_limit: usize, batch_rows: usize) -> Result<(SessionState, Memory
     let memory = Memory::new(Arc::clone(&pool), memory_limit, batch_rows);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
     let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
-    // Between any two rules of the optimizer there is a moment to give up.
+    // Check for cancellation between any two rules of the optimizer.
     let give_up: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(GiveUp);
     let rules = rules::optimizer().into_iter().flat_map(|rule| [Arc::clone(&give_up), rule]);
     let builder = builder.with_default_features().with_optimizer_rules(rules.collect());

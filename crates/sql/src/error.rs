@@ -1,5 +1,4 @@
-//! What can go wrong, and whose fault it is: DataFusion's errors become one of four kinds, with a text
-//! that a person can read.
+//! Errors by origin: DataFusion's errors become one of four kinds, with a readable message.
 
 use datafusion::{
     common::SchemaError,
@@ -9,13 +8,13 @@ use datafusion::{
 
 use crate::messages::clean;
 
-/// What went wrong, by whose fault it is.
+/// Why a query failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The text doesn't parse, names what isn't there, or cannot be computed (a division by zero).
+    /// The text does not parse, names something unknown, or cannot be computed (a division by zero).
     #[error("{0}")]
     Invalid(String),
-    /// A statement that is no query, or reads outside the data directory.
+    /// A statement that is not a query, or reads outside the data directory.
     #[error("{0}")]
     Forbidden(String),
     /// The memory limit was reached and there was nothing left to spill.
@@ -35,7 +34,7 @@ impl Error {
         Self::Forbidden(message.into())
     }
 
-    /// A panic that was caught on the way.
+    /// Converts a caught panic.
     pub(crate) fn panic(payload: &(dyn std::any::Any + Send)) -> Self {
         let text = payload
             .downcast_ref::<&str>()
@@ -69,7 +68,7 @@ impl From<Error> for DataFusionError {
     }
 }
 
-/// The text of an error without the prefixes, traces and advice to developers that DataFusion adds.
+/// The message of an error without the prefixes, traces and developer advice that DataFusion adds.
 fn message(error: &DataFusionError) -> String {
     let text = match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => return message(inner),

@@ -1,5 +1,5 @@
-//! DataFrames: plans that are built step by step, without SQL but for the filter's expression. Names are
-//! found as in SQL: whatever their case, but exactly where two differ only in that.
+//! DataFrames: plans that are built step by step, with SQL only in filters. Names are matched as in SQL: without
+//! regard to case, but exactly if two differ only in case.
 
 use std::{sync::Arc, time::Instant};
 
@@ -21,7 +21,7 @@ use crate::{
     sql::{Planned, column_name, frame_expression},
 };
 
-/// What `aggregate` computes of a field.
+/// An aggregate function for [`Frame::aggregate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregate {
     /// `sum(field)`
@@ -34,7 +34,7 @@ pub enum Aggregate {
     CountDistinct,
 }
 
-/// A DataFrame under construction: each step gives a new one. A clone is the same frame.
+/// A DataFrame under construction. Each step returns a new one.
 #[derive(Clone, Debug)]
 pub struct Frame {
     core: Arc<Core>,
@@ -143,7 +143,7 @@ impl Frame {
         let data_type = column.get_type(self.plan.schema())?;
         Ok(match what {
             Aggregate::Sum if !(data_type.is_numeric() || data_type == DataType::Null) => {
-                return Err(Error::invalid(format!("sum({name}): {name} is {data_type}, no number")));
+                return Err(Error::invalid(format!("sum({name}): {name} is {data_type}, not a number")));
             }
             Aggregate::Sum => sum(column).alias(format!("sum({name})")),
             Aggregate::Count => count(column).alias(format!("count({name})")),

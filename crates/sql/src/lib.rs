@@ -1,13 +1,12 @@
-//! SQL in, Arrow record batches out: catalogs, tables and queries on DataFusion, behind a narrow
-//! interface. Knows nothing of protobuf, gRPC or sessions.
+//! SQL in, Arrow record batches out: catalogs, tables and queries on DataFusion, behind a narrow interface. Knows
+//! nothing of protobuf, gRPC or sessions.
 //!
-//! A query goes through the modules in this order: `sql` turns the text into a plan over the tables
-//! that `catalog` finds, [`Statement`] holds that plan, and [`Rows`] is one execution of it, which ends
-//! when it is dropped. [`Frame`] builds plans without SQL. `guard` and `exec` keep plans within their memory.
+//! A query passes through the modules in this order: `sql` turns the text into a plan over tables from `catalog`;
+//! [`Statement`] holds that plan; [`Rows`] is one execution of it, and ends when it is dropped. [`Frame`] builds
+//! plans without SQL. `guard` and `exec` keep plans within their memory limit.
 //!
-//! Columns come as the plan types them: a Parquet file may bring `Utf8View`, `LargeUtf8` or dictionaries
-//! with it, and some functions answer with `Utf8View`. Literals, casts, CSV, JSON and the built-in tables
-//! are `Utf8`.
+//! Columns have the types of the plan: Parquet files may contain `Utf8View`, `LargeUtf8` or dictionaries, and some
+//! functions return `Utf8View`. Literals, casts, CSV, JSON and the built-in tables are `Utf8`.
 
 mod catalog;
 mod engine;
@@ -29,7 +28,7 @@ pub use engine::{Engine, Options};
 pub use error::Error;
 pub use frame::{Aggregate, Frame};
 pub use params::Parameter;
-/// What Parquet files are read with, and written with in tests.
+/// The reader of Parquet files; tests write with it too.
 pub use parquet;
 pub use rows::{Measured, Rows};
 pub use statement::Statement;

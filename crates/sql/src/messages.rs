@@ -1,4 +1,4 @@
-//! Errors of DataFusion as sentences: without its prefixes, traces, advice to developers, and Rust.
+//! Rewrites DataFusion's errors as sentences, without prefixes, traces, developer advice, and Rust values.
 
 use datafusion::common::utils::datafusion_strsim::levenshtein;
 
@@ -14,7 +14,7 @@ const PREFIXES: [&str; 9] = [
     "Internal error: ",
 ];
 
-/// Errors that are said better in other words, by a part of their text.
+/// Replacements for errors, by a part of their text.
 const SAID: [(&str, &str); 8] = [
     (
         "the expression \"__correlated_sq_",
@@ -63,7 +63,7 @@ const RUST: [&str; 12] = [
     "Token",
 ];
 
-/// The sentence of an error.
+/// Rewrites an error as a sentence.
 pub(crate) fn clean(text: &str) -> String {
     let mut text = text.split("\n\nbacktrace:").next().unwrap_or_default().trim();
     if let Some((_, said)) = SAID.iter().find(|(part, _)| text.contains(part)) {
@@ -80,13 +80,13 @@ pub(crate) fn clean(text: &str) -> String {
     }
     let advice = "This issue was likely caused by a bug in DataFusion's code.";
     let text = text.split(advice).next().unwrap_or_default().trim_end().trim_end_matches('.');
-    // Errors that quote errors.
+    // Errors may quote other errors.
     let text = text.replace(PREFIXES[0], "");
     let text = unknown(&text).or_else(|| mismatch(&text)).unwrap_or(text);
     plain(&text)
 }
 
-/// `Invalid function 'x'.` with a suggestion only where that is close.
+/// `Invalid function 'x'.`, with a suggestion only if it is close.
 fn unknown(text: &str) -> Option<String> {
     let (name, rest) = text.strip_prefix("Invalid function '")?.split_once('\'')?;
     let near = rest.split_once("Did you mean '").and_then(|(_, near)| near.strip_suffix("'?"));
@@ -98,7 +98,7 @@ fn unknown(text: &str) -> Option<String> {
     Some(format!("there is no function {name}{hint}"))
 }
 
-/// Arguments that a function doesn't take.
+/// Rewrites an error about arguments that a function does not accept.
 fn mismatch(text: &str) -> Option<String> {
     const CALL: &str = "No function matches the given name and argument types '";
     if let Some((_, rest)) = text.split_once(CALL) {
@@ -111,7 +111,7 @@ fn mismatch(text: &str) -> Option<String> {
         .then(|| format!("{name}() does not take arguments of these types"))
 }
 
-/// A text up to where it shows a Rust value.
+/// Cuts a text before the first Rust value.
 fn plain(text: &str) -> String {
     let Some(at) = RUST.iter().filter_map(|mark| text.find(mark)).min() else { return text.to_owned() };
     let before = text[..at].rsplit_once([' ', '(']).map_or("", |(before, _)| before);

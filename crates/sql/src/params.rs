@@ -1,4 +1,4 @@
-//! Values for placeholders: text in, typed scalars out.
+//! Values for placeholders: converts text to typed scalars.
 
 use datafusion::{
     arrow::{
@@ -16,13 +16,13 @@ use crate::Error;
 pub struct Parameter {
     /// 1-based position among the placeholders (`$1`, or the first `?`).
     pub index: usize,
-    /// The type its text is cast to; `None` where the plan doesn't tell.
+    /// The type its text is cast to; `None` if the plan does not determine it.
     pub data_type: Option<DataType>,
     /// The text; `None` is NULL.
     pub value: Option<String>,
 }
 
-/// One scalar per placeholder, in the order of `wanted`.
+/// Converts the given values to one scalar per placeholder, in the order of `wanted`.
 pub(crate) fn bind(wanted: &[Parameter], given: &[Parameter]) -> Result<Vec<ScalarValue>, Error> {
     if let Some(extra) = given.iter().find(|given| !wanted.iter().any(|wanted| wanted.index == given.index)) {
         return Err(Error::invalid(format!(
@@ -46,7 +46,7 @@ pub(crate) fn bind(wanted: &[Parameter], given: &[Parameter]) -> Result<Vec<Scal
     Ok(values)
 }
 
-/// The value as its own type says, then as the plan's where that is possible.
+/// Converts a value to its own type, then to the plan's type if possible.
 fn scalar(parameter: &Parameter, planned: Option<&DataType>) -> Result<ScalarValue, Error> {
     let own = parameter.data_type.as_ref().filter(|own| **own != DataType::Null);
     let data_type = own.or(planned).cloned().unwrap_or(DataType::Utf8);
@@ -54,7 +54,7 @@ fn scalar(parameter: &Parameter, planned: Option<&DataType>) -> Result<ScalarVal
     let Some(text) = &parameter.value else {
         return ScalarValue::try_from(planned.unwrap_or(&data_type)).map_err(Error::from);
     };
-    let refused = |_| Error::invalid(format!("parameter {index}: '{text}' is no {data_type}"));
+    let refused = |_| Error::invalid(format!("parameter {index}: '{text}' is not a valid {data_type}"));
     let source = StringArray::from(vec![text.as_str()]);
     let options = CastOptions { safe: false, ..Default::default() };
     let array = cast_with_options(&source, &data_type, &options).map_err(refused)?;

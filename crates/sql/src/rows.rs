@@ -1,4 +1,4 @@
-//! One execution of a query: a task of its own that computes, and the stream of what it has computed.
+//! One execution of a query: a task that computes batches, and a stream of them.
 
 use std::{
     fmt,
@@ -41,10 +41,10 @@ use crate::{
     statement::Run,
 };
 
-/// Batches that are computed before somebody asks for them.
+/// The number of batches that are computed ahead.
 const AHEAD: usize = 1;
 
-/// Batches up to so many bytes may wait without being counted.
+/// Waiting batches of up to this many bytes are not counted.
 const ORDINARY: u128 = 2 << 20;
 
 /// The rows of a running query, as a stream of non-empty batches. Dropping it stops the work.
@@ -53,7 +53,7 @@ pub struct Rows {
     exact: Option<u64>,
     plan: Arc<dyn ExecutionPlan>,
     batches: mpsc::Receiver<Result<Waiting, Error>>,
-    /// What is left of a batch that had too many rows.
+    /// The rest of a batch that had too many rows.
     rest: Option<Waiting>,
     batch_rows: usize,
     yielded: AtomicU64,
@@ -62,7 +62,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Starts it on the runtime that this is called on.
+    /// Starts an execution on the current runtime.
     pub(crate) fn start(run: Run, titles: &[String], core: &Core) -> Result<Self, Error> {
         let Run { plan, context, rows } = run;
         let (memory, batch_rows) = (&core.memory, core.batch_rows);
@@ -86,17 +86,17 @@ impl Rows {
         Ok(Self { schema, exact, plan, batches, rest: None, batch_rows, yielded, stop, task })
     }
 
-    /// The columns, as the batches have them.
+    /// The schema of the batches.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    /// How many rows there will be, where the plan knows.
+    /// The number of rows of the result, if the plan knows it.
     pub fn exact_rows(&self) -> Option<u64> {
         self.exact
     }
 
-    /// The physical plan with what its execution has measured so far.
+    /// The physical plan with the measurements so far.
     pub fn measured(&self) -> Measured {
         let mut compute = 0;
         let mut spilled = 0;
@@ -115,7 +115,7 @@ impl Rows {
         }
     }
 
-    /// At most `batch_rows` of the batch; the rest is for later.
+    /// Returns at most `batch_rows` rows of the batch, and keeps the rest.
     fn cut(&mut self, waiting: Waiting) -> Result<RecordBatch, Error> {
         let Waiting { batch, counted } = waiting;
         let rows = batch.num_rows().min(self.batch_rows);
@@ -130,7 +130,7 @@ impl Rows {
     }
 }
 
-/// The same columns under other names.
+/// Renames the columns of a schema.
 pub(crate) fn titled(schema: &Schema, titles: &[String]) -> SchemaRef {
     let fields = schema.fields().iter().enumerate().map(|(at, field)| match titles.get(at) {
         Some(title) if title != field.name() => Arc::new(field.as_ref().clone().with_name(title)),
@@ -139,7 +139,7 @@ pub(crate) fn titled(schema: &Schema, titles: &[String]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// A batch that nobody has asked for yet. What it takes is counted where it is large.
+/// A computed batch that was not fetched yet. Its memory is counted if it is large.
 struct Waiting {
     batch: RecordBatch,
     counted: MemoryReservation,
@@ -154,7 +154,7 @@ fn waiting(batch: RecordBatch, memory: &Memory) -> Result<Waiting, Error> {
     Ok(Waiting { batch, counted })
 }
 
-/// Computes batch after batch, as fast as they are taken.
+/// Computes batches as fast as they are fetched.
 async fn drive(
     mut running: SendableRecordBatchStream,
     sender: mpsc::Sender<Result<Waiting, Error>>,
@@ -181,8 +181,8 @@ async fn drive(
     }
 }
 
-/// The number of rows where the plan's statistics tell it. Those of a scan don't know that it stops early:
-/// that is allowed for where nothing above changes the number of rows.
+/// The number of rows, if the plan's statistics know it. The statistics of a scan ignore its limit; this allows for
+/// it if no operator above changes the number of rows.
 fn exact_rows(plan: &dyn ExecutionPlan) -> Option<u64> {
     let rows = counted(plan)?;
     let mut node = plan;
@@ -242,14 +242,14 @@ impl fmt::Debug for Rows {
     }
 }
 
-/// What an execution has measured so far.
+/// The measurements of an execution so far.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// The physical plan as text, with metrics.
     pub plan: String,
-    /// Nanoseconds of computing, over all operators.
+    /// Compute time, summed over all operators.
     pub compute: Duration,
-    /// Rows that left the plan so far.
+    /// Rows produced so far.
     pub output_rows: u64,
     /// Bytes spilled to the temporary folder.
     pub spilled_bytes: u64,

@@ -1,4 +1,4 @@
-//! A planned query: what it will yield, what it needs, and its execution.
+//! A planned query: its columns, its parameters, and its execution.
 
 use std::{
     collections::HashSet,
@@ -29,12 +29,12 @@ use crate::{
     sql::Planned,
 };
 
-/// A constant of more bytes makes batches smaller.
+/// Larger constants, in bytes, make batches smaller.
 const LARGE: usize = 1 << 10;
-/// Bytes of all large constants in all rows of a batch.
+/// The most bytes of large constants, over all rows of a batch.
 const REPEATED: usize = 16 << 20;
 
-/// A planned query. A clone is the same plan.
+/// A planned query. Clones share the plan.
 #[derive(Clone, Debug)]
 pub struct Statement {
     inner: Arc<Inner>,
@@ -44,7 +44,7 @@ pub struct Statement {
 struct Inner {
     core: Arc<Core>,
     plan: LogicalPlan,
-    /// The plan with its types coerced: what it will yield.
+    /// The plan after type coercion, which defines the result's columns.
     analyzed: LogicalPlan,
     titles: Vec<String>,
     schema: SchemaRef,
@@ -52,11 +52,11 @@ struct Inner {
     planning_time: Duration,
 }
 
-/// An execution that was planned.
+/// A planned execution.
 pub(crate) struct Run {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) context: Arc<TaskContext>,
-    /// Rows of a batch at most, where constants are large.
+    /// The most rows in a batch, if constants are large.
     pub(crate) rows: Option<usize>,
 }
 
@@ -73,7 +73,7 @@ impl Statement {
                     |_, _| {},
                 );
                 match checked {
-                    // What a placeholder's type leaves open is seen when it is bound.
+                    // Placeholders without a known type are checked when they are bound.
                     Err(_) if !parameters.is_empty() => plan.clone(),
                     checked => checked?,
                 }
@@ -86,12 +86,12 @@ impl Statement {
         })
     }
 
-    /// The columns it yields.
+    /// The columns of the result.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.inner.schema)
     }
 
-    /// One entry a column: the value (an array of length 1) where it is a literal in the final projection.
+    /// One entry per column: an array of length 1 if the column is a literal in the final projection.
     pub fn constants(&self) -> Vec<Option<ArrayRef>> {
         let fields = self.inner.schema.fields().iter().enumerate();
         let array = |(at, data_type): (usize, &DataType)| {
@@ -103,7 +103,7 @@ impl Statement {
         fields.map(|(at, field)| array((at, field.data_type()))).collect()
     }
 
-    /// Its placeholders in order, without values.
+    /// The placeholders in order, without values.
     pub fn parameters(&self) -> Vec<Parameter> {
         self.inner.parameters.clone()
     }
@@ -136,7 +136,7 @@ impl Statement {
         self.inner.planning_time
     }
 
-    /// Binds the parameters and starts it. All placeholders must be bound.
+    /// Binds the parameters and starts an execution. All placeholders must be bound.
     pub async fn execute(&self, parameters: &[Parameter]) -> Result<Rows, Error> {
         let values = params::bind(&self.inner.parameters, parameters)?;
         let inner = Arc::clone(&self.inner);
@@ -166,7 +166,7 @@ impl Inner {
     }
 }
 
-/// The bytes of a plan's large constants.
+/// The total size of a plan's large constants, in bytes.
 fn constants(plan: &LogicalPlan) -> Result<usize, Error> {
     let mut bytes = 0;
     plan.apply_with_subqueries(|node| {
@@ -182,7 +182,7 @@ fn constants(plan: &LogicalPlan) -> Result<usize, Error> {
     Ok(bytes)
 }
 
-/// The placeholders with the types that the plan tells.
+/// The placeholders, with types from the plan.
 fn parameters(plan: &LogicalPlan, placeholders: Vec<usize>) -> Result<Vec<Parameter>, Error> {
     if placeholders.is_empty() {
         return Ok(Vec::new());
@@ -202,7 +202,7 @@ fn parameters(plan: &LogicalPlan, placeholders: Vec<usize>) -> Result<Vec<Parame
     Ok(placeholders.into_iter().map(parameter).collect())
 }
 
-/// The placeholders that are a number of rows: DataFusion tells no type for these.
+/// The placeholders in LIMIT and OFFSET, for which DataFusion infers no type.
 fn limits(plan: &LogicalPlan) -> Result<HashSet<String>, Error> {
     let mut names = HashSet::new();
     plan.apply_with_subqueries(|node| {
@@ -218,7 +218,7 @@ fn limits(plan: &LogicalPlan) -> Result<HashSet<String>, Error> {
     Ok(names)
 }
 
-/// The literal that a column of a plan is.
+/// The literal value of a column, if it is one.
 fn constant(plan: &LogicalPlan, at: usize) -> Option<ScalarValue> {
     match plan {
         LogicalPlan::Projection(projection) => value(projection.expr.get(at)?).or_else(|| {

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::{
     Cutover, Snapshot, State, Switch,
+    course::TransitionKind,
     engines::Report,
     event_log::{EventLog, NewEvent},
     machine::TimerView,
@@ -252,10 +253,10 @@ impl State {
                 let why = format!("cannot switch to {to} in phase STABLE: it is active already");
                 return Err(self.refusal(RefusalCode::InvalidTransition, why));
             }
-            Command::Announce { .. } => self.machine.announce(by, now),
-            Command::Cutover { .. } => self.machine.cutover(by, now),
-            Command::Abort => self.machine.abort(by, now),
-            Command::Rollback => self.machine.rollback(by, now),
+            Command::Announce { .. } => self.machine.order(TransitionKind::Announce, by, now),
+            Command::Cutover { .. } => self.machine.order(TransitionKind::CutOver, by, now),
+            Command::Abort => self.machine.order(TransitionKind::Abort, by, now),
+            Command::Rollback => self.machine.order(TransitionKind::RollBack, by, now),
             Command::PauseTimer => return self.pause(now),
             Command::ResumeTimer => return self.resume(now),
         };

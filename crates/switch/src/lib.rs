@@ -2,9 +2,11 @@
 //! the queries on record; knows nothing of HTTP, gRPC or bytes.
 
 mod command;
+pub mod course;
 mod engines;
 mod event_log;
 mod in_flight;
+pub mod instance;
 mod left;
 mod machine;
 mod phase;
@@ -179,7 +181,7 @@ impl Switch {
             machine = machine.resume(kept, start);
         }
         let state_writer = state_writer(machine.keep(start))?;
-        let heading = TargetStrategy::new(machine.phase().headed_for(), machine.epoch());
+        let heading = TargetStrategy::new(machine.course().headed_for(), machine.course().heading);
         let shared = Shared {
             state: Mutex::new(State::new(machine, start, events, event_log.clone(), state_writer)),
             in_flight: Default::default(),

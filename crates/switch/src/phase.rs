@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use protocol::Strategy;
+use serde::{Deserialize, Serialize};
 
 use super::{phase_name::PhaseName, rules::Cutover};
 
@@ -70,7 +71,8 @@ pub(super) struct Admission {
 }
 
 /// Who makes a transition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Actor {
     /// The rules: an adoption, a timeout, the end of a drain.
     Teal,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use protocol::Strategy;
+use serde::{Deserialize, Serialize};
 
 /// How and when the switch moves. A `None` duration means never.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,8 @@ pub struct Rules {
 }
 
 /// What becomes of the old strategy's queries at a cutover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Cutover {
     /// They run to their end.
     Drain,

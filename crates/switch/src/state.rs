@@ -121,9 +121,9 @@ impl State {
         let before = self.machine.epoch() - transitions.len() as u64;
         let has_moved = !transitions.is_empty();
         for (epoch, (transition, by)) in (before + 1..).zip(transitions) {
-            let headed_for = self.machine.phase().headed_for();
-            if headed_for != heading.get().0 {
-                heading.set(headed_for, self.machine.epoch());
+            let course = self.machine.course();
+            if course.heading != heading.get().1 {
+                heading.set(course.headed_for(), course.heading);
             }
             let forgotten = match transition {
                 Transition::DrainTimedOut { old } => Some(queries.forget(old)),

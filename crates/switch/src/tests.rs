@@ -2,10 +2,15 @@
 
 mod announcing;
 mod clauses;
+mod course;
 mod drains;
 mod edges;
+mod following;
 mod health;
+mod instances;
 mod lock_free;
+mod machine;
+mod model;
 mod properties;
 mod questions;
 mod restart;
@@ -15,6 +20,8 @@ use std::time::Duration;
 
 use super::{
     PhaseName::{Announced, Draining, Stable},
+    course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth, lets_in_cut_off},
+    instance::{InstanceStatus, Obstacle, Stage, abort_due, failover_due, obstacle},
     *,
 };
 

@@ -21,7 +21,7 @@ pub struct Engines {
     /// Forward the calls of green to this engine; needs --blue
     #[arg(long, env = "TEAL_GREEN", value_name = "URL")]
     pub green: Option<Target>,
-    /// How they and teal prove themselves.
+    /// TLS to engines.
     #[command(flatten)]
     pub tls: EngineTls,
     /// The host name in the engines' certificates [default: the one in their URL]
@@ -36,20 +36,20 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Whether each strategy has an engine of its own.
+    /// Returns whether each strategy has an engine of its own.
     pub(crate) fn are_two(&self) -> bool {
         self.blue.is_some() && self.blue != self.green
     }
 }
 
-/// Certificates and keys for engines: read again at a reload.
+/// Certificates and keys for engines. A reload reads them again.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engines")]
 pub struct EngineTls {
     /// Trust these authorities for https:// engines (PEM) [default: the system's]
     #[arg(long, env = "TEAL_UPSTREAM_CA", value_name = "FILE")]
     pub upstream_ca: Option<PathBuf>,
-    /// The certificate that engines are shown (PEM)
+    /// The client certificate for engines (PEM)
     #[arg(long, env = "TEAL_UPSTREAM_CERT", value_name = "FILE")]
     pub upstream_cert: Option<PathBuf>,
     /// The private key of --upstream-cert (PEM)

@@ -1,4 +1,4 @@
-//! Where clients connect, and how they are served.
+//! The listener for clients.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,38 +6,38 @@ use clap::Args;
 
 use crate::cli::values::{Addresses, buffers, count, duration, listen, some_duration};
 
-/// Where clients connect, and how they are served.
+/// The listener for clients.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Listening")]
 pub struct Listening {
-    /// Where clients connect
+    /// The address for clients
     #[arg(long, env = "TEAL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listen)]
     pub listen: Addresses,
-    /// How teal proves itself to them.
+    /// TLS of the listener.
     #[command(flatten)]
     pub tls: ListenerTls,
-    /// Forward calls on this address to the engine that is not active, to test it before a switch; needs two engines
+    /// Forward calls on this address to the inactive engine, to test it before a switch; needs two engines
     #[arg(long, env = "TEAL_PREVIEW_LISTEN", value_name = "ADDR", value_parser = listen)]
     pub preview_listen: Option<Addresses>,
     /// How long to accept new connections after SIGTERM, while /readyz answers 503
     #[arg(long, env = "TEAL_SHUTDOWN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub shutdown_delay: Duration,
-    /// Disconnect a client with calls in progress that leaves a ping unanswered for this long
+    /// Disconnect a client with calls in progress that does not answer a ping for this long
     #[arg(long, env = "TEAL_KEEPALIVE_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = some_duration)]
     pub keepalive_timeout: Duration,
     /// Network threads, and as many for SQL [default: one per core]
     #[arg(long, env = "TEAL_THREADS", value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
-    /// Bytes of all calls that may wait for slow readers; a sixteenth of it for each client's connection
+    /// Bytes of all calls that may wait for slow readers; each client's connection gets a sixteenth
     #[arg(long, env = "TEAL_BUFFER_LIMIT", value_name = "SIZE", default_value = "256MiB", value_parser = buffers)]
     pub buffer_limit: usize,
 }
 
-/// Certificates and keys for clients: read again at a reload.
+/// Certificates and keys for clients. A reload reads them again.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Listening")]
 pub struct ListenerTls {
-    /// The certificate that clients are shown, who speak TLS then (PEM)
+    /// The server certificate (PEM); with one, clients must use TLS
     #[arg(long, env = "TEAL_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
     /// The private key of --tls-cert (PEM)

@@ -15,7 +15,7 @@ pub struct Mock {
     /// Tables instead of the built-in ones: DIR/CATALOG/SCHEMA/TABLE.{csv,json,parquet}
     #[arg(long, env = "TEAL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// What a query gets for a table that is not in the catalog: an error, or made-up rows
+    /// The answer to a query for an unknown table: an error, or generated rows
     #[arg(
         long,
         env = "TEAL_UNKNOWN_TABLES",
@@ -24,7 +24,7 @@ pub struct Mock {
         ignore_case = true
     )]
     pub unknown_tables: UnknownTables,
-    /// Which session ids are accepted: those issued here, or any (of another engine too)
+    /// Which session ids are accepted: those issued here, or any (also of another engine)
     #[arg(long, env = "TEAL_SESSIONS", value_name = "WHICH", default_value = "known", ignore_case = true)]
     pub sessions: Sessions,
     /// Which bearer tokens are accepted: any, or those issued here
@@ -33,7 +33,7 @@ pub struct Mock {
     /// How long an issued token is valid
     #[arg(long, env = "TEAL_TOKEN_TTL", value_name = "DURATION", default_value = "1h", value_parser = token_ttl)]
     pub token_ttl: Duration,
-    /// A client that gets tokens; can be repeated [default: anybody]
+    /// A client that may request tokens; can be repeated [default: any]
     #[arg(long, env = "TEAL_OAUTH_CLIENT", hide_env_values = true, value_name = "ID:SECRET", value_delimiter = '\n', value_parser = oauth_client)]
     pub oauth_client: Vec<OauthClient>,
     /// Memory for SQL; beyond it queries spill to the temporary folder, then fail

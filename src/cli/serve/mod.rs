@@ -1,4 +1,4 @@
-//! The flags of `teal serve`, in the groups of its help.
+//! The flags of `teal serve`, grouped as in its help.
 
 mod engines;
 mod listening;
@@ -6,11 +6,10 @@ mod listening;
 mod mock;
 mod switching;
 
-use std::{path::PathBuf, time::Duration};
+use std::{iter, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use proxy::fault::Rule;
-use switch::Cutover;
 
 #[cfg(feature = "mock")]
 pub use self::mock::Mock;
@@ -21,7 +20,7 @@ pub use self::{
 };
 use super::{
     Effective,
-    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, collector, duration},
+    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, collector},
 };
 use crate::{config::BadSetting, scenario::Settings};
 
@@ -31,7 +30,7 @@ pub struct Serve {
     /// Read settings from this file, in TOML; flags and the environment override it
     #[arg(long, env = "TEAL_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where clients connect.
+    /// The listener for clients.
     #[command(flatten)]
     pub listening: Listening,
     /// The engines that calls are forwarded to.
@@ -40,10 +39,10 @@ pub struct Serve {
     /// The gate and its switch.
     #[command(flatten)]
     pub switching: Switching,
-    /// Faults on purpose.
+    /// Fault injection.
     #[command(flatten)]
     pub faults: FaultFlags,
-    /// Where operators connect.
+    /// The admin API.
     #[command(flatten)]
     pub operating: Operating,
     /// Logs and traces.
@@ -61,14 +60,14 @@ pub struct Serve {
     pub effective: Effective,
 }
 
-/// Faults on purpose.
+/// Fault injection.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultFlags {
     /// Inject a fault into chosen calls, such as method=getNextResultBatch,delay=200ms; can be repeated
     #[arg(long, env = "TEAL_FAULT", value_name = "KEY=VALUE,…", value_delimiter = '\n')]
     pub fault: Vec<Rule>,
-    /// on: a call may bring a fault for itself, in the metadata teal-fault
+    /// on: a call may carry its own fault, in the metadata teal-fault
     #[arg(long, env = "TEAL_FAULT_HEADER", value_name = "on|off", default_value = "off", ignore_case = true)]
     pub fault_header: OnOff,
     /// Play a scenario, a built-in one (see teal scenario list) or a file
@@ -76,11 +75,11 @@ pub struct FaultFlags {
     pub scenario: Option<String>,
 }
 
-/// Where operators connect.
+/// The admin API.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Operating")]
 pub struct Operating {
-    /// Where operators connect, or off
+    /// The address of the admin API, or off
     #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR|off", default_value = ADMIN, value_parser = admin)]
     pub admin: Admin,
     /// The token that operators must send; required if others can reach --admin
@@ -104,34 +103,15 @@ pub struct Logging {
 }
 
 impl Serve {
-    /// Takes over what a scenario sets and the user does not.
+    /// Takes over the settings of a scenario that the user did not set.
     pub(crate) fn adopt(&mut self, settings: &Settings) -> Result<(), BadSetting> {
-        if !self.given.contains(&"switch-every") {
-            // The scenario switches, and nobody else.
-            self.switching.rules.switch_every = Duration::ZERO;
-            self.effective.adopt_scenario("switch-every", "0s");
-        }
-        let rules = &mut self.switching.rules;
-        let durations = [
-            ("switch-every", &settings.switch_every, &mut rules.switch_every),
-            ("notice", &settings.notice, &mut rules.notice),
-            ("announce-timeout", &settings.announce_timeout, &mut rules.announce_timeout),
-            ("grace", &settings.grace, &mut rules.grace),
-            ("drain-timeout", &settings.drain_timeout, &mut rules.drain_timeout),
-        ];
-        for (flag, value, to) in durations {
-            let Some(value) = value.as_ref().filter(|_| !self.given.contains(&flag)) else { continue };
-            *to = duration(value).map_err(|expected| BadSetting { flag, value: value.clone(), expected })?;
-            self.effective.adopt_scenario(flag, value);
-        }
-        if let Some(value) = settings.cutover.as_ref().filter(|_| !self.given.contains(&"cutover")) {
-            let expected = || "expected one of drain, strict".to_owned();
-            self.switching.rules.cutover = Cutover::from_str(value, true).map_err(|_| BadSetting {
-                flag: "cutover",
-                value: value.clone(),
-                expected: expected(),
-            })?;
-            self.effective.adopt_scenario("cutover", value);
+        // Only the scenario switches.
+        let untimed = ("switch-every", "0s".to_owned());
+        for (flag, value) in iter::once(&untimed).chain(settings) {
+            if !self.given.contains(flag) {
+                self.switching.rules.set(flag, value)?;
+                self.effective.adopt_scenario(flag, value);
+            }
         }
         Ok(())
     }

@@ -2,12 +2,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 use protocol::Strategy;
 use proxy::gate::Mismatch;
 use switch::{Cutover, Rules};
 
-use crate::cli::values::{OnOff, count, duration, some_duration};
+use crate::{
+    cli::{
+        expected,
+        values::{OnOff, count, duration, some_duration},
+    },
+    config::BadSetting,
+};
 
 /// The gate and its switch.
 #[derive(Debug, Args)]
@@ -16,16 +22,16 @@ pub struct Switching {
     /// The strategy that is active at start
     #[arg(long, env = "TEAL_INITIAL", value_name = "STRATEGY", default_value = "blue", ignore_case = true)]
     pub initial: Strategy,
-    /// By which the switch moves.
+    /// The rules of the switch.
     #[command(flatten)]
     pub rules: SwitchRules,
     /// Keep phase, epoch and timer in this file, so that a restart continues from there
     #[arg(long, env = "TEAL_STATE", value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// How long to remember a query, or a session, after the last call about it
+    /// How long to remember a query, or a session, after its last call
     #[arg(long, env = "TEAL_QUERY_TTL", value_name = "DURATION", default_value = "1h", value_parser = some_duration)]
     pub query_ttl: Duration,
-    /// How many queries to remember at most; the oldest are forgotten first
+    /// The most queries to remember; the oldest are forgotten first
     #[arg(long, env = "TEAL_MAX_QUERIES", value_name = "N", default_value = "1000000", value_parser = count)]
     pub max_queries: usize,
     /// How to encode a 456: as an HTTP status, as a gRPC status, or as both
@@ -39,14 +45,14 @@ pub struct Switching {
     pub descriptor_set: Option<PathBuf>,
 }
 
-/// The rules that a reload takes over, and that a scenario may set.
+/// The rules of the switch. A reload can change them, and a scenario can set them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Switching")]
 pub struct SwitchRules {
     /// Announce the other strategy this long after the active one became active; 0 is never
     #[arg(long, env = "TEAL_SWITCH_EVERY", value_name = "DURATION", default_value = "120s", value_parser = duration)]
     pub switch_every: Duration,
-    /// Let the old strategy's queries run to their end (drain), or answer them with a 456 at once (strict)
+    /// Let the old strategy's queries run to their end (drain), or reject them with a 456 at once (strict)
     #[arg(long, env = "TEAL_CUTOVER", value_name = "HOW", default_value = "drain", ignore_case = true)]
     pub cutover: Cutover,
     /// The least time between an announcement and its cutover
@@ -64,13 +70,29 @@ pub struct SwitchRules {
     /// How long the old strategy must stay idle before its drain completes
     #[arg(long, env = "TEAL_GRACE", value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub grace: Duration,
-    /// End a drain after this time, whatever is left; 0 is never
+    /// End a drain after this time, even with queries left; 0 is never
     #[arg(long, env = "TEAL_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "300s", value_parser = duration)]
     pub drain_timeout: Duration,
 }
 
+impl SwitchRules {
+    /// Sets one of them, as its flag would.
+    pub(super) fn set(&mut self, flag: &'static str, value: &str) -> Result<(), BadSetting> {
+        // No defaults: they would undo what is set.
+        let flags = Self::augment_args(Command::new("rules").no_binary_name(true))
+            .mut_args(|arg| arg.default_value(None::<&str>).env(None::<&str>));
+        flags
+            .try_get_matches_from([format!("--{flag}={value}")])
+            .and_then(|matches| self.update_from_arg_matches(&matches))
+            .map_err(|error| {
+                let expected = expected(&error).unwrap_or_else(|| error.kind().to_string());
+                BadSetting { flag, value: value.to_owned(), expected }
+            })
+    }
+}
+
 impl Switching {
-    /// All rules of the switch. A duration of 0 is never.
+    /// Builds the rules of the switch. A duration of 0 means never.
     pub(crate) fn rules(&self) -> Rules {
         let unless_zero = |duration: Duration| (!duration.is_zero()).then_some(duration);
         let SwitchRules {

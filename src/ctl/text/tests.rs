@@ -19,7 +19,7 @@ fn a_state(changes: Value) -> State {
 }
 
 #[test]
-fn a_state_is_told_in_aligned_lines() {
+fn a_state_is_shown_in_aligned_lines() {
     let told = state(&a_state(json!({})), Paint::off());
     assert_eq!(
         told,
@@ -34,7 +34,7 @@ fn a_state_is_told_in_aligned_lines() {
 }
 
 #[test]
-fn states_are_told_beside_their_strategy() {
+fn states_are_shown_beside_their_strategy() {
     let told = state(
         &a_state(json!({
             "phase": "DRAINING", "active": "green", "old": "blue", "abandoned": 2,
@@ -49,7 +49,7 @@ fn states_are_told_beside_their_strategy() {
         "old        blue, drained within 5s\n",
         "abandoned  2 queries, by drains that timed out\n",
         "timer      every 2m, paused with 1m 30s left\n",
-        "engine     http://b of blue, not well: gone?, 0 connections\n",
+        "engine     http://b of blue, unhealthy: gone?, 0 connections\n",
         "refused    2026-01-15T10:00:00.000Z the engine is ill\n",
     ] {
         assert!(told.contains(line), "{line:?} is not in\n{told}");
@@ -59,11 +59,11 @@ fn states_are_told_beside_their_strategy() {
         "deadlines": {"announcement_seconds": null, "cutover_seconds": null, "drain_seconds": null},
     });
     let told = state(&a_state(announced.clone()), Paint::off());
-    assert!(told.contains("pending    green, cutover when it is ordered\n"), "{told}");
+    assert!(told.contains("pending    green, cutover on command\n"), "{told}");
     assert!(told.contains("timer      off\n"), "{told}");
     assert_eq!(
         progress(&a_state(announced)),
-        "ANNOUNCED blue -> green, 3 queries on blue, cutover when it is ordered"
+        "ANNOUNCED blue -> green, 3 queries on blue, cutover on command"
     );
 }
 

@@ -1,5 +1,5 @@
-//! Points 1, 18 and 28, which only whole implementations show: what grpcio, grpc-js and tonic make of a 456, and of an
-//! answer that a field was appended to. An engine's answers are listed here byte for byte; each is fetched directly and
+//! Points 1, 18 and 28, which need complete implementations: how grpcio, grpc-js and tonic read a 456, and a response
+//! with an appended field. The responses of an engine are listed here byte for byte; each is fetched directly and
 //! through teal, while a notice is due.
 
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
@@ -27,12 +27,12 @@ const LONG: Duration = Duration::from_secs(240);
 /// Its answer has `schemas` as field 1 and `new_strategy` as field 3.
 const METHOD: &str = "/QueryEngineService/getSchemaNames";
 
-/// What has to be seen of an answer that comes through teal.
+/// The expected view of a response through teal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
-    /// What is seen of it directly.
+    /// The same as directly.
     Same,
-    /// The same, with the field behind the message.
+    /// The same, with the field after the message.
     Appended,
     /// A 456 instead.
     Refused,
@@ -100,7 +100,7 @@ impl Case {
         self
     }
 
-    /// The body as DATA frames: one, or ever so many of which the first and the last have a byte each.
+    /// The body as DATA frames: one, or many, of which the first and the last have one byte.
     fn chunks(&self) -> Vec<Bytes> {
         const EDGE: usize = 32;
         if !self.is_in_pieces {
@@ -113,7 +113,7 @@ impl Case {
     }
 }
 
-/// A message of so many bytes, which is hard to compress; of 1 byte there is none.
+/// A message of this many bytes that is hard to compress; there is none of 1 byte.
 fn message(len: usize) -> Vec<u8> {
     let mut state = len as u64;
     let mut text = String::new();
@@ -143,7 +143,7 @@ fn deflate(message: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What can be appended to: by coding, flag, length and frames.
+/// Responses that can be appended to: by coding, flag, length and frames.
 fn editable() -> Vec<Case> {
     let mut cases = Vec::new();
     for len in [0, 1, 16_379, 16_380, 16_383, 16_384, 16_385, 4 << 20] {
@@ -171,7 +171,7 @@ fn editable() -> Vec<Case> {
     cases
 }
 
-/// What can't be appended to, or must not be.
+/// Responses that cannot or must not be appended to.
 fn uneditable() -> Vec<Case> {
     let message = message(100);
     let is = |name: &str| case(name, Seen::Same);
@@ -212,7 +212,7 @@ fn uneditable() -> Vec<Case> {
     ]
 }
 
-/// Fetches each answer with each client, and fails where one sees something else than it has to.
+/// Fetches each response with each client, and fails if one sees something unexpected.
 fn are_seen(cases: Vec<Case>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let cases = Arc::new(cases);
@@ -248,14 +248,14 @@ fn feed(mut client: Running, lines: &[String]) {
     assert!(said.contains(&format!("{} answers were seen", lines.len())), "{said}");
 }
 
-/// Answers as the case says whose number a call brings.
+/// Responds with the case whose number is in the call.
 async fn replay(mut call: Call, cases: Arc<Vec<Case>>) {
     let number: usize = call.request.headers()["case"].to_str().unwrap().parse().unwrap();
     let case = &cases[number];
     let is_end = case.body.is_empty() && case.trailers.is_none();
     let Ok(mut stream) = call.respond.send_response(case.head.clone(), is_end) else { return };
     for chunk in case.chunks() {
-        // What the client has seen enough of it resets.
+        // The client resets a response when it has seen enough.
         if !is_end && !send(&mut stream, chunk).await {
             return;
         }

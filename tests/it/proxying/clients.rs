@@ -1,5 +1,5 @@
-//! Point 45 and those that only whole implementations show: grpcio, grpc-js and tonic as clients, grpcio and
-//! grpc-js as engines.
+//! Point 45, and points that need complete implementations: grpcio, grpc-js and tonic as clients, grpcio and grpc-js
+//! as engines.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::support::{Bare, Connector, Place, Running, Server, node, python, teal
 
 const LONG: Duration = Duration::from_secs(240);
 
-/// The service of another implementation, and where it is.
+/// Starts the service of another implementation; returns its address.
 fn service(options: &[&str]) -> (Running, SocketAddr) {
     serving(python(Connector::V3_0_2).start_offline("service.py", options))
 }
@@ -98,7 +98,7 @@ async fn point_36_and_37_restarted_engines_are_found() {
 #[tokio::test]
 async fn point_38_strict_engines_keep_their_connections() {
     let (_service, address) = service(&["grpc.http2.max_ping_strikes=1"]);
-    // It is strict: who asks again and again is told to calm down.
+    // It is strict: frequent pings get ENHANCE_YOUR_CALM.
     let mut eager = Raw::connect(address).await;
     let told = loop {
         eager.write(PING, 0, 0, b"anybody?").await;

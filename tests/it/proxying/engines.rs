@@ -1,4 +1,4 @@
-//! Point 41: two engines, of which one is no matter to the other.
+//! Point 41: a failure of one engine does not affect the other.
 
 use std::{
     net::SocketAddr,
@@ -31,7 +31,7 @@ async fn pass_beside(blue: SocketAddr) {
     let mut held = Vec::new();
     for _ in 0..100 {
         let (response, mut upload) = open(&client, request("/QueryEngineService/status"), false).await;
-        // More than is read of any request before its engine is there.
+        // More than is read of a request before its engine is connected.
         upload.send_data(framed(&[0x3a; 10_000]).into(), true).unwrap();
         held.push(tokio::spawn(Answer::of(response)));
     }
@@ -48,7 +48,7 @@ async fn pass_beside(blue: SocketAddr) {
     }
 }
 
-// The engine of green is asked meanwhile.
+// Green's health is checked in the meantime.
 #[tokio::test(flavor = "multi_thread")]
 async fn point_41_mute_engines_affect_no_other_engine() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -57,7 +57,7 @@ async fn point_41_mute_engines_affect_no_other_engine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn point_41_silent_calls_affect_no_other_engine() {
-    // Not even what it has taken is read, and it takes little.
+    // It does not even read what it accepted, and accepts little.
     let stuck = engine_with(Builder::new().max_concurrent_streams(1), async |call: Call| {
         std::future::pending::<()>().await;
         drop(call);
@@ -67,7 +67,7 @@ async fn point_41_silent_calls_affect_no_other_engine() {
     assert!(stuck.calls() > 0);
 }
 
-// The engine of green is asked for its health meanwhile, which does not count.
+// Health checks of green in the meantime do not count.
 #[tokio::test(flavor = "multi_thread")]
 async fn point_41_engines_see_only_their_own_calls() {
     let calls = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];

@@ -94,7 +94,7 @@ async fn point_29_engines_may_read_small_messages_late() {
     let server = teal().switch_every("0").with("--threads", "1").upstream(engine.address).run();
     let client = client(server.address).await;
     let sent = Arc::new(AtomicUsize::new(0));
-    // Whoever sends so much on one thread has no time for a handshake.
+    // A thread that sends this much has no time for a handshake.
     unary(&client, "/prompt/call", b"").await;
     let mut calls = Vec::new();
     for _ in 0..STREAMS {
@@ -369,7 +369,7 @@ async fn point_30_engines_are_held_by_readers_windows() {
     let client = client(server.address).await;
     let (response, _) = open(&client, request("/a/b"), true).await;
     let mut body = within(response).await.unwrap().into_body();
-    // However long nobody reads, what is on its way stays within the windows.
+    // However long nothing is read, the data in transit stays within the windows.
     let held = still(|| sent.load(Ordering::SeqCst)).await;
     assert!(held < 4 << 20, "{held} bytes are on their way");
     let mut read = 0;

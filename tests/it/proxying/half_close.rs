@@ -1,4 +1,4 @@
-//! Point 9: where the end of a stream stands, frame by frame and in both directions.
+//! Point 9: the position of END_STREAM, frame by frame and in both directions.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use super::{
     raw::{self, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, RESET, Raw, frame},
 };
 
-/// Methods whose message the gate passes on, or holds, and of which it holds the answer.
+/// Methods whose message the gate forwards or holds, and those whose response it holds.
 const METHODS: [&str; 4] = [
     "/a/b",
     "/QueryEngineService/status",
@@ -15,7 +15,7 @@ const METHODS: [&str; 4] = [
     "/QueryEngineService/identifyPlanner",
 ];
 
-/// The frames of a stream, without what their payloads are.
+/// The frames of a stream, without their payloads.
 fn shape(frames: &[Frame]) -> Vec<(u8, bool, bool)> {
     frames.iter().map(|frame| (frame.kind, frame.ends_stream(), frame.payload.is_empty())).collect()
 }
@@ -36,7 +36,7 @@ async fn request(engine: &mut Raw) -> (u32, Vec<Frame>) {
     (stream, frames)
 }
 
-/// An engine that refuses each call so many times, tells the shape of each, and answers with a status alone.
+/// An engine that refuses each call this many times, reports the shape of each, and responds with only a status.
 async fn telling(
     refusals: usize,
 ) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<Vec<(u8, bool, bool)>>) {

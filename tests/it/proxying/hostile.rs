@@ -1,4 +1,4 @@
-//! Points 42 to 44: clients that mean harm, or are too many.
+//! Points 42 to 44: malicious clients, and too many clients.
 
 use std::{
     net::SocketAddr,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::support::{Connector, Running, Server, python, teal};
 
-/// Another client of the same server gets its answers.
+/// Checks that another client of the same server is served.
 async fn serves(server: &Server) {
     let client = client(server.address).await;
     assert_eq!(unary(&client, "/a/b", b"still here").await.body, framed(b"still here"));
@@ -69,7 +69,7 @@ async fn point_42_honest_cancellations_are_no_attack() {
     until(|| engine.open() == 0).await;
 }
 
-/// Waits until teal ends the connection, and has said why if that can still be read.
+/// Waits until teal ends the connection, with a reason if that can still be read.
 async fn sent_away(mut client: Raw) {
     while let Some(frame) = within(client.next()).await {
         if frame.kind == GOAWAY {
@@ -79,7 +79,7 @@ async fn sent_away(mut client: Raw) {
     }
 }
 
-/// Sends a flood on a connection, with a stream open or not, until teal has had enough.
+/// Floods a connection, with a stream open or not, until teal ends it.
 async fn flood(address: SocketAddr, open: bool, frames: impl Fn(u32) -> Vec<u8>) -> Raw {
     let mut client = Raw::connect(address).await;
     client.settled().await;
@@ -102,7 +102,7 @@ async fn point_43_floods_of_frames_do_no_harm() {
     serves(&server).await;
     let resident_before = server.resident();
     let address = server.address;
-    // Of these teal has enough soon.
+    // teal ends these soon.
     let long = raw::block(&[("name", &"v".repeat(1000))]);
     for more in [&long[..], &[]] {
         let flooded = flood(address, false, |number| match number {
@@ -199,7 +199,7 @@ async fn point_44_without_free_files_teal_waits() {
     }
     server.wait_for("cannot accept a connection", 1, Duration::from_secs(60));
     let (used, before) = (cpu(&server), Instant::now());
-    // It is what time passes at that is measured.
+    // The test measures CPU time over this period.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (used, passed) = (cpu(&server) - used, before.elapsed());
     assert!(used < passed / 4, "it used {used:?} of {passed:?}");
@@ -210,7 +210,7 @@ async fn point_44_without_free_files_teal_waits() {
     assert!(server.lines_with("cannot accept a connection").len() <= most, "{}", server.output());
 }
 
-/// The processor's time that a process has used.
+/// The CPU time of a process.
 fn cpu(process: &Running) -> Duration {
     let stat =
         std::fs::read_to_string(Path::new("/proc").join(process.id().to_string()).join("stat")).unwrap();

@@ -61,7 +61,7 @@ struct Held {
     upload: SendStream<Bytes>,
 }
 
-/// A client's request that grpc-java ends a connection for does no harm to calls of others, and is answered itself.
+/// A request for which grpc-java ends a connection does not harm other calls, and is answered itself.
 async fn harms_nobody(poisonous: impl Fn() -> Request<()>, expected: &[&str]) {
     let Some((_engine, address)) = engine(java) else { return };
     // One thread: all calls share its connections.

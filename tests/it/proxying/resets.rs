@@ -1,4 +1,4 @@
-//! Points 4 to 8: answers that break off, and calls that are given up.
+//! Points 4 to 8: responses that are cut short, and calls that are cancelled.
 
 use std::{
     sync::{
@@ -54,7 +54,7 @@ async fn point_04_resets_are_never_clean_ends() {
     }
 }
 
-/// How an engine breaks off.
+/// How an engine cuts a response short.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cut {
     Reset(u8),
@@ -148,7 +148,7 @@ async fn point_06_engines_reset_codes_reach_the_client() {
     }
 }
 
-/// When a client gives a call up.
+/// When a client cancels a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum When {
     BeforeHeaders,
@@ -160,7 +160,7 @@ enum When {
 const EVERY_WHEN: [When; 4] =
     [When::BeforeHeaders, When::MidUpload, When::AfterMessage, When::AfterMessageMidUpload];
 
-/// An engine that tells how each stream was reset, after it has answered with one message if asked to.
+/// An engine that reports how each stream was reset, after an optional message.
 async fn telling() -> (Engine, Arc<Mutex<Vec<Option<Reason>>>>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let known = told.clone();

@@ -1,4 +1,4 @@
-//! Point 35: which calls are sent again, how often, and at whose risk.
+//! Point 35: which calls are retried, how often, and on which connection.
 
 use std::{
     net::SocketAddr,
@@ -19,14 +19,14 @@ use crate::support::{Server, teal};
 const NO_ERROR: u8 = 0;
 const PROTOCOL_ERROR: u8 = 1;
 
-/// How an engine ends the connection of a call that it can't bear.
+/// How an engine ends the connection of a poisonous call.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// With GOAWAY, which leaves the call out, and a word on it.
+    /// With a GOAWAY that excludes the call, with debug data.
     GoAway(u8),
-    /// With GOAWAY that leaves nothing out, as Netty does for what it cannot decode.
+    /// With a GOAWAY that excludes nothing, as Netty sends for requests it cannot decode.
     Hard(u8),
-    /// With nothing, after it has read the call.
+    /// By closing the connection after reading the call.
     Close,
 }
 
@@ -35,7 +35,7 @@ enum End {
 struct Seen {
     connections: AtomicUsize,
     calls: AtomicUsize,
-    /// Calls that it can't bear, and whether the last of them had a connection for itself.
+    /// Poisonous calls, and whether the last one had a connection of its own.
     poisonous: AtomicUsize,
     was_alone: AtomicBool,
 }
@@ -203,10 +203,10 @@ async fn silent_about(limit: usize) -> (SocketAddr, Arc<Seen>, tokio::sync::watc
     (address, seen, go)
 }
 
-/// A call with metadata of so many KiB.
+/// Makes a call with this many KiB of metadata.
 async fn large(server: &Server, kib: usize) -> Answer {
     let mut sent = request("/a/b");
-    // All different: what was said before is short to say again.
+    // All different, because repeated fields compress well.
     for number in 0..kib {
         let name = HeaderName::try_from(format!("key-{number}")).unwrap();
         let text: String = (0..1024).map(|at| char::from(b'!' + ((at * 7 + number) % 90) as u8)).collect();

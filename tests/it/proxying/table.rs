@@ -1,4 +1,4 @@
-//! The table of the points and their tests is what it says.
+//! The table of points matches the tests.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,7 @@ use std::{
 };
 
 const TABLE: &str = include_str!("../../../docs/proxying.md");
-/// Where tests are that are named after a point.
+/// The folders with tests that are named after a point.
 const FOLDERS: [&str; 3] = ["tests", "src", "crates"];
 
 /// A test, by file and name.

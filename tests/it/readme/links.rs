@@ -1,4 +1,4 @@
-//! Links within the repository lead somewhere, and the table of contents has each page.
+//! Links within the repository resolve, and the table of contents has each page.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::pages::{page, pages, root};
 
-/// How Markdown renderers name a heading.
+/// The anchor that Markdown renderers give a heading.
 fn anchor(heading: &str) -> String {
     let text = heading.replace('`', "").to_lowercase();
     let kept = text.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));

@@ -80,7 +80,7 @@ impl Page {
             .unwrap_or_else(|| panic!("{}: no block with {text:?}", self.name))
     }
 
-    /// The first cells of the rows of the table whose head starts so.
+    /// The first column of the table whose head starts with `head`.
     pub(super) fn first_column(&self, head: &str) -> Vec<String> {
         let rows = self.text.lines().skip_while(|line| !line.starts_with(head));
         let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
@@ -91,7 +91,7 @@ impl Page {
     }
 }
 
-/// What stands between backquotes.
+/// The texts between backquotes.
 pub(super) fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

@@ -1,6 +1,6 @@
-//! Tables of names: what the pages list is what the program has, and the other way round.
+//! Tables of names: the pages list exactly what the program has.
 //!
-//! `TEAL_UPDATE_DOCS=1 cargo test --release --test it readme` writes the tables of flags anew.
+//! `TEAL_UPDATE_DOCS=1 cargo test --release --test it readme` rewrites the tables of flags.
 
 use std::{collections::BTreeSet, env, fs};
 

@@ -13,7 +13,7 @@ pub(crate) struct Operate {
     command: Command,
 }
 
-/// What a command said, and how it ended.
+/// The output and the exit code of a command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -50,13 +50,13 @@ impl Operate {
 }
 
 impl Said {
-    /// What it said, if it ended so.
+    /// The output, if it ended with this code.
     pub(crate) fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 
-    /// What it printed, if it did what it was told.
+    /// The standard output, if it succeeded.
     pub(crate) fn done(self) -> String {
         let said = self.ended(0);
         assert_eq!(said.err, "", "{said:?}");

@@ -25,15 +25,15 @@ use tokio::{
 
 use super::{Server, teal};
 
-/// Nothing here takes so long, however busy the machine.
+/// Longer than anything here takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
 
-/// What has to come to an end.
+/// Adds a timeout to a future.
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     timeout(LONG, work).await.expect("it takes far too long")
 }
 
-/// Waits until something holds of a number or a process, which cannot tell.
+/// Waits by polling for a condition that has no event.
 pub(crate) async fn until(holds: impl Fn() -> bool) {
     within(async {
         while !holds() {
@@ -77,7 +77,7 @@ pub(crate) struct Call {
     pub(crate) respond: SendResponse<Bytes>,
 }
 
-/// An engine that treats each request as `serve` says.
+/// An engine that handles each request with `serve`.
 pub(crate) async fn engine<F, R>(serve: F) -> Engine
 where
     F: Fn(Call) -> R + Clone + Send + 'static,
@@ -197,7 +197,7 @@ pub(crate) async fn echo(mut call: Call) {
     }
 }
 
-/// Sends as fast as the peer takes it. False where it takes no more.
+/// Sends as fast as the peer accepts. Returns false if it accepts no more.
 pub(crate) async fn send(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> bool {
     while !bytes.is_empty() {
         stream.reserve_capacity(bytes.len());

@@ -1,4 +1,4 @@
-//! An address that belongs to a test, whether anybody listens there or not.
+//! An address reserved for a test, whether or not a server listens there.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! A peer that speaks HTTP/2 frame by frame, for what no library would send or show.
+//! A peer that speaks HTTP/2 frame by frame, for things that no library would send or show.
 
 #![allow(clippy::unwrap_used, reason = "a peer that fails is a test that fails")]
 
@@ -104,7 +104,7 @@ impl Raw {
         _ = self.stream.write_all(&frame(kind, flags, stream, payload)).await;
     }
 
-    /// Sends bytes as they are. False once the peer takes none.
+    /// Sends bytes as they are. Returns false if the peer accepts none.
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
@@ -154,7 +154,7 @@ impl Raw {
         None
     }
 
-    /// The next frame, whatever it is.
+    /// The next frame of any kind.
     pub(crate) async fn any(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).await.ok()?;
@@ -174,7 +174,7 @@ impl Raw {
         }
     }
 
-    /// What comes on a stream, up to its end or its reset.
+    /// The frames of a stream, up to its end or its reset.
     pub(crate) async fn stream(&mut self, stream: u32) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = within(self.next()).await {
@@ -203,7 +203,7 @@ impl Raw {
     }
 }
 
-/// The address of an engine that treats each connection as `serve` says.
+/// The address of an engine that handles each connection with `serve`.
 pub(crate) async fn engine<R>(serve: impl Fn(Raw) -> R + Send + 'static) -> SocketAddr
 where
     R: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Stands between the server and an engine, passes every call on, and keeps a record of what it saw.
+//! A recorder between the server and an engine: forwards every call, and records it.
 
 use std::{
     collections::HashSet,
@@ -21,7 +21,7 @@ use tokio::{net::TcpStream, sync::oneshot};
 
 /// Room for what is on its way, in bytes.
 const WINDOW: u32 = 1 << 20;
-/// As much of a message is looked at.
+/// The most bytes of a message that are read.
 const LOOKED_AT: usize = 4096;
 
 /// A recorder that runs; it ends with the test.
@@ -43,7 +43,7 @@ struct Record {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) method: String,
-    /// What its header said.
+    /// The strategy in its header.
     pub(crate) strategy: Option<String>,
     /// The query that it named or, by its answer, began.
     pub(crate) query: Option<String>,
@@ -61,7 +61,7 @@ impl Call {
         Self { method, strategy, query: None, is_compressed: false, asked: Vec::new() }
     }
 
-    /// What its message says in a field.
+    /// A string field of its message.
     pub(crate) fn said(&self, field: u32) -> &str {
         let message = self.asked.get(PREFIX_LEN..).unwrap_or_default();
         read_string(message, field).ok().flatten().unwrap_or_default()
@@ -71,7 +71,7 @@ impl Call {
         self.method.starts_with("prepareStatement")
     }
 
-    /// What the messages say, as far as they are plain.
+    /// Reads the messages, if they are not compressed.
     fn read(&mut self, asked: &[u8], told: &[u8]) {
         self.is_compressed = told.first() == Some(&1);
         let (message, field) = if self.begins() { (told, 2) } else { (asked, 3) };
@@ -103,7 +103,7 @@ impl Recorder {
         Self { address, record, _running: running }
     }
 
-    /// What was passed on and has an answer.
+    /// The forwarded calls that were answered.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.record.calls.lock().expect("no relay panics").clone()
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Running, Server, server::binary};
 
-/// A rehearsal takes so much longer than it is told to, at most.
+/// The most time that a rehearsal takes beyond its duration.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A rehearsal of a server, to be.
@@ -67,7 +67,7 @@ impl Rehearsal {
         Rehearsed::of(process, &json)
     }
 
-    /// What it says where it has to refuse.
+    /// The output of a rehearsal that must refuse.
     pub(crate) fn refused(self) -> (ExitStatus, String) {
         let (mut process, json) = self.start();
         let status = process.wait(PATIENCE);

@@ -130,13 +130,13 @@ fn address(line: &str, words: &str) -> SocketAddr {
 }
 
 impl Server {
-    /// Where it serves operators.
+    /// The address of its admin API.
     pub(crate) fn admin(&self) -> SocketAddr {
         let words = "Admin API on http://";
         address(&self.wait_for(words, 1, STARTS_WITHIN)[0], words)
     }
 
-    /// What its API says under a path.
+    /// The response of its API under a path.
     pub(crate) fn get(&self, path: &str) -> String {
         let answer = answer(send(self.admin(), &format!("GET {path}"), ""));
         let body = answer.split_once("\r\n\r\n").filter(|_| answer.starts_with("HTTP/1.1 200 "));

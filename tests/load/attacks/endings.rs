@@ -1,4 +1,4 @@
-//! Rows 5 and 10: ends that come too soon, and ends that never come.
+//! Rows 5 and 10: streams that end too early, or never.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::support::{
     raw::{self, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, RESET, Raw, SETTINGS, WINDOW_UPDATE},
 };
 
-/// Sends data of a stream until its window is full for a while: how many bytes.
+/// Sends data on a stream until its window stays full for a while. Returns the number of bytes.
 async fn fill(raw: &mut Raw, stream: u32) -> usize {
     const EACH: usize = 8 * KIB;
     let initial = raw.settings.iter().rev().find(|(id, _)| *id == INITIAL_WINDOW_SIZE);
@@ -32,7 +32,7 @@ async fn fill(raw: &mut Raw, stream: u32) -> usize {
     }
 }
 
-/// What makes a stream end in an error after its end.
+/// Frames that cause a stream error after the end of the stream.
 fn faults(stream: u32) -> [(&'static str, Vec<u8>); 5] {
     [
         ("a reset", raw::frame(RESET, 0, stream, &CANCEL.to_be_bytes())),
@@ -43,7 +43,7 @@ fn faults(stream: u32) -> [(&'static str, Vec<u8>); 5] {
     ]
 }
 
-/// Asserts that a body came as a whole, or that its stream was reset.
+/// Asserts that a body arrived completely, or that its stream was reset.
 fn is_honest(about: &str, sent: usize, frames: &[Frame]) {
     let bytes: usize =
         frames.iter().filter(|frame| frame.kind == DATA).map(|frame| frame.payload.len()).sum();
@@ -160,8 +160,8 @@ fn two_sides_that_end_at_once_both_end() {
     });
 }
 
-/// Reads nothing and, once teal can write no more, breaks the protocol and sends a lot. Then it ends.
-/// Whether teal has taken all, or has ended too.
+/// Reads nothing and, once teal can write no more, breaks the protocol, sends a lot, and ends. Returns whether teal
+/// has read everything, or has closed too.
 async fn ends_with_a_full_pipe(mut client: Raw) -> bool {
     // Nothing tells a client that reads nothing how much has been written to it.
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -1,4 +1,4 @@
-//! Row 8: engines that make their client hold what they do not read.
+//! Row 8: engines that do not read, so that teal must hold data.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! A client that sends the same kind of frame again and again, and comes back when it is sent away.
+//! A client that floods one kind of frame, and reconnects when it is disconnected.
 
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
 
@@ -15,19 +15,19 @@ use crate::support::raw::{self, Raw};
 const WRITE: usize = 64 * KIB;
 /// A kind of flood.
 pub(super) struct Flood {
-    /// What each connection begins with.
+    /// The first bytes of each connection.
     pub(super) opening: Vec<u8>,
-    /// What is sent again and again.
+    /// The repeated bytes.
     pub(super) frames: Vec<u8>,
-    /// Bytes a second at most.
+    /// The most bytes per second.
     pub(super) pace: usize,
-    /// Bytes at most, each time.
+    /// The most bytes per connection.
     pub(super) most: usize,
-    /// From one connection to the next: opening them is no part of the flood.
+    /// The pause between connections, because opening them is not part of the flood.
     pub(super) pause: Duration,
 }
 
-/// What came of it.
+/// The consequences of a flood.
 #[derive(Debug, Default)]
 pub(super) struct Consequences {
     /// The attacker's end of each connection.
@@ -75,7 +75,7 @@ impl Flood {
         attack.over().await;
     }
 
-    /// Writes until it is time, or the peer takes no more: how much.
+    /// Writes until the deadline, or until the peer accepts no more. Returns the number of bytes.
     async fn write(&self, mut to: OwnedWriteHalf, until: Instant, left: &mut usize) -> usize {
         let (began, mut sent) = (Instant::now(), 0);
         _ = to.write_all(&self.opening).await;
@@ -94,7 +94,7 @@ impl Flood {
     }
 }
 
-/// Reads what comes, up to the end: the code of a GOAWAY, if there was one.
+/// Reads up to the end. Returns the code of a GOAWAY, if there was one.
 async fn read(from: OwnedReadHalf) -> Option<u32> {
     let mut from = BufReader::with_capacity(64 * KIB, from);
     let (mut code, mut payload) = (None, Vec::new());

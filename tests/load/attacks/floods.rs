@@ -1,4 +1,4 @@
-//! Row 2: frames that cost the peer next to nothing (CVE-2019-9511 to 9518, 2024-27316).
+//! Row 2: frames that cost their sender next to nothing (CVE-2019-9511 to 9518, 2024-27316).
 
 use std::{sync::Mutex, time::Duration};
 
@@ -24,7 +24,8 @@ fn calls(number: u32) -> Vec<u8> {
     (0..number).flat_map(|call| raw::frame(HEADERS, END_HEADERS, 1 + 2 * call, &head)).collect()
 }
 
-/// Floods beside a victim. Each of the attacker's connections is to be ended for this reason, the victim's not.
+/// Floods beside a victim. Each of the attacker's connections must be ended for this reason, and the victim's must
+/// not.
 fn ends_alone(reason: &str, flood: &Flood) {
     let _alone = alone();
     let engines = engines();

@@ -21,7 +21,7 @@ use crate::support::{
     raw::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, Raw},
 };
 
-/// As grpc-java has it.
+/// The limit of grpc-java.
 const LIMIT: u32 = 8 * KIB as u32;
 
 /// An engine that ends a connection on which a header block above [`LIMIT`] comes.
@@ -170,7 +170,7 @@ fn answers_of_many_fields_pass() {
     });
 }
 
-/// So many short fields with names of their own.
+/// This many short fields with different names.
 fn fields(number: usize) -> HeaderMap {
     let name = |number| HeaderName::try_from(format!("n-{number}")).unwrap();
     (0..number).map(|number| (name(number), HeaderValue::from_static(""))).collect()
@@ -193,7 +193,7 @@ async fn many_fields(attack: Attack, requests: u32, fields: usize) {
     let blocks = [same, [&indexed[..], &raw::block(&own)].concat()];
     for request in 1..requests {
         client.write(HEADERS, END_HEADERS, 1 + 2 * request, &blocks[request as usize % 2]).await;
-        // It is memory that is measured: reading so many fields takes its time.
+        // The test measures memory; reading this many fields takes time.
         if request % 20 == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -1,4 +1,4 @@
-//! Rows 9, 11, 15 and 19: what a header block may say.
+//! Rows 9, 11, 15 and 19: the content of header blocks.
 
 use http::HeaderValue;
 
@@ -108,7 +108,7 @@ fn a_percent_encoded_authority_is_carried() {
         });
         let server = teal_before(engine.await);
         let mut client = Raw::connect(server.address).await;
-        // As C-core says it of `unix:/run/engine.sock`.
+        // As gRPC's C-core sends for `unix:/run/engine.sock`.
         let head = raw::block(&[
             (":method", "POST"),
             (":scheme", "http"),

@@ -1,4 +1,4 @@
-//! What one peer may cost another: attacks on the real binary, beside a victim that goes on with its calls.
+//! Attacks on the real binary, beside a victim that continues its calls: they bound what one peer may cost another.
 //!
 //! A trial measures the victim's latency with and without the attack, in turn, so that a busy machine slows
 //! down both. All calls go through one network thread. Attacks run one after the other, each for a few
@@ -30,7 +30,7 @@ mod trial;
 mod unread;
 mod victim;
 
-/// What nobody has to wait for, however busy the machine.
+/// Longer than anything here takes, even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -57,7 +57,7 @@ fn teal_before(engine: std::net::SocketAddr) -> Server {
     teal().switch_every("0").admin().with("--threads", "1").upstream(engine).run()
 }
 
-/// teal that lets in calls of both colours, each to its own engine, for as long as a test takes.
+/// A teal that admits calls of both strategies, each to its own engine, for as long as a test takes.
 fn teal_between(blue: std::net::SocketAddr, green: std::net::SocketAddr) -> Server {
     let server = teal()
         .switch_every("1ms")
@@ -71,7 +71,7 @@ fn teal_between(blue: std::net::SocketAddr, green: std::net::SocketAddr) -> Serv
     server
 }
 
-/// What an engine does with a call, by its path: what victims call is answered at once.
+/// Serves a call by its path; victims' calls are answered at once.
 async fn serve(mut call: Call) {
     match call.path() {
         "/attack/silent" => {
@@ -91,14 +91,14 @@ async fn serve(mut call: Call) {
     }
 }
 
-/// How often teal has refused something for this reason.
+/// The number of refusals for this reason.
 fn refused(server: &Server, reason: &str) -> u64 {
     let name = format!("teal_http2_refused_total{{reason=\"{reason}\"}} ");
     let metrics = server.get("/metrics");
     metrics.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
 }
 
-/// The stream of an engine's first request, if there ever is one.
+/// The stream of an engine's first request, if there is one.
 async fn first_request(engine: &mut Raw) -> Option<u32> {
     while let Some(frame) = engine.next().await {
         if frame.kind == HEADERS {
@@ -108,7 +108,7 @@ async fn first_request(engine: &mut Raw) -> Option<u32> {
     None
 }
 
-/// An engine that bears many resets: those of an attack are to be counted, not to end its connections.
+/// An engine that tolerates many resets, so that those of an attack can be counted without ending its connections.
 async fn patient_engine<R>(serve: impl Fn(Call) -> R + Clone + Send + 'static) -> Engine
 where
     R: Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Row 17: memory goes back once all is quiet.
+//! Row 17: memory is returned after the load.
 
 use super::{engines, serve, teal_before, trial::Trial, victim::Calls};
 use crate::support::{

@@ -1,4 +1,5 @@
-//! Rows 6 and 14: streams that are opened and reset, by the peer or for its faults (CVE-2023-44487, 2025-8671).
+//! Rows 6 and 14: streams that are opened and reset, by the peer or because of its errors (CVE-2023-44487,
+//! 2025-8671).
 
 use std::sync::{
     Arc, Mutex,
@@ -19,7 +20,7 @@ use crate::support::{
     raw::{self, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RESET, Raw, WINDOW_UPDATE},
 };
 
-/// Opens streams and, once they were taken, resets them; again and again, on one connection. How many.
+/// Repeatedly opens streams on one connection, and resets them once they were accepted. Returns their number.
 async fn rapid_reset(attack: Attack) -> usize {
     const AT_ONCE: u32 = 100;
     let mut client = Raw::connect(attack.address).await;
@@ -68,7 +69,7 @@ fn rapid_resets_are_slowed_down() {
     engines.block_on(until(|| engine.open() <= 1));
 }
 
-/// Streams that teal has to reset, every other one, until it ends the connection: how many.
+/// Opens streams of which teal must reset every other one, until it ends the connection. Returns their number.
 async fn faults(attack: Attack, fault: &[u8], more: impl Fn(u32) -> Vec<u8>) -> u32 {
     const AT_ONCE: u32 = 10;
     let mut client = Raw::connect(attack.address).await;
@@ -160,7 +161,7 @@ fn five_hundred_cancelled_calls_lose_no_other() {
             drop(calls);
             assert!(client.clone().ready().await.is_ok(), "the connection lives");
         }
-        // What was sent is read at the speed that teal allows: an answer does not wait for that.
+        // teal reads at the speed it allows; a response does not wait for that.
         free.notify_one();
         let answer = Answer::of(held).await;
         assert_eq!((answer.status(), &answer.body), (Some("0"), &framed(b"done")), "{answer:?}");

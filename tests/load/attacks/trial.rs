@@ -23,7 +23,7 @@ const ATTACKED: Duration = Duration::from_millis(600);
 const SLOWER: u32 = 3;
 /// How much more memory the server may have soon after an attack.
 const MORE: usize = 64 * MIB;
-/// How soon.
+/// How soon memory must be back within that.
 const SOON: Duration = Duration::from_secs(10);
 
 /// A server under attack, and its victim.
@@ -38,11 +38,11 @@ pub(super) struct Trial {
     files: usize,
     /// The victim's median before and during each attack.
     windows: Vec<[Duration; 2]>,
-    /// How many attacks have to leave it alone.
+    /// The number of attacks that must not slow it down.
     wanted: usize,
 }
 
-/// What an attack has to know.
+/// The target and the duration of an attack.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attack {
     pub(super) address: SocketAddr,
@@ -70,8 +70,8 @@ impl Trial {
         Self { victim, server, before, peak: before, files, windows: Vec::new(), wanted: 0 }
     }
 
-    /// Attacks so many times for a while. The victim is left alone in between. Where something else on the
-    /// machine may have slowed it down, the attack is made again, five times as often in all at most.
+    /// Attacks this many times for a while, with pauses between. If something else may have slowed down the victim,
+    /// the attack is repeated, at most five times as often in total.
     pub(super) fn attack<F, R>(&mut self, times: usize, attack: F)
     where
         F: Fn(Attack) -> R + Sync,
@@ -141,12 +141,12 @@ impl Trial {
         self.windows.iter().filter(|[calm, attacked]| *attacked <= *calm * SLOWER).count()
     }
 
-    /// Bytes of memory that the server had more than before, at most.
+    /// The largest growth of the server's memory, in bytes.
     pub(super) fn grown(&self) -> usize {
         self.peak.saturating_sub(self.before)
     }
 
-    /// Asserts that nobody but the attacker was harmed.
+    /// Asserts that only the attacker was harmed.
     pub(super) fn harmed_nobody(&self) {
         let after = self.settled_memory();
         let outcome = Outcome { trial: self, after };
@@ -178,7 +178,7 @@ impl Trial {
     }
 }
 
-/// What was measured.
+/// The measurements.
 struct Outcome<'a> {
     trial: &'a Trial,
     after: usize,

@@ -1,4 +1,4 @@
-//! Rows 3, 4 and 7: answers that nobody reads (CVE-2019-9511 and 9517).
+//! Rows 3, 4 and 7: unread responses (CVE-2019-9511 and 9517).
 
 use std::{sync::Mutex, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::support::{
     teal,
 };
 
-/// Opens so many calls and reads nothing of their answers. The codes of the resets that came.
+/// Opens this many calls and reads nothing of their responses. Returns the codes of the resets.
 async fn leave_unread(attack: Attack, path: &str, calls: u32) -> Vec<u32> {
     let mut client = Raw::connect_with(attack.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
     client.settled().await;
@@ -178,7 +178,7 @@ fn unread_bytes_cost_a_quarter_more() {
                 for _ in 0..4 {
                     uploading.send(Uploading::READ, &[READ; 14 * KIB - 18]).await;
                 }
-                // It is memory that is measured: reading all of this takes its time.
+                // The test measures memory; reading all of this takes time.
                 if call % 4 == 0 {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
@@ -187,7 +187,7 @@ fn unread_bytes_cost_a_quarter_more() {
         uploading.client.settled().await;
         attack.over().await;
     });
-    // Memory is what counts here: so many bytes keep one thread busy, whoever sends them.
+    // Only memory counts here: this many bytes keep a thread busy, whoever sends them.
     trial.gives_memory_back();
     let unread = UPLOADS as usize * EACH;
     // The calls themselves take 3 MB, and so does the upload that is read.

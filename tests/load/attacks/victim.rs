@@ -1,7 +1,7 @@
 //! A client that makes a call every two milliseconds, one after another, and notes how long each takes.
 //!
-//! Where a call holds up those that were due meanwhile, they count from when they were due: an attack that lets
-//! few calls through at all could not be seen in those few.
+//! Calls that are delayed by an earlier one count from when they were due. Otherwise an attack that lets few calls
+//! through would hardly show.
 
 use std::{
     mem,
@@ -17,12 +17,12 @@ use tokio::time::{sleep_until, timeout};
 use super::{LARGE, LONG};
 use crate::support::peers::{Answer, client, framed, open, request};
 
-/// From call to call.
+/// The interval between calls.
 const PACE: Duration = Duration::from_millis(2);
 /// A call that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What happens around the victim while it makes a call.
+/// The state of the trial while the victim makes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Nothing is measured.
@@ -31,7 +31,7 @@ pub(super) enum Phase {
     Attacked,
 }
 
-/// What a victim calls.
+/// The calls of a victim.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calls {
     path: &'static str,
@@ -66,7 +66,7 @@ impl Calls {
     }
 }
 
-/// What has become of its calls.
+/// The outcome of its calls.
 #[derive(Debug)]
 pub(super) struct Notes {
     /// When each phase began, the latest last.
@@ -124,7 +124,7 @@ impl Victim {
         assert!(!timeout.timed_out(), "the victim gets no further: {:?}", notes.failures);
     }
 
-    /// How long the calls took of each phase since this was asked last, and whether any has failed ever.
+    /// The durations of the calls in each phase since the last time, and whether any call has ever failed.
     pub(super) fn take(&self) -> (Vec<Duration>, Vec<Duration>, bool) {
         let mut notes = self.notes();
         let (calm, attacked) = (mem::take(&mut notes.calm), mem::take(&mut notes.attacked));
@@ -152,7 +152,7 @@ impl Shared {
         loop {
             if due > Instant::now() {
                 sleep_until(due.into()).await;
-                // That the timer is late is not the server's fault.
+                // A late timer is not the server's fault.
                 due = Instant::now();
             }
             let made = calls.make(&connection).await;

@@ -1,4 +1,4 @@
-//! The engine that is announced is no more.
+//! The announced engine dies.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const WITHDRAWN: &str = "Strategy change withdrawn: green -> blue";
 
-/// Told of green by every answer from now on, and of blue again once it is left.
+/// Every response announces green from now on, and blue again after the abort.
 fn is_withdrawn(stage: &Stage) {
     stage.told(WITHDRAWN, 1);
     stage.told("left on green", 1);
@@ -33,7 +33,7 @@ fn one_that_hangs_is_given_up() {
     stage.told(WITHDRAWN, 1);
     assert!(stage.has_event("aborted", "health"), "{:?}", stage.events());
     assert!(stage.has_event("engine_left", "health"), "{:?}", stage.events());
-    // Those that had begun a query there go on with it now.
+    // Clients with a query there continue it now.
     stage.wake(GREEN);
     is_withdrawn(&stage);
     let told = stage.end();

@@ -1,4 +1,4 @@
-//! An engine is no more while the old one is drained.
+//! An engine dies during a drain.
 
 use super::*;
 

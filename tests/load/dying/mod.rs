@@ -1,5 +1,5 @@
-//! Engines die, hang and come back under connector 3.0.2. It is never without service for long, and what was begun at a living
-//! engine is not lost.
+//! Engines die, hang and come back under connector 3.0.2. The client is never without service for long, and queries
+//! begun at a living engine are not lost.
 
 mod announced;
 mod draining;
@@ -13,12 +13,12 @@ use serde_json::Value;
 
 use crate::support::{Builder, Connector, Place, Running, Server, Turn, beside, python, teal};
 
-/// `--unhealthy-abort` of these tests, and how long an engine has to say how it is.
+/// `--unhealthy-abort` of these tests, and the timeout of a health check.
 const UNHEALTHY_ABORT: Duration = Duration::from_secs(3);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// What the client needs besides: a login and a query on a busy machine, and its pauses.
 const MARGIN: Duration = Duration::from_secs(3);
-/// An engine that flaps is gone for so long, and back for so long: less than what it is left after.
+/// A flapping engine is down for this long, and up for this long: less than the time after which it is abandoned.
 const FLAPS_EVERY: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(60);
 
@@ -36,7 +36,7 @@ struct Stage {
     _beside: Turn,
 }
 
-/// What became of the client's queries.
+/// The outcome of the client's queries.
 #[derive(Debug, Deserialize)]
 struct Told {
     /// Seconds without a completed query.
@@ -63,7 +63,7 @@ impl Stage {
             .between(places[BLUE].address, places[GREEN].address)
             .switch_every("0")
             .with("--unhealthy-abort", "3s")
-            // Queries of a dead engine are not ended by anybody.
+            // Queries of a dead engine are never ended.
             .with("--drain-timeout", "8s");
         let teal = set(builder).run();
         let client = python(Connector::V3_0_2).start(&teal, "dying.py", &["4"]);
@@ -96,7 +96,7 @@ impl Stage {
         self.teal.operate(command).ended(0);
     }
 
-    /// Waits until the log has said something so many times.
+    /// Waits until the log contains a text this many times.
     fn told(&self, text: &str, times: usize) {
         self.teal.wait_for(text, times, SOON);
     }
@@ -117,7 +117,7 @@ impl Stage {
         self.events().contains(&(kind.to_owned(), by.to_owned()))
     }
 
-    /// Ends the client once it has gone on, with all engines awake.
+    /// Ends the client after it has continued, with all engines running.
     fn end(mut self) -> Told {
         self.client.close_stdin();
         let said = self.client.succeed(Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! The active engine is no more, and nothing is announced.
+//! The active engine dies, without an announcement.
 
 use std::thread;
 
@@ -44,7 +44,7 @@ fn one_that_hangs_is_left_too() {
     stage.hang(BLUE);
     stage.told(SWITCHED, 1);
     assert!(stage.has_event("cut_over", "health"), "{:?}", stage.events());
-    // Who comes now is served at once, while others wait for the results of what they have begun.
+    // New clients are served at once, while others wait for the results of queries they have begun.
     let late = python(Connector::V3_0_2).start(&stage.teal, "dying.py", &["2"]);
     late.wait_for("warm", 1, SOON);
     stage.wake(BLUE);

@@ -1,4 +1,4 @@
-//! teal is killed, and its successor goes on from the file of `--state`.
+//! teal is killed, and its successor continues from the file of `--state`.
 
 use std::{fs, path::Path};
 

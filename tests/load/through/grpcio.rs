@@ -1,4 +1,4 @@
-//! In front of engines of another implementation, with another HTTP/2 beneath.
+//! In front of engines of another implementation, with another HTTP/2 stack.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -28,7 +28,7 @@ fn engines(args: &[&str]) -> [Grpcio; 2] {
     ["blue", "green"].map(|name| Grpcio::start(&[&[name], args].concat()))
 }
 
-/// A query is followed through a switch by what the engines' messages say, plain or compressed.
+/// Queries are tracked through a switch by the engines' messages, plain or compressed.
 fn are_followed(args: &[&str]) {
     let _beside = beside();
     let engines = engines(args);

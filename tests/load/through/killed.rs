@@ -1,11 +1,11 @@
-//! An engine that is killed, and calls that are given up, leave no trace.
+//! Killed engines and cancelled calls leave nothing behind.
 
 use super::SOON;
 use crate::support::{Connector, Place, Recorder, alone, beside, engine, python, teal};
 
-/// What memory may grow by, in bytes.
+/// The most that memory may grow, in bytes.
 const MOST: usize = 20 << 20;
-/// Connections to an engine that may be opened because it bears no more resets on the others.
+/// The most additional connections to an engine while resets are paced on the others.
 const CONNECTIONS: usize = 8;
 
 #[test]
@@ -43,6 +43,6 @@ fn ten_thousand_cancelled_calls_leave_nothing() {
     eprintln!("bytes and open files after 1000 calls, and after all: {held:?}");
     let [(resident, files), (resident_after, files_after)] = held[..] else { unreachable!("two words") };
     assert!(resident_after.saturating_sub(resident) < MOST, "{held:?}");
-    // So many calls that are given up are spread over more connections to the engine.
+    // This many cancelled calls are spread over more connections to the engine.
     assert!(files_after <= files + CONNECTIONS, "{held:?}");
 }

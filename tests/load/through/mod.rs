@@ -1,11 +1,5 @@
-//! What holds of the built-in engine holds in front of any other: a server of its own, one per strategy,
-//! and one of another implementation.
-
-mod grpcio;
-mod killed;
-mod one;
-mod sessions;
-mod two;
+//! The promises hold in front of any engine: a server of its own, one per strategy, and one of another
+//! implementation.
 
 use std::time::Duration;
 
@@ -14,7 +8,7 @@ use crate::support::{Connector, Server, python};
 const READS_WITHIN: Duration = Duration::from_secs(240);
 const SOON: Duration = Duration::from_secs(60);
 
-/// The ways in that the connectors have.
+/// The APIs of the connectors.
 const WAYS: [(Connector, &str); 7] = [
     (Connector::V2_2_6, "sync"),
     (Connector::V2_3_15, "sync"),
@@ -25,7 +19,48 @@ const WAYS: [(Connector, &str); 7] = [
     (Connector::V3_0_2, "alchemy-v2"),
 ];
 
-/// Right rows are read through these ways in, two at a time.
+/// The tests in front of one engine and of two, by `every_method_answers` and `loads` of the module that calls this.
+macro_rules! tests_of_each_connector {
+    () => {
+        #[test]
+        fn every_method_answers_v2_2_6() {
+            every_method_answers(Connector::V2_2_6);
+        }
+
+        #[test]
+        fn every_method_answers_v2_3_15() {
+            every_method_answers(Connector::V2_3_15);
+        }
+
+        #[test]
+        fn every_method_answers_v3_0_2() {
+            every_method_answers(Connector::V3_0_2);
+        }
+
+        #[test]
+        fn nothing_is_lost_under_fast_switches() {
+            loads("drain", Pace::Fast);
+        }
+
+        #[test]
+        fn nothing_is_lost_under_default_times() {
+            loads("drain", Pace::Slow);
+        }
+
+        #[test]
+        fn every_connector_recovers_from_strict_switches() {
+            loads("strict", Pace::Fast);
+        }
+    };
+}
+
+mod grpcio;
+mod killed;
+mod one;
+mod sessions;
+mod two;
+
+/// Reads right rows through these APIs, two at a time.
 fn read(server: &Server, script: &str, ways: &[(Connector, &str)]) {
     for pair in ways.chunks(2) {
         let started: Vec<_> =

@@ -1,5 +1,5 @@
-//! Between engines that do not take each other's sessions some clients fail. Which, and how, is written in
-//! `own_sessions.py`; that the sessions are to blame is shown by engines that do take them.
+//! Between engines that do not accept each other's sessions some clients fail. `own_sessions.py` has the details.
+//! Engines that accept them show that the sessions are the reason.
 
 use crate::support::{Connector, beside, engine, python, teal};
 
@@ -13,7 +13,7 @@ fn fares(connector: Connector, api: &str) {
             .switch_every("0")
             .notice("0s")
             .with("--announce-timeout", "0")
-            // The drain does not end before all have been heard.
+            // The drain must not end before all clients have called.
             .grace("1h")
             .with("--drain-timeout", "0")
             .run();

@@ -1,4 +1,4 @@
-//! In front of two engines that take each other's sessions: each sees the calls of its strategy alone.
+//! In front of two engines that accept each other's sessions: each sees only the calls of its strategy.
 
 use super::{SOON, read};
 use crate::{
@@ -20,12 +20,12 @@ impl Twins {
         Self { _engines: engines, blue, green }
     }
 
-    /// What is to stand before them.
+    /// A teal in front of them.
     fn server(&self) -> Builder {
         teal().between(self.blue.address, self.green.address)
     }
 
-    /// Fails unless both engines were called, and each by its own strategy alone.
+    /// Fails unless both engines were called, and each only by its own strategy.
     fn saw_their_own(&self) {
         for (recorder, strategy) in [(&self.blue, "blue"), (&self.green, "green")] {
             let calls = recorder.calls();
@@ -53,44 +53,16 @@ fn loads(cutover: &str, pace: Pace) {
     twins.saw_their_own();
 }
 
-#[test]
-fn every_method_answers_v2_2_6() {
-    every_method_answers(Connector::V2_2_6);
-}
-
-#[test]
-fn every_method_answers_v2_3_15() {
-    every_method_answers(Connector::V2_3_15);
-}
-
-#[test]
-fn every_method_answers_v3_0_2() {
-    every_method_answers(Connector::V3_0_2);
-}
+tests_of_each_connector!();
 
 #[test]
 fn every_connector_reads_right_rows_through_switches() {
     let _alone = alone();
     let twins = Twins::start(|engine| engine.with("--sessions", "any"));
     let server = Pace::Fast.set(twins.server()).run();
-    // Not every other way in can follow a switch.
+    // Not all other APIs can follow a switch.
     read(&server, "reading.py", &VERSIONS.map(|version| (version, "sync")));
     // At the latest when the announcement times out.
     server.wait_for("Strategy switched from ", 1, SOON * 2);
     twins.saw_their_own();
-}
-
-#[test]
-fn nothing_is_lost_under_fast_switches() {
-    loads("drain", Pace::Fast);
-}
-
-#[test]
-fn nothing_is_lost_under_default_times() {
-    loads("drain", Pace::Slow);
-}
-
-#[test]
-fn every_connector_recovers_from_strict_switches() {
-    loads("strict", Pace::Fast);
 }

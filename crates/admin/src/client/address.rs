@@ -1,25 +1,25 @@
-//! Where the API of a running server is.
+//! The address of a running server's API.
 
 use std::{fmt, str::FromStr};
 
 use http::{Uri, uri::Authority};
 
-/// A host and a port. The host may be a name: it is looked up at each call.
+/// A host and a port. A host name is resolved at each call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(Authority);
 
-/// A text that is no such address.
+/// The text is not such an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected the address of a running teal such as 127.0.0.1:50061 or http://127.0.0.1:50061")]
 pub struct BadAddress;
 
 impl Address {
-    /// As `Host` has it.
+    /// The value of the `Host` header.
     pub(super) fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// With the port, also where the URL leaves it out.
+    /// The address with its port, which defaults to 80.
     pub(super) fn host_and_port(&self) -> String {
         format!("{}:{}", self.0.host(), self.0.port_u16().unwrap_or(80))
     }
@@ -28,7 +28,7 @@ impl Address {
 impl FromStr for Address {
     type Err = BadAddress;
 
-    /// `host:port`, or `http://host` with or without a port.
+    /// Accepts `host:port`, or `http://host` with or without a port.
     fn from_str(text: &str) -> Result<Self, BadAddress> {
         let text = text.trim();
         let is_url = text.contains("://");
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for text in [
             "",
             "127.0.0.1",

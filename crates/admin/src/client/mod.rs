@@ -1,4 +1,4 @@
-//! The client of the API: the commands and rehearsals ask a running server by it.
+//! The client of the API, used by the commands and by rehearsals.
 
 mod address;
 
@@ -23,67 +23,67 @@ use tokio_util::task::AbortOnDropHandle;
 pub use self::address::{Address, BadAddress};
 use crate::{ErrorAnswer, Token};
 
-/// How long a connection to one address may take.
+/// The connect timeout per address.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take: before a switch an engine is asked whether it is well.
+/// The response timeout. It is long because a switch first checks an engine's health.
 const ANSWER: Duration = Duration::from_secs(60);
-/// Bytes of an answer: all events that are kept are far fewer.
+/// The most bytes in a response; the full event log is far smaller.
 const LARGEST: usize = 64 << 20;
 
-/// Asks one server.
+/// A client of one server.
 #[derive(Clone, Debug)]
 pub struct Client {
     address: Address,
     token: Option<Token>,
 }
 
-/// Why there is no answer, or not the one that was wished for.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens there.
+    /// The connection failed.
     #[error("no teal answers at {0} ({1})")]
     Unreachable(Address, String),
-    /// The connection was lost, or the answer takes too long.
+    /// The connection was lost, or the response timed out.
     #[error("no answer from {0}: {1}")]
     Unanswered(Address, String),
-    /// Another program answers there.
-    #[error("what answers at {0} is no teal, or one of another version: {1}")]
+    /// The peer is not a teal admin API.
+    #[error("{0} is not a teal admin API, or has another version: {1}")]
     Foreign(Address, String),
-    /// The server refuses.
+    /// The server refused the request.
     #[error("{why}")]
     Refused {
         /// The reason, for people.
         why: String,
-        /// The whole answer.
+        /// The whole response body.
         json: String,
     },
 }
 
-/// An answer.
+/// A successful response.
 #[derive(Debug)]
 pub struct Reply {
-    /// As it is.
+    /// The response body.
     pub json: String,
     from: Address,
 }
 
 impl Client {
-    /// Asks the server at `address`, which may require a token.
+    /// Creates a client of the server at `address`, with the token if it requires one.
     pub fn new(address: Address, token: Option<Token>) -> Self {
         Self { address, token }
     }
 
-    /// `GET`s one of the [paths](crate::paths), with its parameters.
+    /// Sends GET to one of the [paths](crate::paths), with its parameters.
     pub async fn get(&self, path: &str) -> Result<Reply, ClientError> {
         self.call(Method::GET, path, None).await
     }
 
-    /// `POST`s an object to one of the [paths](crate::paths).
+    /// Sends POST with a JSON object to one of the [paths](crate::paths).
     pub async fn post(&self, path: &str, body: Value) -> Result<Reply, ClientError> {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    /// `DELETE`s one of the [paths](crate::paths).
+    /// Sends DELETE to one of the [paths](crate::paths).
     pub async fn delete(&self, path: &str) -> Result<Reply, ClientError> {
         self.call(Method::DELETE, path, None).await
     }
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// Tries all addresses of the host, one after the other.
+    /// Tries the addresses of the host one after the other.
     async fn connect(&self) -> Result<TcpStream, ClientError> {
         let why = |error: io::Error| ClientError::Unreachable(self.address.clone(), error.to_string());
         let addresses = lookup_host(self.address.host_and_port()).await.map_err(why)?;
@@ -144,7 +144,7 @@ async fn exchange(stream: TcpStream, request: Request<Full<Bytes>>) -> Exchanged
 }
 
 impl Reply {
-    /// Decodes the JSON, which is that of one of the API's types.
+    /// Decodes the JSON into one of the API's types.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_str(&self.json)
             .map_err(|error| ClientError::Foreign(self.from.clone(), error.to_string()))

@@ -87,7 +87,7 @@ export class State {
     list.dataset.key = key;
     const items = engines.map(({ strategies, url, healthy, problem, connections }) => {
       const [mark, word, kind] =
-        healthy === null ? ['?', 'not asked yet', 'quiet'] : healthy ? ['✓', 'healthy', 'good'] : ['✗', 'not well', 'bad'];
+        healthy === null ? ['?', 'not checked yet', 'quiet'] : healthy ? ['✓', 'healthy', 'good'] : ['✗', 'unhealthy', 'bad'];
       const health = el('b', { class: kind }, el('span', { 'aria-hidden': 'true' }, `${mark} `), word);
       const names = strategies.flatMap((name) => [strategy(name), ' ']);
       const rest = `, ${count(connections, 'connection')}${problem ? `: ${problem}` : ''}`;
@@ -104,7 +104,7 @@ function headline({ phase, active, pending, old }) {
   return `${active} is served; ${other(active)} is refused`;
 }
 
-/** A phase that clients end may end sooner; an engine that is not well holds what is due. */
+/** A phase that clients end may end sooner; an unhealthy engine delays what is due. */
 const inTime = (name, seconds) => (seconds > 0 ? `${name === 'STABLE' ? 'in' : 'within'} ${clock(seconds)}` : 'due now');
 
 /** What stands where no time is due. */

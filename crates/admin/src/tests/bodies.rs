@@ -1,4 +1,4 @@
-//! What commands take, and what is wrong with the rest.
+//! Command bodies: which are accepted, and the errors for the others.
 
 use super::*;
 
@@ -56,7 +56,7 @@ async fn a_body_has_64_kib_at_most() {
 }
 
 #[tokio::test]
-async fn a_form_is_no_json() {
+async fn forms_are_refused() {
     let bench = Bench::new(still());
     for kind in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", ""] {
         let mut request = post("/api/v1/switch", r#"{"to": "green"}"#);
@@ -71,7 +71,7 @@ async fn a_form_is_no_json() {
 }
 
 #[tokio::test]
-async fn nothing_is_an_empty_object() {
+async fn an_empty_body_is_an_empty_object() {
     let bench = Bench::new(still());
     let request = Request::post("/api/v1/switch").header("host", "localhost").body(body::Body::empty());
     assert_eq!(bench.ask(request.unwrap()).await.0, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! Who is let in: Host, Origin, token.
+//! Access control: Host, Origin, token.
 
 use axum::http::Version;
 
@@ -11,7 +11,7 @@ fn with(name: &str, value: &str) -> Request<body::Body> {
 }
 
 #[tokio::test]
-async fn names_that_others_control_are_no_host() {
+async fn foreign_host_names_are_refused() {
     let bench = Bench::new(still());
     for (host, expected) in [
         ("localhost", StatusCode::OK),

@@ -1,17 +1,17 @@
-//! Events, and the stream of them: nothing is missed and nothing comes twice.
+//! Events and the event stream: nothing is missed and nothing comes twice.
 
 use futures::StreamExt;
 use switch::{Cutover, NewEvent};
 
 use super::*;
 
-/// What a reader of the stream gets.
+/// A reader of the stream.
 struct Reader {
     body: axum::body::BodyDataStream,
     text: String,
 }
 
-/// An event as it is on the wire.
+/// A server-sent event, parsed.
 #[derive(Debug)]
 struct Sent {
     kind: String,
@@ -46,7 +46,7 @@ impl Reader {
         Some(sent)
     }
 
-    /// So many events that aren't the state.
+    /// Reads `number` events, skipping `state`.
     async fn events(&mut self, number: usize) -> Vec<Sent> {
         let mut events = Vec::new();
         while events.len() < number {
@@ -78,14 +78,14 @@ async fn events_tell_what_happened_in_order() {
     }
     let (status, answer) = bench.get("/api/v1/events").await;
     assert_eq!((status, &answer["next"]), (StatusCode::OK, &json!(4)));
-    let told = |number: usize| {
+    let summary = |number: usize| {
         let event = &answer["events"][number];
         assert!(event["time"].as_str().unwrap().ends_with('Z'), "{event}");
         (event["kind"].clone(), event["epoch"].clone(), event["from"].clone(), event["to"].clone())
     };
-    assert_eq!(told(0), (json!("announced"), json!(1), json!("blue"), json!("green")));
-    assert_eq!(told(1), (json!("refused"), json!(1), json!(null), json!(null)));
-    assert_eq!(told(2), (json!("cut_over"), json!(2), json!("blue"), json!("green")));
+    assert_eq!(summary(0), (json!("announced"), json!(1), json!("blue"), json!("green")));
+    assert_eq!(summary(1), (json!("refused"), json!(1), json!(null), json!(null)));
+    assert_eq!(summary(2), (json!("cut_over"), json!(2), json!("blue"), json!("green")));
     assert_eq!(answer["events"][0]["by"], json!("operator"));
     assert_eq!(answer["events"][0]["message"], json!("Strategy change pending: blue -> green"));
     assert_eq!(answer["events"][1]["command"], json!("switch"));
@@ -104,11 +104,11 @@ async fn simultaneous_steps_have_an_epoch_each() {
         (&json!("STABLE"), &json!("green"), &json!(3))
     );
     let (_, answer) = bench.get("/api/v1/events").await;
-    let told = answer["events"].as_array().unwrap().iter();
-    let told: Vec<_> =
-        told.map(|event| [&event["kind"], &event["epoch"], &event["by"], &event["phase"]]).collect();
+    let summary = answer["events"].as_array().unwrap().iter();
+    let summary: Vec<_> =
+        summary.map(|event| [&event["kind"], &event["epoch"], &event["by"], &event["phase"]]).collect();
     assert_eq!(
-        told,
+        summary,
         [
             [&json!("announced"), &json!(1), &json!("operator"), &json!("ANNOUNCED")],
             [&json!("cut_over"), &json!(2), &json!("teal"), &json!("DRAINING")],
@@ -145,13 +145,13 @@ async fn streams_begin_with_state_and_continue_with_events() {
     let mut reader = Reader::open(&bench, "/api/v1/events/stream", None).await;
     let first = reader.next().await.unwrap();
     assert_eq!((first.kind.as_str(), &first.data["phase"], first.id), ("state", &json!("STABLE"), None));
-    // The next thing is news, and not the same state again.
+    // The next message is an event, not the same state again.
     bench.post("/api/v1/switch", "{}").await;
     let event = reader.next().await.unwrap();
     assert_eq!((event.kind.as_str(), &event.data["id"]), ("announced", &json!(4)));
     let state = reader.next().await.unwrap();
     assert_eq!((state.kind.as_str(), &state.data["phase"]), ("state", &json!("ANNOUNCED")));
-    // And again after a second of nothing.
+    // A second without events brings the state.
     assert_eq!(reader.next().await.unwrap().kind, "state");
 }
 
@@ -166,13 +166,13 @@ async fn a_reader_goes_on_where_it_left_off() {
     let last = seen[1].id.clone().unwrap();
     assert_eq!(ids(&Reader::open(&bench, path, Some(&last)).await.events(2).await), [4, 5]);
     assert_eq!(ids(&Reader::open(&bench, path, Some("4")).await.events(1).await), [5]);
-    // The browser's word counts, not that of the page's first address.
+    // `Last-Event-ID` wins over `after` in the page's first address.
     let again = Reader::open(&bench, &format!("{path}?after=1"), Some(&last)).await.events(2).await;
     assert_eq!(ids(&again), [4, 5]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_restart_everything_is_new() {
+async fn after_a_restart_all_events_are_new() {
     let bench = Bench::new(still());
     note(&bench, 3);
     for last in ["0-2", "1a2b3c-2", "4", "999", "-", "nonsense"] {

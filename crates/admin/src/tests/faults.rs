@@ -25,7 +25,7 @@ async fn rules_are_added_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_why() {
+async fn refusals_have_a_reason() {
     let bench = Bench::new(still());
     ask(&bench, "POST", "/api/v1/faults", r#"{"rule": "id=x,hang"}"#).await;
     for (method, path, body, status, words) in [

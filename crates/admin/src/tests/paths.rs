@@ -1,11 +1,11 @@
-//! What there is, what there isn't, and the document that says so.
+//! Paths that exist, paths that do not, and the document that lists them.
 
 use super::*;
 
 const VERBS: [&str; 6] = ["switch", "cutover", "abort", "rollback", "timer", "cluster"];
 
 #[tokio::test]
-async fn an_unknown_path_is_told_in_json() {
+async fn unknown_paths_get_a_json_error() {
     let bench = Bench::new(still());
     for path in ["/api", "/api/v1", "/api/v1/", "/api/v1/state/", "/api/v2/state", "/..", "/index.html", "//"]
     {
@@ -34,7 +34,7 @@ async fn get_changes_nothing() {
 
 #[tokio::test]
 async fn without_a_gate_there_is_no_switch() {
-    let bench = Bench::with(still(), |handles| handles.switch = None, None);
+    let bench = Bench::with(still(), |admin| admin.switch = None, None);
     for path in ["state", "queries"] {
         let (status, answer) = bench.get(&format!("/api/v1/{path}")).await;
         assert_eq!((status, code(&answer)), (StatusCode::NOT_FOUND, "not_here"), "{path}");
@@ -65,8 +65,8 @@ impl ClusterControl for Sleeper {
 }
 
 #[tokio::test]
-async fn the_cluster_is_suspended_and_woken() {
-    let bench = Bench::with(still(), |handles| handles.cluster = Some(Arc::new(Sleeper)), None);
+async fn the_cluster_is_suspended_and_resumed() {
+    let bench = Bench::with(still(), |admin| admin.cluster = Some(Arc::new(Sleeper)), None);
     assert_eq!(bench.get("/api/v1/cluster").await, (StatusCode::OK, json!({"status": "active"})));
     for (action, status) in [("suspend", "suspended"), ("resume", "resuming")] {
         let answer = bench.post("/api/v1/cluster", json!({"action": action})).await;
@@ -93,7 +93,7 @@ impl TokenControl for Issuer {
 async fn tokens_are_revoked_as_asked() {
     let issuer = Arc::new(Issuer::default());
     let tokens: Arc<dyn TokenControl> = issuer.clone();
-    let bench = Bench::with(still(), |handles| handles.tokens = Some(tokens), None);
+    let bench = Bench::with(still(), |admin| admin.tokens = Some(tokens), None);
     let bodies = [json!({"token": "a"}), json!({"client": "b", "all": false}), json!({"all": true})];
     for (at, body) in bodies.into_iter().enumerate() {
         let answer = bench.post("/api/v1/tokens/revoke", body).await;
@@ -108,7 +108,7 @@ async fn tokens_are_revoked_as_asked() {
 async fn servers_are_ready_while_active_is_healthy() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     patients.falls_ill(Strategy::Green);
     assert_eq!(bench.get("/readyz").await.0, StatusCode::OK);
     patients.falls_ill(Strategy::Blue);
@@ -118,10 +118,10 @@ async fn servers_are_ready_while_active_is_healthy() {
 }
 
 #[tokio::test]
-async fn a_server_that_ends_is_not_ready() {
+async fn a_stopping_server_is_not_ready() {
     let bench = Bench::new(still());
     assert_eq!(bench.get("/readyz").await.0, StatusCode::OK);
-    bench.shared.handles.ending.cancel();
+    bench.shared.admin.ending.cancel();
     assert_eq!(bench.get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(bench.get("/livez").await.0, StatusCode::OK);
 }
@@ -163,7 +163,7 @@ async fn the_document_lists_paths_and_guard_answers() {
 }
 
 #[tokio::test]
-async fn every_path_stands_behind_the_guard() {
+async fn every_path_is_guarded() {
     let bench = Bench::new(still());
     let document = bench.get(crate::paths::DOCUMENT).await.1;
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -176,7 +176,7 @@ async fn every_path_stands_behind_the_guard() {
 }
 
 #[tokio::test]
-async fn every_answer_is_kept_by_nobody() {
+async fn responses_are_never_cached() {
     let bench = Bench::new(still());
     for path in ["/", "/api/v1/state", "/nothing"] {
         let (_, headers, _) = bench.send(get(path)).await;

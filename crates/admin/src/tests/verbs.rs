@@ -1,4 +1,4 @@
-//! Commands: what they do, what they say, and that each is done once.
+//! Commands: their effects, their responses, and that each runs once.
 
 use std::thread;
 
@@ -79,7 +79,7 @@ async fn refusals_of_commands_name_the_phase() {
 }
 
 #[tokio::test]
-async fn what_is_active_is_not_switched_to() {
+async fn the_active_strategy_is_not_announced() {
     let bench = Bench::new(still());
     let (status, answer) = bench.post("/api/v1/switch", json!({"to": "blue"})).await;
     assert_eq!((status, code(&answer)), (StatusCode::CONFLICT, "unfit"));
@@ -125,7 +125,7 @@ fn one_of_many_simultaneous_operators_switches() {
 async fn switches_to_unhealthy_engines_are_refused() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     patients.falls_ill(Strategy::Green);
     let (status, answer) = bench.post("/api/v1/switch", "{}").await;
     assert_eq!((status, code(&answer)), (StatusCode::CONFLICT, "engine"));
@@ -141,7 +141,7 @@ async fn switches_to_unhealthy_engines_are_refused() {
 async fn rollbacks_check_and_unhealthy_cutovers_need_force() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     bench.post("/api/v1/switch", "{}").await;
     bench.post("/api/v1/cutover", "{}").await;
     patients.falls_ill(Strategy::Blue);
@@ -162,7 +162,7 @@ async fn rollbacks_check_and_unhealthy_cutovers_need_force() {
 async fn an_announcement_ends_the_refusal_before_it() {
     let patients = Arc::new(IllEngines::default());
     let engines: Arc<dyn Engines> = patients.clone();
-    let bench = Bench::with(still(), |handles| handles.engines = Some(engines), None);
+    let bench = Bench::with(still(), |admin| admin.engines = Some(engines), None);
     patients.falls_ill(Strategy::Green);
     bench.post("/api/v1/switch", "{}").await;
     assert!(bench.get("/api/v1/state").await.1["last_refusal"].is_object());
@@ -172,7 +172,7 @@ async fn an_announcement_ends_the_refusal_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_timer_is_paused_and_goes_on() {
+async fn the_timer_is_paused_and_resumed() {
     let every = std::time::Duration::from_secs(120);
     let bench = Bench::new(Rules { switch_every: Some(every), ..still() });
     let state = bench.get("/api/v1/state").await.1;
@@ -196,7 +196,7 @@ async fn the_timer_is_paused_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queries_are_listed_by_their_silence() {
+async fn queries_are_listed_longest_idle_first() {
     use protocol::CallKind;
     use switch::{Arrival, Header};
     let bench = Bench::new(still());

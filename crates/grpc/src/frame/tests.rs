@@ -9,7 +9,7 @@ fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Pushes `bytes` cut at `cuts` and returns all that comes out.
+/// Pushes `bytes` in chunks, cut at `cuts`, and returns the whole output.
 fn push(appender: &mut Appender, bytes: &[u8], cuts: &[usize]) -> Vec<u8> {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     cuts.extend([0, bytes.len()]);

@@ -1,17 +1,17 @@
-//! Bodies whose every byte can be told.
+//! Bodies in which every byte is predictable.
 
 use bytes::Bytes;
 
-/// Bytes repeat after so many: prime to the sizes of frames and buffers.
+/// The period of the bytes, coprime to the sizes of frames and buffers.
 const PERIOD: usize = 251;
 
-/// What a sender has said of a body, for its reader to compare.
+/// What a sender has sent of a body, for its reader to compare.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     salt: u8,
-    /// Who may leave it before its end while somebody keeps the rest of the stream. Of a call's bodies, one may be
-    /// left by its writer and the other by its reader: where both writers left, both readers would wait for ever, and
-    /// where both readers left, both writers.
+    /// Which side may leave it before its end while the rest of the stream is kept. Of a call's bodies, the writer
+    /// may leave one and the reader the other: if both writers left, both readers would wait forever, and if both
+    /// readers left, both writers.
     pub(crate) leaver: Leaver,
     pub(crate) sent: usize,
     pub(crate) end: End,
@@ -19,7 +19,7 @@ pub(crate) struct Body {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Leaver {
-    /// Where the peer is no user.
+    /// The peer is not a user.
     #[default]
     Both,
     Writer,
@@ -28,7 +28,7 @@ pub(crate) enum Leaver {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum End {
-    /// More may come, or it was broken off.
+    /// More may follow, or it was cut short.
     #[default]
     Open,
     Data,
@@ -40,7 +40,7 @@ impl Body {
         Self { salt, leaver, ..Self::default() }
     }
 
-    /// So many bytes from a place on.
+    /// `len` bytes from a position.
     fn bytes(&self, at: usize, len: usize) -> Vec<u8> {
         let period: [u8; PERIOD] = std::array::from_fn(|at| at as u8 ^ self.salt);
         let mut bytes = Vec::with_capacity(len + 2 * PERIOD);
@@ -59,7 +59,7 @@ impl Body {
         data.into()
     }
 
-    /// Fails unless these are the bytes at a place.
+    /// Fails unless these are the bytes at a position.
     pub(crate) fn check(&self, at: usize, data: &[u8]) {
         assert!(at + data.len() <= self.sent, "{} bytes of {}", at + data.len(), self.sent);
         assert!(data == self.bytes(at, data.len()), "other bytes than were sent, after {at}");

@@ -1,4 +1,4 @@
-//! A client's connection whose server says anything, with users who do anything.
+//! A client's connection with a server that sends anything, and users who do anything.
 
 use std::{cell::RefCell, rc::Rc};
 

@@ -1,4 +1,4 @@
-//! Polls tasks that were woken, one after the other, in an order that the input says.
+//! Polls woken tasks, one after the other, in an order that the input determines.
 
 use std::{
     cell::RefCell,
@@ -21,16 +21,16 @@ use tokio::{
 
 use crate::input::Input;
 
-/// Polls of one run. More mean that tasks wake each other for ever.
+/// The most polls of one run; more mean that tasks wake each other forever.
 const POLLS: usize = 1 << 18;
 
-/// Keeps the clock, which stands still, for the timers of connections.
+/// The runtime with the paused clock, for the timers of connections.
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().start_paused(true).build().unwrap())
 }
 
-/// Polls after which the next sleep is over, also where something always happens.
+/// After this many polls the next sleep ends, even if tasks are still busy.
 const PATIENCE: usize = 1 << 10;
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -55,7 +55,7 @@ impl Wake for Alarm {
     }
 }
 
-/// Where tasks begin, and wait for milliseconds to pass. Time only passes when nothing else can happen.
+/// Spawns tasks, and lets them sleep. Time passes only when nothing else can happen.
 #[derive(Clone, Default)]
 pub(crate) struct Handle {
     begun: Rc<RefCell<Vec<(&'static str, Work)>>>,
@@ -90,7 +90,7 @@ impl Handle {
     }
 }
 
-/// Lets every other task that is woken go first.
+/// Yields to all other woken tasks.
 pub(crate) async fn pass() {
     let mut has_passed = false;
     poll_fn(|cx| {
@@ -124,7 +124,7 @@ impl Executor {
         }
     }
 
-    /// Runs until no task is woken; `check` is asked after each step.
+    /// Runs until no task is woken; calls `check` after each step.
     pub(crate) fn run(&mut self, mut check: impl FnMut()) {
         loop {
             self.begin();
@@ -135,7 +135,7 @@ impl Executor {
             }
             assert!(self.polls < POLLS, "{} and others run for ever", self.tasks[task].name);
             let Task { work, alarm, .. } = &mut self.tasks[task];
-            // It may be set anew while the task is polled.
+            // It may be set again while the task is polled.
             alarm.is_set.store(false, Ordering::Relaxed);
             let Some(mut future) = work.take() else { continue };
             if future.as_mut().poll(&mut Context::from_waker(&alarm.clone().into())).is_pending() {
@@ -160,7 +160,7 @@ impl Executor {
         woken.remove(place)
     }
 
-    /// Lets time pass until somebody's sleep is over. Whether anybody slept.
+    /// Lets time pass until a sleep is over. Returns whether any task slept.
     pub(crate) fn pass_time(&mut self) -> bool {
         let mut clock = self.handle.clock.borrow_mut();
         let Some(((until, _), waker)) = clock.sleepers.pop_first() else { return false };
@@ -179,7 +179,7 @@ impl Executor {
         }
     }
 
-    /// What waits for something.
+    /// The tasks that are waiting.
     pub(crate) fn unfinished(&self) -> Vec<&'static str> {
         self.tasks.iter().filter(|task| task.work.is_some()).map(|task| task.name).collect()
     }

@@ -1,4 +1,4 @@
-//! Frames on the wire, written anew here: a target does not judge the crate by its own code.
+//! Frames on the wire. Implemented again here, so that a target does not judge the crate by its own code.
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -12,7 +12,7 @@ pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
-/// ACK, too.
+/// Also ACK.
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PADDED: u8 = 8;
@@ -32,12 +32,12 @@ impl Frame {
         self.flags & flag != 0
     }
 
-    /// The number that the payload begins with.
+    /// The number at the start of the payload.
     pub(crate) fn number(&self) -> u32 {
         self.payload.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
     }
 
-    /// The payload without padding and priority; `None` if that is wrong.
+    /// The payload without padding and priority; `None` if they are invalid.
     pub(crate) fn content(&self) -> Option<&[u8]> {
         let mut content = self.payload.as_slice();
         if self.has(PADDED) {
@@ -50,7 +50,7 @@ impl Frame {
         Some(content)
     }
 
-    /// What SETTINGS say.
+    /// The entries of a SETTINGS frame.
     pub(crate) fn settings(&self) -> Vec<(u16, u32)> {
         let entry = |entry: &[u8; 6]| {
             let [a, b, value @ ..] = *entry;
@@ -77,7 +77,7 @@ pub(crate) fn settings(entries: &[(u16, u32)]) -> Vec<u8> {
     frame(SETTINGS, 0, 0, &payload)
 }
 
-/// Cuts bytes into frames, however they come.
+/// Splits bytes into frames, however they arrive.
 #[derive(Default)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
@@ -98,7 +98,7 @@ impl Frames {
         self.rest().is_empty()
     }
 
-    /// Passes over what comes first, once that is there. Whether it was.
+    /// Skips an expected start, once it has arrived. Returns whether it had.
     pub(crate) fn skip(&mut self, first: &[u8]) -> bool {
         let is_there = self.rest().starts_with(first);
         self.start += if is_there { first.len() } else { 0 };

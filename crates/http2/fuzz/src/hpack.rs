@@ -7,7 +7,7 @@ use crate::{
     nghttp2::{Deflater, Inflater, Text, is_name, is_value},
 };
 
-/// Names and values that come again.
+/// Names and values that repeat.
 const NAMES: [&str; 16] = [
     ":authority",
     ":method",
@@ -51,7 +51,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// What one side takes, the other one takes alike; and what one refuses, so does the other.
+/// Both decoders must accept the same blocks with the same fields, and refuse the same blocks.
 fn any_blocks(input: &Input) {
     let (mut ours, mut theirs) = (HeaderDecoder::default(), Inflater::new());
     while !input.is_empty() {
@@ -66,7 +66,7 @@ fn any_blocks(input: &Input) {
     }
 }
 
-/// Long ones, too.
+/// Also long ones.
 fn block(input: &Input) -> Vec<u8> {
     match input.byte() {
         255 => input.take(4000),
@@ -76,7 +76,7 @@ fn block(input: &Input) -> Vec<u8> {
 
 fn their_blocks(input: &Input) {
     let (mut ours, mut theirs) = (HeaderDecoder::default(), Deflater::new());
-    // It never indexes some values on its own.
+    // It never indexes some values by itself.
     let mut inflater = Inflater::new();
     while !input.is_empty() {
         if input.byte() & 7 == 7 {
@@ -131,7 +131,7 @@ fn field(input: &Input) -> Text {
     (name, text(&VALUES), input.byte() > 240)
 }
 
-/// Whether they are the same fields, and only those that are forbidden are said to be.
+/// Checks that the fields are equal, and that only forbidden fields are reported as such.
 fn compare(ours: &[(Option<Text>, usize)], theirs: &[Text]) {
     assert_eq!(ours.len(), theirs.len(), "ours {ours:?}, theirs {theirs:?}");
     for ((field, size), text) in ours.iter().zip(theirs) {
@@ -156,7 +156,7 @@ fn compare_tables(ours: &HeaderDecoder, theirs: &Inflater) {
     let ((ours, size), (theirs, their_size)) = (ours.table(), theirs.table());
     assert_eq!((ours.len(), size), (theirs.len(), their_size));
     for (ours, theirs) in ours.iter().zip(&theirs) {
-        // What is in a table is not sensitive, whatever flags its entry has.
+        // Entries of a table are not sensitive, whatever their flags.
         let theirs = (theirs.0.clone(), theirs.1.clone(), false);
         compare_field(ours.as_ref(), &theirs);
     }

@@ -1,9 +1,9 @@
-//! The bytes of an input, as what happens.
+//! Reads the bytes of an input as events.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
-/// Bytes that are taken from both ends: what the wire says from the front, what anybody chooses from the back.
-/// A change of the one leaves the other as it was. Where none are left, all choices are 0.
+/// Bytes that are taken from both ends: wire data from the front, choices from the back. A change of one end leaves
+/// the other as it was. When no bytes are left, all choices are 0.
 #[derive(Clone)]
 pub(crate) struct Input(Rc<RefCell<VecDeque<u8>>>);
 
@@ -24,7 +24,7 @@ impl Input {
         u32::from_be_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
     }
 
-    /// A number of bytes, 255 at most, that the first one says.
+    /// A sequence of up to 255 bytes, whose length is the first byte.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let len = self.byte().into();
         self.take(len)
@@ -36,7 +36,7 @@ impl Input {
         bytes.drain(..len).collect()
     }
 
-    /// One of so many: 256 at most.
+    /// Chooses a number below `from`, which is at most 256.
     pub(crate) fn choose(&self, from: usize) -> usize {
         if from < 2 { 0 } else { usize::from(self.0.borrow_mut().pop_back().unwrap_or(0)) % from }
     }
@@ -45,7 +45,7 @@ impl Input {
         from[self.choose(from.len())].clone()
     }
 
-    /// Whether something happens that happens once in so many times, and never without bytes.
+    /// Returns true once in `times`, and never without bytes.
     pub(crate) fn once_in(&self, times: usize) -> bool {
         self.choose(times) == times - 1
     }

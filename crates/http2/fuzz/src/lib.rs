@@ -1,6 +1,6 @@
 //! Fuzz targets for `teal-http2`: see the README.
 //!
-//! Each target turns bytes into a run that depends on nothing else, so that an input that fails fails again.
+//! Each target turns bytes into a deterministic run, so that a failing input fails again.
 
 mod body;
 pub mod client;

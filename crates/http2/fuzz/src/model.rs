@@ -1,5 +1,5 @@
-//! What the bytes on one side's socket say: whether that side keeps to HTTP/2 in what it writes, and what
-//! windows its peer knows of.
+//! A model of one side's socket: checks that the side writes valid HTTP/2, and tracks the windows that its peer
+//! knows.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,17 +16,17 @@ pub(crate) struct Model {
     is_server: bool,
     came: Frames,
     wrote: Frames,
-    /// The preface is still to be passed over.
+    /// The preface must still be skipped.
     needs_preface: bool,
     has_begun: bool,
     /// SETTINGS of the peer that the side has not acknowledged yet.
     settings: VecDeque<Vec<(u16, u32)>>,
     pings: VecDeque<Vec<u8>>,
     peer: Limits,
-    /// Its own as the peer has acknowledged them, and as it has announced them.
+    /// Its own settings, as the peer has acknowledged them and as it has announced them.
     ours: Limits,
     announced: Option<Vec<(u16, u32)>>,
-    /// Bytes that the side may send, and bytes that it may get.
+    /// Bytes that the side may send, and bytes that it may receive.
     send_window: i64,
     recv_window: i64,
     streams: HashMap<u32, Seen>,
@@ -36,11 +36,11 @@ pub(crate) struct Model {
     block: Option<(u32, bool, Vec<u8>)>,
     /// The last stream that its GOAWAY named, and its code.
     went_away: Option<(u32, u32)>,
-    /// The payload of its last PING that asks.
+    /// The payload of its last PING without ACK.
     pub(crate) asked: Option<Vec<u8>>,
 }
 
-/// What a side's SETTINGS say.
+/// The limits in a side's SETTINGS.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     window: i64,
@@ -54,10 +54,10 @@ impl Default for Limits {
     }
 }
 
-/// What was seen of a stream.
+/// The observed state of a stream.
 #[derive(Default)]
 struct Seen {
-    /// Bytes more than the initial windows.
+    /// Bytes relative to the initial windows.
     send: i64,
     recv: i64,
     came_head: bool,
@@ -93,7 +93,7 @@ impl Model {
         }
     }
 
-    /// Says what happens, if that is asked for: for whoever looks into a finding.
+    /// Logs frames, if enabled, for the analysis of a finding.
     fn log(&self, what: &str, frame: &Frame) {
         static IS_ASKED: LazyLock<bool> = LazyLock::new(|| std::env::var_os("FUZZ_LOG").is_some());
         if *IS_ASKED {
@@ -147,7 +147,7 @@ impl Model {
         }
     }
 
-    /// Bytes that the side has written.
+    /// Processes bytes that the side has written.
     pub(crate) fn wrote(&mut self, bytes: &[u8]) {
         self.wrote.push(bytes);
         if !self.is_server && self.needs_preface {
@@ -266,7 +266,7 @@ impl Model {
         seen.wrote_end = is_end;
     }
 
-    /// No more streams are open than the peer allows.
+    /// Checks that no more streams are open than the peer allows.
     fn count_streams(&self) {
         let is_open = |seen: &&Seen| {
             let is_reset = seen.came_reset || seen.wrote_reset;
@@ -301,13 +301,13 @@ impl Model {
         self.went_away.is_some()
     }
 
-    /// Bytes of data that may come on a stream now.
+    /// Bytes of data that may arrive on a stream now.
     pub(crate) fn may_come(&self, stream: u32) -> usize {
         let of_stream = self.ours.window + self.streams.get(&stream).map_or(0, |seen| seen.recv);
         usize::try_from(of_stream.min(self.recv_window)).unwrap_or(0)
     }
 
-    /// Whether the side counts what its peer saw. Only where nothing is on its way in the side or its socket.
+    /// Checks that the side's counters agree with what its peer saw. Valid only if nothing is in transit.
     pub(crate) fn compare(&self, snapshot: &Snapshot) {
         let is_moving = !self.came.is_empty() || !self.wrote.is_empty() || snapshot.output > 0;
         if is_moving || snapshot.has_ended || !self.has_begun || self.went_away.is_some() {

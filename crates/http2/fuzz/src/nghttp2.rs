@@ -95,7 +95,7 @@ impl Inflater {
         Self(inflater)
     }
 
-    /// What SETTINGS_HEADER_TABLE_SIZE said, once that was acknowledged.
+    /// Applies SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged.
     pub(crate) fn set_max_size(&mut self, size: usize) {
         // SAFETY: no block is begun.
         assert_eq!(unsafe { nghttp2_hd_inflate_change_table_size(self.0, size) }, 0);

@@ -1,4 +1,4 @@
-//! Both sides with each other, over sockets that hold little, with users who break off what they like.
+//! Both sides with each other, over small sockets, with users who cancel at random.
 
 use std::{
     cell::{Cell, RefCell},
@@ -74,7 +74,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// Settings that let calls be as they should be.
+/// Settings under which calls work normally.
 fn settings(input: &Input) -> Settings {
     let initial_stream_window = input.pick(&[65_535, 65_536, 100_000, 1 << 20, (1 << 31) - 1]);
     Settings {
@@ -88,7 +88,7 @@ fn settings(input: &Input) -> Settings {
     }
 }
 
-/// Settings that bear little of what a peer does beside its calls.
+/// Settings that tolerate little beside calls.
 pub(crate) fn any_settings(input: &Input) -> Settings {
     let mut settings = settings(input);
     if input.once_in(2) {
@@ -104,12 +104,12 @@ pub(crate) fn any_settings(input: &Input) -> Settings {
     settings
 }
 
-/// A budget that is used up soon, or is not.
+/// A budget that is exhausted soon, or not.
 pub(crate) fn budget(input: &Input) -> Budget {
     if input.once_in(4) { Budget::new(16 * 70_000) } else { Budget::default() }
 }
 
-/// What a connection is to do next.
+/// The next operation on a connection.
 #[derive(Default)]
 pub(crate) struct Command {
     todo: Cell<Option<Todo>>,
@@ -138,7 +138,7 @@ impl Command {
     }
 }
 
-/// Accepts what comes, until the connection is over or is dropped.
+/// Accepts requests until the connection is over or dropped.
 pub(crate) async fn serve(world: World, mut connection: server::Connection<Socket>, command: Rc<Command>) {
     loop {
         let next = poll_fn(|cx| {
@@ -162,7 +162,7 @@ pub(crate) async fn serve(world: World, mut connection: server::Connection<Socke
     }
 }
 
-/// Drives a client's connection until it is over or is dropped.
+/// Drives a client's connection until it is over or dropped.
 pub(crate) async fn drive(world: World, mut connection: client::Connection<Socket>, command: Rc<Command>) {
     let over = poll_fn(|cx| {
         if command.take(|todo| todo == Todo::DropClient, cx.waker()).is_some() {
@@ -176,7 +176,7 @@ pub(crate) async fn drive(world: World, mut connection: client::Connection<Socke
     }
 }
 
-/// Does one thing to the connection, or none.
+/// Performs at most one operation on the connection.
 async fn direct(world: World, command: Rc<Command>, pipes: [Shared<Pipe>; 2], mut pings: [PingPong; 2]) {
     for _ in 0..world.input.choose(4) {
         world.time.sleep(world.input.choose(8) as u64).await;

@@ -1,4 +1,4 @@
-//! A peer that says anything: frames that make sense, in any order, and bytes that make none.
+//! A peer that sends anything: valid frames in any order, and invalid bytes.
 
 use crate::{
     frames::*,
@@ -7,13 +7,13 @@ use crate::{
     nghttp2::{Deflater, Text},
 };
 
-/// What happens next.
+/// The next event.
 pub(crate) enum Step {
-    /// The peer says this, in parts of so many bytes.
+    /// The peer sends this, in parts of this many bytes.
     Say(Vec<u8>, usize),
-    /// The peer reads no more than so many bytes from now on.
+    /// The peer reads at most this many bytes from now on.
     Room(usize),
-    /// The peer says no more.
+    /// The peer sends no more.
     End,
     /// The socket fails.
     Break,
@@ -23,13 +23,13 @@ pub(crate) enum Step {
     User(u8),
 }
 
-/// Bytes that are said at once by saying something again.
+/// The most bytes sent at once by repetition.
 const MUCH: usize = 20_000;
 
 pub(crate) struct Peer {
     input: Input,
     is_client: bool,
-    /// The stream that it opens next.
+    /// The id of the next stream it opens.
     next: u32,
     deflater: Deflater,
     said: Vec<u8>,
@@ -40,7 +40,7 @@ impl Peer {
         Self { input, is_client, next: 1, deflater: Deflater::new(), said: Vec::new() }
     }
 
-    /// How it begins: mostly as it should.
+    /// The start of the connection: mostly valid.
     pub(crate) fn begin(&mut self) -> Vec<u8> {
         let entries: &[(u16, u32)] = match self.input.byte() {
             255 => return self.input.bytes(),
@@ -72,7 +72,7 @@ impl Peer {
             22 => self.continued(),
             23 => self.input.bytes(),
             24..27 => {
-                // The last again, up to 64 times.
+                // Repeat the last bytes, up to 64 times.
                 let times = usize::from(self.input.byte() % 64).min(MUCH / self.said.len().max(1));
                 self.said.repeat(times)
             }
@@ -151,7 +151,7 @@ impl Peer {
             .concat()
     }
 
-    /// The fields of a head or of trailers, right or wrong.
+    /// The fields of a head or of trailers, valid or not.
     fn block(&mut self) -> Vec<u8> {
         let choice = self.input.byte();
         if choice == 255 {
@@ -202,7 +202,7 @@ impl Peer {
         self.deflater.deflate(&fields)
     }
 
-    /// Mostly no more than the windows allow.
+    /// Mostly within the windows.
     fn data(&mut self, model: &Model) -> Vec<u8> {
         let (stream, choice) = (self.stream(), self.input.byte());
         let len = match self.input.byte() {
@@ -254,7 +254,7 @@ impl Peer {
         settings(&entries)
     }
 
-    /// A question, or the answer to the last one.
+    /// A PING, or the acknowledgement of the last one.
     fn ping(&mut self, model: &Model) -> Vec<u8> {
         match (self.input.byte(), &model.asked) {
             (0..128, Some(asked)) => frame(PING, 1, 0, asked),

@@ -1,4 +1,4 @@
-//! Sockets in memory, as small as a test wants them.
+//! In-memory sockets of any capacity.
 
 use std::{
     cell::RefCell,
@@ -17,15 +17,15 @@ use crate::model::Model;
 #[derive(Default)]
 pub(crate) struct Pipe {
     pub(crate) bytes: VecDeque<u8>,
-    /// Bytes that it holds until they are read.
+    /// The number of bytes that it holds.
     pub(crate) capacity: usize,
-    /// Bytes of one read at most.
+    /// The most bytes in one read.
     pub(crate) part: usize,
-    /// The writer has said all.
+    /// The writer has ended.
     pub(crate) has_ended: bool,
-    /// Nobody reads it any more, or it fails for both.
+    /// The reader is gone, or the socket has failed.
     pub(crate) is_broken: bool,
-    /// Nobody reads it any more, which its writer can't know yet.
+    /// The reader is gone, which the writer cannot know yet.
     is_void: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -38,7 +38,7 @@ impl Pipe {
         Rc::new(RefCell::new(Self { capacity, part, ..Self::default() }))
     }
 
-    /// Whether much data would take too many steps.
+    /// Returns whether much data would take too many steps.
     pub(crate) fn is_narrow(&self) -> bool {
         self.capacity.min(self.part) < 64
     }
@@ -82,7 +82,7 @@ impl Pipe {
         self.capacity.saturating_sub(self.bytes.len())
     }
 
-    /// What was written and not read.
+    /// Takes the bytes that were written and not read.
     pub(crate) fn drain(&mut self) -> Vec<u8> {
         let bytes = self.bytes.drain(..).collect();
         self.resize(self.capacity);
@@ -127,20 +127,20 @@ impl Pipe {
     }
 }
 
-/// One end of a socket, whose bytes a model sees.
+/// One end of a socket; a model sees its bytes.
 pub(crate) struct Socket {
     pub(crate) input: Shared<Pipe>,
     pub(crate) output: Shared<Pipe>,
     pub(crate) model: Shared<Model>,
-    /// Keeps what is written until it is flushed, as TLS may.
+    /// Holds written bytes until they are flushed, as TLS may.
     pub(crate) kept: Option<VecDeque<u8>>,
 }
 
-/// Bytes that are kept at most.
+/// The most bytes held.
 const KEPT: usize = 300;
 
 impl Socket {
-    /// Moves on what is kept, until so much is left.
+    /// Writes held bytes until at most `until` are left.
     fn poll_move(&mut self, cx: &mut Context<'_>, until: usize) -> Poll<io::Result<()>> {
         let Some(kept) = &mut self.kept else { return Poll::Ready(Ok(())) };
         while kept.len() > until {
@@ -223,7 +223,7 @@ impl AsyncWrite for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Who has said all may leave: what is still said to it is lost, and breaks nothing.
+        // A side that has ended may leave: data still sent to it is lost, without an error.
         let mut output = self.output.borrow_mut();
         if std::mem::replace(&mut output.has_ended, true) {
             self.input.borrow_mut().empty();

@@ -1,4 +1,4 @@
-//! A server's connection whose client says anything, with users who do anything.
+//! A server's connection with a client that sends anything, and users who do anything.
 
 use std::{cell::RefCell, rc::Rc};
 

@@ -9,14 +9,14 @@ use crate::{
     pipe::{Pipe, Shared},
 };
 
-/// Tenths of a second that reading may pause in all: less than a connection may take to end.
+/// The most tenths of a second that reading may pause in total: less than a connection may take to end.
 const PAUSES: usize = 50;
 
 pub(crate) struct Side {
     executor: Executor,
     inspector: Inspector,
     model: Shared<Model>,
-    /// What the peer says, and what it hears.
+    /// What the peer sends, and what it receives.
     input: Shared<Pipe>,
     output: Shared<Pipe>,
 }
@@ -32,7 +32,7 @@ impl Side {
         Self { executor, inspector: Inspector::new(ping_pong), model, input, output }
     }
 
-    /// What comes next has happened afterwards, unless the user of the connection has to do it.
+    /// Performs the next event, unless it is an operation for the user of the connection.
     pub(crate) fn step(&mut self, peer: &mut Peer) -> Option<Step> {
         let step = peer.step(&self.model.borrow());
         match step {
@@ -61,7 +61,7 @@ impl Side {
         self.settle();
     }
 
-    /// Runs until nothing happens. Everything that came was worked on then, and everything to say was said.
+    /// Runs until nothing happens. Afterwards all input was handled and all output was written.
     fn settle(&mut self) {
         loop {
             self.executor.run(|| self.inspector.check().unwrap_or_else(|problem| panic!("{problem}")));
@@ -80,7 +80,7 @@ impl Side {
     fn check(&self) {
         let snapshot = self.inspector.snapshot();
         self.model.borrow().compare(&snapshot);
-        // What is still said once all is over is said to nobody.
+        // Output after the end is discarded.
         let is_over = self.model.borrow().has_gone_away() && snapshot.streams.is_empty();
         if snapshot.has_ended || is_over {
             return;
@@ -94,7 +94,7 @@ impl Side {
         }
     }
 
-    /// The peer hears everything and ends: nobody waits any more then.
+    /// The peer reads everything and ends; afterwards no task may be waiting.
     pub(crate) fn end(mut self) {
         self.output.borrow_mut().resize(usize::MAX);
         self.settle();
@@ -105,7 +105,7 @@ impl Side {
                 break;
             }
         }
-        // Reading may pause, but nothing may wait for the end of a connection to take too long.
+        // Reading may pause, but nothing may wait for the shutdown timeout of a connection.
         for _ in 0..PAUSES {
             Executor::advance(100);
             self.settle();

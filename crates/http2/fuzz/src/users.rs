@@ -1,4 +1,4 @@
-//! Users of streams, who do anything that the API allows, in any order.
+//! Users of streams, who call anything that the API allows, in any order.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,24 +23,24 @@ use crate::{
     pipe::Shared,
 };
 
-/// Steps of one user.
+/// The most steps of one user.
 const STEPS: usize = 20;
 const SIZES: [usize; 11] = [1, 0, 9, 100, 1023, 1025, 5_000, 16_384, 16_385, 40_000, 70_000];
 
-/// What all users of one run share.
+/// The state shared by all users of one run.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) input: Input,
     pub(crate) time: Handle,
-    /// Somebody did what may break calls off.
+    /// Something happened that may cut calls short.
     pub(crate) is_disturbed: Rc<Cell<bool>>,
-    /// Somebody opened a stream before it knew how many there may be.
+    /// A stream was opened before its limit was known.
     is_early: Rc<Cell<bool>>,
-    /// The bodies of each call, there and back, if both sides are users.
+    /// The request and response bodies of each call, if both sides are users.
     pub(crate) calls: Option<Shared<Vec<[Shared<Body>; 2]>>>,
-    /// So many of the sizes are used.
+    /// The number of sizes in use.
     pub(crate) sizes: usize,
-    /// Bodies that were read to their ends.
+    /// The number of bodies that were read to the end.
     pub(crate) read: Rc<Cell<usize>>,
 }
 
@@ -67,7 +67,7 @@ impl World {
         self.is_disturbed.set(true);
     }
 
-    /// A call ended before its time.
+    /// A call ended early.
     fn failed(&self, error: &Error) {
         if self.is_early.get() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) {
             self.disturb();
@@ -90,7 +90,7 @@ impl World {
     }
 }
 
-/// Opens streams until it has had enough.
+/// Opens streams, up to `calls`.
 pub(crate) async fn open(world: World, mut send: SendRequest, calls: usize) {
     let mut opened = 0;
     for _ in 0..4 * calls {
@@ -186,7 +186,7 @@ async fn respond_with(world: World, mut respond: SendResponse, body: Shared<Body
     }
 }
 
-/// Waits some time for a reset, which breaks the call off.
+/// Waits some time for a reset, which ends the call.
 async fn reset_or(
     world: &World,
     mut poll: impl FnMut(&mut std::task::Context<'_>) -> Poll<Result<Reason, Error>>,
@@ -200,7 +200,7 @@ async fn reset_or(
     .await;
 }
 
-/// Keeps a handle of what is sent already.
+/// Keeps a handle after everything is sent.
 async fn hold(world: World, mut writer: SendStream) {
     world.dawdle().await;
     if world.input.once_in(4) {
@@ -236,7 +236,7 @@ async fn write(world: World, mut writer: SendStream, is_request: bool, body: Sha
                 _ = writer.is_stalled();
                 Ok(())
             }
-            // Without asking whether it is time.
+            // Without waiting until it is ready.
             7..10 => {
                 let data = body.borrow_mut().next(world.size());
                 writer.send_data(data, false)
@@ -270,7 +270,8 @@ async fn ended(world: World, mut writer: SendStream, is_request: bool, sent: Res
     }
 }
 
-/// A request whose last handle goes before all of it was sent is broken off. An answer is not.
+/// Waits until everything is sent. A request whose last handle is dropped before that is cut short; a response is
+/// not.
 async fn flush(world: &World, writer: &mut SendStream) {
     if world.input.once_in(8) {
         return world.disturb();
@@ -310,7 +311,7 @@ async fn read(world: World, mut reader: RecvStream, body: Option<Shared<Body>>) 
     }
     let trailers = match poll_fn(|cx| reader.poll_trailers(cx)).await {
         Ok(trailers) => trailers,
-        // The rest of the call was broken off meanwhile.
+        // The rest of the call was cut short in the meantime.
         Err(error) => return world.failed(&error),
     };
     assert!(reader.is_end_stream(), "nothing more comes");

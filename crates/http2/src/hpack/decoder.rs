@@ -1,4 +1,4 @@
-//! Blocks into fields (RFC 7541, 3 and 6).
+//! Decodes header blocks (RFC 7541, 3 and 6).
 
 use bytes::{Bytes, BytesMut};
 
@@ -9,18 +9,18 @@ use super::{
     table::{Entry, Table},
 };
 
-/// What a literal `:path` begins with that is not indexed.
+/// The first byte of a literal `:path` without indexing.
 const PATH: u8 = 0x04;
 
-/// How big the buffer is that values of passing fields share, in bytes.
+/// The size of the buffer that values of unindexed fields share, in bytes.
 const SHARED: usize = 512;
 
-/// How much of what strings are decoded into is kept for the next block, in bytes.
+/// The capacity of the string scratch buffer that is kept between blocks, in bytes.
 const SCRATCH: usize = 4096;
 
-/// The decoder of one connection's blocks, which must all go through it, in their order.
+/// The decoder of one connection. It must decode all blocks, in order.
 ///
-/// Its table holds fields as they are handed out: an indexed field is a look-up, and nothing is parsed or copied.
+/// Its table holds fields ready to return: an indexed field is a look-up, without parsing or copying.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     table: Table,
@@ -29,24 +29,24 @@ pub(crate) struct Decoder {
     paths: Paths,
 }
 
-/// What strings are decoded into, and where values are kept.
+/// Scratch space for strings, and the shared buffer of values.
 #[derive(Debug, Default)]
 struct Texts {
     scratch: Vec<u8>,
     shared: BytesMut,
 }
 
-/// A field of a block.
+/// A decoded field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decoded<'a> {
     pub(crate) field: &'a Field,
-    /// What it counts in a header list: its name, its value and 32 bytes (RFC 9113, 6.5.2).
+    /// The size in a header list: name, value and 32 bytes (RFC 9113, 6.5.2).
     pub(crate) size: usize,
-    /// The peer asked that nobody ever index it (RFC 7541, 7.1.3).
+    /// The field must never be indexed (RFC 7541, 7.1.3).
     pub(crate) is_never_indexed: bool,
 }
 
-/// What a literal field asks of the tables.
+/// How a literal field is indexed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Indexing {
     Incremental,
@@ -55,10 +55,10 @@ enum Indexing {
 }
 
 impl Decoder {
-    /// `max_size`: SETTINGS_HEADER_TABLE_SIZE as we announced it, in bytes.
+    /// Creates a decoder. `max_size` is the SETTINGS_HEADER_TABLE_SIZE that we announced, in bytes.
     ///
-    /// The table starts with no less than 4096 bytes, which the peer may use until it has read our settings, and
-    /// says when it uses less (RFC 7541, 4.2).
+    /// The table starts with at least 4096 bytes, which the peer may use until it has read our settings. The peer
+    /// announces a smaller table itself (RFC 7541, 4.2).
     pub(crate) fn new(max_size: usize) -> Self {
         Self {
             table: Table::new(max_size.max(DEFAULT_TABLE_SIZE)),
@@ -68,11 +68,12 @@ impl Decoder {
         }
     }
 
-    /// Decodes a whole block, and calls `take` with each field in order, until that returns false.
+    /// Decodes a complete block, and calls `take` with each field in order until it returns false.
     ///
     /// # Errors
     ///
-    /// Any is a COMPRESSION_ERROR, or `take` wants no more: no further block can be decoded after either.
+    /// The block is invalid (COMPRESSION_ERROR), or `take` returned false. In both cases no further block can be
+    /// decoded.
     pub(crate) fn decode(
         &mut self,
         mut block: &[u8],
@@ -122,7 +123,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// A literal whose name's index begins in `first` (RFC 7541, 6.2).
+    /// Decodes a literal whose name index begins in `first` (RFC 7541, 6.2).
     fn literal(&mut self, first: u8, indexing: Indexing, block: &mut &[u8]) -> Result<Entry, DecodeError> {
         let prefix = if indexing == Indexing::Incremental { 6 } else { 4 };
         let (name, name_len) = match integer::decode(first, prefix, block)? {
@@ -167,7 +168,7 @@ impl Decoder {
     }
 }
 
-/// Takes a string off `block` as it is.
+/// Takes a string off `block` without decoding it.
 fn skip<'b>(block: &mut &'b [u8]) -> Result<&'b [u8], DecodeError> {
     let (&first, mut rest) = block.split_first().ok_or(DecodeError::Truncated)?;
     let len = integer::decode(first, 7, &mut rest)?;
@@ -187,8 +188,8 @@ fn string<'b: 's, 's>(block: &mut &'b [u8], scratch: &'s mut Vec<u8>) -> Result<
     if first & 0x80 == 0 { Ok(text) } else { huffman::decode(text, scratch) }
 }
 
-/// A copy of `value`, which will live as long as its message. Those of one connection share a small buffer,
-/// which is used again once they are all gone: mostly no allocation, neither here nor when it is cloned.
+/// Copies `value` into a small buffer that the values of one connection share. The buffer is reused once they are all
+/// dropped, so mostly neither this nor a clone allocates.
 fn share(value: &[u8], shared: &mut BytesMut) -> Bytes {
     if value.len() > SHARED / 2 {
         return Bytes::copy_from_slice(value);

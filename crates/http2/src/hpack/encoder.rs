@@ -1,4 +1,4 @@
-//! Fields into blocks (RFC 7541, 3 and 6).
+//! Encodes header blocks (RFC 7541, 3 and 6).
 
 use std::{
     fmt,
@@ -24,10 +24,10 @@ const STATUS: usize = 8;
 /// A literal that is never indexed (RFC 7541, 6.2.3).
 const NEVER: u8 = 0x10;
 
-/// Collisions cost compression and no time, so the hash may be known.
+/// Collisions only cost compression, so a fixed seed is safe.
 const HASHER: FixedState = FixedState::with_seed(0);
 
-/// Names whose value is another with each message: the values are not worth a place in the table.
+/// Names whose values change with each message, and are not worth a table entry.
 const VOLATILE: [&str; 12] = [
     "age",
     "content-length",
@@ -43,21 +43,21 @@ const VOLATILE: [&str; 12] = [
     "x-request-id",
 ];
 
-/// The encoder of one connection's blocks, which must be sent in the order they are made in.
+/// The encoder of one connection. Blocks must be sent in the order they were encoded.
 ///
-/// Strings are sent as they are, never Huffman-coded: between machines that are near each other the bytes saved
-/// are worth less than the time to code and decode them. What is sent a second time on a connection is an index,
-/// unless it is sensitive, takes more than three quarters of the table, or has a value that changes with each
-/// message; the first of the latter is entered if that enters its name.
+/// Strings are never Huffman-coded: between nearby machines the saved bytes are worth less than the time. A field
+/// that is sent a second time on a connection becomes an index, unless it is sensitive, takes more than three
+/// quarters of the table, or has a volatile value. The first field with a volatile name is indexed if that puts its
+/// name into the table.
 pub(crate) struct Encoder {
     table: Ring,
-    /// The smallest size of the table since the last block, if it changed.
+    /// The smallest table size since the last block, if it changed.
     resized: Option<usize>,
 }
 
 impl Encoder {
-    /// The peer's SETTINGS_HEADER_TABLE_SIZE, in bytes, of which at most 4096 are used. A change is said at the
-    /// start of the next block, and if the size was smaller in between, that before it (RFC 7541, 4.2).
+    /// Sets the peer's SETTINGS_HEADER_TABLE_SIZE, in bytes, of which at most 4096 are used. The next block announces
+    /// the change; if the size was smaller in between, it announces that first (RFC 7541, 4.2).
     pub(crate) fn set_max_size(&mut self, size: usize) {
         let size = size.min(DEFAULT_TABLE_SIZE);
         if size != self.table.max_size() {
@@ -66,7 +66,7 @@ impl Encoder {
         }
     }
 
-    /// Starts a block: must come before its first field.
+    /// Starts a block. Call it before the first field.
     pub(crate) fn begin(&mut self, out: &mut BytesMut) {
         let Some(smallest) = self.resized.take() else { return };
         let size = self.table.max_size();
@@ -94,7 +94,7 @@ impl Encoder {
         }
     }
 
-    /// Appends `:authority`, which may ask that no one ever index it.
+    /// Appends `:authority`, marked as never indexed if so requested.
     pub(crate) fn authority(&mut self, authority: &[u8], never_indexed: bool, out: &mut BytesMut) {
         match never_indexed {
             true => literal(NEVER, 4, AUTHORITY, ":authority", authority, out),
@@ -102,7 +102,7 @@ impl Encoder {
         }
     }
 
-    /// Appends `:path`, which may ask that no one ever index it.
+    /// Appends `:path`, marked as never indexed if so requested.
     pub(crate) fn path(&mut self, path: &str, never_indexed: bool, out: &mut BytesMut) {
         match path {
             _ if never_indexed => literal(NEVER, 4, PATH, ":path", path.as_bytes(), out),
@@ -126,7 +126,7 @@ impl Encoder {
         }
     }
 
-    /// Appends a header or trailer; a sensitive value asks that no one ever index it (RFC 7541, 7.1.3).
+    /// Appends a header or trailer. A sensitive value is marked as never indexed (RFC 7541, 7.1.3).
     pub(crate) fn header(&mut self, name: &HeaderName, value: &HeaderValue, out: &mut BytesMut) {
         let (name, sensitive, value) = (name.as_str(), value.is_sensitive(), value.as_bytes());
         let hashes = Hashes::of(name, value);
@@ -148,7 +148,7 @@ impl Encoder {
         }
     }
 
-    /// How many entries the dynamic table has, and their size in bytes.
+    /// The number of entries in the dynamic table, and their size in bytes.
     #[cfg(any(test, feature = "inspect"))]
     pub(crate) fn extent(&self) -> (usize, usize) {
         self.table.extent()
@@ -163,7 +163,7 @@ impl Encoder {
         Some(static_table::LEN + 1 + age)
     }
 
-    /// The index of an entry with this name, which in the static table is `index`; 0 if there is none.
+    /// The index of an entry with this name, whose static index is `index`; 0 if there is none.
     fn name(&self, index: usize, name: &str, hashes: &Hashes) -> usize {
         if index != 0 {
             return index;
@@ -172,7 +172,7 @@ impl Encoder {
         age.map_or(0, |age| static_table::LEN + 1 + age)
     }
 
-    /// A field that is not in the dynamic table.
+    /// Encodes a field that is not in the dynamic table.
     fn unseen(&mut self, name: &str, value: &[u8], known: Known, hashes: &Hashes, out: &mut BytesMut) {
         if known.index != 0 && static_table::TEXTS[known.index - 1].1.as_bytes() == value {
             return indexed(known.index, out);
@@ -183,14 +183,14 @@ impl Encoder {
             return literal(0x00, 4, index, name, value, out);
         }
         literal(0x40, 6, index, name, value, out);
-        // A name of the static table is never looked for in the dynamic one.
+        // Names of the static table are never looked up in the dynamic one.
         let hashes = [hashes.field, hashes.name];
         self.table.insert(name.as_bytes(), value, if known.index == 0 { &hashes } else { &hashes[..1] });
     }
 }
 
 impl Default for Encoder {
-    /// An encoder that uses 4096 bytes, as it may until the peer's settings come.
+    /// Creates an encoder with 4096 bytes, which is allowed until the peer's settings arrive.
     fn default() -> Self {
         Self { table: Ring::new(DEFAULT_TABLE_SIZE), resized: None }
     }
@@ -208,7 +208,7 @@ impl fmt::Debug for Encoder {
     }
 }
 
-/// The hash of a name, and that of it with a value.
+/// The hash of a name, and the hash of the name with its value.
 struct Hashes {
     name: u64,
     field: u64,
@@ -225,7 +225,7 @@ impl Hashes {
     }
 }
 
-/// What is known of a name before any field has it.
+/// Static knowledge about a name.
 #[derive(Clone, Copy, Default)]
 struct Known {
     /// Its first index in the static table, or 0.
@@ -233,7 +233,7 @@ struct Known {
     volatile: bool,
 }
 
-/// Known names at the places of their hashes or the next free ones; four times as many places as names.
+/// An open-addressing hash table of known names, at a quarter of its capacity.
 static KNOWN: LazyLock<[(&str, Known); 256]> = LazyLock::new(|| {
     let mut places = [("", Known::default()); 256];
     let fixed = static_table::TEXTS.iter().zip(1..).map(|((name, _), index)| (*name, index));
@@ -266,7 +266,8 @@ fn indexed(index: usize, out: &mut BytesMut) {
     integer::encode(index, 0x80, 7, out);
 }
 
-/// A literal whose name has an index, or 0; `pattern` and `prefix` say what becomes of it (RFC 7541, 6.2).
+/// Encodes a literal whose name has an index, or 0. `pattern` and `prefix` select the kind of literal (RFC 7541,
+/// 6.2).
 fn literal(pattern: u8, prefix: u32, index: usize, name: &str, value: &[u8], out: &mut BytesMut) {
     out.reserve(name.len() + value.len() + 16);
     integer::encode(index, pattern, prefix, out);

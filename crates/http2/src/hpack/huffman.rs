@@ -1,18 +1,18 @@
-//! The Huffman code of strings (RFC 7541, 5.2 and appendix B). It is canonical: the lengths of its codes say
-//! which they are. Codes of up to ten bits, those of all that is common in headers, are found at once.
+//! The Huffman code of strings (RFC 7541, 5.2 and appendix B). It is canonical, so the lengths of its codes define
+//! them. Codes of up to ten bits, which cover the common characters, are decoded by one look-up.
 
 use super::DecodeError;
 
-/// The symbol behind the bytes, which no string may hold.
+/// The end-of-string symbol, which no string may contain.
 const EOS: u16 = 256;
 
-/// The longest code.
+/// Bits of the longest code.
 const LONGEST: u32 = 30;
 
-/// The longest code that is found at once.
+/// Bits of the longest code that is decoded by one look-up.
 const QUICK_BITS: u32 = 10;
 
-/// How long each symbol's code is, in bits.
+/// The length of each symbol's code, in bits.
 #[rustfmt::skip]
 const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28,
@@ -27,23 +27,23 @@ const LENGTHS: [u8; 257] = [
     25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 
-/// All symbols by the length of their code, those of one length in their own order.
+/// All symbols, sorted by code length and then by value.
 const SORTED: [u16; 257] = sorted();
 
-/// The codes of one length: they are consecutive.
+/// The codes of one length, which are consecutive.
 #[derive(Clone, Copy)]
 struct Run {
     /// The first code.
     first: u32,
-    /// Its symbol's place in [`SORTED`].
+    /// The index of its symbol in [`SORTED`].
     place: u32,
-    /// Where the codes end, with the highest bit of a code in bit 31.
+    /// The end of the codes, with the highest bit of a code in bit 31.
     end: u64,
 }
 
 const RUNS: [Run; LONGEST as usize + 1] = runs();
 
-/// What the next ten bits begin with: the length of a code, and its byte. A length of 0 is that of a longer one.
+/// For each ten bits: the length of the code they begin with, and its byte. Length 0 marks a longer code.
 static QUICK: [(u8, u8); 1 << QUICK_BITS] = quick();
 
 const fn sorted() -> [u16; 257] {
@@ -92,7 +92,7 @@ const fn quick() -> [(u8, u8); 1 << QUICK_BITS] {
     quick
 }
 
-/// The code of at least `length` bits that `bits` begin with: how long it is, and its symbol.
+/// Finds the code that `bits` begin with, of at least `length` bits. Returns its length and symbol.
 const fn search(bits: u64, mut length: u32) -> (u32, u16) {
     while bits >> 32 >= RUNS[length as usize].end {
         length += 1;
@@ -110,15 +110,15 @@ fn next(bits: u64) -> (u32, u16) {
     }
 }
 
-/// Decodes `coded` into the start of `out`, which grows as needed and is never cleared.
+/// Decodes `coded` into the start of `out`, which grows as needed and is not cleared.
 pub(super) fn decode<'a>(coded: &[u8], out: &'a mut Vec<u8>) -> Result<&'a [u8], DecodeError> {
-    // No code is shorter than five bits.
+    // The shortest code has five bits.
     let most = coded.len() * 8 / 5;
     if out.len() < most {
         out.resize(most, 0);
     }
     let mut rest = coded;
-    // The next bits, the very next one on top; at least `have` of them, and what follows or zeros below.
+    // The next bits, most significant first. At least `have` are valid; the bits below are valid or zero.
     let (mut bits, mut have) = (0u64, 0u32);
     let mut len = 0;
     loop {
@@ -171,7 +171,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The code of `text`, padded.
+    /// Encodes `text`, with padding.
     pub(in crate::hpack) fn encode(text: &[u8]) -> Vec<u8> {
         let mut bits = Vec::new();
         for byte in text {
@@ -235,16 +235,16 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(text: Vec<u8>) {
+        fn encoded_input_is_decoded(text: Vec<u8>) {
             prop_assert_eq!(decoded(&encode(&text)), Ok(text));
         }
 
         #[test]
-        fn what_is_common_is_decoded(text in "[ -~]{0,200}") {
+        fn common_text_is_decoded(text in "[ -~]{0,200}") {
             prop_assert_eq!(decoded(&encode(text.as_bytes())), Ok(text.into_bytes()));
         }
 
-        /// No two strings have one code, so what was decoded says what was encoded.
+        /// Codes are unique, so decoded text encodes to the same bytes.
         #[test]
         fn any_bytes_are_one_text_or_none(coded: Vec<u8>) {
             if let Ok(text) = decoded(&coded) {

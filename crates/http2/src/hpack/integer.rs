@@ -1,13 +1,13 @@
-//! Integers that begin in the low bits of a byte (RFC 7541, 5.1).
+//! Prefix-coded integers (RFC 7541, 5.1).
 
 use bytes::{BufMut, BytesMut};
 
 use super::DecodeError;
 
-/// How many bits bytes after the prefix may hold: five bytes of seven.
+/// The most bits in the bytes after the prefix: five bytes of seven bits.
 const BITS: u32 = 35;
 
-/// The integer that begins in the low `prefix` bits of `first`; takes the bytes that continue it off `block`.
+/// Decodes the integer that begins in the low `prefix` bits of `first`, and takes its further bytes off `block`.
 #[inline]
 pub(super) fn decode(first: u8, prefix: u32, block: &mut &[u8]) -> Result<usize, DecodeError> {
     let mask = u8::MAX >> (8 - prefix);
@@ -28,7 +28,8 @@ fn continued(start: u8, block: &mut &[u8]) -> Result<usize, DecodeError> {
     Err(DecodeError::Integer)
 }
 
-/// Appends `value` with its start in the low `prefix` bits of a byte whose others are those of `pattern`.
+/// Appends `value`. Its first byte has the high bits of `pattern`, and the start of the value in the low `prefix`
+/// bits.
 #[inline]
 pub(super) fn encode(value: usize, pattern: u8, prefix: u32, out: &mut BytesMut) {
     let mask = (1 << prefix) - 1;

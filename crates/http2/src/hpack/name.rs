@@ -1,11 +1,11 @@
-//! Names of fields, and how a name and a value become a field.
+//! Field names, and the combination of a name and a value into a field.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::Field;
 
-/// What a field may be called, as a value that is still to come needs it.
+/// A parsed field name, before its value is known.
 #[derive(Clone, Debug)]
 pub(super) enum Name {
     Authority,
@@ -14,11 +14,11 @@ pub(super) enum Name {
     Path,
     Status,
     Header(HeaderName),
-    /// One that HTTP/2 forbids or does not know.
+    /// A name that HTTP/2 forbids or does not know.
     Malformed,
 }
 
-/// What is not standard to `http` but common here: a copy of one of these is no allocation.
+/// Common names that are not standard in `http`. A clone of one of these does not allocate.
 static COMMON: [HeaderName; 8] = [
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
@@ -31,7 +31,7 @@ static COMMON: [HeaderName; 8] = [
 ];
 
 impl Name {
-    /// What a literal name says.
+    /// Parses a literal name.
     pub(super) fn parse(name: &[u8]) -> Self {
         match name {
             b":authority" => return Self::Authority,
@@ -44,14 +44,14 @@ impl Name {
         if let Some(name) = COMMON.iter().find(|common| common.as_str().as_bytes() == name) {
             return Self::Header(name.clone());
         }
-        // `HeaderName` would lower the capitals.
+        // `HeaderName` would accept and lower-case them.
         if name.iter().any(u8::is_ascii_uppercase) {
             return Self::Malformed;
         }
         HeaderName::from_bytes(name).map_or(Self::Malformed, Self::Header)
     }
 
-    /// The field of this name with `value`, which `keep` copies if need be; the name if it cannot have that value.
+    /// Combines the name with `value`, which `keep` copies if needed. Fails with the name if the value is invalid.
     pub(super) fn field(self, value: &[u8], keep: impl FnOnce(&[u8]) -> Bytes) -> Result<Field, Self> {
         match self {
             Self::Header(name) => match HeaderValue::from_maybe_shared(keep(value)) {
@@ -67,7 +67,7 @@ impl Name {
         }
     }
 
-    /// The name of a field that has one.
+    /// The name of a field.
     pub(super) fn of(field: &Field) -> Self {
         match field {
             Field::Authority(_) => Self::Authority,

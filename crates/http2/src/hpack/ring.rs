@@ -1,23 +1,23 @@
-//! The encoder's dynamic table (RFC 7541, 2.3.2): entries in a ring, their texts in another, and a hash index.
-//! Nothing is allocated before the first entry, nor once the rings have grown.
+//! The encoder's dynamic table (RFC 7541, 2.3.2): a ring of entries, a ring of their texts, and a hash index. It
+//! allocates for the first entry, and while the rings grow.
 
 use std::collections::VecDeque;
 
 use super::{DEFAULT_TABLE_SIZE, OVERHEAD};
 
-/// Texts lie in one piece, so the end of the ring may stay unused: twice the table is always enough.
+/// Texts are contiguous, so the end of the ring may stay unused. Twice the table size is always enough.
 const TEXTS: usize = DEFAULT_TABLE_SIZE * 2;
 
 const BUCKETS: usize = 32;
 const WAYS: usize = 4;
 
-/// The table, the newest entry first. A slot knows its entry by the number of its insertion, which wraps around.
+/// The table, newest entry first. A slot refers to its entry by insertion number, which wraps around.
 pub(super) struct Ring {
     entries: VecDeque<Entry>,
     texts: Vec<u8>,
-    /// Where the next text goes.
+    /// The offset of the next text.
     end: usize,
-    /// A full bucket forgets its oldest slot: the entry is then inserted again, which is no error.
+    /// A full bucket drops its oldest slot. That entry is then inserted again, which is no error.
     slots: Vec<[Slot; WAYS]>,
     /// The number of the next entry.
     next: u32,
@@ -26,7 +26,7 @@ pub(super) struct Ring {
     max_size: usize,
 }
 
-/// A name and its value behind it.
+/// A name followed by its value.
 #[derive(Clone, Copy, Default)]
 struct Entry {
     start: u16,
@@ -34,7 +34,7 @@ struct Entry {
     value: u16,
 }
 
-/// An entry's number by the hash of its texts. Slots of entries that are gone stay, and are recognized.
+/// The number of an entry and the hash of its texts. Slots of evicted entries stay and are recognized.
 #[derive(Clone, Copy, Default)]
 struct Slot {
     tag: u32,
@@ -64,18 +64,18 @@ impl Ring {
         self.max_size
     }
 
-    /// How many entries the table has, and their size in bytes.
+    /// The number of entries, and their size in bytes.
     pub(super) fn extent(&self) -> (usize, usize) {
         (self.entries.len(), self.size)
     }
 
-    /// Sets the size that entries may have in all, in bytes.
+    /// Sets the total size limit, in bytes.
     pub(super) fn resize(&mut self, max_size: usize) {
         self.max_size = max_size.min(DEFAULT_TABLE_SIZE);
         self.evict(self.max_size);
     }
 
-    /// How many entries are newer than the one under `hash` whose name and value `is` recognizes.
+    /// The age of the entry under `hash` whose name and value satisfy `is`: the number of newer entries.
     #[inline]
     pub(super) fn find(&self, hash: u64, is: impl Fn(&[u8], &[u8]) -> bool) -> Option<usize> {
         let tag = tag(hash);
@@ -105,7 +105,7 @@ impl Ring {
         self.texts[start + name.len()..end].copy_from_slice(value);
         self.end = end;
         let number = self.next;
-        // None exceeds the table, whose size fits.
+        // Every entry fits the table, whose size fits `u16`.
         let entry = Entry { start: start as u16, name: name.len() as u16, value: value.len() as u16 };
         self.entries.push_front(entry);
         self.size += entry.size();
@@ -122,7 +122,7 @@ impl Ring {
         self.slots[bucket][oldest] = Slot { tag, number };
     }
 
-    /// How many entries are newer than a slot's, if that is not gone.
+    /// The number of entries newer than a slot's, unless that entry was evicted.
     #[inline]
     fn age(&self, slot: Slot) -> usize {
         self.next.wrapping_sub(slot.number).wrapping_sub(1) as usize
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever their lengths, and however far the table was shrunk in between.
+        /// For all lengths, and all resizes in between.
         #[test]
         fn texts_stay_until_their_entry_is_evicted(
             steps in vec((0..70usize, prop_oneof![0..40usize, 0..3000usize], 0..9usize), 1..300)

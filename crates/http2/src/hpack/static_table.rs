@@ -1,4 +1,4 @@
-//! The table that all connections share (RFC 7541, appendix A).
+//! The static table (RFC 7541, appendix A).
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{name::Name, table::Entry};
 
-/// How many entries the table has; the dynamic table's indexes begin behind it.
+/// The number of entries. The indexes of the dynamic table follow.
 pub(super) const LEN: usize = 61;
 
 /// Names and values; the first has index 1.

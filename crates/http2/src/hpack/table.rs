@@ -6,19 +6,19 @@ use bytes::Bytes;
 
 use super::{DecodeError, Field, OVERHEAD, name::Name, static_table};
 
-/// A field, and what an index to it needs.
+/// A field with its size and name.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) field: Field,
     /// Name, value and overhead, in bytes.
     pub(super) size: usize,
     pub(super) name_len: usize,
-    /// What the field would be called if its value were not malformed.
+    /// The name of the field, if its value is malformed.
     name: Name,
 }
 
 impl Entry {
-    /// The entry of a name of `name_len` bytes and `value`, which `keep` copies if need be.
+    /// Creates an entry from a name of `name_len` bytes and `value`, which `keep` copies if needed.
     pub(super) fn new(name: Name, name_len: usize, value: &[u8], keep: impl FnOnce(&[u8]) -> Bytes) -> Self {
         let size = name_len + value.len() + OVERHEAD;
         let (field, name) = match name.field(value, keep) {
@@ -28,13 +28,13 @@ impl Entry {
         Self { field, size, name_len, name }
     }
 
-    /// What another field of this name is called.
+    /// The name, for another field.
     pub(super) fn name(&self) -> Name {
         if self.field == Field::Malformed { self.name.clone() } else { Name::of(&self.field) }
     }
 }
 
-/// The dynamic table with the static one before it.
+/// The static table followed by the dynamic table.
 #[derive(Debug)]
 pub(super) struct Table {
     fixed: &'static [Entry; static_table::LEN],
@@ -50,10 +50,10 @@ impl Table {
         Self { fixed: &static_table::ENTRIES, entries: VecDeque::new(), size: 0, max_size }
     }
 
-    /// The entry at `index`, that of the first static one being 1.
+    /// The entry at `index`. The first static entry has index 1.
     #[inline]
     pub(super) fn get(&self, index: usize) -> Result<&Entry, DecodeError> {
-        // Index 0 is no static entry, and by wrapping no dynamic one.
+        // Index 0 is not static, and wraps to a value beyond the dynamic table.
         let place = index.wrapping_sub(1);
         let entry = match self.fixed.get(place) {
             Some(entry) => Some(entry),
@@ -62,7 +62,7 @@ impl Table {
         entry.ok_or_else(|| DecodeError::Index { index, last: static_table::LEN + self.entries.len() })
     }
 
-    /// Adds an entry; one bigger than the table leaves it empty (RFC 7541, 4.4).
+    /// Adds an entry. One larger than the table empties it (RFC 7541, 4.4).
     pub(super) fn insert(&mut self, entry: Entry) {
         self.evict(self.max_size.saturating_sub(entry.size));
         if entry.size <= self.max_size {
@@ -71,7 +71,7 @@ impl Table {
         }
     }
 
-    /// Sets the size that entries may have in all, in bytes.
+    /// Sets the total size limit, in bytes.
     pub(super) fn resize(&mut self, max_size: usize) {
         self.max_size = max_size;
         self.evict(max_size);

@@ -1,4 +1,4 @@
-//! Whatever comes, and whatever its user does: a side stays whole, and what it says is HTTP/2.
+//! For any input and any use, a side stays consistent and writes valid HTTP/2.
 
 use std::task::{Context, Poll, Waker};
 
@@ -16,14 +16,14 @@ use super::{
     wire::*,
 };
 
-/// What happens next.
+/// The next event.
 #[derive(Clone, Debug)]
 enum Event {
-    /// These frames come, in one read.
+    /// These frames arrive, in one read.
     Came(Vec<u8>),
-    /// The socket takes nothing, or something again.
+    /// The socket accepts nothing, or accepts data again.
     Full(bool),
-    /// A call of this number (of those that there are) is worked on so.
+    /// The call with this index performs an action.
     Does(usize, Action),
 }
 
@@ -91,7 +91,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     vec(event, 1..60)
 }
 
-/// What the user of a call has of it.
+/// The handles of a call.
 #[derive(Default)]
 struct Call {
     respond: Option<SendResponse>,
@@ -101,7 +101,7 @@ struct Call {
 }
 
 impl Call {
-    /// The outcome is none of this test's business.
+    /// The outcome does not matter here.
     fn does(&mut self, action: Action, cx: &mut Context<'_>) {
         if let Some(response) = &mut self.response
             && let Poll::Ready(answered) = std::pin::Pin::new(response).poll(cx)
@@ -139,7 +139,7 @@ impl Call {
     }
 }
 
-/// What was written is whole frames, each of a kind and a length that the peer may get.
+/// Checks that the output consists of complete frames, each of a kind and length that the peer may receive.
 fn judge(mut wrote: &[u8], largest: usize) {
     while let Some((head, rest)) = wrote.split_first_chunk::<9>() {
         let len = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;

@@ -1,4 +1,4 @@
-//! What a client's user sees of its calls, and the server of what its user does.
+//! What a client's user sees of its calls, and what the server sees of the user's actions.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use super::{
     side::{Answer, Client, Failure, Limits, client_with},
 };
 
-/// A client and the raw server of its connection.
+/// A client, and the raw server of its connection.
 async fn pair(settings: &[(u16, u32)]) -> (Client, Raw) {
     pair_with(settings, Limits::default()).await
 }
@@ -69,7 +69,7 @@ async fn a_call_goes_there_and_back() {
 }
 
 #[tokio::test]
-async fn informational_answers_are_passed_over() {
+async fn informational_answers_are_skipped() {
     let (client, mut raw) = pair(&[]).await;
     for (stream, before) in [(1, &["100"][..]), (3, &["103"]), (5, &["103", "102", "199"])] {
         let answer = tokio::spawn(client.open("/call", true).unwrap().answer());
@@ -117,7 +117,7 @@ async fn goaway_fails_the_calls_above_its_last_stream() {
 }
 
 #[tokio::test]
-async fn goaway_with_a_code_is_told() {
+async fn a_goaway_code_is_reported() {
     let (client, mut raw) = pair(&[]).await;
     let call = tokio::spawn(client.open("/call", true).unwrap().answer());
     raw.request().await;
@@ -143,7 +143,7 @@ async fn goaway_twice_narrows_the_calls() {
 }
 
 #[tokio::test]
-async fn resets_are_told_with_their_code() {
+async fn resets_are_reported_with_their_code() {
     let (client, mut raw) = pair(&[]).await;
     for code in [REFUSED_STREAM, CANCEL, PROTOCOL_ERROR, ENHANCE_YOUR_CALM, 13, 0xbeef] {
         let answer = tokio::spawn(client.open("/call", true).unwrap().answer());
@@ -178,7 +178,7 @@ async fn an_early_answer_survives_its_failing_request() {
 }
 
 #[tokio::test]
-async fn the_servers_limit_is_told_and_kept() {
+async fn the_servers_limit_is_reported_and_kept() {
     let (client, mut raw) = pair(&[(MAX_CONCURRENT_STREAMS, 2)]).await;
     assert_eq!(client.streams(), 2);
     let calls: Vec<_> = (0..3).map(|_| client.open("/call", true)).collect();
@@ -281,7 +281,7 @@ async fn data_of_dropped_calls_is_given_back() {
         let call = client.open("/call", true).unwrap();
         let stream = raw.request().await;
         raw.send(&ok(stream)).await;
-        // Half of it before the call is dropped, and half of it before that is known.
+        // Half of it before the call is dropped, half before the server knows.
         raw.data(stream, &[7; 10_000], false).await;
         raw.settled().await;
         drop(call);

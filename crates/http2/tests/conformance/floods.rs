@@ -1,4 +1,4 @@
-//! Peers that send much for little.
+//! Floods: peers that cause much work with little effort.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,10 +10,10 @@ use super::{
     side::{Limits, server, server_with},
 };
 
-/// Nobody may have so much of a peer's that doesn't read: both sockets' buffers are smaller.
+/// More than any side may hold for a peer that does not read: both sockets' buffers are smaller.
 const TOO_MUCH: usize = 64 << 20;
 
-/// A stream that is opened and reset.
+/// Opens and resets a stream.
 fn opened_and_reset(path: &str, call: u32) -> Vec<u8> {
     let stream = 1 + 2 * call;
     [frame(HEADERS, END_HEADERS, stream, &post(path, &[])), reset(stream, CANCEL)].concat()
@@ -87,7 +87,7 @@ async fn too_many_malformed_whole_requests_end_the_connection() {
 }
 
 #[tokio::test]
-async fn good_requests_pay_for_no_bad_ones() {
+async fn valid_requests_do_not_offset_malformed_ones() {
     let mut raw = Raw::connect(server().await, &[]).await;
     for call in 0.. {
         let stream = 1 + 2 * call;
@@ -116,7 +116,7 @@ async fn calls_cancelled_now_and_then_are_harmless() {
 }
 
 #[tokio::test]
-async fn what_comes_after_early_answers_does_no_harm() {
+async fn data_after_early_answers_does_no_harm() {
     let mut raw = Raw::connect(server().await, &[]).await;
     for call in 0..3_000 {
         let stream = 1 + 2 * call;

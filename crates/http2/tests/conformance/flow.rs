@@ -1,4 +1,4 @@
-//! RFC 9113, 5.2 and 6.9: windows, of what is sent and of what is taken.
+//! RFC 9113, 5.2 and 6.9: flow control in both directions.
 
 use super::{
     framing::open,
@@ -10,7 +10,7 @@ use super::{
 const LARGEST: u32 = (1 << 31) - 1;
 
 #[tokio::test]
-async fn windows_that_cannot_be_are_errors() {
+async fn invalid_windows_are_errors() {
     table(&[
         ("0 more of the connection", window(0, 0), End(&[PROTOCOL_ERROR])),
         ("0 more of a stream", [open(), window(1, 0)].concat(), Error(&[PROTOCOL_ERROR])),
@@ -82,7 +82,7 @@ async fn streams_share_a_connection_window_that_opens() {
         raw.write(HEADERS, WHOLE, stream, &post("/body/1000", &[])).await;
         raw.exactly(stream, 0).await;
     }
-    // One of them gives up its turn.
+    // One of them is reset.
     raw.send(&reset(3, CANCEL)).await;
     raw.send(&window(0, 2_000)).await;
     let mut left = vec![5, 7];
@@ -98,7 +98,7 @@ async fn data_of_reset_streams_returns_its_window() {
     let mut raw = Raw::connect(server().await, &[(INITIAL_WINDOW_SIZE, 1 << 20)]).await;
     raw.write(HEADERS, WHOLE, 1, &post("/body/100000", &[])).await;
     raw.exactly(1, 65_535).await;
-    // What stream 1 still holds must not be taken out of what comes now.
+    // What stream 1 still holds must not reduce what arrives now.
     raw.send(&reset(1, CANCEL)).await;
     raw.send(&window(0, 10)).await;
     raw.write(HEADERS, WHOLE, 3, &post("/body/10", &[])).await;
@@ -149,7 +149,7 @@ async fn more_data_than_the_window_is_an_error() {
         assert_eq!(raw.settled().await, []);
         while raw.room(1) > 0 {
             let len = raw.room(1).min(10_000) as usize;
-            // Padding comes back at once, perhaps: what is small has none, so that this ends.
+            // Padding may be returned at once; small data has none, so that this ends.
             let padding = if len < 1_000 { 0 } else { padding };
             let (flags, pad) = if padding > 0 { (PADDED, &[padding as u8][..]) } else { (0, &[][..]) };
             raw.write(DATA, flags, 1, &[pad, &vec![0; len - pad.len()]].concat()).await;
@@ -164,7 +164,7 @@ async fn more_data_than_the_window_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_is_read_is_given_back() {
+async fn read_data_returns_its_window() {
     let address = server().await;
     let mut raw = Raw::connect(address, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/count", &[])).await;
@@ -204,7 +204,7 @@ async fn unread_data_returns_its_connection_window() {
         for call in 0..20 {
             let stream = 1 + 2 * call;
             raw.write(HEADERS, END_HEADERS, stream, &post(path, &[])).await;
-            // Half of it before the reset is known, half of it after.
+            // Half of it before the reset is known, half after.
             let mut seen = raw.data(stream, &[0; 10_000], false).await;
             seen.extend(raw.settled().await);
             if !seen.iter().any(|frame| frame.kind == RESET && frame.stream == stream) {

@@ -1,4 +1,4 @@
-//! RFC 9113, chapter 6: each kind of frame but SETTINGS, with what is right and wrong about it.
+//! RFC 9113, chapter 6: valid and invalid frames of each kind except SETTINGS.
 
 use super::{
     framing::open,

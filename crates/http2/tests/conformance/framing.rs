@@ -40,7 +40,7 @@ async fn settings_come_first_and_are_acknowledged() {
 }
 
 #[tokio::test]
-async fn what_comes_before_settings_ends_the_connection() {
+async fn frames_before_settings_end_the_connection() {
     let address = server().await;
     for first in [
         frame(PING, 0, 0, &[0; 8]),
@@ -81,7 +81,7 @@ async fn a_connection_comes_in_any_pieces() {
 }
 
 #[tokio::test]
-async fn what_is_not_defined_is_ignored() {
+async fn undefined_frames_are_ignored() {
     let post = post("/silent", &[]);
     table(&[
         ("a type", frame(0x16, 0, 0, b"whatever"), Goes),

@@ -1,4 +1,4 @@
-//! What one side may cost the other: shares, budgets, and what is said of a refusal.
+//! Limits on what one side may cost the other: shares, budgets, and the reports of refusals.
 
 use http::{HeaderMap, HeaderValue, Request};
 use teal_http2::{Settings, server::Connection};
@@ -12,7 +12,7 @@ use super::{
 
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
-/// A client and the raw server of its connection.
+/// A client, and the raw server of its connection.
 async fn pair(settings: &[(u16, u32)]) -> (Client, Raw) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = client(listener.local_addr().unwrap()).await;
@@ -155,7 +155,7 @@ async fn the_end_stands_where_the_peer_put_it() {
 }
 
 #[tokio::test]
-async fn the_smallest_header_table_is_said_too() {
+async fn the_smallest_header_table_is_announced_too() {
     let mut raw = Raw::connect(server().await, &[]).await;
     raw.write(HEADERS, WHOLE, 1, &post("/early", &[("x-entry", "1")])).await;
     raw.answer(1).await;
@@ -173,7 +173,7 @@ async fn an_ending_side_reads_its_peers_last_bytes() {
     let wrong = frame(PING, 0, 3, &[0; 8]);
     let more = frame(DATA, 0, 1, &[7; 10_000]);
     let all = [PREFACE, &settings(&[]), &open(), &wrong, &more].concat();
-    // Nothing is read before all is written, and the pipe is full from both ends.
+    // Nothing is read before everything is written, and the pipe is full in both directions.
     within(theirs.write_all(&all)).await.unwrap();
     let mut said = Vec::new();
     within(theirs.read_to_end(&mut said)).await.unwrap();
@@ -183,7 +183,7 @@ async fn an_ending_side_reads_its_peers_last_bytes() {
 }
 
 #[tokio::test]
-async fn debug_data_of_a_goaway_is_told() {
+async fn debug_data_of_a_goaway_is_reported() {
     let (mut client, mut raw) = pair(&[]).await;
     let call = tokio::spawn(client.open("/call", true).unwrap().answer());
     assert_eq!(raw.request().await, 1);

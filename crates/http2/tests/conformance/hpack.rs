@@ -1,4 +1,4 @@
-//! RFC 7541 as far as it shows on a connection, and its state whatever becomes of a request.
+//! RFC 7541 as seen on a connection, and its state after any outcome of a request.
 
 use super::{
     raw::{Expect::*, *},
@@ -48,7 +48,7 @@ async fn invalid_blocks_end_the_connection() {
     .await;
 }
 
-/// A block that shows itself, with a field from the table at this index.
+/// A block for `/show`, with the field at this index of the table.
 fn show(index: u8) -> Vec<u8> {
     [&post("/show", &[]), &[0x80 | index][..]].concat()
 }

@@ -1,7 +1,7 @@
-//! What RFC 9113 and RFC 7541 ask of either side of a connection, and what only this crate promises.
+//! The requirements of RFC 9113 and RFC 7541 on both sides of a connection, and further promises of this crate.
 //!
-//! Most tests speak to it frame by frame ([`raw`]); [`side`] is all they know of its API, but for [`script`],
-//! which polls it by hand.
+//! Most tests speak to it frame by frame ([`raw`]), and know its API only through [`side`]. [`script`] polls it by
+//! hand.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod anything;

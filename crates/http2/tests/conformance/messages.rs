@@ -1,4 +1,4 @@
-//! RFC 9113, chapter 8: what makes a request malformed, which costs it and nothing else.
+//! RFC 9113, chapter 8: malformed requests, which affect nothing but themselves.
 
 use super::{
     raw::{Expect::*, *},
@@ -192,7 +192,7 @@ async fn bodies_come_back_chunk_by_chunk() {
 }
 
 #[tokio::test]
-async fn calls_that_are_let_go_are_reset() {
+async fn dropped_calls_are_reset() {
     let mut raw = Raw::connect(server().await, &[]).await;
     raw.write(HEADERS, END_HEADERS, 1, &post("/drop", &[])).await;
     assert_eq!(raw.reset(1).await, CANCEL);

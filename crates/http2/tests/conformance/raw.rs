@@ -1,4 +1,4 @@
-//! A peer that speaks HTTP/2 frame by frame, for what no library would send or show.
+//! A peer that speaks HTTP/2 frame by frame, for things that no library would send or show.
 
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
@@ -13,18 +13,18 @@ pub(super) use super::wire::*;
 /// One side of a connection.
 pub(super) struct Raw {
     stream: TcpStream,
-    /// What the other side's SETTINGS say.
+    /// The other side's SETTINGS.
     pub(super) settings: HashMap<u16, u32>,
-    /// What it still takes on the connection, if every frame of DATA was accounted for.
+    /// The connection's send window, if every DATA frame was accounted for.
     pub(super) window: i64,
-    /// The same for each stream, beyond the initial window.
+    /// The same for each stream, relative to the initial window.
     granted: HashMap<u32, i64>,
     /// PINGs are answered only while this is false.
     pub(super) holds_pings: bool,
 }
 
 impl Raw {
-    /// A client of `address` that has said nothing.
+    /// A client of `address` that has sent nothing.
     pub(super) async fn silent(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
@@ -34,12 +34,12 @@ impl Raw {
         Self { stream, settings: HashMap::new(), window: 65_535, granted: HashMap::new(), holds_pings: false }
     }
 
-    /// A client of `address` that has said these SETTINGS, and knows those of the server.
+    /// A client of `address` that has sent these SETTINGS and received those of the server.
     pub(super) async fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         Self::silent(address).await.greet(settings).await
     }
 
-    /// As `connect`, once connected.
+    /// Like `connect`, on an open connection.
     pub(super) async fn greet(self, settings: &[(u16, u32)]) -> Self {
         let mut raw = self;
         raw.send(&[PREFACE, &self::settings(settings)].concat()).await;
@@ -47,7 +47,7 @@ impl Raw {
         raw
     }
 
-    /// A server of the next connection, that has said these SETTINGS and knows those of the client.
+    /// A server of the next connection that has sent these SETTINGS and received those of the client.
     pub(super) async fn accept(listener: &TcpListener, settings: &[(u16, u32)]) -> Self {
         let mut raw = Self::accept_silently(listener).await;
         raw.send(&self::settings(settings)).await;
@@ -55,7 +55,7 @@ impl Raw {
         raw
     }
 
-    /// A server of the next connection, that has said nothing and knows the client's SETTINGS.
+    /// A server of the next connection that has sent nothing and received the client's SETTINGS.
     pub(super) async fn accept_silently(listener: &TcpListener) -> Self {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut preface = [0; PREFACE.len()];
@@ -72,12 +72,12 @@ impl Raw {
         self.send(&frame(kind, flags, stream, payload)).await;
     }
 
-    /// Sends bytes; what the peer has closed takes none, and that shows when it is read from.
+    /// Sends bytes. A closed connection accepts none, which shows at the next read.
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         _ = within(self.stream.write_all(bytes)).await;
     }
 
-    /// Sends bytes as often as is said. False once the peer ends the connection or takes none for a while.
+    /// Sends bytes this many times. Returns false if the peer ends the connection or accepts none for a while.
     pub(super) async fn flood(&mut self, bytes: &[u8], times: usize) -> bool {
         for _ in 0..times {
             let wrote = timeout(Duration::from_millis(700), self.stream.write_all(bytes)).await;
@@ -108,25 +108,25 @@ impl Raw {
         self.settings.get(&INITIAL_WINDOW_SIZE).copied().unwrap_or(65_535).into()
     }
 
-    /// What may be sent on a stream now.
+    /// The number of bytes that may be sent on a stream now.
     pub(super) fn room(&self, stream: u32) -> i64 {
         self.window.min(self.initial_window() + self.granted.get(&stream).copied().unwrap_or(0))
     }
 
-    /// Accounts for DATA.
+    /// Accounts for sent DATA.
     pub(super) fn spend(&mut self, stream: u32, bytes: usize) {
         self.window -= bytes as i64;
         *self.granted.entry(stream).or_default() -= bytes as i64;
     }
 
-    /// Ends the connection without losing what was sent: an end with unread bytes would be a TCP reset.
+    /// Ends the connection without losing sent data: closing with unread bytes would be a TCP reset.
     pub(super) async fn close(mut self) {
         _ = self.stream.shutdown().await;
         while within(self.next()).await.is_some() {}
     }
 
-    /// The next frame about a stream, or GOAWAY, or the acknowledgement of a PING; `None` at the end of
-    /// the connection. SETTINGS and PINGs are answered and windows noted.
+    /// The next frame of a stream, or GOAWAY, or a PING acknowledgement; `None` at the end of the connection. Answers
+    /// SETTINGS and PINGs, and tracks windows.
     pub(super) async fn next(&mut self) -> Option<Frame> {
         loop {
             let frame = self.any().await?;
@@ -148,7 +148,7 @@ impl Raw {
         None
     }
 
-    /// The next frame, whatever it is.
+    /// The next frame of any kind.
     pub(super) async fn any(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).await.ok()?;
@@ -170,7 +170,7 @@ impl Raw {
         Some(frame)
     }
 
-    /// Waits for the HEADERS of a request, and gives its stream.
+    /// Waits for the HEADERS of a request, and returns its stream.
     pub(super) async fn request(&mut self) -> u32 {
         loop {
             let frame = within(self.next()).await.expect("a request comes");
@@ -180,7 +180,7 @@ impl Raw {
         }
     }
 
-    /// What comes on a stream, up to its end or its reset.
+    /// The frames of a stream, up to its end or its reset.
     pub(super) async fn stream(&mut self, stream: u32) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = within(self.next()).await {
@@ -203,7 +203,7 @@ impl Raw {
         last.code()
     }
 
-    /// The RST_STREAM of a stream, perhaps after the end of its answer.
+    /// The RST_STREAM of a stream, possibly after the end of the response.
     pub(super) async fn any_reset(&mut self, stream: u32) -> u32 {
         loop {
             let frame = within(self.next()).await.expect("a RST_STREAM");
@@ -214,7 +214,7 @@ impl Raw {
         }
     }
 
-    /// The bytes of a stream whose answer is whole.
+    /// The bytes of a complete response.
     pub(super) async fn answer(&mut self, stream: u32) -> Vec<u8> {
         let frames = self.stream(stream).await;
         let whole = frames.first().is_some_and(|head| head.kind == HEADERS)
@@ -223,7 +223,7 @@ impl Raw {
         bytes(&frames)
     }
 
-    /// As `answer`, once the head has come.
+    /// Like `answer`, after the head.
     pub(super) async fn rest(&mut self, stream: u32) -> Vec<u8> {
         let frames = self.stream(stream).await;
         assert!(
@@ -233,7 +233,7 @@ impl Raw {
         bytes(&frames)
     }
 
-    /// Waits for so many bytes of a stream, and makes sure that no more come for now.
+    /// Waits for this many bytes of a stream, and checks that no more arrive for now.
     pub(super) async fn exactly(&mut self, stream: u32, count: usize) {
         let mut frames = Vec::new();
         while bytes(&frames).len() < count {
@@ -247,14 +247,14 @@ impl Raw {
         assert!(!frames.iter().any(Frame::ends_stream), "{frames:?}");
     }
 
-    /// Waits until the peer has read all that was sent before, and has written what it says of it; gives
-    /// what came meanwhile.
+    /// Waits until the peer has read everything sent before and written its reactions. Returns the frames received in
+    /// the meantime.
     pub(super) async fn settled(&mut self) -> Vec<Frame> {
         let frames = self.up_to_now().await;
         frames.unwrap_or_else(|frames| panic!("the connection ended after {frames:?}"))
     }
 
-    /// As `settled`; an error with the frames up to then at the end of the connection.
+    /// Like `settled`; at the end of the connection an error with the frames up to then.
     async fn up_to_now(&mut self) -> Result<Vec<Frame>, Vec<Frame>> {
         let mut frames = Vec::new();
         for payload in [b"settling", b"settled!"] {
@@ -270,7 +270,7 @@ impl Raw {
         Ok(frames)
     }
 
-    /// What the peer has to say of all that was sent before about `stream`.
+    /// The peer's verdict on everything sent on `stream`.
     pub(super) async fn verdict(&mut self, stream: u32) -> Verdict {
         let (frames, ended) = match self.up_to_now().await {
             Ok(frames) => (frames, false),
@@ -287,7 +287,7 @@ impl Raw {
     }
 }
 
-/// A future's output, unless it takes too long.
+/// Adds a timeout to a future.
 #[track_caller]
 pub(super) fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let at = std::panic::Location::caller();

@@ -1,4 +1,4 @@
-//! What a server may send, and what a client makes of all the rest: the mirror of what servers are asked.
+//! Valid and invalid responses: the mirror of the tests of requests.
 
 use tokio::net::TcpListener;
 
@@ -12,8 +12,8 @@ const MALFORMED: Expect = Reset(&[PROTOCOL_ERROR]);
 const SIZE: Expect = End(&[FRAME_SIZE_ERROR]);
 const COMPRESSION: Expect = End(&[COMPRESSION_ERROR]);
 
-/// Sends each row's bytes to a client whose call on stream 1 has no end yet, and checks what becomes of
-/// it and of the connection, on which another call is answered if it goes on.
+/// Sends each row's bytes to a client with an open call on stream 1, and checks the outcome of the call and the
+/// connection. If the connection continues, another call is answered on it.
 async fn table(rows: &[(&str, Vec<u8>, Expect)]) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut wrong = Vec::new();
@@ -28,7 +28,7 @@ async fn table(rows: &[(&str, Vec<u8>, Expect)]) {
         if verdict != Verdict::Goes {
             let end = within(call).await.unwrap().0.end;
             let fits = match verdict {
-                // What comes after the end of an answer leaves it whole.
+                // Frames after the end of a response leave it complete.
                 Verdict::Reset(STREAM_CLOSED) | Verdict::Ended(Some(STREAM_CLOSED)) => true,
                 Verdict::Reset(code) => end == Err(Failure::Reset { code, remote: false }),
                 _ => end.is_err(),
@@ -77,7 +77,7 @@ fn ok() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_right_goes() {
+async fn valid_responses_pass() {
     table(&[
         ("a head", ok(), Goes),
         (
@@ -230,7 +230,7 @@ async fn streams_that_are_not_open() {
 }
 
 #[tokio::test]
-async fn a_server_says_its_settings_first() {
+async fn a_server_sends_settings_first() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for first in [
         frame(PING, 0, 0, &[0; 8]),

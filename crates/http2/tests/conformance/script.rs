@@ -1,4 +1,4 @@
-//! Sides polled by hand, whose socket does what it is told: each read, and whether it takes anything.
+//! Sides polled by hand, over a scripted socket: each read, and whether it accepts data.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +26,7 @@ use tokio::{
 
 use super::{side::Limits, wire::*};
 
-/// Sides that are polled by hand have timers too.
+/// Sides that are polled by hand need timers too.
 pub(super) fn timers() -> EnterGuard<'static> {
     static RUNTIME: LazyLock<Runtime> =
         LazyLock::new(|| runtime::Builder::new_current_thread().enable_time().build().unwrap());
@@ -39,7 +39,7 @@ pub(super) struct Socket(Arc<Mutex<Wire>>);
 
 #[derive(Default)]
 struct Wire {
-    /// What it reads, each in a read of its own.
+    /// Pending reads, each returned by a read of its own.
     reads: VecDeque<Vec<u8>>,
     wrote: Vec<u8>,
     is_full: bool,
@@ -78,17 +78,17 @@ impl AsyncWrite for Socket {
 }
 
 impl Socket {
-    /// Lets it have these bytes in a read of their own.
+    /// Adds these bytes as a read of their own.
     pub(super) fn reads(&self, bytes: Vec<u8>) {
         self.0.lock().unwrap().reads.push_back(bytes);
     }
 
-    /// Whether it takes nothing from now on.
+    /// Sets whether it accepts no data.
     pub(super) fn is_full(&self, is_full: bool) {
         self.0.lock().unwrap().is_full = is_full;
     }
 
-    /// All that was written so far.
+    /// Everything written so far.
     pub(super) fn wrote(&self) -> Vec<u8> {
         self.0.lock().unwrap().wrote.clone()
     }
@@ -102,7 +102,7 @@ struct Server {
 impl Server {
     /// A server that has read the client's preface and these SETTINGS.
     fn new(settings: &[(u16, u32)]) -> Self {
-        // Unknown frames are what these tests fill reads with.
+        // These tests fill reads with unknown frames.
         let abuse = Bounds { ignored_frames: Rate::new(1_000_000, 1_000_000), ..Bounds::default() };
         let limits = Limits {
             window: Some(16 << 20),
@@ -117,12 +117,12 @@ impl Server {
         server
     }
 
-    /// Lets it read this. The request that it has then.
+    /// Lets the server read this, and returns the resulting request.
     fn read(&mut self, bytes: &[u8]) -> Option<(Request<RecvStream>, SendResponse)> {
         if !bytes.is_empty() {
             self.socket.0.lock().unwrap().reads.push_back(bytes.to_vec());
         }
-        // More than one turn is needed where much came.
+        // Much input needs more than one turn.
         (0..4).find_map(|_| match self.connection.poll_accept(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(accepted)) => Some(accepted.unwrap()),
             Poll::Ready(None) => panic!("the connection is over"),
@@ -135,7 +135,7 @@ impl Server {
         assert!(self.read(&[]).is_none());
     }
 
-    /// Answers the request of this stream.
+    /// Responds to the request on this stream.
     fn answer(&mut self, stream: u32) -> (RecvStream, SendStream) {
         let (request, mut respond) =
             self.read(&frame(HEADERS, END_HEADERS, stream, &post("/call", &[]))).expect("a request");
@@ -143,7 +143,7 @@ impl Server {
     }
 }
 
-/// What has come and is unread.
+/// The received and unread data.
 fn unread(body: &mut RecvStream) -> Option<Bytes> {
     match body.poll_data(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Some(data)) => Some(data.unwrap()),
@@ -151,7 +151,7 @@ fn unread(body: &mut RecvStream) -> Option<Bytes> {
     }
 }
 
-/// Bytes of this process that are in memory.
+/// The resident memory of this process, in bytes.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -163,7 +163,7 @@ const ALONE: &str = "TEAL_HTTP2_TEST_ALONE";
 #[test]
 fn small_unread_frames_cost_little_extra_memory() {
     let _timers = timers();
-    // In a process of its own, where nothing else takes memory.
+    // In a process of its own, where nothing else uses memory.
     if env::var_os(ALONE).is_none() {
         let name = "script::small_unread_frames_cost_little_extra_memory";
         let mut alone = Command::new(env::current_exe().unwrap());
@@ -194,7 +194,7 @@ fn small_unread_frames_cost_little_extra_memory() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Each frame's length, and whether something is read after it.
+    /// The length of each frame, and whether data is read after it.
     #[test]
     fn frames_of_all_sizes_are_read_unchanged(
         frames in vec((prop_oneof![0..40_usize, 900..1_200_usize, 4_000..16_384_usize], any::<bool>()), 1..80),
@@ -237,7 +237,7 @@ impl Wake for Woken {
 }
 
 impl Woken {
-    /// Whether it was woken since this was asked.
+    /// Returns whether it was woken since the last call.
     fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
@@ -251,7 +251,7 @@ fn waiters_learn_of_a_window_taken_elsewhere() {
     let (_, mut first) = server.answer(1);
     let (_, mut second) = server.answer(3);
     server.is_full(true);
-    // As much as a socket is ahead of, and the rest of the window.
+    // As much as the output limit allows, and the rest of the window.
     first.send_data(vec![b'a'; 150_000].into(), false).unwrap();
     first.send_data(vec![b'a'; 50_000].into(), false).unwrap();
     let data = vec![b'b'; 10_000];

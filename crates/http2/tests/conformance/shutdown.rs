@@ -1,4 +1,4 @@
-//! RFC 9113, 6.8: the end of a connection, by the server and by its peer.
+//! RFC 9113, 6.8: shutdown of a connection, by the server and by its peer.
 
 use super::{
     raw::*,
@@ -17,7 +17,7 @@ async fn next_goaway(raw: &mut Raw) -> (u32, u32) {
     }
 }
 
-/// The PING that a raw peer who holds them has not answered.
+/// The PING that a raw peer holds back.
 async fn held_ping(raw: &mut Raw) -> Vec<u8> {
     loop {
         let frame = within(raw.next()).await.expect("a PING");
@@ -27,7 +27,7 @@ async fn held_ping(raw: &mut Raw) -> Vec<u8> {
     }
 }
 
-/// Stops a server, whose last stream is this one, and waits until it has said so.
+/// Stops a server whose last stream is `last`, and waits for its GOAWAY.
 async fn stopped(server: &Server, raw: &mut Raw, last: u32) {
     server.stop();
     assert_eq!(next_goaway(raw).await, (NOT_YET, NO_ERROR));

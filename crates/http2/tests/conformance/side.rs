@@ -1,4 +1,4 @@
-//! The library's sides of a connection: all that the tests know of its API.
+//! The library's sides of a connection: all the tests know of its API.
 
 use std::{future::poll_fn, net::SocketAddr};
 
@@ -16,7 +16,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What a side announces, where it is not the default.
+/// The settings of a side that differ from the defaults.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
     pub(super) window: Option<u32>,
@@ -52,7 +52,7 @@ enum Stop {
     With(u32),
 }
 
-/// A listener whose connections answer each request as its path says: see [`answer`].
+/// A listener that responds to each request as its path requires: see [`answer`].
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     stop: watch::Sender<Stop>,
@@ -76,7 +76,7 @@ pub(super) async fn server_with(limits: Limits) -> Server {
     server_over(TcpListener::bind("127.0.0.1:0").await.unwrap(), limits, |io| io)
 }
 
-/// As `server_with`, on this listener, whose sockets are wrapped.
+/// Like `server_with`, on this listener, with wrapped sockets.
 pub(super) fn server_over<IO>(
     listener: TcpListener,
     limits: Limits,
@@ -129,17 +129,17 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse) -> Resu
     let response = response.body(()).unwrap();
     let mut path = head.uri.path().split('/').skip(1);
     match path.next().unwrap_or_default() {
-        // Never answers, and holds on to the call until the peer gives it up.
+        // Never responds, and holds the call until the peer cancels it.
         "silent" => {
             _ = poll_fn(|cx| respond.poll_reset(cx)).await;
             drop(body);
         }
-        // Lets go of the call without an answer.
+        // Drops the call without a response.
         "drop" => {}
         "reset" => respond.send_reset(Reason::from(path.next().unwrap().parse::<u32>().unwrap())),
-        // Answers without reading the body.
+        // Responds without reading the body.
         "early" => finish(respond.send_response(&response, false)?)?,
-        // Answers with so many bytes.
+        // Responds with this many bytes.
         "body" => {
             let mut sink = respond.send_response(&response, false)?;
             let mut left: usize = path.next().unwrap().parse().unwrap();
@@ -150,7 +150,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse) -> Resu
             }
             finish(sink)?;
         }
-        // Answers with so many bytes at once, and with trailers, after some that HTTP/2 forbids.
+        // Responds with this many bytes at once, and with trailers, after a forbidden set of trailers.
         "forbidden" => {
             let mut sink = respond.send_response(&response, false)?;
             sink.send_data(vec![b'a'; path.next().unwrap().parse().unwrap()].into(), false)?;
@@ -159,7 +159,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse) -> Resu
                 finish(sink)?;
             }
         }
-        // Answers with the length of the body.
+        // Responds with the length of the body.
         "count" => {
             let mut count = 0;
             while let Some(data) = poll_fn(|cx| body.poll_data(cx)).await {
@@ -167,12 +167,12 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse) -> Resu
             }
             text(respond.send_response(&response, false)?, &count.to_string()).await?;
         }
-        // Answers whether nothing more comes than the head, before anything is read.
+        // Responds with whether the request ended with its head, before anything is read.
         "ended" => {
             let ended = body.is_end_stream().to_string();
             text(respond.send_response(&response, false)?, &ended).await?;
         }
-        // Answers with the request's headers and trailers.
+        // Responds with the request's headers and trailers.
         "show" => {
             let mut shown = format!("{} {}\n", head.method, head.uri);
             let mut show = |headers: &HeaderMap| {
@@ -189,7 +189,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse) -> Resu
             }
             text(respond.send_response(&response, false)?, &shown).await?;
         }
-        // Sends back each chunk as it comes, and the trailers.
+        // Echoes each chunk as it arrives, and the trailers.
         _ => {
             let mut sink = respond.send_response(&response, false)?;
             while let Some(data) = poll_fn(|cx| body.poll_data(cx)).await {
@@ -250,7 +250,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// What the user of a client sees of a call.
+/// The result of a call, as the user of a client sees it.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: Option<StatusCode>,
@@ -263,7 +263,7 @@ pub(super) struct Answer {
 /// A client's connection.
 pub(super) struct Client {
     requests: SendRequest,
-    /// Its end.
+    /// The end of the connection.
     pub(super) over: JoinHandle<Result<(), Failure>>,
 }
 
@@ -286,12 +286,12 @@ where
 }
 
 impl Client {
-    /// How many calls the server allows at once.
+    /// The number of concurrent calls that the server allows.
     pub(super) fn streams(&self) -> usize {
         self.requests.current_max_send_streams()
     }
 
-    /// What the server said when it sent this client away.
+    /// The debug data of the server's GOAWAY.
     pub(super) fn why(&self) -> Option<String> {
         let request = Request::post("http://side.test/late").body(()).unwrap();
         let error = self.requests.clone().send_request(&request, true).err()?;
@@ -309,14 +309,14 @@ impl Client {
     }
 }
 
-/// A call whose answer nobody has waited for yet.
+/// A call whose response is not awaited yet.
 pub(super) struct Call {
     response: ResponseFuture,
     sink: SendStream,
 }
 
 impl Call {
-    /// Sends this body and no trailers while the answer is read to its end.
+    /// Sends this body without trailers, while reading the response to its end.
     pub(super) async fn finish(self, body: Vec<Bytes>) -> Answer {
         self.finish_with(body, None).await
     }
@@ -337,12 +337,12 @@ impl Call {
         answer
     }
 
-    /// Reads the answer to a request that ended with its head, or that never ends.
+    /// Reads the response to a request that ended with its head, or that never ends.
     pub(super) async fn answer(self) -> Answer {
         self.held().await.0
     }
 
-    /// As `answer`, but the request is not given up.
+    /// Like `answer`, but keeps the request open.
     pub(super) async fn held(self) -> (Answer, SendStream) {
         let Self { response, sink } = self;
         (read(response).await, sink)

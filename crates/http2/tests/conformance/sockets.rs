@@ -1,4 +1,4 @@
-//! What sockets do with what is written, and what of it is there at the end.
+//! Sockets that buffer writes, and what is delivered at the end.
 
 use std::{
     io,
@@ -20,14 +20,14 @@ use super::{
     side::{Limits, Server, client_over, server_over},
 };
 
-/// What a [`Lazy`] holds at most.
+/// The most bytes that a [`Lazy`] holds.
 const HELD: usize = 8 << 10;
 
-/// As TLS does it: what is written is handed on when it is asked to, or when nothing more fits.
+/// A socket like TLS: it passes on data when flushed, or when its buffer is full.
 struct Lazy<IO> {
     io: IO,
     held: Vec<u8>,
-    /// Has to be asked twice.
+    /// Needs to be polled twice.
     hesitates: bool,
     was_asked: bool,
 }
@@ -137,7 +137,7 @@ async fn requests_are_flushed_to_the_socket() {
     }
 }
 
-/// A server whose sockets hold much of what a client has not read, and a client whose socket holds little.
+/// A server whose sockets buffer much unread data, and a client whose socket buffers little.
 async fn unequal() -> (Server, Raw) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(64 << 10).unwrap();

@@ -6,13 +6,13 @@ use super::{
     side::{Limits, server, server_with},
 };
 
-/// Sends each row's bytes on a connection of its own, and checks what becomes of stream 1 and of the
-/// connection, which serves another call if it goes on.
+/// Sends each row's bytes on a connection of its own, and checks the outcome of stream 1 and of the connection. If
+/// the connection continues, another call is served on it.
 pub(super) async fn table(rows: &[(&str, Vec<u8>, Expect)]) {
     table_after("", rows).await;
 }
 
-/// As `table`, after a request without an end for this path has been answered or reset.
+/// Like `table`, after an open request for this path was answered or reset.
 async fn table_after(path: &str, rows: &[(&str, Vec<u8>, Expect)]) {
     let address = server().await;
     let mut wrong = Vec::new();
@@ -170,7 +170,7 @@ async fn streams_beyond_the_limit_are_refused() {
         assert!(frame.kind == RESET && [5, 7].contains(&frame.stream), "{frame:?}");
         assert!([REFUSED_STREAM, PROTOCOL_ERROR].contains(&frame.code()), "{frame:?}");
     }
-    // What was sent before the refusal was known.
+    // Data sent before the refusal was known.
     raw.data(5, b"under way", true).await;
     for (stream, data) in [(1, "first"), (3, "third")] {
         raw.data(stream, data.as_bytes(), true).await;

@@ -1,4 +1,4 @@
-//! Frames and header blocks in bytes, and what may become of a stream that they were sent on.
+//! Frames and header blocks in bytes, and the possible outcomes of a stream.
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -37,7 +37,7 @@ pub(super) const MAX_FRAME_SIZE: u16 = 5;
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A frame as it is on the wire.
+/// A frame on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) kind: u8,
@@ -67,16 +67,16 @@ impl Frame {
     }
 }
 
-/// What became of a connection and a stream.
+/// The outcome of a connection and a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Goes,
     Reset(u32),
-    /// With the code of GOAWAY.
+    /// The connection ended, with the code of the GOAWAY.
     Ended(Option<u32>),
 }
 
-/// What may become of a connection and a stream.
+/// The allowed outcomes of a connection and a stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expect {
     Goes,
@@ -166,7 +166,7 @@ pub(super) fn literal(kind: u8, (name, value): &(&str, &str)) -> Vec<u8> {
     block
 }
 
-/// The headers of a call, and more.
+/// The headers of a call, with additional ones.
 pub(super) fn post(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let usual = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "side.test")];
     block(&[&usual, more].concat())

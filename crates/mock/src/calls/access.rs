@@ -1,5 +1,5 @@
-//! Who is let in: first the session is judged, then the query. A query that is held lets its callers in
-//! by itself, because in a switch they come with the session of another engine.
+//! Access checks: first the session, then the query. A query on record admits any caller, because during a switch
+//! callers come with a session of the other engine.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use super::{
 };
 
 impl Calls {
-    /// The session that a request names, or that its bearer token stands for.
+    /// The session that a request names, or that its bearer token identifies.
     pub(super) fn session(&self, id: &str, caller: &Caller) -> Result<Arc<Session>, EngineError> {
-        let (session, gone) = self.register.find(id, caller.bearer, caller.now)?;
+        let (session, gone) = self.sessions.find(id, caller.bearer, caller.now)?;
         self.end_all(gone);
         Ok(session)
     }
 
-    /// The query that a request is about.
+    /// The query that a request names.
     pub(super) fn query(&self, id: &str, session: &str, caller: &Caller) -> Result<Arc<Query>, EngineError> {
         let known = self.session(session, caller);
         let Some(query) = self.held_query(id, caller.now) else {
@@ -32,14 +32,14 @@ impl Calls {
         Ok(query)
     }
 
-    /// A query by its id alone. A call about it is a call of its session too.
+    /// Finds a query by its id alone. Counts as a use of its session too.
     pub(super) fn held_query(&self, id: &str, now: Instant) -> Option<Arc<Query>> {
         let query = self.queries.get(&Uuid::try_parse(id).ok()?, now)?;
-        self.register.touch(&query.session.key, now);
+        self.sessions.touch(&query.session.key, now);
         Some(query)
     }
 
-    /// Waits for `work`, a call about a query, which counts as a call for as long as it takes.
+    /// Waits for `work`, and keeps the query and its session in use until then.
     pub(super) async fn attended<T>(&self, query: &Query, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         while !self.query_ttl.is_zero() {
@@ -54,7 +54,7 @@ impl Calls {
     fn touch(&self, query: &Query) {
         let now = Instant::now();
         self.queries.get(&query.id, now);
-        self.register.touch(&query.session.key, now);
+        self.sessions.touch(&query.session.key, now);
     }
 
     /// Puts a new query of a session on record.
@@ -70,28 +70,28 @@ impl Calls {
         Ok(query)
     }
 
-    /// Stops and forgets a query, if it is held.
+    /// Stops and removes a query, if it is on record.
     pub(super) fn release(&self, id: &str) {
         if let Some(query) = Uuid::try_parse(id).ok().and_then(|id| self.queries.remove(&id)) {
             forget(&query);
-            tracing::info!("Cleared query {}", query.id);
+            tracing::info!(query.id = %query.id, session = %query.session.key, "Cleared query {}", query.id);
         }
     }
 
-    /// Takes a session off the record, with all its queries.
+    /// Removes a session and all its queries.
     pub(super) fn drop_session(&self, session: &Arc<Session>) {
-        if let Some(session) = self.register.remove(&session.key) {
+        if let Some(session) = self.sessions.remove(&session.key) {
             self.end(&session);
         }
     }
 
-    /// Forgets what was not used for too long.
+    /// Removes expired queries and sessions.
     pub(crate) fn sweep(&self, now: Instant) {
         for query in self.queries.expire(now) {
             forget(&query);
-            tracing::debug!("Query {} expired", query.id);
+            tracing::debug!(query.id = %query.id, "Query {} expired", query.id);
         }
-        self.end_all(self.register.expire(now));
+        self.end_all(self.sessions.expire(now));
     }
 
     pub(super) fn end_all(&self, sessions: Vec<Arc<Session>>) {
@@ -106,7 +106,7 @@ impl Calls {
                 query.close();
             }
         }
-        tracing::debug!("Session {} ended", session.key);
+        tracing::debug!(session = %session.key, "Session {} ended", session.key);
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calls_in_progress_keep_query_and_session() {
         let calls = calls();
-        let (session, _) = calls.register.open(Instant::now());
+        let (session, _) = calls.sessions.open(Instant::now());
         let caller = || Caller { bearer: None, now: Instant::now() };
         let statement = calls.engine.plan(&Scope::default(), "select 1").await.unwrap();
         let session = calls.session(&session.to_string(), &caller()).unwrap();
@@ -166,6 +166,6 @@ mod tests {
         tokio::time::sleep(TTL * 2).await;
         assert!(calls.held_query(&id, Instant::now()).is_none());
         calls.sweep(Instant::now());
-        assert!(calls.register.remove(&session).is_none());
+        assert!(calls.sessions.remove(&session).is_none());
     }
 }

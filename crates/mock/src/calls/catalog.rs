@@ -1,4 +1,4 @@
-//! What there is to query: catalogs, schemas, tables and columns.
+//! Metadata calls: catalogs, schemas, tables and columns.
 
 use protocol::pb::{
     AddCatalogsRequest, AddCatalogsResponse, CatalogResponse, GFieldInfo, GetAddCatalogsRequest,
@@ -83,7 +83,7 @@ impl Calls {
         let session = self.session(&request.session_id, &caller)?;
         let elements = catalogs::read(&request.json)?;
         let engine = self.engine.clone();
-        let outcome = self.workers.run(async move { Ok(catalogs::add(&engine, elements).await) }).await?;
+        let outcome = self.executor.run(async move { Ok(catalogs::add(&engine, elements).await) }).await?;
         session.set_catalogs(outcome);
         Ok(AddCatalogsResponse { session_id: request.session_id })
     }
@@ -156,7 +156,7 @@ impl Calls {
     ) -> Result<GetColumnsResponse, EngineError> {
         let scope = self.scope(&session_id, caller, catalog, schema)?;
         let engine = self.engine.clone();
-        let columns = self.workers.run(async move { Ok(engine.columns(&scope, &table).await?) }).await?;
+        let columns = self.executor.run(async move { Ok(engine.columns(&scope, &table).await?) }).await?;
         let info = columns.fields().iter().map(|field| GFieldInfo {
             field_name: field.name().clone(),
             field_type: field_type(field.data_type()),
@@ -176,6 +176,6 @@ impl Calls {
 
     async fn refresh(&self) -> Result<(), EngineError> {
         let engine = self.engine.clone();
-        self.workers.run(async move { Ok(engine.refresh().await?) }).await
+        self.executor.run(async move { Ok(engine.refresh().await?) }).await
     }
 }

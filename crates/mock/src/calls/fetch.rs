@@ -1,4 +1,4 @@
-//! Results, and how a query is doing.
+//! Results, status and progress of a query.
 
 use protocol::pb::{
     ExplainAnalyzeRequest, ExplainAnalyzeResponse, ExplainRequest, ExplainResponse,
@@ -66,7 +66,7 @@ impl Calls {
         Ok(GetNextResultRowResponse { result_row, new_strategy: None })
     }
 
-    /// Says in the answer what is wrong.
+    /// Reports errors in the response, not as a status.
     pub(super) async fn get_next_remote_cached_chunk(
         &self,
         caller: Caller,
@@ -105,7 +105,7 @@ impl Calls {
         request: ExplainRequest,
     ) -> Result<ExplainResponse, EngineError> {
         let query = self.query(&request.query_id, &request.session_id, &caller)?;
-        let explain = self.workers.run(async move { Ok(statement(&query).await?.explain().await?) }).await?;
+        let explain = self.executor.run(async move { Ok(statement(&query).await?.explain().await?) }).await?;
         Ok(ExplainResponse { explain, session_id: request.session_id, new_strategy: None })
     }
 
@@ -141,7 +141,7 @@ impl Calls {
     }
 }
 
-/// What a query runs, as a statement.
+/// The work of a query as a statement.
 async fn statement(query: &Query) -> Result<Statement, EngineError> {
     match &query.work {
         Work::Statement(statement) => Ok(statement.clone()),

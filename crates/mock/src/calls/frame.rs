@@ -30,10 +30,10 @@ impl Calls {
         let scope = session.settings().scope(&request.catalog, &request.schema);
         let engine = self.engine.clone();
         let number = request.dataframe_number;
-        let frame = self.workers.run(async move { create(&engine, &scope, &request).await }).await?;
+        let frame = self.executor.run(async move { create(&engine, &scope, &request).await }).await?;
         let steps = Mutex::new(Steps { frame, executed: false });
         let query = self.begin(session, Work::Frame(Box::new(FrameWork { number, steps })))?;
-        tracing::info!("Prepared query {}", query.id);
+        tracing::info!(query.id = %query.id, session = %query.session.key, "Prepared query {}", query.id);
         Ok(CreateDataFrameResponse { query_id: query.id.to_string() })
     }
 
@@ -119,13 +119,13 @@ impl Calls {
         let work = frame_work(&query, request.dataframe_number)?;
         let mut steps = work.steps.lock().await;
         let frame = steps.frame.clone();
-        let statement = self.workers.run(async move { Ok(frame.statement()?) }).await?;
+        let statement = self.executor.run(async move { Ok(frame.statement()?) }).await?;
         self.start(&query, statement, Vec::new()).await?;
         steps.executed = true;
         Ok(ExecuteDataFrameResponse {})
     }
 
-    /// The query of a call that works on a DataFrame.
+    /// The query that a DataFrame call names.
     fn frame(&self, query_id: &str, session_id: &str, caller: &Caller) -> Result<Arc<Query>, EngineError> {
         self.cluster.ready(caller.now)?;
         self.query(query_id, session_id, caller)
@@ -146,7 +146,7 @@ impl Calls {
             )));
         }
         let frame = steps.frame.clone();
-        steps.frame = self.workers.run(async move { step(&frame) }).await?;
+        steps.frame = self.executor.run(async move { step(&frame) }).await?;
         Ok(())
     }
 }
@@ -180,13 +180,13 @@ fn frame_work(query: &Query, number: i32) -> Result<&FrameWork, EngineError> {
             query.id, frame.number
         ))),
         Work::Statement(_) => Err(EngineError::invalid(format!(
-            "query '{}' is a prepared statement, no DataFrame: call createDataFrame first",
+            "query '{}' is a prepared statement, not a DataFrame: call createDataFrame first",
             query.id
         ))),
     }
 }
 
-/// A map's order is lost on the wire: its entries are taken in the order of the frame's columns, then by name.
+/// Orders the entries of a map, whose order is lost on the wire: by the frame's columns, then by name.
 fn in_frame_order(frame: &Frame, map: &HashMap<String, i32>) -> Result<Vec<(String, i32)>, EngineError> {
     let columns = frame.statement()?.schema();
     let position = |name: &str| {

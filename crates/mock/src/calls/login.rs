@@ -1,4 +1,4 @@
-//! Logging in and out, and what a session can say about itself.
+//! Login, logout, and information about a session.
 
 use protocol::pb::{
     AuthenticateRequest, AuthenticateResponse, DropUserContextRequest, DropUserContextResponse,
@@ -22,9 +22,10 @@ impl Calls {
         if request.user.is_empty() || request.password.is_empty() {
             return Err(Refusal::InvalidCredentials.into());
         }
-        let (id, gone) = self.register.open(caller.now);
+        let (id, gone) = self.sessions.open(caller.now);
         self.end_all(gone);
-        tracing::info!("Authenticated user '{}', session {id}", request.user.escape_debug());
+        let user = request.user.escape_debug();
+        tracing::info!(user = %user, session = %id, "Authenticated user '{user}', session {id}");
         Ok(AuthenticateResponse {
             session_id: id.to_string(),
             new_strategy: None,

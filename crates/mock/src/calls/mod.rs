@@ -24,37 +24,37 @@ use super::{
     ttl_cache::TtlCache,
 };
 
-/// As many sessions are remembered at most; the longest unused leave first.
+/// The most sessions on record; beyond that the least recently used are evicted.
 const MOST_SESSIONS: usize = 1_000_000;
 
-/// Everything that a call can reach.
+/// The state shared by all calls.
 #[derive(Debug)]
 pub(crate) struct Calls {
     engine: sql::Engine,
     engine_ip: String,
-    workers: Executor,
+    executor: Executor,
     cluster: Cluster,
-    register: SessionStore,
+    sessions: SessionStore,
     queries: TtlCache<Uuid, Arc<Query>>,
     query_ttl: Duration,
 }
 
 impl Calls {
-    /// Without sessions and queries.
+    /// Creates the state, without sessions and queries.
     pub(crate) fn new(options: Options, engine: sql::Engine, runtime: Handle, cluster: Cluster) -> Self {
         Self {
             engine,
             engine_ip: options.engine_ip,
-            workers: Executor::new(runtime),
+            executor: Executor::new(runtime),
             cluster,
-            register: SessionStore::new(options.sessions, TtlCache::new(options.query_ttl, MOST_SESSIONS)),
+            sessions: SessionStore::new(options.sessions, TtlCache::new(options.query_ttl, MOST_SESSIONS)),
             queries: TtlCache::new(options.query_ttl, options.max_queries),
             query_ttl: options.query_ttl,
         }
     }
 }
 
-/// Who calls, and when.
+/// The caller of a call, and its time.
 #[derive(Clone, Copy, Debug)]
 struct Caller {
     bearer: Option<Key>,
@@ -62,13 +62,13 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(metadata: &MetadataMap, register: &SessionStore) -> Self {
+    fn new(metadata: &MetadataMap, sessions: &SessionStore) -> Self {
         let token = metadata.get("authorization").and_then(|value| bearer_token(value.as_bytes()));
-        Self { bearer: token.map(|token| register.bearer(token)), now: Instant::now() }
+        Self { bearer: token.map(|token| sessions.bearer(token)), now: Instant::now() }
     }
 }
 
-/// The token of `Bearer <token>`.
+/// The token in an `authorization` value `Bearer <token>`.
 pub(crate) fn bearer_token(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     let token = token.trim_ascii();
@@ -84,7 +84,7 @@ macro_rules! methods {
                 &self,
                 request: Request<pb::$request>,
             ) -> Result<Response<pb::$response>, Status> {
-                let caller = Caller::new(request.metadata(), &self.register);
+                let caller = Caller::new(request.metadata(), &self.sessions);
                 let answer: Result<pb::$response, EngineError> =
                     Calls::$method(self, caller, request.into_inner()).await;
                 answer.map(Response::new).map_err(Status::from)

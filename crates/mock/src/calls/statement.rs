@@ -128,7 +128,7 @@ impl Calls {
         Ok(ClearOrCancelQueryResponse { session_id: request.session_id, new_strategy: None })
     }
 
-    /// Ends a query for anybody. That it is a call of the session only keeps the session alive.
+    /// Ends a query for any caller. The session is only kept alive.
     fn end_query(&self, caller: &Caller, session_id: &str, query_id: &str) {
         let _ = self.session(session_id, caller);
         self.release(query_id);
@@ -146,7 +146,7 @@ impl Calls {
         let scope = session.settings().scope(catalog, schema);
         let statement = self.plan(scope, sql).await?;
         let query = self.begin(session, Work::Statement(statement))?;
-        tracing::info!("Prepared query {}", query.id);
+        tracing::info!(query.id = %query.id, session = %query.session.key, "Prepared query {}", query.id);
         Ok(PrepareStatementResponse {
             engine_ip: self.engine_ip.clone(),
             query_id: query.id.to_string(),
@@ -157,9 +157,9 @@ impl Calls {
 
     async fn plan(&self, scope: Scope, sql: String) -> Result<Statement, EngineError> {
         let (catalog, schema) = (&scope.catalog, &scope.schema);
-        tracing::debug!("Planning in catalog {catalog:?}, schema {schema:?}: {sql:?}");
+        tracing::debug!(catalog, schema, "Planning in catalog {catalog:?}, schema {schema:?}: {sql:?}");
         let engine = self.engine.clone();
-        self.workers.run(async move { Ok(engine.plan(&scope, &sql).await?) }).await
+        self.executor.run(async move { Ok(engine.plan(&scope, &sql).await?) }).await
     }
 
     async fn execute(
@@ -180,7 +180,7 @@ impl Calls {
         Ok(ExecuteStatementResponse { session_id, new_strategy: None })
     }
 
-    /// Runs a statement as the query's present execution; one before it ends.
+    /// Runs a statement as the query's current execution, and ends the previous one.
     pub(super) async fn start(
         &self,
         query: &Arc<Query>,
@@ -190,7 +190,7 @@ impl Calls {
         let arrived = Instant::now();
         let id = query.id.to_string();
         let most_rows = query.session.settings().batch_rows.unwrap_or(usize::MAX);
-        let workers = self.workers.clone();
+        let executor = self.executor.clone();
         let work = async move {
             let queued = arrived.elapsed();
             let rows = statement.execute(&parameters).await?;
@@ -203,10 +203,10 @@ impl Calls {
                 planning: statement.planning_time(),
                 queued,
             };
-            Ok(Execution::start(rows, plan, &workers))
+            Ok(Execution::start(rows, plan, &executor))
         };
-        query.install(self.attended(query, self.workers.run(work)).await?)?;
-        tracing::info!("Executed query {}", query.id);
+        query.install(self.attended(query, self.executor.run(work)).await?)?;
+        tracing::info!(query.id = %query.id, session = %query.session.key, "Executed query {}", query.id);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! A run from rows to chunks, with rows that tests make.
+//! An execution from rows to chunks, over rows that tests make.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,7 @@ use sql::arrow::{
 
 use super::*;
 
-/// Rows out of a stream; tells when it is dropped.
+/// Rows from a stream; reports when it is dropped.
 struct Rows<S> {
     stream: S,
     dropped: Arc<AtomicBool>,
@@ -58,9 +58,9 @@ fn run(stream: impl Stream<Item = Item> + Unpin + Send + 'static) -> (Arc<Execut
         planning: Duration::ZERO,
         queued: Duration::ZERO,
     };
-    let workers = Executor::new(tokio::runtime::Handle::current());
+    let executor = Executor::new(tokio::runtime::Handle::current());
     let source = Rows { stream, dropped: Arc::clone(&dropped) };
-    (Execution::start(source, plan, &workers), dropped)
+    (Execution::start(source, plan, &executor), dropped)
 }
 
 fn rows(metadata: &[u8]) -> i64 {
@@ -137,7 +137,7 @@ async fn concurrent_fetches_share_out_the_rows() {
 }
 
 #[tokio::test]
-async fn an_error_in_mid_stream_is_told_again() {
+async fn mid_stream_errors_are_repeated() {
     let error = sql::Error::Invalid("division by zero".into());
     let (execution, _) = run(stream::iter([Ok(batch(1)), Err(error)]));
     assert_eq!(rows(&execution.metadata().await.unwrap()), -1);
@@ -158,7 +158,7 @@ async fn a_panicking_query_returns_an_error() {
 }
 
 #[tokio::test]
-async fn measurements_are_had_while_it_runs_and_after() {
+async fn measurements_exist_during_and_after_execution() {
     let (execution, _) = run(stream::pending());
     assert_eq!(execution.measured().await.0.unwrap().output_rows, 7);
     let (execution, _) = run(stream::empty());

@@ -20,7 +20,7 @@ impl From<thrift::Error> for EngineError {
     }
 }
 
-/// A batch of at least one row as a `Chunk`.
+/// Encodes a batch of at least one row as a `Chunk`.
 pub(crate) fn encode_chunk(batch: &RecordBatch, layout: &Layout) -> Result<Vec<u8>, EngineError> {
     let rows = batch.num_rows();
     let mut writer = Writer::new(batch);
@@ -73,7 +73,7 @@ impl Writer {
         Ok(self.out.write_struct_end()?)
     }
 
-    /// A `Vector`. Of a constant one only the first row is looked at.
+    /// Writes a `Vector`. If the column is constant, reads only its first row.
     fn vector(
         &mut self,
         column: &Column<'_>,
@@ -106,7 +106,7 @@ impl Writer {
         })
     }
 
-    /// The member of `Data` for a list of values. A null row holds a filler.
+    /// Writes the member of `Data` for a list of values. Null rows hold a filler.
     fn values(&mut self, column: &Column<'_>, wire: Wire, rows: usize) -> Result<(), EngineError> {
         match &column.values {
             Values::Null => Ok(()),
@@ -165,7 +165,8 @@ impl Writer {
         }
     }
 
-    /// The member of `Data` for a value that is the same in every row. A null holds a filler of its type.
+    /// Writes the member of `Data` for a value that is the same in every row. A null is written as a filler of its
+    /// type.
     fn constant(&mut self, column: &Column<'_>) -> Result<(), EngineError> {
         let null = column.is_null(0);
         match &column.values {
@@ -206,7 +207,7 @@ impl Writer {
         }
     }
 
-    /// A member whose struct is one list.
+    /// Writes a member whose struct is one list.
     fn member(
         &mut self,
         id: i16,
@@ -218,7 +219,7 @@ impl Writer {
         self.structure(|writer| writer.elements(1, kind, rows, value))
     }
 
-    /// A field that is a list.
+    /// Writes a field that is a list.
     fn elements(
         &mut self,
         id: i16,
@@ -231,7 +232,7 @@ impl Writer {
         (0..rows).try_for_each(|row| value(self, row))
     }
 
-    /// A member whose struct begins with one value.
+    /// Writes a member whose struct begins with one value.
     fn single(
         &mut self,
         id: i16,

@@ -1,4 +1,4 @@
-//! One column of a batch, ready to be read value by value without allocating.
+//! One column of a batch, prepared for reading value by value without allocations.
 
 use std::fmt::Write;
 
@@ -28,7 +28,7 @@ pub(super) struct Column<'a> {
     pub(super) values: Values<'a>,
 }
 
-/// The values of a column, by how they are read.
+/// The values of a column, by type.
 pub(super) enum Values<'a> {
     Null,
     Boolean(&'a BooleanArray),
@@ -63,13 +63,13 @@ impl<'a> Column<'a> {
         Ok(Self { nulls: array.logical_nulls(), values })
     }
 
-    /// Whether a row has no value.
+    /// Returns whether the value of a row is null.
     pub(super) fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 }
 
-/// Whole numbers that fit 64 bits with sign.
+/// Whole numbers that fit a signed 64-bit integer.
 #[derive(Debug)]
 pub(super) enum Wholes<'a> {
     I8(&'a Int8Array),
@@ -134,7 +134,8 @@ impl<'a> Floats<'a> {
         }
     }
 
-    /// As a JSON number with no more digits than its width has; NaN and the infinities, which JSON lacks, as text.
+    /// Writes a JSON number with no more digits than the width needs; NaN and the infinities, which JSON lacks, as
+    /// text.
     pub(super) fn write_json(&self, row: usize, out: &mut String) {
         let value = self.get(row);
         // Writing to a string cannot fail.

@@ -20,7 +20,7 @@ pub(super) enum Decimals<'a> {
 }
 
 impl<'a> Decimals<'a> {
-    /// The column; `None` where it is no decimal.
+    /// Reads a column; `None` if it is not a decimal.
     pub(super) fn of(array: &'a dyn Array) -> Option<Self> {
         Some(match array.data_type() {
             DataType::Decimal32(_, _) => Self::Narrow(array.as_primitive::<Decimal32Type>()),

@@ -15,7 +15,7 @@ use super::{
     text::Text,
 };
 
-/// A column as JSON: looked through once, then written row by row.
+/// A column as JSON: prepared once, then written row by row.
 pub(super) struct Json<'a> {
     nulls: Option<NullBuffer>,
     values: Values<'a>,
@@ -33,7 +33,7 @@ enum Values<'a> {
     Struct(Vec<(String, Json<'a>)>),
 }
 
-/// Where the items of a row's list lie.
+/// The range of a row's items.
 enum Ranges<'a> {
     Offsets(&'a [i32]),
     LargeOffsets(&'a [i64]),
@@ -60,12 +60,12 @@ fn viewed<O: OffsetSizeTrait>(starts: &[O], sizes: &[O], row: usize) -> Range<us
 }
 
 impl<'a> Json<'a> {
-    /// A column without dictionaries or runs.
+    /// Prepares a column without dictionaries or runs.
     pub(super) fn of(array: &'a dyn Array) -> Result<Self, EngineError> {
         Ok(Self { nulls: array.logical_nulls(), values: Values::of(array)? })
     }
 
-    /// Appends the value of a row.
+    /// Appends the value of a row as JSON.
     pub(super) fn write(&self, row: usize, out: &mut String) -> Result<(), EngineError> {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             out.push_str("null");
@@ -109,7 +109,7 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// Keys are text, whatever their type.
+    /// Writes a key, which is text whatever its type.
     fn write_key(&self, row: usize, out: &mut String) -> Result<(), EngineError> {
         if matches!(self.values, Values::Text(_)) {
             return self.write(row, out);

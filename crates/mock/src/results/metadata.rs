@@ -4,7 +4,7 @@ use sql::arrow::datatypes::Schema;
 
 use super::{super::status::cut, types::Wire};
 
-/// The row count (`None`: not known yet) and the columns: name, type, zone and format of each.
+/// Encodes the row count (`None`: not known yet) and the columns: name, type, zone and format of each.
 pub(crate) fn encode_metadata(rows: Option<u64>, schema: &Schema, wires: &[Wire]) -> Vec<u8> {
     let mut out = Vec::with_capacity(12 + 32 * wires.len());
     let rows = rows.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1);
@@ -19,7 +19,7 @@ pub(crate) fn encode_metadata(rows: Option<u64>, schema: &Schema, wires: &[Wire]
     out
 }
 
-/// A text with its length in two bytes; a longer one (an expression can name a column) is cut.
+/// Appends a text after its length in two bytes. Longer text is cut: an expression can be a column's name.
 fn put(out: &mut Vec<u8>, text: &str) {
     match u16::try_from(text.len()) {
         Ok(length) => {

@@ -1,5 +1,5 @@
-//! Results on the wire: the metadata, the Thrift chunks and the single rows of the engine interface, out of
-//! Arrow record batches. Pure functions, meant for the engine's threads.
+//! Encodes Arrow record batches for the engine interface: metadata, Thrift chunks and single rows. Pure functions, to
+//! be run on the engine's threads.
 
 mod chunk;
 mod column;
@@ -23,14 +23,14 @@ pub(crate) use types::{Wire, field_type, parameter_name, parameter_type};
 /// How the columns of one result are encoded.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    /// What each column is on the wire.
+    /// The wire type of each column.
     pub(crate) wires: Vec<Wire>,
     /// Which columns have the same value in every row.
     pub(crate) constants: Vec<bool>,
 }
 
 impl Layout {
-    /// The layout of a schema, of which some columns are constant.
+    /// Creates the layout of a schema and its constant columns.
     pub(crate) fn new(schema: &Schema, constants: &[bool]) -> Self {
         let fields = schema.fields().iter();
         let constant = |index| constants.get(index).copied().unwrap_or(false);
@@ -41,7 +41,7 @@ impl Layout {
     }
 }
 
-/// The array without dictionaries and runs, at any depth.
+/// Removes dictionaries and runs from an array, at any depth.
 fn unpack(array: &ArrayRef) -> Result<ArrayRef, EngineError> {
     match types::unpacked(array.data_type()) {
         None => Ok(ArrayRef::clone(array)),

@@ -11,9 +11,9 @@ use super::{
     unpack, unrepresentable,
 };
 
-/// One row, column after column: a byte that tells whether there is a value, then the value by its metadata type.
+/// Encodes one row, column after column: a byte that is 0 for null, then the value by its metadata type.
 ///
-/// The format has no TIMESTAMP_TZ: it travels as DATETIME does.
+/// The format has no TIMESTAMP_TZ, so DATETIME is used.
 pub(crate) fn encode_row(batch: &RecordBatch, row: usize, layout: &Layout) -> Result<Vec<u8>, EngineError> {
     let mut out = Vec::new();
     let mut scratch = String::new();
@@ -48,7 +48,7 @@ fn put(out: &mut Vec<u8>, values: &Values<'_>, wire: Wire, scratch: &mut String)
     Ok(())
 }
 
-/// The low bytes of a number, as many as its type has.
+/// Appends the low bytes of a number, as many as its type has.
 fn put_whole(out: &mut Vec<u8>, value: i64, wire: Wire) {
     let width = match wire {
         Wire::Byte => 1,

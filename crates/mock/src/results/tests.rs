@@ -1,4 +1,4 @@
-//! Every Arrow type to a chunk and back, read as the Python connector reads it.
+//! Encodes every Arrow type as a chunk, and reads it as the Python connector does.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use thrift::protocol::{TBinaryInputProtocol, TInputProtocol, TType};
 
 use super::*;
 
-/// A value as the connector hands it to the application.
+/// A value as the connector returns it.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     Null,
@@ -66,7 +66,7 @@ impl Vector {
         vector
     }
 
-    /// The rows, and a check that the type has its values where the connector looks for them.
+    /// Reads the rows, and checks that each type has its values where the connector looks for them.
     fn rows(&self) -> Vec<Value> {
         let expected: &[i16] = match (self.kind, self.constant) {
             (1, false) => &[1],
@@ -99,7 +99,7 @@ impl Vector {
     }
 }
 
-/// The values of a member of `Data`.
+/// Reads the values of a member of `Data`.
 fn data(input: &mut Input<'_>, member: i16) -> Vec<Value> {
     let (mut values, mut zones, mut scale) = (Vec::new(), None, None);
     fields(input, |input, id| match (member, id) {
@@ -149,7 +149,7 @@ fn read_chunk(bytes: &[u8]) -> Vec<Vector> {
     vectors
 }
 
-/// One column through a chunk: vector type and rows.
+/// Encodes and reads one column: vector type and rows.
 fn through(column: ArrayRef, constant: bool) -> Result<(i32, Vec<Value>), EngineError> {
     let schema = Schema::new(vec![Field::new("c", column.data_type().clone(), true)]);
     let layout = Layout::new(&schema, &[constant]);
@@ -173,7 +173,7 @@ fn zoned(micros: i64, zone: &str) -> Value {
     Value::Time(micros, Some(zone.to_owned()))
 }
 
-/// One column for each Arrow type, each of value, null, value.
+/// One column for each Arrow type: a value, null, another value.
 fn columns() -> Vec<(ArrayRef, i32, [Value; 2])> {
     use Value::{Bool, Decimal, Float, Int};
     fn of<A: Array + 'static>(
@@ -462,7 +462,7 @@ fn a_union_is_text() {
 }
 
 #[test]
-fn what_cannot_be_represented_is_an_error() {
+fn unrepresentable_values_are_errors() {
     let far: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX]));
     for constant in [false, true] {
         assert!(through(Arc::clone(&far), constant).is_err());

@@ -1,4 +1,4 @@
-//! Columns whose values travel as text.
+//! Columns whose values are sent as text.
 
 use std::fmt::Write;
 
@@ -13,11 +13,11 @@ use sql::arrow::{
 
 use super::{super::status::EngineError, json::Json, unrepresentable};
 
-/// How times, intervals, durations and what has no form of its own are shown.
+/// The format of times, intervals, durations, and types without a wire form of their own.
 const SHOWN: FormatOptions<'static> =
     FormatOptions::new().with_display_error(false).with_duration_format(DurationFormat::Pretty);
 
-/// A column of text, or of what is written as text.
+/// A column of text, or of values that are formatted as text.
 pub(super) enum Text<'a> {
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
@@ -31,7 +31,7 @@ pub(super) enum Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Any column as text; lists, maps and structs as JSON.
+    /// Reads any column as text; lists, maps and structs as JSON.
     pub(super) fn of(array: &'a dyn Array) -> Result<Self, EngineError> {
         Ok(match array.data_type() {
             DataType::Utf8 => Self::Utf8(array.as_string::<i32>()),
@@ -52,13 +52,13 @@ impl<'a> Text<'a> {
         })
     }
 
-    /// A column as Arrow shows it.
+    /// Reads a column as Arrow formats it.
     pub(super) fn shown(array: &'a dyn Array) -> Result<Self, EngineError> {
         let formatter = ArrayFormatter::try_new(array, &SHOWN);
         Ok(Self::Shown(formatter.map_err(|error| unrepresentable(error.to_string()))?))
     }
 
-    /// The text of a row that is not null; `scratch` is where it is written if need be.
+    /// The text of a row that is not null, written to `scratch` if needed.
     pub(super) fn get<'b>(&'b self, row: usize, scratch: &'b mut String) -> Result<&'b str, EngineError> {
         Ok(match self {
             Self::Utf8(array) => array.value(row),
@@ -83,7 +83,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Bytes as they are where they are UTF-8, otherwise as lower-case hex: clients decode them as UTF-8.
+/// UTF-8 bytes unchanged, others as lower-case hex, because clients decode them as UTF-8.
 fn utf8_or_hex<'b>(bytes: &'b [u8], scratch: &'b mut String) -> &'b str {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     match std::str::from_utf8(bytes) {

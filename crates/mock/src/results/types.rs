@@ -1,4 +1,4 @@
-//! The names of types: in result metadata, in vectors, in column lists and of parameters.
+//! Type names: in result metadata, in vectors, in column lists and of parameters.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use sql::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 
 use super::super::status::EngineError;
 
-/// More digits than this don't fit the 16 bytes of a DECIMAL128.
+/// The most digits that fit the 16 bytes of a DECIMAL128.
 const MOST_DIGITS: u8 = 38;
 
-/// What a column is on the wire.
+/// The wire type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     Boolean,
@@ -32,7 +32,7 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
-    /// What an Arrow type becomes. Not every unsigned number of 64 bits fits a LONG: these are decimals.
+    /// The wire type of an Arrow type. Unsigned 64-bit numbers are decimals, because not all of them fit a LONG.
     pub(crate) fn of(data_type: &DataType) -> Self {
         match data_type {
             DataType::Null => Self::Null,
@@ -78,7 +78,7 @@ impl Wire {
         }
     }
 
-    /// The name in result metadata. A column of nothing but NULL has none of its own there.
+    /// The name in result metadata. There is none for a column of only NULL.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Boolean => "BOOLEAN",
@@ -122,7 +122,7 @@ impl Wire {
     }
 }
 
-/// The type in a list of columns, in the words that the SQLAlchemy dialect knows.
+/// The type name in a list of columns, as the SQLAlchemy dialect expects it.
 pub(crate) fn field_type(data_type: &DataType) -> String {
     match data_type {
         DataType::UInt64 => "DECIMAL(20,0)".to_owned(),
@@ -154,7 +154,7 @@ pub(crate) fn parameter_name(data_type: Option<&DataType>) -> String {
     }
 }
 
-/// The type that a parameter's text is cast to. `Ok(None)`: whatever the plan wants.
+/// The type that a parameter's text is cast to. `Ok(None)` leaves it to the plan.
 pub(crate) fn parameter_type(name: &str, value: &str) -> Result<Option<DataType>, EngineError> {
     let (word, arguments) = name.split_once('(').unwrap_or((name, ""));
     let data_type = match word.trim().to_ascii_uppercase().as_str() {
@@ -195,7 +195,7 @@ fn decimal(name: &str, arguments: &str, value: &str) -> Result<DataType, EngineE
     Ok(DataType::Decimal128(digits, scale))
 }
 
-/// The type without dictionaries and runs at any depth; `None` where it has none.
+/// The type without dictionaries and runs, at any depth; `None` if it has none.
 pub(super) fn unpacked(data_type: &DataType) -> Option<DataType> {
     let inside = |field: &FieldRef| unpacked_field(field).map(Arc::new);
     match data_type {
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn column_lists_speak_the_words_of_the_dialect() {
+    fn column_lists_use_the_dialects_type_names() {
         for (data_type, name) in [
             (DataType::Int8, "TINYINT"),
             (DataType::Int64, "LONG"),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn parameter_types_are_read_whatever_their_case() {
+    fn parameter_types_ignore_case() {
         for (name, value, expected) in [
             ("", "1", None),
             ("long", "1", Some(DataType::Int64)),

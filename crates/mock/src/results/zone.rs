@@ -1,4 +1,4 @@
-//! Points in time as microseconds since the epoch, and the offsets of their zones as text.
+//! Timestamps as microseconds since the epoch, and time zone offsets as text.
 
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ pub(super) enum Micros<'a> {
 }
 
 impl<'a> Micros<'a> {
-    /// The column; `None` where it holds no points in time.
+    /// Reads a column; `None` if it holds no dates or timestamps.
     pub(super) fn of(array: &'a dyn Array) -> Option<Self> {
         Some(match array.data_type() {
             DataType::Date32 => Self::Days(array.as_primitive::<Date32Type>()),
@@ -51,7 +51,7 @@ impl<'a> Micros<'a> {
         })
     }
 
-    /// Microseconds since the epoch; of a date, those of its midnight. What is finer is rounded down.
+    /// Microseconds since the epoch, rounded down; a date counts as its midnight.
     pub(super) fn get(&self, row: usize) -> Result<i64, EngineError> {
         let (value, unit) = match self {
             Self::Days(array) => (i64::from(array.value(row)), DAY),
@@ -77,7 +77,7 @@ pub(super) enum Zone {
 }
 
 impl Zone {
-    /// The zone of a column. An unknown name is shown in UTC: the point in time stays right.
+    /// The time zone of a column. An unknown name falls back to UTC, which keeps the point in time right.
     pub(super) fn of(data_type: &DataType) -> Self {
         let zone = match data_type {
             DataType::Timestamp(_, Some(name)) => name.parse::<Tz>().ok().map(|zone| (name, zone)),

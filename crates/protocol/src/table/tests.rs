@@ -116,7 +116,7 @@ fn notice_field(r#type: Type, label: Label) -> FieldDescriptorProto {
 }
 
 #[test]
-fn other_services_with_the_field_are_told_too() {
+fn other_services_with_the_field_get_notices() {
     let mut protocol = Protocol::default();
     protocol.extend(&shop(notice_field(Type::String, Label::Optional))).unwrap();
     let pay = protocol.method("/shop.Till/Pay");

@@ -1,4 +1,4 @@
-//! What a client did. Facts of several threads add up to those of the client.
+//! The statistics of a client. Those of several threads are merged.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -7,74 +7,74 @@ use switch::{Effect, Notice};
 
 use crate::telemetry::{Outcome, Status};
 
-/// Turns of which is remembered what a client did in them.
-pub(crate) const TURNS: usize = 20;
+/// The number of switches for which a client's statistics are kept.
+pub(crate) const SWITCHES: usize = 20;
 
-/// What is known of a call while it lasts.
+/// A call in progress, as adoption sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallRecord {
     pub(crate) arrived: Instant,
     /// See [`Method::label`](protocol::Method).
     pub(crate) label: usize,
     pub(crate) kind: CallKind,
-    /// Under which it was let in.
+    /// The strategy it was admitted under.
     pub(crate) strategy: Option<Strategy>,
-    /// What was announced last when it was judged.
+    /// The last announcement when it was admitted or rejected.
     pub(crate) heading: Notice,
 }
 
 impl CallRecord {
-    /// Whether its client is free to choose a strategy for it: it is not about a query begun before.
+    /// Returns whether the client could choose the strategy, because the call does not continue an earlier query.
     fn chooses(&self) -> bool {
         !matches!(self.kind, CallKind::Continue | CallKind::End)
     }
 }
 
-/// All that is remembered of a client.
+/// The statistics of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientStats {
     pub(crate) heard: Option<(Instant, Instant)>,
-    /// Used last, and when.
+    /// The strategy used last, and when.
     pub(crate) strategy: Option<(Instant, Strategy)>,
     pub(crate) requests: u64,
     pub(crate) rejected: u64,
-    /// The last 456, and where the work was headed then.
+    /// The last 456: when, and the target strategy at that time.
     last_rejected: Option<(Instant, Strategy)>,
-    /// When it last chose each strategy and was let in.
+    /// When it last chose each strategy and was admitted.
     chosen: [Option<Instant>; 2],
     pub(crate) begun: u64,
     pub(crate) completed: u64,
     pub(crate) abandoned: u64,
-    /// Queries on record by strategy. A query may end on another thread than it began on: only the sum
-    /// of all threads means something.
+    /// Queries on record by strategy. A query may end on another thread than it began on, so only the sum over all
+    /// threads is meaningful.
     open: [i64; 2],
     pub(crate) errors: [u64; Status::COUNT],
     /// Oldest first.
-    parts: VecDeque<SwitchStats>,
+    switches: VecDeque<SwitchStats>,
 }
 
-/// What a client did in one turn: from an announcement to the next.
+/// The statistics of a client in one switch window: from an announcement to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SwitchStats {
-    /// The number of the turn.
+    /// The number of the switch window.
     pub(crate) turn: u64,
-    /// When it was first told, on a call of which label.
+    /// The first notice: when, and on a call of which label.
     pub(crate) told: Option<(Instant, usize)>,
-    /// When a call was first and last let in for which it chose the announced strategy.
+    /// The first and last admitted call for which it chose the announced strategy.
     pub(crate) used: Option<(Instant, Instant)>,
-    /// When it last called at all.
+    /// The time of its last call.
     pub(crate) heard: Option<Instant>,
-    /// 456s.
+    /// The number of 456s.
     pub(crate) rejected: u64,
-    /// Those among them that were not for a login, the last of them, on a call of which label.
+    /// The number of 456s that were not for a login; the last one, and the label of its call.
     pub(crate) refused_work: u64,
     pub(crate) last_refused: Option<(Instant, usize)>,
-    /// Queries that were taken off the record when the drain timed out.
+    /// Queries abandoned at a drain timeout.
     pub(crate) abandoned: u64,
 }
 
 impl ClientStats {
-    /// When it was last heard from.
+    /// The time of its last call.
     pub(crate) fn last_heard(&self) -> Option<Instant> {
         self.heard.map(|(_, last)| last)
     }
@@ -83,14 +83,14 @@ impl ClientStats {
         self.heard = span(self.heard, Some((at, at)));
     }
 
-    /// An answer to it carries a notice.
+    /// Records that a response carries a notice.
     pub(crate) fn tell(&mut self, record: &CallRecord, notice: Notice, at: Instant) {
-        if let Some(part) = self.part(notice.announcement) {
-            part.told = first(part.told, Some((at, record.label)));
+        if let Some(switch) = self.switch_mut(notice.announcement) {
+            switch.told = first(switch.told, Some((at, record.label)));
         }
     }
 
-    /// A call of it is over.
+    /// Records the end of a call.
     pub(crate) fn end(
         &mut self,
         record: &CallRecord,
@@ -129,70 +129,70 @@ impl ClientStats {
                 }
             }
         }
-        // Before the first announcement there is no turn to take part in.
+        // Before the first announcement there is no switch window.
         if record.heading.announcement == 0 {
             return;
         }
-        let Some(part) = self.part(record.heading.announcement) else { return };
-        part.heard = part.heard.max(Some(record.arrived));
+        let Some(switch) = self.switch_mut(record.heading.announcement) else { return };
+        switch.heard = switch.heard.max(Some(record.arrived));
         if is_rejected {
-            part.rejected += 1;
+            switch.rejected += 1;
             if record.kind != CallKind::LogIn {
-                part.refused_work += 1;
-                part.last_refused = last(part.last_refused, Some((record.arrived, record.label)));
+                switch.refused_work += 1;
+                switch.last_refused = last(switch.last_refused, Some((record.arrived, record.label)));
             }
         } else if record.strategy == Some(record.heading.strategy) && record.chooses() {
-            part.used = span(part.used, Some((record.arrived, record.arrived)));
+            switch.used = span(switch.used, Some((record.arrived, record.arrived)));
         }
     }
 
-    /// The queries of a strategy that came on record less those that it ended.
+    /// The queries of a strategy that were put on record, less those that ended.
     pub(crate) fn open(&self, strategy: Strategy) -> i64 {
         self.open[strategy.index()]
     }
 
-    /// Its queries of a strategy were taken off the record in this turn, so many of them.
+    /// Records that `count` of its queries were abandoned in this window.
     pub(crate) fn abandon(&mut self, turn: u64, count: u64) {
         self.abandoned += count;
-        if let Some(part) = self.part(turn) {
-            part.abandoned += count;
+        if let Some(switch) = self.switch_mut(turn) {
+            switch.abandoned += count;
         }
     }
 
-    /// None of its queries of that strategy are on record.
+    /// Records that none of its queries of a strategy are on record.
     pub(crate) fn close(&mut self, strategy: Strategy) {
         self.open[strategy.index()] = 0;
     }
 
-    /// Whether it used the strategy that its last 456 expected, after that. Nothing where it got none.
+    /// Returns whether it used the strategy that its last 456 expected, afterwards. `None` without a 456.
     pub(crate) fn came_back(&self) -> Option<bool> {
         let (rejected, expected) = self.last_rejected?;
         Some(self.chosen[expected.index()].is_some_and(|chosen| chosen >= rejected))
     }
 
-    /// What it did in a turn.
-    pub(crate) fn in_turn(&self, turn: u64) -> SwitchStats {
-        let known = self.parts.iter().find(|part| part.turn == turn).copied();
+    /// The statistics of a switch window.
+    pub(crate) fn in_window(&self, turn: u64) -> SwitchStats {
+        let known = self.switches.iter().find(|switch| switch.turn == turn).copied();
         known.unwrap_or(SwitchStats { turn, ..SwitchStats::default() })
     }
 
-    /// What it does in a turn, unless that is too long ago.
-    fn part(&mut self, turn: u64) -> Option<&mut SwitchStats> {
-        let at = self.parts.partition_point(|part| part.turn < turn);
-        if self.parts.get(at).is_some_and(|part| part.turn == turn) {
-            return self.parts.get_mut(at);
+    /// The statistics of a switch window, unless it is too old.
+    fn switch_mut(&mut self, turn: u64) -> Option<&mut SwitchStats> {
+        let at = self.switches.partition_point(|switch| switch.turn < turn);
+        if self.switches.get(at).is_some_and(|switch| switch.turn == turn) {
+            return self.switches.get_mut(at);
         }
-        if self.parts.len() < TURNS {
-            self.parts.insert(at, SwitchStats { turn, ..SwitchStats::default() });
-            return self.parts.get_mut(at);
+        if self.switches.len() < SWITCHES {
+            self.switches.insert(at, SwitchStats { turn, ..SwitchStats::default() });
+            return self.switches.get_mut(at);
         }
         let at = at.checked_sub(1)?;
-        self.parts.pop_front();
-        self.parts.insert(at, SwitchStats { turn, ..SwitchStats::default() });
-        self.parts.get_mut(at)
+        self.switches.pop_front();
+        self.switches.insert(at, SwitchStats { turn, ..SwitchStats::default() });
+        self.switches.get_mut(at)
     }
 
-    /// Adds what another thread knows of the same client.
+    /// Merges the statistics of another thread.
     pub(crate) fn merge(&mut self, other: Self) {
         self.heard = span(self.heard, other.heard);
         if let Some(used) = other.strategy {
@@ -213,9 +213,9 @@ impl ClientStats {
         for (sum, errors) in self.errors.iter_mut().zip(other.errors) {
             *sum += errors;
         }
-        for theirs in other.parts {
-            if let Some(part) = self.part(theirs.turn) {
-                part.merge(theirs);
+        for theirs in other.switches {
+            if let Some(switch) = self.switch_mut(theirs.turn) {
+                switch.merge(theirs);
             }
         }
     }
@@ -232,7 +232,7 @@ impl SwitchStats {
         self.abandoned += other.abandoned;
     }
 
-    /// Whether it used the announced strategy after the last 456 to its work.
+    /// Returns whether it used the announced strategy after the last 456 that was not for a login.
     pub(crate) fn came_back(&self) -> bool {
         self.last_refused.is_some_and(|(refused, _)| self.used.is_some_and(|(_, last)| last >= refused))
     }
@@ -258,7 +258,7 @@ fn last(one: Moment, other: Moment) -> Moment {
     [one, other].into_iter().flatten().max()
 }
 
-/// From the first to the last of two spans.
+/// The union of two spans.
 fn span(one: Option<(Instant, Instant)>, other: Option<(Instant, Instant)>) -> Option<(Instant, Instant)> {
     match (one, other) {
         (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),

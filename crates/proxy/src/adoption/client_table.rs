@@ -1,4 +1,4 @@
-//! The clients that one network thread has heard.
+//! The clients seen by one network thread.
 
 use std::{
     collections::HashMap,
@@ -13,29 +13,29 @@ use protocol::Strategy;
 
 use super::{client_stats::ClientStats, key::Key};
 
-/// Clients that are remembered: those heard from most recently.
+/// The most clients in the table: the most recently active ones.
 pub const MOST: usize = 10_000;
-/// How many more may gather before the oldest are forgotten, all at once.
+/// The table may exceed the limit by this many before the oldest are evicted, all at once.
 const SLACK: usize = MOST / 8;
 
-/// A client, as far as one thread knows it.
+/// A client as seen by one thread.
 #[derive(Debug)]
 pub struct KnownClient {
     key: Key,
-    facts: Mutex<ClientStats>,
-    /// No longer among the clients: whoever still has it has to ask for it again.
+    stats: Mutex<ClientStats>,
+    /// Evicted from the table; a holder must look the client up again.
     is_forgotten: AtomicBool,
 }
 
 impl KnownClient {
-    /// Who it is.
+    /// The client's identity.
     pub fn key(&self) -> &Key {
         &self.key
     }
 
-    pub(crate) fn facts(&self) -> MutexGuard<'_, ClientStats> {
-        // Facts are never left half-way changed.
-        self.facts.lock()
+    pub(crate) fn stats(&self) -> MutexGuard<'_, ClientStats> {
+        // Statistics are never left half updated.
+        self.stats.lock()
     }
 
     pub(crate) fn is_forgotten(&self) -> bool {
@@ -50,7 +50,7 @@ pub(crate) struct ClientTable {
 }
 
 impl ClientTable {
-    /// The client of that key.
+    /// Returns the client with this key; inserts it if needed.
     pub(crate) fn client(&mut self, key: Key) -> Arc<KnownClient> {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
@@ -60,7 +60,7 @@ impl ClientTable {
         }
         let known = Arc::new(KnownClient {
             key: key.clone(),
-            facts: Mutex::default(),
+            stats: Mutex::default(),
             is_forgotten: AtomicBool::new(false),
         });
         self.known.insert(key, known.clone());
@@ -68,36 +68,36 @@ impl ClientTable {
     }
 
     fn forget_oldest(&mut self) {
-        let mut heard: Vec<_> = self.known.values().map(|known| known.facts().last_heard()).collect();
+        let mut heard: Vec<_> = self.known.values().map(|known| known.stats().last_heard()).collect();
         let surplus = heard.len() - MOST;
         let (_, oldest_kept, _) = heard.select_nth_unstable(surplus);
         let oldest_kept = *oldest_kept;
         self.known.retain(|_, known| {
-            let is_kept = known.facts().last_heard() >= oldest_kept;
+            let is_kept = known.stats().last_heard() >= oldest_kept;
             known.is_forgotten.store(!is_kept, Ordering::Relaxed);
             is_kept
         });
     }
 
-    /// All of them, for a look that does not keep the thread waiting.
+    /// All clients. The list is short to take, so that it does not hold up the thread.
     pub(crate) fn all(&self) -> Vec<Arc<KnownClient>> {
         self.known.values().cloned().collect()
     }
 }
 
-/// The queries of a strategy that a client has on record, from what each thread knows of it.
+/// The number of a client's queries on record under a strategy, over all threads.
 pub(crate) fn open(known: &[Arc<KnownClient>], strategy: Strategy) -> u64 {
-    let open: i64 = known.iter().map(|known| known.facts().open(strategy)).sum();
+    let open: i64 = known.iter().map(|known| known.stats().open(strategy)).sum();
     u64::try_from(open).unwrap_or_default()
 }
 
-/// What all threads know of each client, put together.
+/// The merged statistics of each client, over all threads.
 pub(crate) fn merged(known: impl IntoIterator<Item = Arc<KnownClient>>) -> HashMap<Key, ClientStats> {
     let mut all: HashMap<Key, ClientStats> = HashMap::new();
     for known in known {
-        let facts = known.facts().clone();
-        if facts.last_heard().is_some() {
-            all.entry(known.key.clone()).or_default().merge(facts);
+        let stats = known.stats().clone();
+        if stats.last_heard().is_some() {
+            all.entry(known.key.clone()).or_default().merge(stats);
         }
     }
     all
@@ -123,9 +123,9 @@ mod tests {
         let first = clients.client(key(0));
         for number in 0..MOST + SLACK {
             let heard = start + Duration::from_millis(number as u64);
-            clients.client(key(number)).facts().hear(heard);
+            clients.client(key(number)).stats().hear(heard);
         }
-        first.facts().hear(start + Duration::from_secs(1000));
+        first.stats().hear(start + Duration::from_secs(1000));
         assert_eq!(clients.known.len(), MOST + SLACK);
         let second = clients.client(key(1));
         clients.client(key(MOST + SLACK));

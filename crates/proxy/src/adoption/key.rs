@@ -1,4 +1,4 @@
-//! Who a client is.
+//! The identity of a client.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -9,29 +9,29 @@ use std::{
 use hashlink::LinkedHashMap;
 use http::HeaderValue;
 
-/// Bytes that are kept of what a client says of itself.
+/// The most bytes kept of a user agent.
 const AGENT: usize = 128;
 const USER: usize = 128;
-/// Sessions whose user is remembered, the latest of them.
+/// The most sessions whose user is remembered.
 const SESSIONS: usize = 20_000;
 
-/// Keyed at random at start: nobody can find a session by trying hashes.
+/// Seeded at random at start, so that nobody can find a session by trying hashes.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 fn hash(bytes: &[u8]) -> u64 {
     HASHER.hash_one(bytes)
 }
 
-/// As whom a client calls.
+/// The user, session or token of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientIdentity {
-    /// It has not said.
+    /// Unknown.
     Nobody,
     /// The user that it logged in as.
     User(Box<str>),
-    /// A session of which teal saw no login: its hash.
+    /// The hash of a session whose login teal did not see.
     Session(u64),
-    /// A bearer token: its hash.
+    /// The hash of a bearer token.
     Token(u64),
 }
 
@@ -45,7 +45,7 @@ impl ClientIdentity {
     }
 }
 
-/// What makes a client one and the same: its user agent, as whom it calls, and from which address.
+/// The key of a client: user agent, identity and address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     agent: Box<str>,
@@ -56,26 +56,26 @@ pub struct Key {
 impl Key {
     pub(crate) fn new(agent: Option<&HeaderValue>, who: ClientIdentity, peer: IpAddr) -> Self {
         let agent = agent.map_or_else(String::new, |agent| printable(agent.as_bytes(), AGENT));
-        // An IPv4 client of a socket that takes both kinds is still an IPv4 client.
+        // On a dual-stack socket an IPv4 client has an IPv4-mapped address.
         Self { agent: agent.into(), who, peer: peer.to_canonical() }
     }
 
-    /// Its user agent: at most 128 printable ASCII characters.
+    /// The user agent: at most 128 printable ASCII characters.
     pub fn agent(&self) -> &str {
         &self.agent
     }
 
-    /// As whom it calls.
+    /// The user, session or token.
     pub fn who(&self) -> &ClientIdentity {
         &self.who
     }
 
-    /// From where.
+    /// The address it calls from.
     pub fn peer(&self) -> IpAddr {
         self.peer
     }
 
-    /// A name for it, the same while teal runs.
+    /// An id, stable while teal runs.
     pub fn id(&self) -> String {
         format!("{:016x}", HASHER.hash_one(self))
     }
@@ -91,15 +91,15 @@ fn printable(text: &[u8], most: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
-/// Who logged in to which session.
+/// Maps sessions to the users who logged in.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    /// By the hash of the session.
+    /// Users by the hash of the session.
     users: LinkedHashMap<u64, Box<str>>,
 }
 
 impl Directory {
-    /// A login of a client was answered with this session.
+    /// Records a session that a login returned.
     pub(crate) fn introduce(&mut self, session: &str, key: &Key) {
         if let ClientIdentity::User(user) = &key.who {
             self.users.insert(hash(session.as_bytes()), user.clone());
@@ -109,7 +109,7 @@ impl Directory {
         }
     }
 
-    /// Who calls with this session.
+    /// The identity of a caller with this session.
     pub(crate) fn whose(&mut self, session: &str) -> ClientIdentity {
         let session = hash(session.as_bytes());
         self.users
@@ -125,7 +125,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn a_session_stands_for_its_user() {
+    fn a_session_identifies_its_user() {
         let mut directory = Directory::default();
         let ann = Key::new(None, ClientIdentity::user("ann"), HERE);
         directory.introduce("s-1", &ann);

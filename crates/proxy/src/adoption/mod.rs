@@ -1,5 +1,5 @@
-//! The clients, from what passes through the gate: who they are, what they did in each switch, and a
-//! verdict on each. Knows nothing of HTTP; one registry per network thread, put together when asked.
+//! Adoption: the clients seen by the gate, what each did in each switch, and a verdict. Knows nothing of HTTP. Each
+//! network thread has its own table; they are merged on request.
 
 mod client_stats;
 mod client_table;

@@ -1,4 +1,4 @@
-//! The turns that the switch has taken, as far as clients are judged by them.
+//! The recent switch windows, by which clients are judged.
 
 use std::{
     collections::VecDeque,
@@ -8,29 +8,28 @@ use std::{
 use protocol::Strategy;
 use switch::{Phase, Step, Transition};
 
-use super::client_stats::TURNS;
+use super::client_stats::SWITCHES;
 
-/// The work turns from one strategy to the other: an announcement with all that follows from it, or
-/// what an abort withdraws.
+/// A switch from one strategy to the other: an announcement and all that follows, or the way back after an abort.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SwitchWindow {
-    /// The epoch in which the work became headed for `to`.
+    /// The epoch that made `to` the target.
     pub(crate) number: u64,
-    /// It takes back an announcement that was aborted.
+    /// This is the way back after an abort.
     pub(crate) is_withdrawal: bool,
     pub(crate) from: Strategy,
     pub(crate) to: Strategy,
     pub(crate) announced: Instant,
     pub(crate) cut_over: Option<Instant>,
     pub(crate) over: Option<(Instant, End)>,
-    /// When the next one began.
+    /// When the next window began.
     pub(crate) next: Option<Instant>,
 }
 
-/// How a turn came to its end.
+/// How a switch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Nothing is left of the old strategy.
+    /// No query of the old strategy was left.
     Completed,
     /// The drain timed out.
     TimedOut,
@@ -53,14 +52,14 @@ impl End {
     pub(crate) const ALL: [Self; 4] = [Self::Completed, Self::TimedOut, Self::Aborted, Self::RolledBack];
 }
 
-/// The last turns, oldest first.
+/// The recent switch windows, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SwitchWindows {
     taken: VecDeque<SwitchWindow>,
 }
 
 impl SwitchWindows {
-    /// The switch took a step. Says how a switch ended with it, and how long it took.
+    /// Records a step of the switch. If it ended a switch, returns how, and how long the switch took.
     pub(crate) fn step(&mut self, step: &Step) -> Option<(End, Duration)> {
         let at = step.at;
         let is_stable = matches!(step.phase, Phase::Stable { .. });
@@ -71,8 +70,8 @@ impl SwitchWindows {
                 ended
             }
             Transition::CutOver { .. } => {
-                if let Some(turn) = self.taken.back_mut() {
-                    turn.cut_over = Some(at);
+                if let Some(window) = self.taken.back_mut() {
+                    window.cut_over = Some(at);
                 }
                 if is_stable { self.end(at, End::Completed) } else { None }
             }
@@ -103,24 +102,24 @@ impl SwitchWindows {
             over: None,
             next: None,
         });
-        if self.taken.len() > TURNS {
+        if self.taken.len() > SWITCHES {
             self.taken.pop_front();
         }
     }
 
-    /// The last turn ends, if it has not ended yet. What takes back an announcement is no switch.
+    /// Ends the current window, if it is open. A withdrawal does not count as a switch.
     fn end(&mut self, at: Instant, end: End) -> Option<(End, Duration)> {
-        let turn = self.taken.back_mut().filter(|turn| turn.over.is_none())?;
-        turn.over = Some((at, end));
-        (!turn.is_withdrawal).then(|| (end, at.saturating_duration_since(turn.announced)))
+        let window = self.taken.back_mut().filter(|window| window.over.is_none())?;
+        window.over = Some((at, end));
+        (!window.is_withdrawal).then(|| (end, at.saturating_duration_since(window.announced)))
     }
 
-    /// The last one.
+    /// The current window.
     pub(crate) fn present(&self) -> Option<&SwitchWindow> {
         self.taken.back()
     }
 
-    /// Newest first.
+    /// The windows, newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &SwitchWindow> {
         self.taken.iter().rev()
     }
@@ -133,9 +132,9 @@ mod tests {
     use super::*;
     use switch::Actor;
 
-    /// Steps of a switch a second apart, and what they end.
+    /// Applies steps one second apart, and returns the switches they end.
     fn ends(steps: &[(Transition, Phase)]) -> (SwitchWindows, Vec<Option<(End, u64)>>) {
-        let (mut turns, start) = (SwitchWindows::default(), Instant::now());
+        let (mut windows, start) = (SwitchWindows::default(), Instant::now());
         let ended = steps.iter().zip(1..).map(|((transition, phase), second)| {
             let at = start + Duration::from_secs(second);
             let step = Step {
@@ -146,10 +145,10 @@ mod tests {
                 at,
                 abandoned: 0,
             };
-            turns.step(&step).map(|(end, took)| (end, took.as_secs()))
+            windows.step(&step).map(|(end, took)| (end, took.as_secs()))
         });
         let ended = ended.collect();
-        (turns, ended)
+        (windows, ended)
     }
 
     #[test]
@@ -198,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn an_abort_is_a_turn_back() {
+    fn an_abort_is_a_withdrawal() {
         let since = Instant::now();
-        let (turns, _) = ends(&[
+        let (windows, _) = ends(&[
             (Transition::Announced { from: Blue, to: Green }, Phase::Announced { active: Blue, since }),
             (Transition::Aborted { withdrawn: Green }, Phase::Stable { active: Blue }),
         ]);
-        let [back, there] = *turns.newest_first().collect::<Vec<_>>() else { panic!("{turns:?}") };
+        let [back, there] = *windows.newest_first().collect::<Vec<_>>() else { panic!("{windows:?}") };
         assert_eq!((back.from, back.to, back.is_withdrawal, there.is_withdrawal), (Green, Blue, true, false));
         assert_eq!((there.over.unwrap().1, back.over.unwrap().1), (End::Aborted, End::Completed));
         assert_eq!(there.next, Some(back.announced));

@@ -1,4 +1,4 @@
-//! The clients as operators see them.
+//! Clients as the admin API shows them.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -13,122 +13,121 @@ use super::{
 };
 use crate::telemetry::Status;
 
-/// A client: whatever calls with the same user agent, as the same user, from the same address.
+/// A client: all calls with the same user agent, as the same user, from the same address.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Client {
-    /// A name for it, the same while teal runs.
+    /// An id, stable while teal runs.
     pub id: String,
-    /// What it says that it is.
+    /// The user agent.
     pub user_agent: String,
     /// The address that it calls from, without a port.
     pub peer: String,
     /// The user that it logged in as.
     pub user: Option<String>,
-    /// Where no login was seen: the beginning of a hash of its session.
+    /// If no login was seen: the beginning of a hash of its session.
     pub session: Option<String>,
-    /// Where it calls with a bearer token: the beginning of a hash of that.
+    /// If it calls with a bearer token: the beginning of a hash of the token.
     pub token: Option<String>,
     /// The strategy that it used last.
     pub strategy: Option<Strategy>,
-    /// When it was first heard from, as in RFC 3339.
+    /// The time of its first call, as in RFC 3339.
     pub first_heard: String,
-    /// When it was last heard from, as in RFC 3339.
+    /// The time of its last call, as in RFC 3339.
     pub last_heard: String,
-    /// Its calls that are over, 456s among them.
+    /// The number of completed calls, including 456s.
     pub requests: u64,
-    /// 456s.
+    /// The number of 456s.
     pub rejected: u64,
-    /// Whether it used the strategy that the work was headed for at its last 456, after that. Nothing where
-    /// it got none.
+    /// Whether it used the target strategy after its last 456; `null` without a 456.
     pub came_back: Option<bool>,
-    /// When it was first told of the last announcement.
+    /// The first notice of the last announcement that it got.
     pub told: Option<Told>,
     /// When it first used the strategy of the last announcement, as in RFC 3339.
     pub adopted: Option<String>,
     /// Its queries.
     pub queries: QueryCounts,
-    /// Its failed calls by gRPC status, 456s not among them.
+    /// Failed calls by gRPC status, without 456s.
     pub errors: BTreeMap<String, u64>,
     /// The verdict on the last switch that concerns it.
     pub verdict: Option<Verdict>,
-    /// Why.
+    /// The reason for the verdict.
     pub reason: Option<String>,
-    /// One for each of the last switches, newest first, at most 20.
+    /// The verdicts on the last switches, newest first, at most 20.
     pub verdicts: Vec<Judged>,
 }
 
-/// A client was told where the work is headed.
+/// A notice that a client got.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Told {
-    /// When, as in RFC 3339.
+    /// When it got the notice, as in RFC 3339.
     pub time: String,
-    /// In the answer to which method.
+    /// The method whose response carried it.
     pub method: String,
-    /// Where to.
+    /// The announced strategy.
     pub strategy: Strategy,
 }
 
 /// The queries of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct QueryCounts {
-    /// Came on record.
+    /// Queries it began.
     pub begun: u64,
-    /// Were ended by it.
+    /// Queries it ended.
     pub completed: u64,
-    /// Were taken off the record when a drain timed out.
+    /// Queries abandoned at a drain timeout.
     pub abandoned: u64,
-    /// Are on record.
+    /// Queries on record.
     pub open: u64,
 }
 
 /// The verdict on a client for one switch.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Judged {
-    /// The epoch of the announcement, or of the abort that took it back.
+    /// The epoch of the announcement, or of the abort that withdrew it.
     pub switch: u64,
-    /// The strategy that the work left.
+    /// The old strategy.
     pub from: Strategy,
-    /// The strategy that the work was headed for.
+    /// The target strategy.
     pub to: Strategy,
     /// Whether this is the way back after an abort.
     pub withdrawal: bool,
     /// When it was announced, as in RFC 3339.
     pub announced: String,
-    /// The verdict; nothing while there is none.
+    /// The verdict; `null` while it is open.
     pub verdict: Option<Verdict>,
-    /// Why, in one sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// The 456s that the client got in it.
+    /// The number of 456s that the client got during the switch.
     pub rejected: u64,
 }
 
-/// Describes a client. `name` gives the method of a label, `time` writes a moment.
+/// Builds the view of a client. `name` maps a label to its method, `time` formats a time.
 pub(crate) fn view(
     key: &Key,
-    facts: &ClientStats,
-    turns: &SwitchWindows,
+    stats: &ClientStats,
+    windows: &SwitchWindows,
     name: impl Fn(usize) -> String,
     time: impl Fn(Instant) -> String,
 ) -> Option<Client> {
-    let (first_heard, last_heard) = facts.heard?;
-    let verdicts: Vec<Judged> = turns
+    let (first_heard, last_heard) = stats.heard?;
+    let verdicts: Vec<Judged> = windows
         .newest_first()
-        .filter_map(|turn| {
-            let part = facts.in_turn(turn.number);
-            let (verdict, reason) = judge(turn, &part, first_heard, &name)?;
+        .filter_map(|window| {
+            let switch_stats = stats.in_window(window.number);
+            let (verdict, reason) = judge(window, &switch_stats, first_heard, &name)?;
             Some(Judged {
-                switch: turn.number,
-                from: turn.from,
-                to: turn.to,
-                withdrawal: turn.is_withdrawal,
-                announced: time(turn.announced),
+                switch: window.number,
+                from: window.from,
+                to: window.to,
+                withdrawal: window.is_withdrawal,
+                announced: time(window.announced),
                 verdict,
                 reason,
-                rejected: part.rejected,
+                rejected: switch_stats.rejected,
             })
         })
         .collect();
-    let present = turns.present().map(|turn| (turn, facts.in_turn(turn.number)));
+    let present = windows.present().map(|window| (window, stats.in_window(window.number)));
     let abbreviated = |hash: u64| format!("#{:08x}", hash >> 32);
     let (mut user, mut session, mut token) = (None, None, None);
     match key.who() {
@@ -137,7 +136,7 @@ pub(crate) fn view(
         ClientIdentity::Session(hash) => session = Some(abbreviated(*hash)),
         ClientIdentity::Token(hash) => token = Some(abbreviated(*hash)),
     }
-    let errors = Status::all().map(|status| (status.as_str().to_owned(), facts.errors[status.index()]));
+    let errors = Status::all().map(|status| (status.as_str().to_owned(), stats.errors[status.index()]));
     Some(Client {
         id: key.id(),
         user_agent: key.agent().to_owned(),
@@ -145,22 +144,22 @@ pub(crate) fn view(
         user,
         session,
         token,
-        strategy: facts.strategy.map(|(_, strategy)| strategy),
+        strategy: stats.strategy.map(|(_, strategy)| strategy),
         first_heard: time(first_heard),
         last_heard: time(last_heard),
-        requests: facts.requests,
-        rejected: facts.rejected,
-        came_back: facts.came_back(),
-        told: present.and_then(|(turn, part)| {
-            let (at, label) = part.told?;
-            Some(Told { time: time(at), method: name(label), strategy: turn.to })
+        requests: stats.requests,
+        rejected: stats.rejected,
+        came_back: stats.came_back(),
+        told: present.and_then(|(window, switch_stats)| {
+            let (at, label) = switch_stats.told?;
+            Some(Told { time: time(at), method: name(label), strategy: window.to })
         }),
-        adopted: present.and_then(|(_, part)| Some(time(part.used?.0))),
+        adopted: present.and_then(|(_, switch_stats)| Some(time(switch_stats.used?.0))),
         queries: QueryCounts {
-            begun: facts.begun,
-            completed: facts.completed,
-            abandoned: facts.abandoned,
-            open: Strategy::ALL.into_iter().map(|strategy| facts.open(strategy).max(0).unsigned_abs()).sum(),
+            begun: stats.begun,
+            completed: stats.completed,
+            abandoned: stats.abandoned,
+            open: Strategy::ALL.into_iter().map(|strategy| stats.open(strategy).max(0).unsigned_abs()).sum(),
         },
         errors: errors.filter(|(_, count)| *count > 0).collect(),
         verdict: verdicts.first().and_then(|judged| judged.verdict),

@@ -1,4 +1,4 @@
-//! Answers that are made here, or made over.
+//! Responses that faults create or change.
 
 use std::{collections::VecDeque, future::poll_fn, pin::Pin};
 
@@ -23,12 +23,12 @@ use crate::{
     server::BoxError,
 };
 
-/// The longest answer that is read as a whole to be looked into.
+/// The most bytes of a response that are read in order to inspect it.
 const WHOLE: usize = 64 << 20;
-/// The same, of the answer to a login.
+/// The same limit for the response to a login.
 const LOGIN: usize = 64 << 10;
 
-/// An error, in one HEADERS frame.
+/// An error response in one HEADERS frame.
 pub(super) fn failure<B>(failure: &Failure) -> Response<FaultBody<B>> {
     let Failure { code, message, details, http } = failure;
     let mut response = match code {
@@ -46,21 +46,21 @@ pub(super) fn failure<B>(failure: &Failure) -> Response<FaultBody<B>> {
     response
 }
 
-/// What a call gets that brought a bad rule along.
+/// The response to a call with an invalid rule in its metadata.
 pub(super) fn refusal<B>(bad: &BadRule) -> Response<FaultBody<B>> {
     let status = Status::new(Code::InvalidArgument, format!("teal-fault: {bad}"));
     status.into_http::<()>().map(|()| FaultBody::empty())
 }
 
-/// What the gate makes of it.
-pub(super) fn ordered<B>(order: ResponseOverride) -> Response<FaultBody<B>> {
+/// An empty response that tells the gate what to do.
+pub(super) fn for_gate<B>(response_override: ResponseOverride) -> Response<FaultBody<B>> {
     let mut response = Response::new(FaultBody::empty());
-    response.extensions_mut().insert(order);
+    response.extensions_mut().insert(response_override);
     response
 }
 
-/// A batch without rows: the result goes on behind it, or ends there. In the first generation's calls
-/// a client takes any for the end.
+/// The response to a fetch, with an empty batch. The result continues after it, or ends. A first-generation client
+/// takes any empty batch for the end.
 pub(super) fn batch<B>(path: &str, session: &str, is_end: bool) -> Response<FaultBody<B>> {
     let session_id = session.to_owned();
     let message = if is_v2(path) {
@@ -76,12 +76,12 @@ pub(super) fn batch<B>(path: &str, session: &str, is_end: bool) -> Response<Faul
     response
 }
 
-/// Flips bytes of the batch in an answer. One that has none, or is too long, passes as it is.
+/// Flips bytes of the batch in a response. A response without a batch, or one that is too long, is not changed.
 pub(super) async fn corrupt<B>(
     response: Response<FaultBody<B>>,
     path: &str,
     bytes: u64,
-    armed: &ActiveFault,
+    fault: &ActiveFault,
 ) -> Result<Response<FaultBody<B>>, BoxError>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
@@ -90,7 +90,7 @@ where
     let mut read = Read::of(body, WHOLE).await?;
     let flip = |batch: &mut Vec<u8>| {
         let amount = usize::try_from(bytes).unwrap_or(usize::MAX).min(batch.len());
-        for at in armed.draw(|random| rand::seq::index::sample(random, batch.len(), amount)) {
+        for at in fault.draw(|random| rand::seq::index::sample(random, batch.len(), amount)) {
             batch[at] ^= 0xff;
         }
     };
@@ -112,7 +112,7 @@ where
     Ok(Response::from_parts(head, read.into_body()))
 }
 
-/// Reads the session that an answer to a login names.
+/// Reads the session from the response to a login.
 pub(super) async fn learn<B>(
     response: Response<FaultBody<B>>,
     learn: impl FnOnce(&str),
@@ -120,7 +120,7 @@ pub(super) async fn learn<B>(
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    /// The session in `AuthenticateResponse`.
+    /// The field number of the session in `AuthenticateResponse`.
     const SESSION: u32 = 1;
     let (head, body) = response.into_parts();
     if body.is_end_stream() {
@@ -147,7 +147,7 @@ fn framed(message: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
-/// A body of which as much was read as was asked for.
+/// A partly read body.
 struct Read<B> {
     data: Bytes,
     trailers: Option<Frame<Bytes>>,
@@ -181,7 +181,7 @@ where
             None => {
                 let mut front: VecDeque<_> = front.collect();
                 if front.is_empty() {
-                    // The head was not the end, so it is not made that.
+                    // The original head did not end the stream, so this one must not either.
                     front.push_back(Frame::data(Bytes::new()));
                 }
                 FaultBody::of(front)

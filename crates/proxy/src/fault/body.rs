@@ -1,4 +1,4 @@
-//! The body of an answer: as it comes, made here, or shaped.
+//! The response body: passed through, created here, or shaped.
 
 use std::{
     collections::VecDeque,
@@ -16,18 +16,18 @@ use tokio::time::{Sleep, sleep};
 use super::registry::ActiveFault;
 use crate::server::BoxError;
 
-/// At a given rate bytes leave so often a second.
+/// The number of writes per second of a throttled body.
 const BEATS: u64 = 20;
 
-/// What the client gets: what was made or read before, then the rest of the backend's answer.
+/// The body that the client gets: first frames that were created or read before, then the rest of the backend's body.
 #[derive(Debug)]
 pub struct FaultBody<B> {
     rest: Option<B>,
-    /// Kept elsewhere, for most answers have none of it, and all are moved about.
+    /// Boxed, because most responses have none of it and all are moved.
     more: Option<Box<More>>,
 }
 
-/// What there is of a body that does not pass as it comes.
+/// The state of a body that is not passed through.
 #[derive(Debug, Default)]
 struct More {
     front: VecDeque<Frame<Bytes>>,
@@ -35,29 +35,29 @@ struct More {
 }
 
 impl<B> FaultBody<B> {
-    /// The backend's answer, as it comes.
+    /// The backend's body, passed through.
     pub(super) fn passing(inner: B) -> Self {
         Self { rest: Some(inner), more: None }
     }
 
-    /// No body at all.
+    /// An empty body.
     pub(super) fn empty() -> Self {
         Self { rest: None, more: None }
     }
 
-    /// These frames, and nothing else.
+    /// A body of these frames.
     pub(super) fn of(front: VecDeque<Frame<Bytes>>) -> Self {
         Self { rest: None, more: Some(Box::new(More { front, shaped: None })) }
     }
 
-    /// The same body, behind what was read of it.
+    /// Puts frames that were already read back in front of the body.
     pub(super) fn behind(mut self, front: impl Iterator<Item = Frame<Bytes>>) -> Self {
         let more = self.more.get_or_insert_default();
         more.front = front.chain(more.front.drain(..)).collect();
         self
     }
 
-    /// The same body, slower or shorter.
+    /// Shapes the body.
     pub(super) fn shaped(mut self, shaping: Shaping) -> Self {
         self.more.get_or_insert_default().shaped = Some(Shaped {
             shaping,
@@ -73,11 +73,11 @@ impl<B> FaultBody<B> {
 /// How a body is shaped.
 #[derive(Debug, Default)]
 pub(super) struct Shaping {
-    /// It ends after so many bytes.
+    /// The body ends after this many bytes.
     pub(super) left: Option<u64>,
-    /// So many bytes leave in a second.
+    /// The rate, in bytes per second.
     pub(super) rate: Option<u64>,
-    /// These wait before each message.
+    /// The rules that delay each message.
     pub(super) waits: Vec<Arc<ActiveFault>>,
 }
 
@@ -87,20 +87,20 @@ impl Shaping {
     }
 }
 
-/// What is left to do about a body that is shaped.
+/// The state of shaping.
 #[derive(Debug)]
 struct Shaped {
     shaping: Shaping,
     messages: Messages,
-    /// What came and did not leave.
+    /// Data that was received and not sent.
     chunk: Bytes,
-    /// What leaves after the sleep.
+    /// Data to send after the sleep.
     next: Option<Bytes>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Shaped {
-    /// Ready with what leaves now, or with nothing where more has to come first.
+    /// Ready with data to send now, or with `None` if it needs more data first.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.next.is_none() && !self.chunk.is_empty() {
             self.cut();
@@ -116,7 +116,7 @@ impl Shaped {
         self.shaping.left == Some(0) && self.next.is_none()
     }
 
-    /// Takes off the next part, and sets how long it waits.
+    /// Splits off the next part, and sets its delay.
     fn cut(&mut self) {
         let Shaping { left, rate, waits } = &mut self.shaping;
         let beat = rate.map_or(u64::MAX, |rate| (rate / BEATS).max(1));
@@ -130,7 +130,7 @@ impl Shaped {
             wait += Duration::from_secs_f64(part.len() as f64 / *rate as f64);
         }
         if is_start {
-            let delays = waits.iter().filter_map(|armed| Some(armed.pick(armed.rule.effect.delay?.1)));
+            let delays = waits.iter().filter_map(|fault| Some(fault.pick(fault.rule.effect.delay?.1)));
             wait += delays.sum::<Duration>();
         }
         self.next = Some(part);
@@ -138,7 +138,7 @@ impl Shaped {
     }
 }
 
-/// Where messages begin and end.
+/// Tracks message boundaries.
 #[derive(Debug, Default)]
 struct Messages {
     prefix: Vec<u8>,
@@ -146,7 +146,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// Takes at most so many bytes off, none behind the end of a message, and says whether one begins.
+    /// Splits off at most `most` bytes, without crossing the end of a message. Also returns whether a message begins.
     fn split(&mut self, chunk: &mut Bytes, most: usize) -> (Bytes, bool) {
         let is_start = self.left == 0 && self.prefix.is_empty();
         let most = most.min(chunk.len());

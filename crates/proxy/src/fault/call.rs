@@ -1,4 +1,4 @@
-//! One call that the rules are looked at for.
+//! One call that is matched against the rules.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
@@ -22,18 +22,18 @@ use crate::{
     server::{BoxError, InjectedFault},
 };
 
-/// How much of a message is held to look into it.
+/// The most bytes of a message that are held in order to inspect it.
 const LOOKED_AT: usize = 1 << 20;
 
-/// What the rules have in store for a call.
+/// The faults that apply to a call.
 #[derive(Debug, Default)]
 struct Plan {
     hits: Vec<Arc<ActiveFault>>,
-    /// The rule of the outcome.
+    /// The rule that decides the outcome.
     last: Option<Arc<ActiveFault>>,
-    /// The request's message, where a rule wanted it.
+    /// The request message, if a rule needed it.
     message: Option<Bytes>,
-    /// Who logs in, where it has to be learned from the answer which session that is.
+    /// The user of a login, if the session must be learned from its response.
     learns: Option<String>,
 }
 
@@ -56,7 +56,7 @@ where
         Err(bad) => return Ok(answer::refusal(&bad)),
     };
     sleep_unless_zero(plan.wait(At::Call)).await;
-    let outcome = plan.last.as_ref().and_then(|armed| armed.rule.effect.outcome.as_ref());
+    let outcome = plan.last.as_ref().and_then(|fault| fault.rule.effect.outcome.as_ref());
     let mut response = match outcome {
         Some(Outcome::Hang) => std::future::pending().await,
         Some(Outcome::Reset(reason)) => return Err(InjectedFault::Reset(*reason).into()),
@@ -65,7 +65,7 @@ where
             return Err(InjectedFault::GoAway(*reason).into());
         }
         Some(Outcome::Status(failure)) => answer::failure(failure),
-        Some(Outcome::Mismatch) => answer::ordered(ResponseOverride::Mismatch),
+        Some(Outcome::Mismatch) => answer::for_gate(ResponseOverride::Mismatch),
         Some(Outcome::EmptyBatch | Outcome::EndAfter(_)) => {
             let is_end = matches!(outcome, Some(Outcome::EndAfter(_)));
             answer::batch(&path, plan.session(&path).unwrap_or_default(), is_end)
@@ -84,8 +84,8 @@ where
             response.extensions_mut().insert(ResponseOverride::DuplicateNotice);
         }
         Some(Outcome::Shape(Shape::Corrupt(bytes))) => {
-            let armed = plan.last.clone().expect("its outcome was looked at");
-            response = answer::corrupt(response, &path, *bytes, &armed).await?;
+            let fault = plan.last.clone().expect("its outcome was looked at");
+            response = answer::corrupt(response, &path, *bytes, &fault).await?;
         }
         _ => {}
     }
@@ -110,44 +110,44 @@ impl Plan {
         let (rules, fields) = (faults.rules(), known::method(path));
         let strategy = request.body().strategy();
         let headers = request.headers();
-        let is_head = |armed: &ActiveFault| {
-            armed.rule.when.is_head(path, strategy, headers)
-                && (fields.is_fetch || !armed.rule.effect.is_of_fetches)
+        let is_head = |fault: &ActiveFault| {
+            fault.rule.when.is_head(path, strategy, headers)
+                && (fields.is_fetch || !fault.rule.effect.is_of_fetches)
         };
-        let mut about: Vec<_> = rules.iter().filter(|armed| is_head(armed)).cloned().collect();
+        let mut about: Vec<_> = rules.iter().filter(|fault| is_head(fault)).cloned().collect();
         if faults.by_header()
             && let Some(text) = headers.get(TEAL_FAULT)
         {
             let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
-            about.extend(Some(faults.armed_by_call(&text)?).filter(|armed| is_head(armed)));
+            about.extend(Some(faults.armed_by_call(&text)?).filter(|fault| is_head(fault)));
             request.headers_mut().remove(TEAL_FAULT);
         }
         let is_login_of_interest = fields.is_login && faults.is_learning(&rules);
         let mut plan = Self::default();
-        if is_login_of_interest || about.iter().any(|armed| armed.looks_inside()) {
+        if is_login_of_interest || about.iter().any(|fault| fault.looks_inside()) {
             let (head, body) = (request.headers().clone(), request.body_mut());
             plan.message = poll_fn(|cx| Pin::new(&mut *body).poll_message(cx, LOOKED_AT, &head)).await;
         }
         plan.learns = plan.text(fields.user).filter(|_| is_login_of_interest).map(str::to_owned);
-        for armed in about {
-            if !plan.is_match(faults, &armed, fields) {
+        for fault in about {
+            if !plan.is_match(faults, &fault, fields) {
                 continue;
             }
-            let Some(hit) = armed.sample() else { continue };
-            faults.tell(&armed, path, hit);
-            plan.hits.push(armed.clone());
-            // A call has one outcome: the first rule's that has one.
-            if armed.rule.effect.outcome.is_some() {
-                plan.last = Some(armed);
+            let Some(hit) = fault.sample() else { continue };
+            faults.tell(&fault, path, hit);
+            plan.hits.push(fault.clone());
+            // The first rule with an outcome decides it.
+            if fault.rule.effect.outcome.is_some() {
+                plan.last = Some(fault);
                 break;
             }
         }
         Ok(plan)
     }
 
-    /// What the head does not tell.
-    fn is_match(&self, faults: &Faults, armed: &ActiveFault, fields: Fields) -> bool {
-        let when = &armed.rule.when;
+    /// Checks the conditions that need more than the head.
+    fn is_match(&self, faults: &Faults, fault: &ActiveFault, fields: Fields) -> bool {
+        let when = &fault.rule.when;
         let is_sql = || self.text(fields.sql);
         let user = || match fields.user {
             Some(_) => self.text(fields.user).map(str::to_owned),
@@ -156,9 +156,9 @@ impl Plan {
         when.phase.is_none_or(|phase| faults.phase() == Some(phase))
             && when.sql.as_ref().is_none_or(|sql| is_sql().is_some_and(|text| sql.is_match(text)))
             && when.user.as_ref().is_none_or(|glob| user().is_some_and(|user| glob.is_match(user)))
-            && match armed.rule.effect.outcome {
+            && match fault.rule.effect.outcome {
                 Some(Outcome::EndAfter(batches)) => {
-                    self.text(fields.query).is_some_and(|query| armed.fetched(query) > batches)
+                    self.text(fields.query).is_some_and(|query| fault.fetched(query) > batches)
                 }
                 _ => true,
             }
@@ -172,31 +172,31 @@ impl Plan {
         self.text(known::method(path).session)
     }
 
-    /// How long the rules want to wait there.
+    /// The total delay at this point.
     fn wait(&self, at: At) -> Duration {
-        let delays = self.hits.iter().filter_map(|armed| Some((armed, armed.rule.effect.delay?)));
-        delays.filter(|(_, (there, _))| *there == at).map(|(armed, (_, delay))| armed.pick(delay)).sum()
+        let delays = self.hits.iter().filter_map(|fault| Some((fault, fault.rule.effect.delay?)));
+        delays.filter(|(_, (there, _))| *there == at).map(|(fault, (_, delay))| fault.pick(delay)).sum()
     }
 
-    /// Marks the answer, and shapes what is to be shaped of it.
+    /// Adds the `teal-fault` header to the response, and shapes it.
     fn finish<R>(self, response: Response<FaultBody<R>>) -> Response<FaultBody<R>>
     where
         R: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
         let (mut head, body) = response.into_parts();
-        for armed in &self.hits {
-            if let Ok(id) = HeaderValue::from_str(&armed.id) {
+        for fault in &self.hits {
+            if let Ok(id) = HeaderValue::from_str(&fault.id) {
                 head.headers.append(TEAL_FAULT, id);
             }
         }
         let mut shaping = Shaping::default();
-        match self.last.as_ref().and_then(|armed| armed.rule.effect.outcome.as_ref()) {
+        match self.last.as_ref().and_then(|fault| fault.rule.effect.outcome.as_ref()) {
             Some(Outcome::Shape(Shape::Cut(bytes))) => shaping.left = Some(*bytes),
             Some(Outcome::Shape(Shape::Throttled(rate))) => shaping.rate = Some(*rate),
             _ => {}
         }
         let waits =
-            |armed: &Arc<ActiveFault>| armed.rule.effect.delay.is_some_and(|(at, _)| at == At::Message);
+            |fault: &Arc<ActiveFault>| fault.rule.effect.delay.is_some_and(|(at, _)| at == At::Message);
         shaping.waits = self.hits.into_iter().filter(waits).collect();
         if !shaping.is_needed() || body.is_end_stream() {
             return Response::from_parts(head, body);
@@ -207,7 +207,7 @@ impl Plan {
 }
 
 impl ActiveFault {
-    /// Whether a call's message tells what it wants to know.
+    /// Returns whether the rule has conditions on the message of a call.
     fn looks_inside(&self) -> bool {
         self.rule.when.sql.is_some()
             || self.rule.when.user.is_some()

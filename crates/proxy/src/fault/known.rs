@@ -1,4 +1,4 @@
-//! Where the messages of known methods say what rules ask for, looked up in the compiled descriptors.
+//! The field numbers that rules need, per method, looked up in the compiled descriptors.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -6,20 +6,20 @@ use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 use protocol::DESCRIPTORS;
 
-/// The fields of a method's request, by number.
+/// The field numbers of a method's request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields {
-    /// Its SQL.
+    /// The SQL text.
     pub(super) sql: Option<u32>,
-    /// The session that it belongs to.
+    /// The session id.
     pub(super) session: Option<u32>,
-    /// The query that it is about.
+    /// The query id.
     pub(super) query: Option<u32>,
-    /// Who logs in, or asks with a password.
+    /// The user of a login, or of a call with a password.
     pub(super) user: Option<u32>,
-    /// Whether its answer names the session of that user.
+    /// Whether the response names the session of that user.
     pub(super) is_login: bool,
-    /// Whether its answer is a batch of a result.
+    /// Whether the response is a batch of a result.
     pub(super) is_fetch: bool,
 }
 
@@ -54,12 +54,12 @@ static KNOWN: LazyLock<HashMap<String, Fields>> = LazyLock::new(|| {
     known
 });
 
-/// All known methods by their path.
+/// All known methods with their paths.
 pub(super) fn methods() -> impl Iterator<Item = (&'static str, Fields)> {
     KNOWN.iter().map(|(path, fields)| (path.as_str(), *fields))
 }
 
-/// What is known of the method of a request path.
+/// The fields of the method of a request path.
 pub(super) fn method(path: &str) -> Fields {
     KNOWN.get(path).copied().unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! The tower layer between the gate and the backend that delays or fails chosen calls. It asks the gate and the connection for the rest.
+//! The tower layer between the gate and the backend that delays or fails chosen calls. For effects on streams and
+//! connections it relies on the server, and for 456s and notices on the gate.
 
 mod answer;
 mod body;
@@ -29,17 +30,17 @@ pub use self::{
 };
 use crate::{gate::RequestBody, server::BoxError};
 
-/// Request: a rule for this call. Response: the rules that changed it.
+/// In a request: a rule for this call. In a response: the rules that changed it.
 pub(crate) const TEAL_FAULT: HeaderName = HeaderName::from_static("teal-fault");
 
-/// Puts a [`FaultService`] before a backend.
+/// Wraps a backend in a [`FaultService`].
 #[derive(Clone, Debug)]
 pub struct FaultLayer {
     faults: Faults,
 }
 
 impl FaultLayer {
-    /// Does to calls what the rules say.
+    /// Creates a layer that applies these rules.
     pub fn new(faults: Faults) -> Self {
         Self { faults }
     }
@@ -53,7 +54,7 @@ impl<S> Layer<S> for FaultLayer {
     }
 }
 
-/// A backend, with trouble before it.
+/// A backend behind the fault rules.
 #[derive(Clone, Debug)]
 pub struct FaultService<S> {
     inner: S,
@@ -82,7 +83,7 @@ where
         if !self.faults.is_armed() {
             return ResponseFuture { kind: Kind::Passing { future: self.inner.call(request) } };
         }
-        // The clone that was made ready goes with the request.
+        // The clone that is ready serves the request.
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
         let future = Box::pin(call::call(inner, self.faults.clone(), request));
@@ -93,7 +94,7 @@ where
 type Watched<R> = Pin<Box<dyn Future<Output = Result<Response<FaultBody<R>>, BoxError>> + Send>>;
 
 pin_project! {
-    /// One call, with the rules looked at or without.
+    /// One call, matched against rules or passed through.
     pub struct ResponseFuture<F, R> {
         #[pin]
         kind: Kind<F, R>,
@@ -103,9 +104,9 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<F, R> {
-        /// There was no rule.
+        /// There are no rules.
         Passing { #[pin] future: F },
-        /// There were some.
+        /// There are rules.
         Watched { future: Watched<R> },
     }
 }

@@ -1,98 +1,59 @@
-//! The rules in force: added, removed, listed and counted while calls look at them.
+//! The active rules, which can be added, removed, listed and counted while calls use them.
+
+mod active;
+mod log;
 
 use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use hashlink::LruCache;
 use parking_lot::Mutex;
-use rand::{Rng, SeedableRng, rngs::SmallRng};
-use serde::{Deserialize, Serialize};
-use serde_json::Map;
-use switch::{Cutover, EventLog, NewEvent, PhaseName, Switch};
+use switch::{Cutover, EventLog, PhaseName, Switch};
 use tracing::info;
-use utoipa::ToSchema;
 
-use super::rule::{BadRule, Delay, Rule, Setting};
+pub(super) use self::active::ActiveFault;
+pub use self::active::{Listed, Source};
+use super::rule::{BadRule, Rule, Setting};
 use crate::telemetry::Collector;
 
-/// Sessions whose user is remembered, and queries whose batches are counted, at most.
+/// The most sessions whose user is remembered, and the most queries whose batches are counted.
 const REMEMBERED: usize = 100_000;
 
-/// Where a rule came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// The settings.
-    Start,
-    /// An operator.
-    Operator,
-    /// A step of the scenario.
-    Scenario,
-    /// The metadata of one call.
-    Call,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Start => "start",
-            Self::Operator => "operator",
-            Self::Scenario => "scenario",
-            Self::Call => "call",
-        })
-    }
-}
-
-/// A rule that was not added.
+/// Why a rule was not added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is no good.
+    /// The rule is invalid.
     #[error(transparent)]
     Bad(#[from] BadRule),
-    /// There is one of this name.
+    /// There is a rule of this name.
     #[error("id: '{0}': expected a name that no other rule has")]
     Taken(String),
 }
 
-/// A rule, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Listed {
-    /// What it is called.
-    pub id: String,
-    /// In its textual form.
-    pub rule: String,
-    /// Where it came from.
-    pub source: Source,
-    /// Calls it was about.
-    pub matches: u64,
-    /// Those of them that it changed.
-    pub hits: u64,
-}
-
-/// Whoever wants to know of each call before the rules look at it: a scenario, whose next step may add a rule.
+/// Observes each call before the rules are applied. A scenario uses it, and its next step may add a rule.
 pub trait CallObserver: fmt::Debug + Send + Sync {
-    /// A call of this path, such as `/e6x.QueryEngineService/prepareStatement`, has arrived.
+    /// Called when a call with this path, such as `/e6x.QueryEngineService/prepareStatement`, arrives.
     fn call_arrived(&self, path: &str);
 }
 
-/// What there is around the rules.
+/// The parts of the server that rules use.
 #[derive(Clone, Debug, Default)]
 pub struct FaultContext {
     /// The switch, if there is a gate.
     pub switch: Option<Switch>,
-    /// Who knows whose sessions they are, if there is a gate.
-    pub watch: Option<Collector>,
-    /// Where it is noted what becomes of rules.
+    /// The collector, which knows the users of sessions, if there is a gate.
+    pub collector: Option<Collector>,
+    /// The log for events about rules.
     pub event_log: EventLog,
 }
 
-/// The rules in force. A clone is the same book.
+/// The active rules. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Faults {
     shared: Arc<Shared>,
@@ -100,34 +61,34 @@ pub struct Faults {
 
 #[derive(Debug)]
 struct Shared {
-    /// Whether a call has to look at anything at all.
+    /// Whether there is anything to apply to calls.
     is_armed: AtomicBool,
     rules: ArcSwap<Vec<Arc<ActiveFault>>>,
-    /// Whether calls may bring a rule of their own.
+    /// Whether calls may carry a rule of their own.
     by_header: bool,
-    around: FaultContext,
-    /// How many rules were given a name here. Held while the rules are changed.
+    context: FaultContext,
+    /// The number of rules named automatically. Locked while rules change.
     named: Mutex<u64>,
-    /// Whose sessions they are, where there is no watch to know it.
+    /// The users of sessions, if there is no collector to know them.
     users: Mutex<LruCache<String, String>>,
     observer: ArcSwapOption<Arc<dyn CallObserver>>,
 }
 
 impl Default for Faults {
-    /// No rules, and no switch.
+    /// Creates a registry without rules and without a switch.
     fn default() -> Self {
         Self::new(false, FaultContext::default())
     }
 }
 
 impl Faults {
-    /// No rules yet. With `by_header` a call may bring its own.
-    pub fn new(by_header: bool, around: FaultContext) -> Self {
+    /// Creates a registry without rules. With `by_header`, calls may carry their own.
+    pub fn new(by_header: bool, context: FaultContext) -> Self {
         let shared = Shared {
             is_armed: AtomicBool::new(by_header),
             rules: ArcSwap::default(),
             by_header,
-            around,
+            context,
             named: Mutex::new(0),
             users: Mutex::new(LruCache::new(REMEMBERED)),
             observer: ArcSwapOption::empty(),
@@ -135,19 +96,19 @@ impl Faults {
         Self { shared: Arc::new(shared) }
     }
 
-    /// What rules have to fit.
+    /// The setting that rules must fit.
     fn setting(&self) -> Setting {
-        let switch = self.shared.around.switch.as_ref();
+        let switch = self.shared.context.switch.as_ref();
         let has_drain = switch.is_some_and(|switch| switch.rules().cutover == Cutover::Drain);
         Setting { has_gate: switch.is_some(), has_drain }
     }
 
-    /// Adds a rule behind the others.
+    /// Adds a rule after the others.
     pub fn add(&self, rule: Rule, source: Source) -> Result<Listed, Refused> {
         rule.fits(self.setting())?;
         let mut named = self.shared.named.lock();
         let rules = self.shared.rules.load();
-        let is_taken = |id: &str| rules.iter().any(|armed| armed.id == id);
+        let is_taken = |id: &str| rules.iter().any(|fault| fault.id == id);
         let id = match &rule.id {
             Some(id) if is_taken(id) => return Err(Refused::Taken(id.clone())),
             Some(id) => id.clone(),
@@ -159,27 +120,27 @@ impl Faults {
                 }
             },
         };
-        let armed = Arc::new(ActiveFault::new(id, rule, source));
-        let listed = armed.listed();
-        info!("Fault {} added: {}", armed.id, armed.rule);
+        let fault = Arc::new(ActiveFault::new(id, rule, source));
+        let listed = fault.listed();
+        info!(fault = fault.id, rule = %fault.rule, "Fault {} added: {}", fault.id, fault.rule);
         self.note("added", Some(&listed), format!("Fault {} added: {}", listed.id, listed.rule));
-        self.set(rules.iter().cloned().chain([armed]).collect());
+        self.set(rules.iter().cloned().chain([fault]).collect());
         Ok(listed)
     }
 
-    /// Removes the rule of that name. False where there is none.
+    /// Removes the rule of this name. Returns whether there was one.
     pub fn remove(&self, id: &str) -> bool {
         let _named = self.shared.named.lock();
         let rules = self.shared.rules.load();
-        let Some(found) = rules.iter().find(|armed| armed.id == id) else { return false };
-        info!("Fault {id} removed");
+        let Some(found) = rules.iter().find(|fault| fault.id == id) else { return false };
+        info!(fault = id, "Fault {id} removed");
         let listed = found.listed();
         self.note("removed", Some(&listed), format!("Fault {id} removed, after {} hits", listed.hits));
-        self.set(rules.iter().filter(|armed| armed.id != id).cloned().collect());
+        self.set(rules.iter().filter(|fault| fault.id != id).cloned().collect());
         true
     }
 
-    /// Removes all rules, and says how many there were.
+    /// Removes all rules, and returns their number.
     pub fn clear(&self) -> usize {
         let _named = self.shared.named.lock();
         let count = self.shared.rules.load().len();
@@ -193,17 +154,17 @@ impl Faults {
 
     /// All rules, in order.
     pub fn list(&self) -> Vec<Listed> {
-        self.shared.rules.load().iter().map(|armed| armed.listed()).collect()
+        self.shared.rules.load().iter().map(|fault| fault.listed()).collect()
     }
 
-    /// Tells `observer` of each call from now on.
+    /// Registers the observer of calls.
     pub fn observe(&self, observer: Arc<dyn CallObserver>) {
         let _named = self.shared.named.lock();
         self.shared.observer.store(Some(Arc::new(observer)));
         self.shared.is_armed.store(true, Ordering::Relaxed);
     }
 
-    /// Tells nobody any more.
+    /// Removes the observer.
     pub fn end_observing(&self) {
         let _named = self.shared.named.lock();
         self.shared.observer.store(None);
@@ -217,7 +178,7 @@ impl Faults {
         self.shared.is_armed.store(is_armed, Ordering::Relaxed);
     }
 
-    /// Whether a call has to look at anything at all: all that it costs where there is no rule.
+    /// Returns whether there is anything to apply to calls. This is the only cost of a call without rules.
     pub fn is_armed(&self) -> bool {
         self.shared.is_armed.load(Ordering::Relaxed)
     }
@@ -230,7 +191,7 @@ impl Faults {
         self.shared.observer.load_full()
     }
 
-    /// A rule that a call brought along.
+    /// Activates the rule that a call carries.
     pub(super) fn armed_by_call(&self, text: &str) -> Result<Arc<ActiveFault>, BadRule> {
         let rule: Rule = text.parse()?;
         rule.fits(self.setting())?;
@@ -244,121 +205,24 @@ impl Faults {
     }
 
     pub(super) fn phase(&self) -> Option<PhaseName> {
-        self.shared.around.switch.as_ref().map(|switch| switch.snapshot().phase.name())
+        self.shared.context.switch.as_ref().map(|switch| switch.snapshot().phase.name())
     }
 
-    /// Whether it has to be learned from logins whose sessions they are.
+    /// Returns whether the users of sessions must be learned from logins.
     pub(super) fn is_learning(&self, rules: &[Arc<ActiveFault>]) -> bool {
-        let is_asked = || self.by_header() || rules.iter().any(|armed| armed.rule.when.user.is_some());
-        self.shared.around.watch.is_none() && is_asked()
+        let is_asked = || self.by_header() || rules.iter().any(|fault| fault.rule.when.user.is_some());
+        self.shared.context.collector.is_none() && is_asked()
     }
 
-    /// Remembers whose session it is.
+    /// Remembers the user of a session.
     pub(super) fn learn(&self, session: &str, user: &str) {
         self.shared.users.lock().insert(session.to_owned(), user.to_owned());
     }
 
     pub(super) fn user(&self, session: &str) -> Option<String> {
-        match &self.shared.around.watch {
-            Some(watch) => watch.user(session),
+        match &self.shared.context.collector {
+            Some(collector) => collector.user(session),
             None => self.shared.users.lock().get(session).cloned(),
         }
-    }
-
-    /// Tells of a hit: each in the log; in the journal, which has to last, the first, tenth, hundredth and
-    /// so on of a rule that is in force.
-    pub(super) fn tell(&self, armed: &ActiveFault, path: &str, hit: u64) {
-        let method = path.rsplit('/').next().unwrap_or_default();
-        info!("Fault {} hit {method}: {}", armed.id, armed.rule);
-        if armed.source == Source::Call || hit != 10_u64.pow(hit.ilog10()) {
-            return;
-        }
-        let listed = armed.listed();
-        let told = match hit {
-            1 => format!("Fault {} hit {method}: {}", listed.id, listed.rule),
-            _ => format!("Fault {} hit {method}, its hit number {hit}: {}", listed.id, listed.rule),
-        };
-        self.note("hit", Some(&listed), told);
-    }
-
-    /// Keeps an event of kind `fault`.
-    fn note(&self, action: &str, about: Option<&Listed>, message: String) {
-        let FaultContext { switch, event_log, .. } = &self.shared.around;
-        let epoch = switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
-        let mut details = Map::from_iter([("action".to_owned(), action.into())]);
-        if let Some(Listed { id, rule, source, hits, .. }) = about {
-            details.insert("fault".to_owned(), id.as_str().into());
-            details.insert("rule".to_owned(), rule.as_str().into());
-            details.insert("source".to_owned(), source.to_string().into());
-            details.insert("hits".to_owned(), (*hits).into());
-        }
-        event_log.note(NewEvent { kind: "fault", epoch, message, details, ..NewEvent::default() });
-    }
-}
-
-/// A rule in force, and what it has seen.
-pub(super) struct ActiveFault {
-    pub(super) id: String,
-    pub(super) rule: Rule,
-    source: Source,
-    matches: AtomicU64,
-    hits: AtomicU64,
-    random: Mutex<SmallRng>,
-    batches: Mutex<LruCache<String, u64>>,
-}
-
-impl ActiveFault {
-    fn new(id: String, rule: Rule, source: Source) -> Self {
-        let random = rule.when.seed.map_or_else(SmallRng::from_os_rng, SmallRng::seed_from_u64);
-        Self {
-            id,
-            rule,
-            source,
-            matches: AtomicU64::new(0),
-            hits: AtomicU64::new(0),
-            random: Mutex::new(random),
-            batches: Mutex::new(LruCache::new(REMEMBERED)),
-        }
-    }
-
-    fn listed(&self) -> Listed {
-        Listed {
-            id: self.id.clone(),
-            rule: self.rule.to_string(),
-            source: self.source,
-            matches: self.matches.load(Ordering::Relaxed),
-            hits: self.hits.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Counts a match, and says which hit it is, if it is one.
-    pub(super) fn sample(&self) -> Option<u64> {
-        let number = self.matches.fetch_add(1, Ordering::Relaxed) + 1;
-        let is_hit = self.rule.when.is_turn(number)
-            && self.rule.when.probability.is_none_or(|share| self.draw(|random| random.random_bool(share)));
-        is_hit.then(|| self.hits.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-
-    /// Counts a fetch of a query, this one included.
-    pub(super) fn fetched(&self, query: &str) -> u64 {
-        let mut batches = self.batches.lock();
-        let count = batches.get(query).copied().unwrap_or(0) + 1;
-        batches.insert(query.to_owned(), count);
-        count
-    }
-
-    /// Asks chance.
-    pub(super) fn draw<T>(&self, ask: impl FnOnce(&mut SmallRng) -> T) -> T {
-        ask(&mut self.random.lock())
-    }
-
-    pub(super) fn pick(&self, delay: Delay) -> std::time::Duration {
-        self.draw(|random| delay.pick(random))
-    }
-}
-
-impl fmt::Debug for ActiveFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Armed").field(&self.listed()).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! The layer over a `service_fn`, in paused time: what each rule does to a call.
+//! The layer over a `service_fn`, in paused time: the effect of each rule on a call.
 
 mod answers;
 mod matching;
@@ -29,7 +29,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use super::*;
 use crate::gate::{GateLayer, Mismatch};
 
-/// A body of given frames.
+/// A body of fixed frames.
 #[derive(Clone, Debug, Default)]
 struct Frames {
     left: VecDeque<Result<Bytes, HeaderMap>>,
@@ -62,7 +62,7 @@ impl Body for Frames {
     }
 }
 
-/// A layer before a backend that answers everything with `answer`.
+/// A layer in front of a backend that responds to everything with `answer`.
 struct Bench {
     faults: Faults,
     switch: Switch,
@@ -70,7 +70,7 @@ struct Bench {
     answer: Vec<u8>,
 }
 
-/// With these rules in force.
+/// Creates a bench with these rules.
 fn bench(rules: &[&str]) -> Bench {
     bench_with(rules, false)
 }
@@ -79,14 +79,14 @@ fn bench_with(rules: &[&str], by_header: bool) -> Bench {
     let settings = Rules { switch_every: None, ..Rules::default() };
     let (switch, _timer) = Switch::new(settings);
     let (switch_too, event_log) = (Some(switch.clone()), switch.event_log().clone());
-    let faults = Faults::new(by_header, FaultContext { switch: switch_too, watch: None, event_log });
+    let faults = Faults::new(by_header, FaultContext { switch: switch_too, collector: None, event_log });
     for rule in rules {
         faults.add(rule.parse().unwrap(), Source::Start).unwrap();
     }
     Bench { faults, switch, calls: Arc::default(), answer: framed(b"\x0a\x03abc") }
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 struct Seen {
     head: http::response::Parts,
@@ -130,7 +130,7 @@ impl Bench {
         });
         let start = Instant::now();
         let mut request = request.map(RequestBody::new);
-        // As the gate would.
+        // As the gate does.
         if let Some(strategy) = request.extensions_mut().remove::<Strategy>() {
             request.body_mut().let_in(strategy);
         }
@@ -167,7 +167,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A request about a query.
+/// A request that names a query.
 fn about(method: &str, query: &str) -> Request<Frames> {
     request(method, &[string_field(2, "session"), string_field(3, query)].concat())
 }

@@ -1,4 +1,4 @@
-//! What the gate remembers of a client's connection.
+//! The gate's state per client connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,21 +8,21 @@ use tracing::info;
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Connection<O> {
-    /// The last announcement that it was told of; 0 is none.
-    told: AtomicU64,
-    /// Where it is told what becomes of calls, if anybody wants to know.
+    /// The epoch of the last announcement that was logged for it; 0 means none.
+    announced: AtomicU64,
+    /// Observes its calls, if anything does.
     pub(super) observer: Option<O>,
 }
 
 impl<O> Connection<O> {
     pub(super) fn new(observer: Option<O>) -> Self {
-        Self { told: AtomicU64::default(), observer }
+        Self { announced: AtomicU64::default(), observer }
     }
 
-    /// Logs the notice, unless this connection had it already.
-    pub(super) fn tell(&self, notice: Notice) {
-        if self.told.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {
-            info!("Notifying client about pending strategy change to: {}", notice.strategy);
+    /// Logs the notice, once per announcement.
+    pub(super) fn announce(&self, notice: Notice) {
+        if self.announced.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {
+            info!(strategy = %notice.strategy, epoch = notice.announcement, "Notifying client about pending strategy change to: {}", notice.strategy);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The gate over a `service_fn`: what is judged, what reaches the backend, what comes back.
 
 mod notices;
+mod plans;
 mod queries;
 mod rejections;
 mod watched;

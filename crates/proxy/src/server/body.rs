@@ -1,4 +1,4 @@
-//! Bodies on HTTP/2 streams: what a client sends, and how an answer is sent.
+//! Bodies on HTTP/2 streams: reading requests and sending responses.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::{BoxError, InjectedFault, given_up, oversized};
 
-/// The body of a request, as it comes off the connection.
+/// The body of a request.
 #[derive(Debug)]
 pub struct Incoming {
     source: Source,
@@ -22,9 +22,9 @@ pub struct Incoming {
 
 #[derive(Debug)]
 enum Source {
-    /// A stream of HTTP/2.
+    /// An HTTP/2 stream.
     Stream { stream: RecvStream, is_data_done: bool },
-    /// What was read as a whole.
+    /// A body that was read completely.
     Whole(Bytes),
 }
 
@@ -78,16 +78,16 @@ impl Body for Incoming {
     }
 }
 
-/// Sends a body to its end, as fast as the peer takes it.
+/// Sends a body to its end, as fast as the peer accepts it.
 #[derive(Debug)]
 pub(crate) struct SendBody<B> {
     body: B,
     stream: SendStream,
-    /// All was given to the stream.
+    /// Everything was handed to the stream.
     is_whole: bool,
-    /// Whether the stream is left as it is where the body breaks off.
+    /// Whether the stream stays open if the body fails.
     is_deferred: bool,
-    /// The code to reset it with then.
+    /// The code to reset the stream with in that case.
     broken: Option<Reason>,
 }
 
@@ -99,12 +99,12 @@ where
         Self { body, stream, is_whole: false, is_deferred: false, broken: None }
     }
 
-    /// The same, but a body that breaks off does not reset the stream: [`SendBody::broken`] tells.
+    /// Like `new`, but a body that fails does not reset the stream; [`SendBody::broken`] returns the code.
     pub(crate) fn deferred(body: B, stream: SendStream) -> Self {
         Self { is_deferred: true, ..Self::new(body, stream) }
     }
 
-    /// The code to reset the stream with, once the body has broken off.
+    /// The code to reset the stream with, after the body has failed.
     pub(crate) fn broken(&self) -> Option<Reason> {
         self.broken
     }
@@ -113,12 +113,12 @@ where
         &mut self.body
     }
 
-    /// Gives up sending.
+    /// Stops sending, and returns the body.
     pub(crate) fn into_body(self) -> B {
         self.body
     }
 
-    /// The stream, with all sent.
+    /// Returns the stream, after everything was sent.
     pub(crate) fn into_stream(self) -> SendStream {
         self.stream
     }
@@ -127,12 +127,12 @@ where
         self.stream.send_reset(self.broken.unwrap_or(Reason::INTERNAL_ERROR));
     }
 
-    /// Whether it is the peer's window that is waited for.
+    /// Returns whether data waits for the peer's window.
     pub(crate) fn is_stalled(&self) -> bool {
         self.stream.is_stalled()
     }
 
-    /// Ready when all is sent, or nothing more can be: with the code, where the peer reset the stream.
+    /// Ready when everything is sent, or nothing more can be: with the code if the peer reset the stream.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reason>> {
         loop {
             if let Err(error) = ready!(self.stream.poll_ready(cx)) {
@@ -174,7 +174,7 @@ where
 }
 
 impl<B> SendBody<B> {
-    /// Sends trailers or, where the peer does not take so many, what is told in their place.
+    /// Sends trailers, or replacements if they exceed what the peer accepts.
     fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), http2::Error> {
         let status = trailers.get(GRPC_STATUS).cloned();
         let sent = self.stream.send_trailers(trailers);
@@ -188,12 +188,12 @@ impl<B> SendBody<B> {
     }
 }
 
-/// The code to reset a stream with for an error.
+/// The code to reset a stream with after an error.
 pub(crate) fn reason(error: &(dyn std::error::Error + 'static)) -> Reason {
     let mut source = Some(error);
     while let Some(error) = source {
         match error.downcast_ref::<http2::Error>() {
-            // The whole connection is gone: for its streams that is what a cancellation is.
+            // The whole connection is gone, which for a stream is a cancellation.
             Some(error) if error.is_io() || error.is_go_away() => return Reason::CANCEL,
             Some(error) => return error.reason().unwrap_or(Reason::INTERNAL_ERROR),
             None => match InjectedFault::of(error) {

@@ -1,4 +1,4 @@
-//! One call on a connection: its answer is awaited and sent, unless the client gives it up.
+//! One call on a connection: awaits its response and sends it, unless the client cancels.
 
 use std::{
     pin::Pin,
@@ -21,7 +21,8 @@ use super::{
 };
 
 pin_project! {
-    /// A task of its own, so it is written by hand: it stays as small as the larger of its phases.
+    /// Written by hand rather than as an async block: each call is a task, and this stays as small as the larger of
+    /// its phases.
     pub(super) struct Call<F, B> {
         respond: SendResponse,
         injected_fault: UnboundedSender<InjectedFault>,
@@ -34,13 +35,13 @@ pin_project! {
 pin_project! {
     #[project = PhaseProj]
     enum Phase<F, B> {
-        /// The answer is awaited.
+        /// Waiting for the response.
         Waiting { #[pin] answered: F },
-        /// The head has left.
+        /// The head was sent.
         Sending { body: SendBody<B> },
-        /// The connection is about to end: that says it all.
+        /// The connection is about to end; nothing else needs to be sent.
         Cut,
-        /// Nothing is left of it.
+        /// The call is over.
         Over,
     }
 }
@@ -71,7 +72,7 @@ where
                 PhaseProj::Waiting { answered } => match this.respond.poll_reset(cx) {
                     Poll::Ready(code) => Some(code.unwrap_or(Reason::CANCEL)),
                     Poll::Pending => {
-                        // What is read from an engine for this call is charged to its client.
+                        // Data read from an engine for this call is charged to its client.
                         let answered = StreamAccount::scope(this.account, || answered.poll(cx));
                         let answered = ready!(answered).map_err(Into::into);
                         this.phase.set(answer(answered, this.respond, this.injected_fault));
@@ -85,7 +86,7 @@ where
                 }
                 PhaseProj::Over => return Poll::Ready(()),
             };
-            // What stands behind the call learns by being dropped that it was given up.
+            // The inner service learns of the cancellation by being dropped.
             let code = GivenUp::default();
             if let Some(reset) = given_up {
                 code.with(reset);
@@ -95,7 +96,7 @@ where
     }
 }
 
-/// Sends the head of an answer, or what is sent in place of one. What is to follow.
+/// Sends the head of a response, or its replacement. Returns the next phase.
 fn answer<F, B>(
     answered: Result<Response<B>, BoxError>,
     respond: &mut SendResponse,
@@ -107,7 +108,7 @@ where
     let (head, body) = match answered {
         Ok(response) => response.into_parts(),
         Err(error) => {
-            // Nobody hears of it where the connection is gone: then it is no matter.
+            // A failed send means that the connection is gone, which is fine.
             if let Some(sent @ (InjectedFault::GoAway(_) | InjectedFault::Disconnect)) =
                 InjectedFault::of(&*error)
             {

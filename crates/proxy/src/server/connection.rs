@@ -1,4 +1,4 @@
-//! One client's connection: accepts its streams, answers each, ends when told to.
+//! One client's connection: accepts streams, serves them, and shuts down on request.
 
 use std::{
     future::poll_fn,
@@ -21,30 +21,30 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, debug_span, field, warn};
 
 use super::{BoxError, Incoming, InjectedFault, Options, call::Call, detect, http1, keep_alive::KeepAlive};
 use crate::tls::HTTP_1_1;
 
-/// How long calls in progress may take to finish once the server is told to end.
+/// The shutdown timeout for calls in progress.
 const SHUTDOWN: Duration = Duration::from_secs(10);
-/// How long a client may take for the TLS handshake, and to say that it speaks HTTP/2.
+/// The timeout for the TLS handshake and the HTTP/2 preface.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
-/// What a client may ask of one connection.
+/// The HTTP/2 settings for clients.
 fn settings() -> Settings {
     Settings {
-        // More than clients use, few enough to bound what one can ask for.
+        // More than clients use, few enough to bound the cost of one connection.
         max_concurrent_streams: 1024,
         // Large enough for the bandwidth of a local network, and for many calls whose engine does not read.
         stream_window: 1 << 20,
         connection_window: 128 << 20,
         max_header_list_size: 256 << 10,
-        // grpcio sends metadata with blanks around it, and engines take it.
+        // grpcio sends metadata with surrounding blanks, and engines accept it.
         allows_blanks: true,
         ..Settings::default()
     }
 }
-/// Calls that are accepted before those that were accepted have their turn.
+/// Calls accepted before the accepted ones get their turn.
 const AT_ONCE: u32 = 256;
 
 /// Serves a connection until the client closes it or, after `end`, its calls are done (10 s at most).
@@ -59,6 +59,9 @@ pub(super) async fn serve<S, B>(
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
+    // At debug alone: entering a span at each poll costs a quarter of a call.
+    let span = debug_span!("connection", client.addr = %peer);
+    let calls = span.clone();
     let served = async move {
         let opened = tokio::select! {
             opened = timeout(HANDSHAKE, detect::open(stream, options.tls.as_ref())) => opened??,
@@ -89,14 +92,16 @@ pub(super) async fn serve<S, B>(
             }
             for accepted in 0.. {
                 if accepted == AT_ONCE {
-                    // The calls and the other connections of this thread come first.
+                    // Let the calls and other connections of this thread run first.
                     _ = pin!(yield_now()).poll(cx);
                     return Poll::Pending;
                 }
                 match connection.poll_accept(cx).map_err(|error| connection_error(peer, error))? {
                     Poll::Ready(Some((request, respond))) => {
+                        let method = request.uri().path();
+                        let span = debug_span!(parent: &calls, "call", method, strategy = field::Empty);
                         let answered = service.clone().oneshot(request.map(Incoming::new));
-                        tokio::spawn(Call::new(answered, respond, injected_fault.clone()));
+                        tokio::spawn(Call::new(answered, respond, injected_fault.clone()).instrument(span));
                     }
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending if cut.is_none() && ended.as_mut().poll(cx).is_ready() => {
@@ -107,23 +112,26 @@ pub(super) async fn serve<S, B>(
                 }
             }
             if cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
-                return Poll::Ready(Err(io::Error::other("calls were cut at the end")));
+                return Poll::Ready(Err(io::Error::other("calls were cut off at shutdown")));
             }
-            // One sender is this side's, and each call in progress has one.
+            // One sender belongs to this side, and each call in progress holds one.
             let is_idle = injected_fault.strong_count() == 1;
             keep_alive.as_mut().poll_expired(cx, is_idle)
         })
         .await
     };
-    if let Err(error) = served.await {
-        debug!("connection of {peer}: {error}");
-    }
+    let log_end = async {
+        if let Err(error) = served.await {
+            debug!("connection of {peer}: {error}");
+        }
+    };
+    log_end.instrument(span).await;
 }
 
-/// The end of a client's connection: told where it asked for too much.
+/// The error of a client's connection; logged if the client exceeded a limit.
 fn connection_error(peer: SocketAddr, error: http2::Error) -> io::Error {
     if let Some(refusal) = error.refusal() {
-        warn!("Connection of {peer} ended for abuse: {}", refusal.as_str());
+        warn!(client.addr = %peer, "Connection of {peer} ended for abuse: {}", refusal.as_str());
     }
     io::Error::other(error)
 }

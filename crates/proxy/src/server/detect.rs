@@ -1,4 +1,4 @@
-//! From an accepted socket to a stream of which it is known what is spoken on it.
+//! Detects the protocol on an accepted socket.
 
 use std::{future::poll_fn, io, time::Duration};
 
@@ -9,13 +9,13 @@ use tracing::debug;
 
 use crate::tls::{Identity, Stream};
 
-/// How TLS begins: with a record of a handshake.
+/// The first byte of TLS: a handshake record.
 const HANDSHAKE_RECORD: u8 = 22;
-/// How long a client's host may say nothing before TCP asks whether it is there.
+/// How long a client's host may be silent before TCP keepalive probes it.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Shakes hands where TLS is spoken. [`Stream::protocol`] says what was agreed on; whoever agrees on nothing
-/// speaks HTTP/2.
+/// Performs the TLS handshake, if TLS is configured. [`Stream::protocol`] is the result of ALPN; without ALPN the
+/// client speaks HTTP/2.
 pub(super) async fn open(stream: TcpStream, tls: Option<&Identity>) -> io::Result<Stream> {
     stream.set_nodelay(true)?;
     watch_host(&stream)?;
@@ -30,13 +30,13 @@ pub(super) async fn open(stream: TcpStream, tls: Option<&Identity>) -> io::Resul
     Ok(stream)
 }
 
-/// Lets TCP find out that an idle client's host is gone.
+/// Enables TCP keepalive, to detect a dead host of an idle client.
 fn watch_host(stream: &TcpStream) -> io::Result<()> {
     let probes = TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 3);
     SockRef::from(stream).set_tcp_keepalive(&probes)
 }
 
-/// Tells a client that speaks HTTP/2 without TLS what is wrong, in its own language.
+/// Rejects a client that speaks HTTP/2 without TLS, with an explanation in HTTP/2.
 async fn refuse(stream: TcpStream) -> Result<(), http2::Error> {
     let mut connection = Connection::new(stream, Settings::default());
     connection.handshake().await?;

@@ -1,4 +1,4 @@
-//! With which code a client gave up its call, for whoever learns of that by being dropped.
+//! The code with which a client cancelled its call, for services that learn of it by being dropped.
 
 use std::cell::Cell;
 
@@ -8,13 +8,13 @@ thread_local! {
     static CODE: Cell<Reason> = const { Cell::new(Reason::CANCEL) };
 }
 
-/// Lives for longer than what is dropped because a call was given up. Nothing is awaited meanwhile, so no
-/// other call on the thread takes the code for its own.
+/// Outlives the service that is dropped on cancellation. Nothing awaits in the meantime, so no other call on the
+/// thread sees the code.
 #[derive(Debug, Default)]
 pub(super) struct GivenUp(());
 
 impl GivenUp {
-    /// From now on [`code`] is this one.
+    /// Sets what [`code`] returns.
     pub(super) fn with(&self, code: Reason) {
         CODE.set(code);
     }
@@ -26,12 +26,12 @@ impl Drop for GivenUp {
     }
 }
 
-/// To be asked in `drop`: the client's own code, or CANCEL where it gave none.
+/// The client's code, or CANCEL if it gave none. Call it in `drop`.
 pub(crate) fn code() -> Reason {
     CODE.get()
 }
 
-/// The code with which a client gave up, where that is the error of its stream.
+/// The code of the client's RST_STREAM, if that is the error of its stream.
 pub(super) fn reason(error: &Error) -> Reason {
     error.reason().filter(|_| error.is_reset()).unwrap_or(Reason::CANCEL)
 }

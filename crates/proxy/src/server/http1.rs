@@ -1,4 +1,4 @@
-//! HTTP/1.1, which clients speak that fetch a token over TLS: requests of bounded size, read as a whole.
+//! HTTP/1.1, for clients that fetch a token over TLS: requests of bounded size, read completely.
 
 use std::{io, pin::pin};
 
@@ -14,11 +14,10 @@ use tower::{Service, ServiceExt};
 
 use super::{BoxError, Incoming, connection::HANDSHAKE};
 
-/// Bytes of a request's body at most.
+/// The most bytes in a request body.
 const LARGEST: usize = 64 << 10;
 
-/// Serves a connection until the client closes it or is silent for too long, or, after `end`, its call is
-/// done.
+/// Serves a connection until the client closes it, is idle for too long, or, after `end`, its call is done.
 pub(super) async fn serve<I, S, B>(stream: I, service: S, end: CancellationToken) -> io::Result<()>
 where
     I: AsyncRead + AsyncWrite + Unpin,

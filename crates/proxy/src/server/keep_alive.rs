@@ -1,4 +1,4 @@
-//! Finds clients that do not answer any more, by pings.
+//! Detects unresponsive clients with HTTP/2 pings.
 
 use std::{
     io,
@@ -10,12 +10,11 @@ use std::{
 use http2::PingPong;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// From one ping to the next, where a client may leave it unanswered for as long or longer.
+/// The interval between pings, unless the timeout is shorter.
 const PING_EVERY: Duration = Duration::from_secs(60);
 
 pin_project_lite::pin_project! {
-    /// Asks a client from time to time whether it is still there, while calls of it are in progress. A host that is
-    /// gone is found by TCP as well; a ping finds a process that hangs.
+    /// Pings a client while it has calls in progress. TCP detects dead hosts; pings also detect a hanging process.
     pub(super) struct KeepAlive {
         pings: PingPong,
         every: Duration,
@@ -27,14 +26,14 @@ pin_project_lite::pin_project! {
 }
 
 impl KeepAlive {
-    /// The client may leave a ping unanswered for so long.
+    /// Creates it with the time within which a ping must be acknowledged.
     pub(super) fn new(pings: PingPong, within: Duration) -> Self {
         let every = PING_EVERY.min(within);
         Self { pings, every, within, is_waiting: false, next: sleep(every) }
     }
 
-    /// Ready when a ping was not answered in time, and somebody waits for the client. On an idle connection
-    /// nothing is asked.
+    /// Ready when a ping was not acknowledged in time and a call is in progress. Sends no pings on an idle
+    /// connection.
     pub(super) fn poll_expired(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -48,16 +47,13 @@ impl KeepAlive {
             }
             ready!(this.next.as_mut().poll(cx));
             if is_idle {
-                // A ping that is still unanswered has until then.
+                // The deadline of an outstanding ping.
                 let pause = if *this.is_waiting { *this.within } else { *this.every };
                 this.next.as_mut().reset(Instant::now() + pause);
                 continue;
             }
             if std::mem::replace(this.is_waiting, true) {
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "it left a ping unanswered",
-                )));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "it did not answer a ping")));
             }
             this.pings.send_ping().map_err(io::Error::other)?;
             this.next.as_mut().reset(Instant::now() + *this.within);
@@ -75,7 +71,7 @@ mod tests {
     use super::*;
     use crate::server::KEEPALIVE_TIMEOUT;
 
-    /// Whether a client is given up that is stopped for so long, with a call in progress or without.
+    /// Returns whether a client that is stopped for this long is disconnected, with a call in progress or idle.
     async fn is_given_up(stopped: Duration, is_idle: bool) -> bool {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (_send, client) = client::new(near, Settings::default());
@@ -88,7 +84,7 @@ mod tests {
             keep_alive.as_mut().poll_expired(cx, is_idle)
         }));
         let minute = Duration::from_secs(60);
-        // It answers a ping or two before.
+        // It acknowledges a ping or two before.
         tokio::select! {
             ended = &mut serve => panic!("{ended:?}"),
             _ = &mut client => unreachable!(),

@@ -1,5 +1,5 @@
-//! The listener: accepts connections, deals them out to one thread per core, speaks HTTP/2 on each, over
-//! TLS or not (there HTTP/1.1 too), and ends without cutting calls. Knows nothing of what is served.
+//! The server: accepts connections, distributes them to one thread per core, speaks HTTP/2 on each (with TLS also
+//! HTTP/1.1), and shuts down without cutting off calls. It does not depend on the service it serves.
 
 mod body;
 mod call;
@@ -34,46 +34,46 @@ pub(crate) use self::body::SendBody;
 pub use self::{body::Incoming, injected_fault::InjectedFault};
 use crate::tls::Identity;
 
-/// After a failure to accept, such as too many open files.
+/// The pause after a failed accept, for example with too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// From one word about that to the next.
+/// The shortest time between two warnings about that.
 const ACCEPT_WARNING: Duration = Duration::from_secs(10);
 
-/// How long a client with calls in progress may leave a ping unanswered, unless the user says otherwise: a
-/// process may be stopped for minutes, and TCP finds hosts that are gone.
+/// The default time within which a client with calls in progress must acknowledge a ping. It is long because a
+/// process may be stopped for minutes, and TCP detects dead hosts.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Why a call or a body failed. Where an `http2::Error` is among its sources, its code goes on the wire.
+/// Why a call or a body failed. If an `http2::Error` is among its sources, that code is sent.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Polls of tasks between two looks at the sockets: tokio's own 61 let a busy client delay the others.
+/// Task polls between two checks for I/O events. With tokio's default of 61 a busy client delays the others.
 const EVENT_INTERVAL: u32 = 31;
 
-/// From one look at what can be given back to the next.
+/// The interval at which threads return free memory.
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
 
-/// How clients are served.
+/// The options of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What proves this server to them, if they speak TLS.
+    /// The TLS identity; `None` without TLS.
     pub tls: Option<Identity>,
     /// Network threads.
     pub threads: usize,
-    /// What all clients together may leave unread.
+    /// The budget for unread data of all clients.
     pub budget: Budget,
-    /// How long a client with calls in progress may leave a ping unanswered.
+    /// The time within which a client with calls in progress must acknowledge a ping.
     pub keepalive_timeout: Duration,
 }
 
 impl Options {
-    /// Without TLS, and on so many threads.
+    /// Options without TLS, for this many threads.
     pub fn threads(threads: usize) -> Self {
         Self { tls: None, threads, budget: Budget::default(), keepalive_timeout: KEEPALIVE_TIMEOUT }
     }
 }
 
-/// Serves as `options` say until `shutdown` resolves and the calls in progress are done (10 s at most). `start`
-/// is called once on each thread, within its runtime; what it returns makes the service of each connection there.
+/// Serves until `shutdown` resolves and calls in progress are done (10 s at most). `start` is called once on each
+/// thread, within its runtime, and returns the factory of the service for each connection there.
 pub async fn serve<T, M, S, B>(
     listener: TcpListener,
     options: Options,
@@ -106,7 +106,7 @@ where
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
         };
-        // A stream belongs to the thread that polls it: it is taken from this one's reactor here.
+        // A socket is registered with the reactor of the thread that polls it, so deregister it here.
         match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
             Ok(stream) => {
                 let worker = turn.next().expect("there is a thread");
@@ -129,7 +129,7 @@ where
     joined.map_err(|_| io::Error::other("a network thread panicked"))
 }
 
-/// Gives memory back that a load has left behind.
+/// Returns free memory to the system, from time to time.
 async fn release_memory() {
     loop {
         sleep(RELEASE_EVERY).await;
@@ -137,7 +137,7 @@ async fn release_memory() {
     }
 }
 
-/// One thread: serves what it is dealt until there is nothing more.
+/// Runs one thread: serves connections from its queue until the queue closes.
 async fn work<M, S, B>(
     mut streams: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
     options: Options,

@@ -1,4 +1,4 @@
-//! What a client is told in place of an answer whose metadata are more than it takes.
+//! Replacements for responses whose metadata exceeds what the client accepts.
 
 use grpc::{
     Failure,
@@ -6,12 +6,12 @@ use grpc::{
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
-/// In place of a head of `size` bytes, where the client takes `most`: RESOURCE_EXHAUSTED, and 502 where the
-/// answer is no gRPC. It is all of the answer.
+/// Replaces a head of `size` bytes if the client accepts only `most`: RESOURCE_EXHAUSTED, or 502 if the response is
+/// not gRPC. It ends the response.
 pub(super) fn head(head: &HeaderMap, size: usize, most: usize) -> Response<()> {
     let mut response = Response::new(());
     if is_grpc(head) {
-        let why = format!("the answer's metadata have {size} bytes, the client takes {most}");
+        let why = format!("the response metadata has {size} bytes, the client accepts {most}");
         *response.headers_mut() = Failure::ResourceExhausted.trailers(&why);
         response.headers_mut().insert(CONTENT_TYPE, GRPC);
     } else {
@@ -20,10 +20,10 @@ pub(super) fn head(head: &HeaderMap, size: usize, most: usize) -> Response<()> {
     response
 }
 
-/// In place of trailers: RESOURCE_EXHAUSTED, and in words what the call's status was.
+/// Replaces trailers: RESOURCE_EXHAUSTED, with the original status in the message.
 pub(super) fn trailers(was: &HeaderValue, size: usize, most: usize) -> HeaderMap {
     let was: String = was.as_bytes().iter().take(2).map(|byte| char::from(*byte)).collect();
     let why =
-        format!("the trailing metadata have {size} bytes, the client takes {most}; the status was {was}");
+        format!("the trailing metadata has {size} bytes, the client accepts {most}; the status was {was}");
     Failure::ResourceExhausted.trailers(&why)
 }

@@ -1,4 +1,4 @@
-//! The engines' side.
+//! TLS to engines.
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -9,16 +9,16 @@ use tokio_rustls::TlsConnector;
 
 use super::{BadFile, Credentials, H2, Part, Stream, files, provider};
 
-/// Where the certificates are by which engines are judged, and the one that they are shown.
+/// The files for TLS to engines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustFiles {
-    /// The engines' authorities, instead of the system's.
+    /// The certificate authorities of engines, instead of the system's.
     pub authority: Option<PathBuf>,
-    /// What engines are shown that ask for a certificate.
+    /// The client certificate, for engines that ask for one.
     pub credentials: Option<Credentials>,
 }
 
-/// By what engines are judged, and what they are shown. A clone is the same one.
+/// The TLS client configuration for engines. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Trust {
     shared: Arc<Shared>,
@@ -26,24 +26,24 @@ pub struct Trust {
 
 #[derive(Debug)]
 struct Shared {
-    /// The name that engines have to prove, instead of the one in their URL.
+    /// The name that engines must prove, instead of the one in their URL.
     name: Option<ServerName<'static>>,
     config: ArcSwap<ClientConfig>,
 }
 
 impl Trust {
-    /// Reads the files. Engines have to prove `name`, or else the one in their URL.
+    /// Reads the files. Engines must prove `name`, or by default the host in their URL.
     pub fn load(files: TrustFiles, name: Option<ServerName<'static>>) -> Result<Self, BadFile> {
         let config = ArcSwap::from(config(&files)?);
         Ok(Self { shared: Arc::new(Shared { name, config }) })
     }
 
-    /// Does as the other one for connections opened from now on, but for the name that is proved.
+    /// Replaces the configuration for connections opened from now on, except for the name.
     pub fn replace(&self, by: &Self) {
         self.shared.config.store(by.shared.config.load_full());
     }
 
-    /// The handshake with an engine that is known by `name`.
+    /// Performs the TLS handshake with an engine of this name.
     pub(crate) async fn connect(&self, stream: TcpStream, name: &ServerName<'static>) -> io::Result<Stream> {
         let connector = TlsConnector::from(self.shared.config.load_full());
         let name = self.shared.name.as_ref().unwrap_or(name).clone();
@@ -68,7 +68,7 @@ fn config(files: &TrustFiles) -> Result<Arc<ClientConfig>, BadFile> {
     Ok(Arc::new(config))
 }
 
-/// The authorities that the system trusts.
+/// Loads the certificate authorities that the system trusts.
 fn system() -> Result<RootCertStore, BadFile> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();

@@ -1,4 +1,4 @@
-//! Certificates and keys, as they are found in PEM files.
+//! Certificates and keys in PEM files.
 
 use std::{
     fs, io,
@@ -17,7 +17,7 @@ use rustls::{
 
 use super::provider;
 
-/// A certificate, with those that lead to its authority behind it, and its private key.
+/// A certificate chain and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// A PEM file.
@@ -26,26 +26,26 @@ pub struct Credentials {
     pub key: PathBuf,
 }
 
-/// What a file is read for.
+/// The purpose of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// A certificate to be shown.
+    /// A certificate chain to present.
     Certificate,
-    /// Its private key.
+    /// The private key.
     Key,
-    /// The certificates of authorities by which the other side's is judged.
+    /// The certificate authorities that the peer is verified against.
     Authority,
 }
 
-/// A file that cannot be used.
+/// A file is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {expected}", file.display())]
 pub struct BadFile {
-    /// What it was read for.
+    /// The purpose of the file.
     pub part: Part,
     /// The file.
     pub file: PathBuf,
-    /// What was expected, and what was found.
+    /// The expected content, and the actual one.
     pub expected: String,
 }
 
@@ -71,7 +71,7 @@ impl Credentials {
     }
 }
 
-/// The authorities in a file.
+/// Reads the certificate authorities in a file.
 pub(super) fn authorities(file: &Path) -> Result<RootCertStore, BadFile> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(Part::Authority, file)? {

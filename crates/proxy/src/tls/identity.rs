@@ -1,4 +1,4 @@
-//! The listener's side.
+//! TLS of the listener.
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -9,16 +9,16 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{BadFile, Credentials, H2, HTTP_1_1, Part, Stream, files, provider};
 
-/// Where the listener's certificate and that of its clients' authority are.
+/// The files for TLS of the listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityFiles {
-    /// What clients are shown.
+    /// The certificate to present to clients.
     pub credentials: Credentials,
-    /// Clients have to show a certificate of one of these authorities, if there is such a file.
+    /// If set, clients must present a certificate of one of these authorities.
     pub client_authority: Option<PathBuf>,
 }
 
-/// How the listener proves itself, and what it asks of clients. A clone is the same one.
+/// The TLS server configuration. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Identity {
     shared: Arc<Shared>,
@@ -27,7 +27,7 @@ pub struct Identity {
 #[derive(Debug)]
 struct Shared {
     asks_for_certificates: bool,
-    /// As a whole, so that no session that the old one vouched for is resumed under a new one.
+    /// Replaced as a whole, so that no session of the old configuration is resumed under a new one.
     config: ArcSwap<ServerConfig>,
 }
 
@@ -39,17 +39,17 @@ impl Identity {
         Ok(Self { shared: Arc::new(Shared { asks_for_certificates, config }) })
     }
 
-    /// Does as the other one for connections accepted from now on.
+    /// Replaces the configuration for connections accepted from now on.
     pub fn replace(&self, by: &Self) {
         self.shared.config.store(by.shared.config.load_full());
     }
 
-    /// Whether clients had to show a certificate when it was loaded.
+    /// Returns whether clients had to present a certificate when it was loaded.
     pub fn asks_for_certificates(&self) -> bool {
         self.shared.asks_for_certificates
     }
 
-    /// The handshake with a client. What was agreed on is spoken on the [stream](Stream::protocol).
+    /// Performs the TLS handshake with a client. ALPN decides the [protocol](Stream::protocol).
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         let acceptor = TlsAcceptor::from(self.shared.config.load_full());
         Ok(Stream::from(tokio_rustls::TlsStream::from(acceptor.accept(stream).await?)))
@@ -70,7 +70,7 @@ fn config(files: &IdentityFiles) -> Result<Arc<ServerConfig>, BadFile> {
         }
     };
     let mut config = builder.with_cert_resolver(files.credentials.load()?);
-    // A client that names none speaks HTTP/2 all the same.
+    // A client without ALPN speaks HTTP/2.
     config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
     Ok(Arc::new(config))
 }

@@ -1,5 +1,5 @@
-//! TLS on both sides, by rustls: certificates out of files, handshakes, and streams that may be
-//! encrypted. Knows nothing of what is spoken on them but its name.
+//! TLS on both sides, with rustls: certificate files, handshakes, and streams that may be encrypted. Of the protocols
+//! on them it knows only the ALPN names.
 
 mod engines;
 mod files;

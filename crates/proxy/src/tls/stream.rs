@@ -1,4 +1,4 @@
-//! A connection's bytes, encrypted or not.
+//! A byte stream, encrypted or not.
 
 use std::{
     io,
@@ -12,17 +12,17 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-/// What HTTP/2 is spoken on.
+/// A connection's byte stream.
 #[derive(Debug)]
 pub enum Stream {
-    /// As it is.
+    /// Not encrypted.
     Plain(TcpStream),
-    /// Encrypted, after the handshake.
+    /// Encrypted, after the TLS handshake.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
-    /// The protocol that both sides agreed on by ALPN, if they did.
+    /// The protocol that ALPN selected, if any.
     pub fn protocol(&self) -> Option<&[u8]> {
         match self {
             Self::Plain(_) => None,

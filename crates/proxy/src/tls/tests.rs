@@ -1,6 +1,6 @@
-//! Handshakes over loopback, with certificates made for them.
+//! Handshakes over loopback, with certificates made for the tests.
 
-// The end-to-end tests make theirs in the same way.
+// Shared with the end-to-end tests.
 #[path = "../../../../tests/it/support/certificates.rs"]
 mod certificates;
 
@@ -20,7 +20,7 @@ pub(crate) fn credentials(Pair { certificate, key }: Pair) -> Credentials {
     Credentials { certificate, key }
 }
 
-/// A listener with a certificate for `localhost`; clients of `clients` alone are let in, if it is given.
+/// A listener with a certificate for `localhost`. If `clients` is given, only its clients are admitted.
 pub(crate) fn identity(authority: &Authority, clients: Option<&Authority>) -> Identity {
     listener_with(authority.issue("localhost"), clients)
 }
@@ -30,7 +30,7 @@ fn listener_with(pair: Pair, clients: Option<&Authority>) -> Identity {
     Identity::load(IdentityFiles { credentials: credentials(pair), client_authority }).unwrap()
 }
 
-/// Trusts `authority`, and shows `shown` when asked.
+/// Trusts `authority`, and presents `shown` when asked.
 pub(crate) fn trust(authority: &Authority, shown: Option<Pair>) -> Trust {
     let files = TrustFiles { authority: Some(authority.file()), credentials: shown.map(credentials) };
     Trust::load(files, None).unwrap()
@@ -47,7 +47,7 @@ async fn pipe() -> (TcpStream, TcpStream) {
     (connected.unwrap(), accepted.unwrap().0)
 }
 
-/// Sends a word each way. What the client finds wrong, or else the listener.
+/// Sends a word each way. Returns the client's error, or else the listener's.
 async fn talk(identity: &Identity, trust: &Trust) -> io::Result<()> {
     let (near, far) = pipe().await;
     let served = async {
@@ -96,7 +96,7 @@ async fn clients_need_certificates_of_the_right_authority() {
 }
 
 #[tokio::test]
-async fn servers_have_to_carry_the_expected_name() {
+async fn servers_must_have_the_expected_name() {
     let authority = Authority::new();
     let trusting = trust(&authority, None);
     let why = refusal(&listener_with(authority.issue("other.example"), None), &trusting).await;
@@ -116,7 +116,7 @@ async fn servers_may_have_another_name_than_urls() {
     talk(&identity, &Trust::load(files, Some(name)).unwrap()).await.unwrap();
 }
 
-/// What a client gets that offers these protocols by ALPN.
+/// Connects a client that offers these protocols by ALPN.
 async fn offering(identity: &Identity, authority: &Authority, protocols: &[&[u8]]) -> io::Result<()> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -142,7 +142,7 @@ async fn http_2_and_1_1_negotiate_by_alpn() {
 }
 
 #[tokio::test]
-async fn what_replaces_another_holds_from_then_on() {
+async fn replaced_files_apply_to_new_connections() {
     let (before, after) = (Authority::new(), Authority::new());
     let identity = identity(&before, None);
     let trusting = trust(&before, None);

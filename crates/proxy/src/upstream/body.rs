@@ -1,4 +1,4 @@
-//! The body of an engine's answer.
+//! The body of an engine's response.
 
 use std::{
     fmt,
@@ -14,18 +14,18 @@ use http2::Reason;
 use super::{permit::StreamPermit, upload::PendingUpload};
 use crate::server::Incoming;
 
-/// What comes from an engine, as it comes.
+/// A response body, forwarded unchanged.
 pub struct ForwardBody {
-    /// `None` once all has come.
+    /// `None` after the end of the body.
     live: Option<Live>,
 }
 
-/// An answer that still comes.
+/// A response that is still being received.
 pub(super) struct Live {
     pub(super) incoming: Incoming,
     pub(super) request: PendingUpload,
     pub(super) permit: StreamPermit,
-    /// Whether the loss of the engine can be told in trailers.
+    /// Whether the loss of the engine can be reported in trailers.
     pub(super) is_grpc: bool,
 }
 
@@ -38,7 +38,7 @@ impl ForwardBody {
         Self { live: Some(live) }
     }
 
-    /// No body at all.
+    /// An empty body.
     pub(super) fn empty() -> Self {
         Self { live: None }
     }
@@ -61,7 +61,7 @@ impl Body for ForwardBody {
         let Some(live) = &mut self.live else { return Poll::Ready(None) };
         Poll::Ready(match ready!(Pin::new(&mut live.incoming).poll_frame(cx)) {
             Some(Ok(frame)) if frame.is_data() => Some(Ok(frame)),
-            // What the engine itself says of this call.
+            // The engine itself reset this call.
             Some(Err(error)) if error.is_reset() => {
                 live.permit.was_reset(&error);
                 self.end();

@@ -1,4 +1,4 @@
-//! One connection to an engine: TCP, TLS where its URL says so, and HTTP/2.
+//! One connection to an engine: TCP, TLS if its URL says so, and HTTP/2.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -11,34 +11,34 @@ use tokio::net::TcpStream;
 use super::Target;
 use crate::tls::{Stream, Trust};
 
-/// Streams of one connection at most. Each may leave its window unread and the connection's still has
-/// room, so no call waits for another one's reader.
+/// The most streams on one connection. With this limit each stream may leave its whole window unread and the
+/// connection's window still has room, so that no call waits for another one's reader.
 pub(super) const STREAMS: usize = 128;
 const STREAM_WINDOW: u32 = 1 << 20;
-/// What an engine may send.
+/// The HTTP/2 settings for engines.
 fn settings() -> Settings {
     Settings {
         stream_window: STREAM_WINDOW,
         connection_window: STREAM_WINDOW * STREAMS as u32,
-        // Of a large answer, so much is read at once.
+        // Large responses are read in frames of this size.
         max_frame_size: 64 << 10,
         max_header_list_size: 1 << 20,
-        // A grpc-message may end with a blank.
+        // A `grpc-message` may end with a blank.
         allows_blanks: true,
         ..Settings::default()
     }
 }
-/// How long a host may leave what it was sent, or TCP's probes, without an answer.
+/// How long a host may leave data or TCP keepalive probes unacknowledged.
 const GONE: Duration = Duration::from_secs(60);
 
-/// A connection that has to be polled.
+/// An open connection, which must be polled.
 pub(super) struct Connected {
     pub(super) send: SendRequest,
     pub(super) connection: Connection<Stream>,
     pub(super) pings: PingPong,
 }
 
-/// Connects to an address of the engine, and waits until it has said what it allows.
+/// Connects to an address of the engine, and waits for the engine's settings.
 pub(super) async fn connect(
     target: &Target,
     trust: Option<&Trust>,
@@ -50,11 +50,11 @@ pub(super) async fn connect(
     let stream = match (&target.name, trust) {
         (None, _) => Stream::Plain(stream),
         (Some(name), Some(trust)) => trust.connect(stream, name).await?,
-        (Some(_), None) => return Err(io::Error::other("there are no authorities to judge it by")),
+        (Some(_), None) => return Err(io::Error::other("there are no authorities to verify it with")),
     };
     let (send, mut connection) = client::new(stream, settings());
     let mut pings = connection.ping_pong();
-    // The engine's settings come before its first pong, and what it objects to in TLS does instead.
+    // The engine's settings arrive before its first pong. A rejected TLS certificate shows up here too.
     tokio::select! {
         biased;
         ended = &mut connection => {
@@ -67,7 +67,7 @@ pub(super) async fn connect(
     }
 }
 
-/// Lets TCP find out that the host at the other end is gone.
+/// Enables TCP keepalive, to detect a dead host.
 fn watch_host(stream: &TcpStream) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     let probes = socket2::TcpKeepalive::new().with_time(GONE / 2).with_interval(GONE / 6);

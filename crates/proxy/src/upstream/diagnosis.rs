@@ -1,4 +1,4 @@
-//! Finds out why an engine that accepts connections does not speak what its URL says.
+//! Diagnoses an engine that accepts connections but does not speak the protocol of its URL.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -8,26 +8,25 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an engine may take to show what it speaks.
+/// The timeout of a diagnosis.
 const WITHIN: Duration = Duration::from_secs(1);
-/// How HTTP/2 begins: the preface and empty SETTINGS.
+/// The start of HTTP/2: the preface and empty SETTINGS.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 const SETTINGS: u8 = 4;
-/// A TLS 1.2 ClientHello with two cipher suites and no extensions: whatever a server thinks of it, it says so in
-/// a record of TLS.
+/// A TLS 1.2 ClientHello with two cipher suites and no extensions. Any TLS server responds with a TLS record.
 const HELLO: &[u8] = b"\x16\x03\x01\0\x2f\x01\0\0\x2b\x03\x03\
     teal asks what is spoken here...\0\0\x04\xc0\x2f\xc0\x2b\x01\0";
 const HANDSHAKE: u8 = 0x16;
 const ALERT: u8 = 0x15;
 
-/// What is spoken at `address`, if that is not what the URL says.
+/// The protocol spoken at `address`, if it differs from that of the URL.
 pub(super) async fn diagnose(address: SocketAddr, is_tls: bool) -> Option<&'static str> {
     let asked = if is_tls { HTTP2 } else { HELLO };
     let said = timeout(WITHIN, ask(address, asked)).await.ok()?.ok()?;
     match said {
-        [HANDSHAKE | ALERT, 3, ..] if !is_tls => Some("it speaks TLS: its URL has to begin with https://"),
+        [HANDSHAKE | ALERT, 3, ..] if !is_tls => Some("it speaks TLS: its URL must begin with https://"),
         [0, _, _, SETTINGS, ..] if is_tls => {
-            Some("it speaks HTTP/2 without TLS: its URL has to begin with http://")
+            Some("it speaks HTTP/2 without TLS: its URL must begin with http://")
         }
         said if said.starts_with(b"HTTP/") => Some("it speaks HTTP/1.1, but not HTTP/2"),
         _ => None,

@@ -1,4 +1,4 @@
-//! From an engine's name to a connection with one of its addresses.
+//! Connects to one of the addresses of an engine.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -13,14 +13,13 @@ use super::{
 };
 use crate::tls::Trust;
 
-/// Failures that one message names.
+/// The most failures in one message.
 const NAMED: usize = 3;
 
-/// Connects to an address of the engine: the one with the least `load` that answers, those that have failed lately
-/// last.
+/// Connects to the address of the engine with the least `load` that responds. Tries recently failed addresses last.
 ///
 /// # Errors
-/// The name has no address, or none of them can be connected to.
+/// The name has no address, or no address accepts a connection.
 pub(super) async fn dial(
     target: &Target,
     trust: Option<&Trust>,
@@ -44,12 +43,12 @@ pub(super) async fn dial(
     let is_one = ordered.len() == 1;
     for (address, error) in &raced.failed {
         if stats.address_failed(*address, error) && !is_one {
-            debug!("engine {target} cannot be reached at {address}: {error}");
+            debug!(engine = %target, %address, "engine {target} cannot be reached at {address}: {error}");
         }
     }
     for address in raced.silent {
         if stats.address_failed(address, &"another address has answered sooner") {
-            debug!("engine {target} does not answer at {address}, but at another address");
+            debug!(engine = %target, %address, "engine {target} does not answer at {address}, but at another address");
         }
     }
     match raced.first {
@@ -58,7 +57,7 @@ pub(super) async fn dial(
     }
 }
 
-/// Why none of the addresses can be connected to.
+/// Explains why no address accepted a connection.
 async fn explain(target: &Target, stats: &EndpointStats, failed: Vec<(SocketAddr, io::Error)>) -> io::Error {
     let is_there = |(_, error): &&(SocketAddr, io::Error)| !is_absent(error);
     if let Some((address, _)) = failed.iter().find(is_there)
@@ -81,7 +80,7 @@ async fn explain(target: &Target, stats: &EndpointStats, failed: Vec<(SocketAddr
     }
 }
 
-/// Whether nobody was there to speak with.
+/// Returns whether the error means that nothing listens there.
 fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
     matches!(

@@ -1,4 +1,4 @@
-//! One call on its way to an engine, and its answer on the way back. This is the fast path.
+//! Forwards one call to an engine, and the response back. This is the fast path.
 
 use std::{
     future::poll_fn,
@@ -31,19 +31,18 @@ use crate::{
     server::{BoxError, Incoming},
 };
 
-/// How many connections may turn out not to take the call, before anything of it is sent.
+/// How many connections may fail to accept a call before anything of it is sent.
 const NOT_SENT: u32 = 10;
 
 /// Forwards each call to the engine of its strategy.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// By [`Strategy::index`]: the same one twice, where one engine serves both.
+    /// By [`Strategy::index`]; the same endpoint twice if one engine serves both.
     endpoints: [Endpoint; 2],
 }
 
 impl Upstream {
-    /// Forwards to these engines, from one network thread, and tells `health` how they are. Within the
-    /// thread's runtime.
+    /// Creates the upstream of one network thread. It reports to `health`. Call it within the thread's runtime.
     pub fn connect(targets: &Targets, health: &Health) -> Self {
         let endpoint = |target: &Target, strategy| {
             let (trust, stats) = (targets.trust.clone(), health.stats(strategy));
@@ -82,7 +81,7 @@ where
     }
 }
 
-/// Sends a call, and again where it is known not to have been served.
+/// Sends a call, and retries it if it is known not to have been processed.
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
 fn forward<B>(
     endpoint: Endpoint,
@@ -110,7 +109,7 @@ where
                 Way::Alone => endpoint.checkout_alone().await,
             };
             let stream = match stream {
-                // It hurts no other call, if it is more than the engine bears.
+                // If the call breaks the connection, no other call is affected.
                 Ok(stream) if way == Way::Shared && endpoint.is_suspect(&stream, header_list) => {
                     way = Way::Alone;
                     continue;
@@ -125,7 +124,7 @@ where
             let is_end = body.is_end_stream();
             let (response, stream) = match send.send_request(&request, is_end) {
                 Ok(sent) => sent,
-                // The connection has ended, or a call that is over still has its place there. Nothing was sent.
+                // The connection has ended, or a completed call still holds its place. Nothing was sent.
                 Err(error) if (is_lost(&error) || error.is_full()) && not_sent < NOT_SENT => {
                     not_sent += 1;
                     yield_now().await;
@@ -137,12 +136,12 @@ where
                 Err(error) => match error.oversized_header_list() {
                     Some((size, most)) => {
                         let why = format!(
-                            "the request's metadata have {size} bytes, engine {} takes {most}",
+                            "the request metadata has {size} bytes, engine {} accepts {most}",
                             endpoint.url()
                         );
                         return Ok(refusal::answer(Failure::ResourceExhausted, &why, is_grpc));
                     }
-                    // The request's own fault: other connections would not take it either.
+                    // The request itself is invalid; other connections would not accept it either.
                     None => return Err(error.into()),
                 },
             };
@@ -166,7 +165,7 @@ where
             let unserved = upload.into_body().and_then(Replay::rewound);
             match unserved.zip(retry.after(&error)) {
                 Some((unserved, next)) => (body, way) = (unserved, next),
-                // The engine's own word on this call.
+                // The engine itself failed this call.
                 None if !is_lost(&error) => {
                     permit.was_reset(&error);
                     return Err(error.into());
@@ -177,12 +176,12 @@ where
     }
 }
 
-/// Whether it is the connection that failed, not one call.
+/// Returns whether the connection failed, rather than one call.
 fn is_lost(error: &http2::Error) -> bool {
     error.is_io() || error.is_go_away()
 }
 
-/// Gives a request that came without an authority one: `Host` or the engine says it.
+/// Adds an authority to a request without one: from `Host`, or the engine's.
 fn make_absolute(request: &mut Request<()>, endpoint: &Endpoint) -> Result<(), BoxError> {
     if request.uri().authority().is_some() || request.extensions().get::<RawAuthority>().is_some() {
         return Ok(());
@@ -195,7 +194,7 @@ fn make_absolute(request: &mut Request<()>, endpoint: &Endpoint) -> Result<(), B
     Ok(())
 }
 
-/// The head of the answer, and whether the whole request is sent by then.
+/// Builds the response from its head and the state of the request body.
 fn answered<B>(
     mut response: client::ResponseFuture,
     upload: &mut Upload<B>,

@@ -1,4 +1,4 @@
-//! How engines are: what their connections tell, and what an engine says that is asked.
+//! The health of engines, from their connections and from health checks.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
@@ -20,23 +20,23 @@ use utoipa::ToSchema;
 use super::{Target, Targets, connect::Connected, dial::dial, resolve::Addresses, stats::EndpointStats};
 use crate::{gate::header::STRATEGY, server::Incoming, telemetry::Metrics, tls::Trust};
 
-/// How long an engine may take to say that it is well.
+/// The timeout of a health check.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-/// The method that is asked, with an empty message.
+/// The method of a health check, called with an empty message.
 const HEALTH_CHECK: &str = "/QueryEngineService/healthCheck";
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
-/// No answer is longer.
+/// The most bytes read of a response.
 const LONGEST_ANSWER: usize = 64 << 10;
 
-/// The health of the engines that calls are forwarded to. A clone is the same.
+/// The health of the engines that calls are forwarded to. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// By [`Strategy::index`]: the same one twice, where one engine serves both.
+    /// By [`Strategy::index`]; the same checker twice if one engine serves both.
     engines: [Arc<HealthChecker>; 2],
     alarm: watch::Sender<()>,
 }
 
-/// An engine as all threads see it.
+/// One engine, shared by all threads.
 #[derive(Debug)]
 struct HealthChecker {
     target: Target,
@@ -44,50 +44,50 @@ struct HealthChecker {
     stats: Arc<EndpointStats>,
 }
 
-/// How an engine is.
+/// The status of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EngineStatus {
-    /// The strategies whose calls it gets.
+    /// The strategies it serves.
     pub strategies: Vec<Strategy>,
-    /// As the user wrote it.
+    /// The URL as the user wrote it.
     pub url: String,
-    /// Whether it is well, as far as is known.
+    /// Whether it is healthy; `null` if unknown.
     #[schema(required)]
     pub healthy: Option<bool>,
-    /// What is wrong with it.
+    /// The reason why it is unhealthy.
     #[schema(required)]
     pub problem: Option<String>,
     /// Open connections to it.
     pub connections: usize,
-    /// Its addresses: those of its name, and those that are still connected to.
+    /// The addresses: those its name resolves to, and others that are still connected.
     #[serde(default)]
     pub addresses: Vec<AddressStatus>,
 }
 
-/// How one address of an engine is.
+/// The status of one address of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AddressStatus {
     /// `ip:port`
     pub address: String,
     /// Open connections to it.
     pub connections: usize,
-    /// Why it could not be connected to when it was last tried.
+    /// Why the last attempt to connect failed.
     #[schema(required)]
     pub problem: Option<String>,
 }
 
-/// An engine that does not say it is well.
+/// The engine is unhealthy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("engine {url} {problem}")]
 pub struct Unhealthy {
-    /// As the user wrote it.
+    /// The URL as the user wrote it.
     pub url: String,
-    /// What is wrong with it, in words that follow its name.
+    /// The problem, phrased to follow the engine's name.
     pub problem: String,
 }
 
 impl Health {
-    /// Nothing is known yet. What is counted of the engines is among `metrics`.
+    /// Creates it with unknown health. Counts of the engines go to `metrics`.
     pub fn new(targets: &Targets, metrics: &Metrics) -> Self {
         let (alarm, _) = watch::channel(());
         let patient = |target: &Target| {
@@ -101,12 +101,12 @@ impl Health {
         Self { engines: [blue, green], alarm }
     }
 
-    /// Changes when a connection to an engine could not be had, or ended.
+    /// Changes when a connection to an engine fails or ends.
     pub fn alarm(&self) -> watch::Receiver<()> {
         self.alarm.subscribe()
     }
 
-    /// Asks the engine of `strategy` whether it is well, on a connection of its own. 2 s at most.
+    /// Checks the health of the engine of `strategy`, on a new connection. Takes 2 s at most.
     pub async fn ask(&self, strategy: Strategy) -> Result<(), Unhealthy> {
         let patient = &self.engines[strategy.index()];
         let asked = timeout(ANSWERS_WITHIN, patient.ask(strategy)).await;
@@ -117,7 +117,7 @@ impl Health {
         problem.map_err(|problem| Unhealthy { url: patient.target.to_string(), problem })
     }
 
-    /// How each engine is.
+    /// The status of each engine.
     pub fn engines(&self) -> Vec<EngineStatus> {
         let [blue, green] = &self.engines;
         if Arc::ptr_eq(blue, green) {
@@ -126,7 +126,7 @@ impl Health {
         Strategy::ALL.map(|strategy| self.engines[strategy.index()].state(vec![strategy])).to_vec()
     }
 
-    /// What the connections to the engine of `strategy` are to tell.
+    /// The statistics that connections to the engine of `strategy` update.
     pub(super) fn stats(&self, strategy: Strategy) -> Arc<EndpointStats> {
         self.engines[strategy.index()].stats.clone()
     }
@@ -137,7 +137,7 @@ impl HealthChecker {
         let unreachable = |error| format!("cannot be reached: {error}");
         let dialled = dial(&self.target, self.trust.as_ref(), &self.stats, |_| 0).await;
         let (_, Connected { mut send, mut connection, .. }) = dialled.map_err(unreachable)?;
-        // It may allow no streams at first.
+        // The engine may allow no streams at first.
         let allowed = poll_fn(|cx| {
             let ended = Pin::new(&mut connection).poll(cx);
             match ended {
@@ -153,7 +153,7 @@ impl HealthChecker {
             stream.send_data(Bytes::from_static(EMPTY_MESSAGE), true)?;
             let (head, body) = response.await?.into_parts();
             let body = Limited::new(Incoming::new(body), LONGEST_ANSWER).collect().await;
-            let trailers = body.map_err(|error| format!("cuts its answer short: {error}"));
+            let trailers = body.map_err(|error| format!("cuts its response short: {error}"));
             Ok::<_, http2::Error>(trailers.map(|body| (head, body.trailers().cloned())))
         };
         let (head, trailers) = answer.await.map_err(|error| format!("was lost: {error}"))??;
@@ -185,7 +185,7 @@ impl HealthChecker {
     }
 }
 
-/// What an answer says: an engine that does not know the method, or asks for a session, is there.
+/// Interprets a response. An engine that does not know the method, or asks for a session, counts as healthy.
 fn verdict(status: StatusCode, trailers: &HeaderMap) -> Result<(), String> {
     match Status::from_header_map(trailers) {
         Some(answer) => match answer.code() {

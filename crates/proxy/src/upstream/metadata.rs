@@ -1,16 +1,16 @@
-//! What is looked at in a request's metadata before an engine sees it.
+//! Checks a request's metadata before it is forwarded.
 
 use http::{HeaderMap, HeaderName};
 
-/// What a field counts in a header list beside its name and value (RFC 9113, 6.5.2).
+/// The overhead of a field in a header list (RFC 9113, 6.5.2).
 const OVERHEAD: usize = 32;
-/// Names of binary metadata end like that.
+/// The suffix of the names of binary metadata.
 const BINARY: &[u8] = b"-bin";
 
-/// The bytes of the fields, as header lists are measured.
+/// Returns the size of the header list, in bytes.
 ///
 /// # Errors
-/// The name of binary metadata whose value is no base64. Some engines end the whole connection for that.
+/// The name of binary metadata whose value is not base64. Some engines end the whole connection for that.
 pub(super) fn check(headers: &HeaderMap) -> Result<usize, &HeaderName> {
     let mut size = 0;
     for (name, value) in headers {
@@ -22,12 +22,12 @@ pub(super) fn check(headers: &HeaderMap) -> Result<usize, &HeaderName> {
     Ok(size)
 }
 
-/// Whether it is a list of base64 texts, of which any may be empty.
+/// Returns whether the value is a list of base64 texts, which may be empty.
 fn is_binary(value: &[u8]) -> bool {
     value.split(|byte| *byte == b',').all(is_base64)
 }
 
-/// Whether it is base64 in the standard alphabet, padded to the end or not at all.
+/// Returns whether the text is base64 in the standard alphabet, fully padded or not at all.
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     let digits = &text[..text.len() - padding];

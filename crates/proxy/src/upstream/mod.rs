@@ -1,5 +1,5 @@
-//! Forwards calls to engines as they are: a few warm HTTP/2 connections to each, per network thread.
-//! Asks an engine whether it is well. Knows of strategies only which engine belongs to which.
+//! Forwards calls to engines unchanged, over a few warm HTTP/2 connections per engine and network thread. Checks the
+//! health of engines. Of strategies it knows only which engine serves which.
 
 mod body;
 mod connect;
@@ -40,40 +40,40 @@ use crate::tls::Trust;
 /// The engines to forward to.
 #[derive(Clone, Debug)]
 pub struct Targets {
-    /// The one of blue's calls.
+    /// The engine for blue.
     pub blue: Target,
-    /// The one of green's calls: may be the same.
+    /// The engine for green; may be the same.
     pub green: Target,
-    /// How long a connection may take to be established.
+    /// The connect timeout.
     pub connect_timeout: Duration,
-    /// From one look at the addresses of their names to the next.
+    /// The interval between two look-ups of the engines' names.
     pub resolve_every: Duration,
-    /// By what those are judged that are reached by TLS.
+    /// The TLS configuration for engines with an `https` URL.
     pub trust: Option<Trust>,
 }
 
-/// Where an engine is.
+/// The address of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// `http://host:port` or `https://host:port`
     url: String,
     /// `host:port`
     address: String,
-    /// The host, which the engine has to prove to be. `None` without TLS.
+    /// The host name that the engine must prove. `None` without TLS.
     name: Option<ServerName<'static>>,
 }
 
 impl Target {
-    /// Whether the engine is reached by TLS.
+    /// Returns whether the engine is reached by TLS.
     pub fn is_tls(&self) -> bool {
         self.name.is_some()
     }
 
-    /// Whether who listens at one of these addresses is what answers there: under any name of this host. Blocks
-    /// while the name is resolved, which it is only where the ports are the same.
+    /// Returns whether the target is one of these listeners, under any name of this host. It resolves the name, and
+    /// so blocks, only if the ports are equal.
     pub fn is_served_at(&self, listens: &[SocketAddr]) -> bool {
         let port = self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        // A port of 0 is chosen later.
+        // Port 0 is chosen later.
         let listens = listens.iter().filter(|listen| listen.port() != 0 && Some(listen.port()) == port);
         let listens: Vec<_> = listens.map(|listen| listen.ip().to_canonical()).collect();
         if listens.is_empty() {
@@ -81,7 +81,7 @@ impl Target {
         }
         let Ok(found) = self.address.to_socket_addrs() else { return false };
         found.map(|address| address.ip().to_canonical()).any(|address| {
-            // Who connects to no address in particular reaches this host.
+            // Connecting to the unspecified address reaches this host.
             let is_own = || address.is_unspecified() || is_own(address);
             listens.iter().any(|listen| {
                 *listen == address
@@ -92,12 +92,12 @@ impl Target {
     }
 }
 
-/// Whether an address is one of this host: others can't be bound to.
+/// Returns whether an address belongs to this host, by trying to bind to it.
 fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// A text that is no address of an engine.
+/// The text is not the address of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected host:port, or a URL such as http://127.0.0.1:50071 or https://engine.example")]
 pub struct BadTarget;
@@ -105,7 +105,7 @@ pub struct BadTarget;
 impl FromStr for Target {
     type Err = BadTarget;
 
-    /// A URL, or `host:port` for one with `http`.
+    /// Accepts a URL, or `host:port`, which means `http`.
     fn from_str(text: &str) -> Result<Self, BadTarget> {
         let text = text.trim();
         let is_url = text.contains("://");
@@ -126,7 +126,7 @@ impl FromStr for Target {
         };
         let port = match authority.as_str().strip_prefix(host) {
             Some("") if is_url => port,
-            // What stands there may be no port: 99999, for one.
+            // The authority may have an invalid port such as 99999.
             _ => authority.port_u16().ok_or(BadTarget)?,
         };
         let address = format!("{host}:{port}");

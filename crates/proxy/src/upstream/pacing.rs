@@ -1,24 +1,24 @@
-//! How many calls that were given up a connection tells its engine of, and when.
+//! Paces the resets that a connection sends to its engine for cancelled calls.
 //!
-//! HTTP/2 servers take many resets for an attack (CVE-2023-44487): h2 (tonic, hyper) ends a connection at more than 20
-//! of streams that nobody has accepted yet, nghttp2 at more than 1000 at once and 33 a second, Envoy at 500 that come
-//! soon, Netty, where it is told to, at 200. The connections here are shared, so that one client's cancellations would
-//! end the calls of others.
+//! HTTP/2 servers treat many resets as an attack (CVE-2023-44487). h2 (tonic, hyper) ends a connection at more than
+//! 20 resets of streams that were not accepted yet, nghttp2 at more than 1000 at once and 33 a second, Envoy at 500
+//! early ones, Netty, if configured, at 200. Connections to engines are shared, so the cancellations of one client
+//! would end the calls of others.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Resets that are sent at once: fewer than the strictest of them bears.
+/// The number of resets sent at once: fewer than the strictest server allows.
 pub(super) const BURST: u32 = 16;
-/// From one to the next after that: 30 a second.
+/// The interval between resets after that: 30 a second.
 const EVERY: Duration = Duration::from_nanos(1_000_000_000 / 30);
 
 /// When resets may be sent (a generic cell rate algorithm).
 #[derive(Debug)]
 pub(super) struct Pacing {
-    /// When all that were sent would have been, at the even rate.
+    /// The theoretical arrival time of the last reset.
     even: Mutex<Instant>,
 }
 
@@ -29,7 +29,7 @@ impl Default for Pacing {
 }
 
 impl Pacing {
-    /// Takes note of one more, if it may be sent now. Else: when it may.
+    /// Counts one more reset, if it may be sent now. The error is the time at which it may.
     pub(super) fn take(&self) -> Result<(), Instant> {
         let mut even = self.even.lock();
         let now = Instant::now();
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn bursts_are_immediate_then_33_a_second() {
+    async fn bursts_are_immediate_then_30_a_second() {
         let pacing = Pacing::default();
         assert!((0..BURST).all(|_| pacing.take().is_ok()));
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The part that a call has in a connection, for as long as its stream is open.
+//! The place of a call on a connection, held while its stream is open.
 
 use std::sync::{
     Arc,
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{endpoint::Endpoint, pacing::Pacing, pool::Connection};
 
-/// What a connection has to carry.
+/// The load of a connection.
 #[derive(Debug)]
 pub(super) struct ConnectionStats {
     streams: AtomicUsize,
@@ -25,16 +25,16 @@ pub(super) struct ConnectionStats {
     /// A call waits for the engine to allow more streams.
     is_awaited: AtomicBool,
     pacing: Pacing,
-    /// Calls that were given up, and that the engine is not told of yet.
+    /// Cancelled calls whose reset was not sent yet.
     parked: AtomicUsize,
     park: UnboundedSender<Parked>,
 }
 
-/// The stream of a call that was given up, and the code for it. There are no more of them than streams.
+/// The stream of a cancelled call, and its code. There are no more of them than streams.
 pub(super) type Parked = (SendStream, Reason);
 
 impl ConnectionStats {
-    /// Of a new connection, with what receives its parked streams.
+    /// Creates the load of a new connection, and the receiver of its parked streams.
     pub(super) fn new() -> (Self, UnboundedReceiver<Parked>) {
         let (park, parked) = unbounded_channel();
         let (streams, stalled, is_awaited) = Default::default();
@@ -42,7 +42,7 @@ impl ConnectionStats {
         (Self { streams, stalled, is_awaited, pacing, parked: AtomicUsize::new(0), park }, parked)
     }
 
-    /// Resets a stream: now, or when its engine bears one more. Until then it keeps its place.
+    /// Resets a stream, now or when pacing allows. Until then the stream keeps its place.
     pub(super) fn reset(&self, mut stream: SendStream, code: Reason) {
         if self.parked.load(Ordering::Relaxed) == 0 && self.pacing.take().is_ok() {
             return stream.send_reset(code);
@@ -55,8 +55,8 @@ impl ConnectionStats {
         }
     }
 
-    /// Resets parked streams as its engine bears them, and calls `told` after each.
-    pub(super) async fn unpark_all(&self, mut parked: UnboundedReceiver<Parked>, told: impl Fn()) {
+    /// Resets parked streams as pacing allows, and calls `sent` after each.
+    pub(super) async fn unpark_all(&self, mut parked: UnboundedReceiver<Parked>, sent: impl Fn()) {
         while let Some((mut stream, code)) = parked.recv().await {
             while let Err(at) = self.pacing.take() {
                 sleep_until(at).await;
@@ -64,7 +64,7 @@ impl ConnectionStats {
             stream.send_reset(code);
             drop(stream);
             self.unpark();
-            told();
+            sent();
         }
     }
 
@@ -81,12 +81,13 @@ impl ConnectionStats {
         self.streams() == 0
     }
 
-    /// Whether an upload waits for the engine to read, or a reset for its turn: calls go elsewhere meanwhile.
+    /// Returns whether an upload waits for the engine to read, or a reset for its turn. Calls then use other
+    /// connections.
     pub(super) fn has_backpressure(&self) -> bool {
         self.stalled.load(Ordering::Relaxed) > 0 || self.parked.load(Ordering::Relaxed) > 0
     }
 
-    /// An upload began to wait for the engine to read, or has ended to.
+    /// Records that an upload started or stopped waiting for the engine to read.
     pub(super) fn backpressure(&self, is_stalled: bool) {
         if is_stalled {
             self.stalled.fetch_add(1, Ordering::Relaxed);
@@ -100,18 +101,18 @@ impl ConnectionStats {
         self.is_awaited.store(true, Ordering::Relaxed);
     }
 
-    /// Whether one does.
+    /// Returns whether a call waits for that.
     pub(super) fn is_awaited(&self) -> bool {
         self.is_awaited.load(Ordering::Relaxed)
     }
 
-    /// Those who wait were told that more streams are allowed.
-    pub(super) fn told_limit(&self) {
+    /// Records that waiting calls were notified.
+    pub(super) fn stop_awaiting_limit(&self) {
         self.is_awaited.store(false, Ordering::Relaxed);
     }
 }
 
-/// Room for one stream on a connection.
+/// A stream that can be opened on a connection.
 #[derive(Debug)]
 pub(super) struct PooledStream {
     pub(super) send: SendRequest,
@@ -123,7 +124,7 @@ pub(super) struct PooledStream {
 pub(super) struct StreamPermit {
     stats: Arc<ConnectionStats>,
     endpoint: Endpoint,
-    /// The connection, where no other call has a part in it yet.
+    /// The connection, while it belongs to this call alone.
     own: Option<Box<Own>>,
 }
 
@@ -131,7 +132,7 @@ pub(super) struct StreamPermit {
 #[derive(Debug)]
 struct Own {
     connection: Connection,
-    /// One of the few such connections that there are at a time, until the call is answered.
+    /// Limits the number of such connections; released when the call is answered.
     _turn: OwnedSemaphorePermit,
 }
 
@@ -141,7 +142,7 @@ impl StreamPermit {
         Self { stats, endpoint, own: None }
     }
 
-    /// The only stream of a connection, until it is answered.
+    /// Takes the only stream of a connection, until the call is answered.
     pub(super) fn alone(connection: Connection, endpoint: Endpoint, turn: OwnedSemaphorePermit) -> Self {
         let mut permit = Self::new(connection.stats.clone(), endpoint);
         permit.own = Some(Box::new(Own { connection, _turn: turn }));
@@ -152,21 +153,21 @@ impl StreamPermit {
         &self.stats
     }
 
-    /// The call is answered: other calls may share its connection now, if that is needed.
+    /// Called when the call is answered: other calls may now share its connection, if needed.
     pub(super) fn answered(&mut self) {
         if let Some(own) = self.own.take() {
             self.endpoint.share(own.connection);
         }
     }
 
-    /// The call has come to an error: counted, if it is that the engine has reset it.
+    /// Counts an error of the call, if the engine reset it.
     pub(super) fn was_reset(&self, error: &http2::Error) {
         if error.is_reset() && error.is_remote() {
             self.endpoint.metrics().reset.increment(1);
         }
     }
 
-    /// The connection was lost under the call: counted, and put in words.
+    /// Counts a lost connection, and returns a message.
     pub(super) fn lost(&self, error: &http2::Error) -> String {
         self.endpoint.metrics().lost.increment(1);
         format!("engine {} was lost: {error}", self.endpoint.url())

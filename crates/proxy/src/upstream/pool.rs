@@ -1,4 +1,4 @@
-//! The connections to one engine, and which of them gets the next call.
+//! The connections to one engine, and the choice of one for the next call.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,38 +12,38 @@ use super::{
     stats::Counted,
 };
 
-/// So many streams on one connection are as good as none.
+/// Connections with up to this many streams count as unused.
 const SHARING: usize = 32;
-/// Connections that are kept open while calls come. While none come it is one.
+/// Connections kept open while there are calls. Without calls it is one.
 pub(super) const MIN_IDLE: usize = 2;
-/// From the end of a connection to the next one that no call waits for: four times as long each time that a
-/// connection has ended without a call, up to `MAX_PAUSE`.
+/// The pause between the end of a connection and a new one that no call waits for. It is four times as long each time
+/// a connection ends without a call, up to `MAX_PAUSE`.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
-/// What is open, and what became of the attempts.
+/// The open connections, and the outcome of attempts to open more.
 #[derive(Debug)]
 pub(super) struct Pool {
     connections: Vec<Connection>,
     pub(super) connecting: usize,
     /// Calls that wait for a connection.
     pub(super) waiting: usize,
-    /// Attempts that failed, ever.
+    /// The number of failed attempts so far.
     pub(super) failures: u64,
-    /// Why the last attempt failed; empty since one succeeded.
+    /// Why the last attempt failed; empty after a success.
     pub(super) failure: String,
-    /// No connection is tried before: the last one failed just now.
+    /// No connection is attempted before this time, because the last attempt failed.
     pause_until: Option<Instant>,
-    /// A call came since a connection ended.
+    /// There was a call since a connection ended.
     is_used: bool,
-    /// Connections that ended without a call since one came.
+    /// Connections that ended without a call, since the last call.
     unused: u32,
-    /// Connections that are kept open.
+    /// The number of connections to keep open.
     pub(super) min_idle: usize,
-    /// Addresses that calls are to be spread over, and those that they are.
+    /// The number of addresses to spread calls over.
     pub(super) spread: usize,
     covered: usize,
-    /// Which of the connections that have as much to carry comes first.
+    /// Rotates among connections with equal load.
     turn: usize,
 }
 
@@ -71,7 +71,7 @@ impl Default for Pool {
 pub(super) struct Connection {
     pub(super) send: SendRequest,
     pub(super) address: SocketAddr,
-    /// Streams that it takes, as far as known.
+    /// The number of streams it accepts, as far as is known.
     limit: usize,
     pub(super) stats: Arc<ConnectionStats>,
     _counted: Counted,
@@ -98,18 +98,18 @@ impl Connection {
 }
 
 impl Pool {
-    /// How many connections are open.
+    /// The number of open connections.
     pub(super) fn len(&self) -> usize {
         self.connections.len()
     }
 
-    /// A stream on a connection with few of them. Where the engine does not read, calls would wait for those
-    /// before them: such a connection is taken only where `any` will do.
+    /// Takes a stream on a lightly used connection. If the engine does not read, calls would wait behind earlier
+    /// ones, so such a connection is used only if `any` is set.
     pub(super) fn checkout(&mut self, endpoint: &Endpoint, any: bool) -> Option<PooledStream> {
         self.is_used = true;
         loop {
             let best = self.best(any);
-            // What is known of the limits may be old.
+            // The known limits may be outdated.
             let Some(best) = best else {
                 return self.look_again(any).then(|| self.checkout(endpoint, any))?;
             };
@@ -126,7 +126,7 @@ impl Pool {
         }
     }
 
-    /// The connection for the next call. Few calls share one: what they send leaves in one write. But where the
+    /// The connection for the next call. A few calls share one, so that their data is written together; but if the
     /// engine has several addresses, all of them get calls.
     fn best(&mut self, any: bool) -> Option<&mut Connection> {
         let (spread, all) = (self.spread, self.connections.len().max(1));
@@ -144,8 +144,8 @@ impl Pool {
         best.map(|(_, one)| one)
     }
 
-    /// Asks each connection for its limit. Whether there is room now; if not, whoever drives a connection is to
-    /// tell when the engine allows more.
+    /// Refreshes the limit of each connection. Returns whether there is room. If not, the connections' drivers report
+    /// when the engine allows more.
     fn look_again(&mut self, any: bool) -> bool {
         self.remove_closed();
         let mut has_capacity = false;
@@ -157,17 +157,17 @@ impl Pool {
         has_capacity
     }
 
-    /// Whether the engine allows more streams on that connection than are open.
+    /// Returns whether the engine allows more streams on that connection.
     pub(super) fn has_capacity(&self, stats: &ConnectionStats) -> bool {
         let is_it = |one: &&Connection| std::ptr::eq(&*one.stats, stats);
         let found = self.connections.iter().find(is_it);
         found.is_some_and(|one| one.send.current_max_send_streams().min(STREAMS) > stats.streams())
     }
 
-    /// How many connections those who wait would fill.
+    /// The number of connections that waiting calls would fill.
     pub(super) fn wanted(&self) -> usize {
         match self.connections.iter().map(|one| one.limit).max() {
-            // The engine allows no streams at present: more connections change nothing.
+            // The engine currently allows no streams; more connections would not help.
             Some(0) => MIN_IDLE.saturating_sub(self.len()),
             most => self.waiting.div_ceil(most.unwrap_or(STREAMS)),
         }
@@ -179,7 +179,7 @@ impl Pool {
         self.count_addresses();
     }
 
-    /// Notes a failed attempt. When the next one may be.
+    /// Records a failed attempt. Returns when the next one may start.
     pub(super) fn fail(&mut self, failure: String) -> Instant {
         let until = Instant::now() + PAUSE;
         self.failures += 1;
@@ -188,7 +188,7 @@ impl Pool {
         until
     }
 
-    /// Notes that a connection has ended. How long to wait before another is opened that no call needs.
+    /// Records that a connection ended. Returns how long to wait before opening another that no call needs.
     pub(super) fn ended(&mut self) -> Duration {
         self.remove_closed();
         if self.wake() {
@@ -199,7 +199,7 @@ impl Pool {
         PAUSE.saturating_mul(4_u32.saturating_pow(self.unused)).min(MAX_PAUSE)
     }
 
-    /// Keeps connections for calls, if some came since this was asked last.
+    /// Keeps `MIN_IDLE` connections if there were calls since the last time.
     pub(super) fn wake(&mut self) -> bool {
         let is_used = std::mem::take(&mut self.is_used);
         if is_used {
@@ -208,13 +208,13 @@ impl Pool {
         is_used
     }
 
-    /// Open connections to an address.
+    /// The number of open connections to an address.
     pub(super) fn connections_to(&self, address: SocketAddr) -> usize {
         self.connections.iter().filter(|one| one.address == address).count()
     }
 
-    /// Takes connections to addresses that the engine does not have any more out of the pool: they end with their
-    /// calls. The last connection stays for calls until there is another; false then.
+    /// Removes connections to addresses that the engine no longer has; they end with their calls. The last connection
+    /// stays in use until there is another; then it returns false.
     pub(super) fn retire(&mut self, current: &[SocketAddr]) -> bool {
         let is_current = |one: &Connection| current.contains(&one.address);
         let has_other = self.connections.iter().any(is_current);
@@ -228,7 +228,7 @@ impl Pool {
         !self.failure.is_empty()
     }
 
-    /// The end of the pause, while there is one.
+    /// The end of the current pause, if any.
     pub(super) fn pause(&self) -> Option<Instant> {
         self.pause_until.filter(|until| *until > Instant::now())
     }
@@ -249,12 +249,12 @@ impl Pool {
         self.covered = self.connections.iter().enumerate().filter(is_first).count();
     }
 
-    /// Whether there are calls, and an address that has no part of them yet.
+    /// Returns whether there are calls and an address without its share of them.
     pub(super) fn lacks_address(&self) -> bool {
         (1..self.spread).contains(&self.covered) && self.connecting == 0 && self.pause().is_none()
     }
 
-    /// Gives up a connection, if there are more than are kept. It ends without calls on it.
+    /// Removes a connection if there are more than needed. It ends when it has no calls.
     pub(super) fn remove_surplus(&mut self, stats: &ConnectionStats) {
         if self.connections.len() > MIN_IDLE.max(self.spread) {
             self.keep(|one| !std::ptr::eq(&*one.stats, stats));

@@ -1,27 +1,27 @@
 //! Connects to the first of several addresses that answers (RFC 8305, "Happy Eyeballs").
 //!
-//! The crates there are for it either resolve names themselves, each time, or race nothing but TCP; here an
-//! address has answered once it has spoken HTTP/2.
+//! Existing crates either resolve names themselves each time, or race only TCP. Here an attempt succeeds when the
+//! peer has spoken HTTP/2.
 
 use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
-/// From one attempt to the next, unless that has failed before (RFC 8305, 8: Connection Attempt Delay).
+/// The delay before the next attempt, unless the previous one failed earlier (RFC 8305, 8: Connection Attempt Delay).
 pub(super) const DELAY: Duration = Duration::from_millis(250);
 
-/// What became of the attempts.
+/// The outcome of a race.
 #[derive(Debug)]
 pub(super) struct Raced<T> {
     pub(super) first: Option<(SocketAddr, T)>,
-    /// Those that failed, in their order.
+    /// The failed attempts, in order.
     pub(super) failed: Vec<(SocketAddr, io::Error)>,
-    /// Those that had begun well before the first, and had not answered.
+    /// Addresses tried well before the winner that did not respond.
     pub(super) silent: Vec<SocketAddr>,
 }
 
-/// The first of the attempts that succeeds. Others begin when the one before has failed, or after a delay.
+/// Returns the first attempt that succeeds. Each attempt starts when the previous one has failed, or after a delay.
 pub(super) async fn race<T, F>(addresses: &[SocketAddr], attempt: impl Fn(SocketAddr) -> F) -> Raced<T>
 where
     F: Future<Output = io::Result<T>>,
@@ -72,8 +72,8 @@ where
     }
 }
 
-/// The order in which addresses are tried: the least by `rank` first, and after each one of the other family where
-/// there is one (RFC 8305, 4).
+/// The order in which addresses are tried: by `rank`, alternating between the address families if possible (RFC 8305,
+/// 4).
 pub(super) fn order<K: Ord>(addresses: &[SocketAddr], rank: impl Fn(&SocketAddr) -> K) -> Vec<SocketAddr> {
     let mut sorted = addresses.to_vec();
     sorted.sort_by_key(rank);
@@ -96,7 +96,7 @@ mod tests {
         text.split(' ').map(|address| address.parse().unwrap()).collect()
     }
 
-    /// A race of addresses, whose last part says after how many ms they answer; an odd number is a failure.
+    /// Runs a race. The port of an address is the time of its response in ms; an odd number is a failure.
     async fn run(text: &str) -> (Option<u16>, Vec<u16>, Vec<u16>, u128) {
         let start = Instant::now();
         let list = addresses(text);
@@ -113,17 +113,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_that_answers_wins_and_hides_nobody() {
-        // One alone may take its time.
+        // A single address may take its time.
         assert_eq!(run("1.1.1.1:4000").await, (Some(4000), vec![], vec![], 4000));
-        // One that drops packets costs 250 ms, and is told.
+        // An address that drops packets costs 250 ms, and is reported.
         assert_eq!(run("1.1.1.1:60000 1.1.1.2:10").await, (Some(10), vec![], vec![60000], 260));
         assert_eq!(
             run("1.1.1.1:60000 1.1.1.2:60002 1.1.1.3:10").await,
             (Some(10), vec![], vec![60000, 60002], 510)
         );
-        // One that refuses costs nothing.
+        // An address that refuses costs nothing.
         assert_eq!(run("1.1.1.1:1 1.1.1.2:3 1.1.1.3:10").await, (Some(10), vec![1, 3], vec![], 14));
-        // One that is slow may still win.
+        // A slow address may still win.
         assert_eq!(run("1.1.1.1:300 1.1.1.2:500").await, (Some(300), vec![], vec![], 300));
         assert_eq!(run("1.1.1.1:1 1.1.1.2:501").await, (None, vec![1, 501], vec![], 502));
     }

@@ -1,11 +1,11 @@
-//! What a client is told whose call no engine has answered.
+//! Responses to calls that no engine has answered.
 
 use grpc::{Failure, header::GRPC};
 use http::{Response, StatusCode, header::CONTENT_TYPE};
 
 use super::body::ForwardBody;
 
-/// A failure as an answer, in one HEADERS frame: as gRPC says it and, where the call is no gRPC, as HTTP does.
+/// Builds an error response in one HEADERS frame: a gRPC status, or an HTTP status if the call is not gRPC.
 pub(super) fn answer(failure: Failure, why: &str, is_grpc: bool) -> Response<ForwardBody> {
     let mut response = Response::new(ForwardBody::empty());
     if is_grpc {

@@ -1,4 +1,4 @@
-//! A request body that can be sent once more, for as long as it is known not to have been served.
+//! A request body that can be sent again while it is known not to have been processed.
 
 use std::{
     collections::VecDeque,
@@ -9,26 +9,26 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A longer body is sent once.
+/// The most bytes kept; a longer body cannot be sent again.
 const KEPT: usize = 64 * 1024;
-/// Shorter chunks are no slices of larger buffers, and longer ones are most of theirs.
+/// Shorter chunks are copied. A longer chunk makes up most of its buffer.
 const SMALL: usize = 1024;
 const LARGE: usize = 48 * 1024;
 
-/// Keeps what was read of `inner`, until it is too much or [forgotten](Replay::forget).
+/// Keeps the data read from `inner`, until it is too much or [forgotten](Replay::forget).
 #[derive(Debug)]
 pub(super) struct Replay<B> {
     inner: B,
-    /// What was read, in order; what is to be sent again starts at `next`.
+    /// The data read, in order. Replay continues at `next`.
     kept: VecDeque<Bytes>,
     next: usize,
     kept_len: usize,
     is_whole: bool,
-    /// The end came by itself, behind what was read: it is sent like that again.
+    /// The end of the body came without data, and is replayed like that.
     ends_apart: bool,
 }
 
-/// What is kept of a chunk: a copy, unless it is as good as the whole buffer that it would keep.
+/// The data kept of a chunk: a copy, unless the chunk makes up most of its buffer.
 fn kept(chunk: &Bytes) -> Bytes {
     if (SMALL..LARGE).contains(&chunk.len()) { Bytes::copy_from_slice(chunk) } else { chunk.clone() }
 }
@@ -38,13 +38,13 @@ impl<B: Body<Data = Bytes> + Unpin> Replay<B> {
         Self { inner, kept: VecDeque::new(), next: 0, kept_len: 0, is_whole: true, ends_apart: false }
     }
 
-    /// Starts from the beginning, unless that is there no longer.
+    /// Restarts from the beginning; `None` if that is no longer kept.
     pub(super) fn rewound(mut self) -> Option<Self> {
         self.next = 0;
         self.is_whole.then_some(self)
     }
 
-    /// Keeps nothing from now on.
+    /// Stops keeping data.
     pub(super) fn forget(&mut self) {
         self.is_whole = false;
         self.kept.drain(..self.next);
@@ -80,7 +80,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replay<B> {
                     this.next += 1;
                 }
                 None if frame.is_none() => {}
-                // Too long, or trailers: those are not kept.
+                // Too long, or trailers, which are not kept.
                 _ => this.forget(),
             }
         }

@@ -1,23 +1,23 @@
-//! The addresses of an engine's name, as all threads know them.
+//! The addresses of an engine's name, shared by all threads.
 
 use std::{fmt, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{net::lookup_host, time::Instant};
 
-/// Addresses of one name at most: more are left out.
+/// The most addresses of one name; more are ignored.
 pub(super) const MAX_ADDRESSES: usize = 64;
 
 /// Finds the addresses of `host:port`.
 pub(super) type Lookup = Arc<dyn Fn(String) -> Looked + Send + Sync>;
 type Looked = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
-/// What is known of a name.
+/// A name and its addresses.
 pub(super) struct Addresses {
     /// `host:port`
     name: String,
     lookup: Lookup,
-    /// Held by whoever asks: the others wait for what comes of that.
+    /// Held during a look-up; others wait for its result.
     asking: tokio::sync::Mutex<()>,
     known: Mutex<Known>,
 }
@@ -25,37 +25,37 @@ pub(super) struct Addresses {
 #[derive(Default)]
 struct Known {
     list: Arc<[SocketAddr]>,
-    /// When the name was asked for last, with or without success.
+    /// The time of the last look-up, successful or not.
     asked: Option<Instant>,
 }
 
 impl Addresses {
-    /// Those of `host:port`, by the system's resolver.
+    /// The addresses of `host:port`, with the system's resolver.
     pub(super) fn of(name: &str) -> Self {
         let lookup = |name: String| -> Looked { Box::pin(async { Ok(lookup_host(name).await?.collect()) }) };
         Self::by(name, Arc::new(lookup))
     }
 
-    /// Those of `host:port`, by another resolver.
+    /// The addresses of `host:port`, with another resolver.
     pub(super) fn by(name: &str, lookup: Lookup) -> Self {
         let (asking, known) = (tokio::sync::Mutex::default(), Mutex::default());
         Self { name: name.to_owned(), lookup, asking, known }
     }
 
-    /// Whether there is nothing to be resolved.
+    /// Returns whether the name is an IP address.
     pub(super) fn is_literal(&self) -> bool {
         self.name.parse::<SocketAddr>().is_ok()
     }
 
-    /// The addresses that were found last: none before the first time.
+    /// The addresses of the last look-up; empty before the first.
     pub(super) fn current(&self) -> Arc<[SocketAddr]> {
         self.known(|known| known.list.clone())
     }
 
-    /// The addresses, from no longer ago than `max_age`. Where they can't be found now, those from before are kept.
+    /// The addresses, at most `max_age` old. If the look-up fails, the previous ones are kept.
     ///
     /// # Errors
-    /// None were ever found.
+    /// No address was ever found.
     pub(super) async fn fresh(&self, max_age: Duration) -> io::Result<Arc<[SocketAddr]>> {
         let is_fresh = |known: &mut Known| {
             let is_young = known.asked.is_some_and(|asked| asked.elapsed() < max_age);
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// A resolver that finds what `found` says, time after time.
+    /// A resolver that returns the entries of `found`, one after the other.
     fn resolver(found: Vec<Option<&'static str>>) -> (Addresses, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();

@@ -1,28 +1,28 @@
-//! Which calls are sent again, how often, and where: transparent retries as gRPC has them (proposal A6).
+//! Which calls are retried, how often, and where: transparent retries as in gRPC (proposal A6).
 
 use http2::Reason;
 
-/// How often a call is sent that the engine has not worked on.
+/// How often an unprocessed call is sent in total.
 const SENDS: u32 = 3;
 
-/// What became of a call's attempts.
+/// The outcome of a call's attempts so far.
 #[derive(Debug, Default)]
 pub(super) struct Retry {
     sent: u32,
-    /// A connection was lost under it.
+    /// A connection was lost during an attempt.
     is_suspect: bool,
 }
 
-/// On which connection a call goes out.
+/// The kind of connection for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// One that others use too.
+    /// A shared connection.
     Shared,
-    /// One that no other call uses before this one is answered.
+    /// A connection of its own until the call is answered.
     Alone,
 }
 
-/// Whether the engine has refused the call as the protocol wants it: that says nothing of the call.
+/// Returns whether the engine refused the call as the protocol provides. That is no sign of a problem with the call.
 pub(super) fn is_orderly(error: &http2::Error) -> bool {
     match error.reason() {
         Some(Reason::NO_ERROR) => error.is_go_away(),
@@ -32,10 +32,10 @@ pub(super) fn is_orderly(error: &http2::Error) -> bool {
 }
 
 impl Retry {
-    /// Whether and where a call is sent again after this error.
+    /// Decides whether and where a call is retried after this error.
     ///
-    /// It may be the call itself that made the engine end the connection. So after anything but an orderly
-    /// refusal it is sent once more, where it can hurt no other, and the last attempt always is.
+    /// The call itself may have made the engine end the connection. So after anything but an orderly refusal it is
+    /// sent once more on a connection of its own, where it cannot harm others. The last attempt always is.
     pub(super) fn after(&mut self, error: &http2::Error) -> Option<Way> {
         self.sent += 1;
         let is_orderly = is_orderly(error);

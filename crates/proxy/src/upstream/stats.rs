@@ -1,4 +1,4 @@
-//! What the connections of all threads to an engine tell of it, and of each of its addresses.
+//! Statistics of an engine and each of its addresses, from the connections of all threads.
 
 use std::{
     collections::BTreeMap,
@@ -17,16 +17,16 @@ use tokio::{sync::watch, time::Instant};
 use super::{AddressStatus, resolve::Addresses};
 use crate::telemetry::{AddressMetrics, UpstreamMetrics};
 
-/// How long what an engine answered is held against it: the timer asks again before.
+/// How long a failed health check counts; the timer checks again before.
 const ANSWER_HOLDS: Duration = Duration::from_secs(10);
-/// How long an address that has failed is tried after all others.
+/// How long a failed address is tried after all others.
 const AVOIDED: Duration = Duration::from_secs(30);
-/// Reasons that are told of one outage at most.
+/// The most reasons logged for one outage.
 const TOLD: usize = 8;
-/// From one look at what an engine speaks to the next.
+/// The shortest time between two diagnoses.
 const DIAGNOSED_EVERY: Duration = Duration::from_secs(10);
 
-/// An engine as all threads see it.
+/// One engine, shared by all threads.
 #[derive(Debug)]
 pub(super) struct EndpointStats {
     pub(super) addresses: Addresses,
@@ -41,28 +41,28 @@ pub(super) struct EndpointStats {
 #[derive(Debug)]
 struct AddressStats {
     connections: AtomicUsize,
-    /// Attempts at one.
+    /// Attempts to connect in progress.
     attempts: AtomicUsize,
     metrics: AddressMetrics,
-    /// What was wrong with it when it was last tried, and when that was.
+    /// The problem of the last attempt, and its time.
     problem: Mutex<Option<(Instant, String)>>,
 }
 
 #[derive(Debug, Default)]
 struct Problems {
-    /// Why the last connection could not be had.
+    /// Why the last connection failed.
     connecting: Option<String>,
-    /// All such reasons since there was one: two that take turns are no news.
+    /// All such reasons since the last success, so that alternating reasons are not logged again.
     told: Vec<String>,
-    /// Whether it was said that there is a connection, since one could not be had.
+    /// Whether the log says that the engine is connected, since the last failure.
     is_told: bool,
-    /// What was wrong with its answer when it was asked, and when that was.
+    /// The problem of the last health check, and its time.
     answer: Option<(Instant, String)>,
-    /// What it speaks in place of what its URL says, and when that was looked for.
+    /// The protocol it speaks instead of that of its URL, and when that was diagnosed.
     spoken: Option<(Instant, Option<&'static str>)>,
 }
 
-/// A connection, counted while it is there.
+/// Counts a connection while it exists.
 #[derive(Debug)]
 pub(super) struct Counted {
     stats: Arc<EndpointStats>,
@@ -74,23 +74,23 @@ pub(super) struct Counted {
 pub(super) struct Attempt(Arc<AddressStats>);
 
 impl EndpointStats {
-    /// `alarm` changes when a connection could not be had, or ended.
+    /// Creates the statistics. `alarm` changes when a connection fails or ends.
     pub(super) fn new(addresses: Addresses, metrics: UpstreamMetrics, alarm: watch::Sender<()>) -> Self {
         let (connections, problems, known) = Default::default();
         Self { addresses, connections, metrics, problems, known, alarm }
     }
 
-    /// What is counted of the engine.
+    /// The metrics of the engine.
     pub(super) fn metrics(&self) -> &UpstreamMetrics {
         &self.metrics
     }
 
-    /// Open connections to it.
+    /// The number of open connections.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// What is wrong with it.
+    /// The current problem, if any.
     pub(super) fn problem(&self) -> Option<String> {
         let problems = self.problems();
         let connecting = problems.connecting.as_ref().filter(|_| self.connections() == 0);
@@ -98,13 +98,13 @@ impl EndpointStats {
         answer.map(|(_, problem)| problem).or(connecting).cloned()
     }
 
-    /// It was asked how it is, and this was wrong with its answer.
+    /// Records the result of a health check.
     pub(super) fn answered(&self, problem: Option<String>) {
         self.problems().answer = problem.map(|problem| (Instant::now(), problem));
     }
 
-    /// A connection was opened: it counts for as long as what this returns. And whether that is news: it is the
-    /// first, or the first after one could not be had.
+    /// Records an open connection, counted until the returned value is dropped. Also returns whether this is news:
+    /// the first connection, or the first after a failure.
     pub(super) fn connected(self: &Arc<Self>, address: SocketAddr) -> (Counted, bool) {
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1.0);
@@ -120,7 +120,7 @@ impl EndpointStats {
         (Counted { stats: self.clone(), address }, is_news)
     }
 
-    /// A connection could not be opened. Whether that is news.
+    /// Records a failure to connect. Returns whether that is news.
     pub(super) fn failed(&self, why: &impl fmt::Display) -> bool {
         self.metrics.connect.increment(1);
         let problem = format!("cannot be reached: {why}");
@@ -135,7 +135,7 @@ impl EndpointStats {
         is_news
     }
 
-    /// An address could not be connected to. Whether that is news.
+    /// Records a failure to connect to an address. Returns whether that is news.
     pub(super) fn address_failed(&self, address: SocketAddr, why: &impl fmt::Display) -> bool {
         let address = self.address(address);
         address.metrics.failures.increment(1);
@@ -143,14 +143,14 @@ impl EndpointStats {
         problem.replace((Instant::now(), why.to_string())).is_none()
     }
 
-    /// Whether an address has failed so recently that others come first.
+    /// Returns whether an address has failed recently, so that others come first.
     pub(super) fn is_avoided(&self, address: SocketAddr) -> bool {
         let known = self.known.lock();
         let problem = known.get(&address).and_then(|known| known.problem().as_ref().map(|(at, _)| *at));
         problem.is_some_and(|at| at.elapsed() < AVOIDED)
     }
 
-    /// Connections to an address that are open, or about to be.
+    /// The number of connections to an address, open or being opened.
     pub(super) fn load_of(&self, address: SocketAddr) -> usize {
         let known = self.known.lock();
         known.get(&address).map_or(0, |known| {
@@ -158,14 +158,14 @@ impl EndpointStats {
         })
     }
 
-    /// Somebody connects to an address, for as long as what this returns is there.
+    /// Counts an attempt to connect to an address, until the returned value is dropped.
     pub(super) fn attempt(&self, address: SocketAddr) -> Attempt {
         let address = self.address(address);
         address.attempts.fetch_add(1, Ordering::Relaxed);
         Attempt(address)
     }
 
-    /// Whether it is time to look at what the engine speaks.
+    /// Returns whether a diagnosis is due.
     pub(super) fn may_diagnose(&self) -> bool {
         let mut problems = self.problems();
         let may = problems.spoken.is_none_or(|(at, _)| at.elapsed() >= DIAGNOSED_EVERY);
@@ -176,21 +176,21 @@ impl EndpointStats {
         may
     }
 
-    /// What was found.
+    /// Records the result of a diagnosis.
     pub(super) fn diagnosed(&self, spoken: Option<&'static str>) {
         self.problems().spoken = Some((Instant::now(), spoken));
     }
 
-    /// What the engine speaks in place of what its URL says, as far as is known.
+    /// The protocol that the engine speaks instead of that of its URL, as far as is known.
     pub(super) fn spoken(&self) -> Option<&'static str> {
         self.problems().spoken.and_then(|(_, spoken)| spoken)
     }
 
-    /// How each address is, in their order.
+    /// The status of each address, in order.
     pub(super) fn address_states(&self) -> Vec<AddressStatus> {
         let current = self.addresses.current();
         let mut known = self.known.lock();
-        // Those that are gone from the name, and that nothing is connected to.
+        // Drops addresses that the name no longer has and that have no connections.
         known.retain(|address, stats| {
             current.contains(address) || stats.connections.load(Ordering::Relaxed) > 0
         });

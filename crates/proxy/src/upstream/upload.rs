@@ -1,4 +1,4 @@
-//! What a client sends, on its way to an engine, and the end of that before its time.
+//! Sends a client's request body to an engine, and handles early ends.
 
 use std::{
     future::poll_fn,
@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use super::{permit::ConnectionStats, replay::Replay};
 use crate::server::{BoxError, SendBody, given_up};
 
-/// A request on its way. Dropped before its call is over, it resets the engine's stream with the code that
-/// the client gave.
+/// A request body being sent. If it is dropped before the call is over, it resets the engine's stream with the
+/// client's code.
 #[derive(Debug)]
 pub(super) struct Upload<B>
 where
@@ -36,7 +36,7 @@ where
         Self { sending: Some(SendBody::deferred(body, stream)), stats, is_stalled: false }
     }
 
-    /// Ready when all is sent, or nothing more can be.
+    /// Ready when everything is sent, or nothing more can be.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(sending) = &mut self.sending else { return Poll::Ready(()) };
         let polled = sending.poll(cx);
@@ -46,30 +46,30 @@ where
             self.stats.backpressure(is_stalled);
         }
         if let Some(code) = sending.broken() {
-            // The client gave it up.
+            // The client cancelled the call.
             self.reset(code);
         }
         polled.map(|_| ())
     }
 
-    /// Gives the body back, to be sent on another stream.
+    /// Returns the body, to be sent on another stream.
     pub(super) fn into_body(mut self) -> Option<Replay<B>> {
         self.sending.take().map(SendBody::into_body)
     }
 
-    /// Tells the engine that the call is given up.
+    /// Resets the engine's stream, because the call was cancelled.
     fn reset(&mut self, code: Reason) {
         if let Some(sending) = self.sending.take() {
             self.stats.reset(sending.into_stream(), code);
         }
     }
 
-    /// The call is over: what is left of the request is wanted by nobody.
+    /// Called when the call is over: the rest of the request is not needed.
     fn end(mut self) {
         self.sending = None;
     }
 
-    /// All of it is sent.
+    /// Called when the whole body is sent.
     pub(super) fn into_sent(mut self) -> PendingUpload {
         let stats = self.stats.clone();
         PendingUpload(self.sending.take().map(|sending| Pending::Sent(sending.into_stream(), stats)))
@@ -80,7 +80,7 @@ impl<B> Upload<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    /// Sends what is left beside the answer.
+    /// Sends the rest in a task beside the response.
     pub(super) fn send_beside(mut self) -> PendingUpload {
         if let Some(sending) = &mut self.sending {
             sending.body().forget();
@@ -113,16 +113,16 @@ where
     }
 }
 
-/// What is left of a request whose answer comes. Dropped before the call is over, it resets the engine's
-/// stream with the code that the client gave.
+/// The rest of a request whose response is being received. If it is dropped before the call is over, it resets the
+/// engine's stream with the client's code.
 #[derive(Debug)]
 pub(super) struct PendingUpload(Option<Pending>);
 
 #[derive(Debug)]
 enum Pending {
-    /// Nothing but its stream.
+    /// Everything is sent; only the stream is left.
     Sent(SendStream, Arc<ConnectionStats>),
-    /// It is sent beside the answer, and to be told of a reset.
+    /// A task sends the rest, and is told of a reset.
     Beside(oneshot::Sender<Reason>),
 }
 

@@ -1,10 +1,10 @@
-//! What answers have in common.
+//! Common parts of responses.
 
 use protocol::{Strategy, pb};
 
-/// An answer that may announce a strategy.
+/// A response that may announce a strategy.
 pub(super) trait Answer {
-    /// What it announces. Anything but the two colours is ignored.
+    /// The announced strategy. Unknown values are ignored.
     fn notice(&self) -> Option<Strategy>;
 }
 
@@ -12,7 +12,7 @@ macro_rules! announcing {
     ($($name:ident),+ $(,)?) => {$(
         impl Answer for pb::$name {
             fn notice(&self) -> Option<Strategy> {
-                // Clients compare it as it is.
+                // Clients compare the value as it is.
                 let told = self.new_strategy.as_deref()?;
                 Strategy::ALL.into_iter().find(|strategy| strategy.as_str() == told)
             }

@@ -1,4 +1,4 @@
-//! Waking a suspended cluster, as the connectors do.
+//! Resumes a suspended cluster, as the connectors do.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ const STATUS: Method = Method::new("/ClusterService/status", CallKind::Neutral);
 const RESUME: Method = Method::new("/ClusterService/resume", CallKind::Neutral);
 
 const PAUSE: Duration = Duration::from_secs(5);
-/// Five minutes of asking.
+/// Polls for five minutes.
 const MOST_LOOKS: u32 = 60;
 
 impl Client {
-    /// Asks until the cluster is active, and once to resume it.
+    /// Resumes the cluster, and polls until it is active.
     pub(super) async fn wake_cluster(&mut self) -> Result<(), CallError> {
         let (user, password) = match self.common.plan.login.clone() {
             Login::Password { user, password } => (user, password),
@@ -48,7 +48,7 @@ impl Client {
         ))
     }
 
-    /// Asks under the strategy that is known, or blue; and after a 456 under the other one.
+    /// Calls under the known strategy, or blue; after a 456 under the other one.
     async fn ask_cluster<Q, A>(&mut self, method: Method, request: Q) -> Result<A, CallError>
     where
         Q: Message + Clone + 'static,
@@ -56,8 +56,7 @@ impl Client {
     {
         let mut strategy = self.process.active().unwrap_or(Strategy::Blue);
         let mut answer = self.hear(method, Some(strategy), None, request.clone()).await;
-        if answer.as_ref().is_err_and(|trouble: &CallError| trouble.is_refused() && self.behaviour.recovers())
-        {
+        if answer.as_ref().is_err_and(|error: &CallError| error.is_refused() && self.behaviour.recovers()) {
             strategy = strategy.other();
             answer = self.hear(method, Some(strategy), None, request).await;
         }

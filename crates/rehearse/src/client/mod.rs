@@ -1,4 +1,4 @@
-//! One client: runs queries in a loop, and follows what it is told.
+//! One client: runs queries in a loop, and follows switches.
 
 mod answer;
 mod cluster;
@@ -27,22 +27,22 @@ use super::{
     record::{Ending, Failure, Recorder, Run},
 };
 
-/// A schema call follows each query of this number.
+/// A schema call follows after this many queries.
 const SCHEMA_EVERY: u64 = 7;
-/// After a query that was turned away or broken, before the next one.
+/// The pause after a query that was rejected or broken.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Where clients that don't follow are turned away.
+/// The methods at which clients that do not follow are rejected.
 const BEGINNINGS: [&str; 3] = ["authenticate", "prepareStatement", "prepareStatementV2"];
 
-/// What all clients have in common.
+/// The state shared by all clients.
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) plan: Plan,
     pub(super) recorder: Recorder,
-    /// Queries that were given their time, in an open loop.
+    /// The number of queries that were scheduled, in an open loop.
     pub(super) slots: AtomicU64,
-    /// No new query is begun.
+    /// Cancelled when no new query may begin.
     pub(super) is_over: CancellationToken,
 }
 
@@ -54,23 +54,23 @@ pub(super) struct Client {
     common: Arc<Common>,
     process: Arc<Process>,
     line: Line,
-    /// `None`: it has to log in.
+    /// The session; `None` if it must log in.
     session: Option<String>,
     /// The planner that prepared its last query.
     planner: Option<String>,
-    /// A table that the server has named.
+    /// A table that the server has listed.
     table: Option<String>,
     random: SmallRng,
 }
 
-/// A query that is prepared.
+/// A prepared query.
 #[derive(Clone, Debug)]
 struct Open {
-    /// Its number in the record.
+    /// The number in the record.
     number: u32,
     id: String,
     engine: String,
-    /// What it was prepared under.
+    /// The strategy it was prepared under.
     strategy: Option<Strategy>,
 }
 
@@ -84,7 +84,7 @@ impl Client {
     /// Runs queries until it is over.
     pub(super) async fn run(mut self) {
         for turn in 0.. {
-            // Whoever waits for the next query has none to bring to an end.
+            // A client that waits for its next query has none to complete.
             let is_over = self.common.is_over.clone();
             let Some(due) = is_over.run_until_cancelled(self.next_slot(turn)).await else { break };
             let end = self.run_query(turn, due).await;
@@ -101,7 +101,7 @@ impl Client {
         self.common.is_over.is_cancelled()
     }
 
-    /// Waits for the time of the next query. Returns when it was due.
+    /// Waits for the next query to be due, and returns that time.
     async fn next_slot(&mut self, turn: u64) -> u64 {
         match self.common.plan.pace {
             Pace::Think(pause) => {
@@ -112,7 +112,7 @@ impl Client {
             }
             Pace::Rate(rate) => {
                 let slot = self.common.slots.fetch_add(1, Ordering::Relaxed);
-                #[allow(clippy::cast_precision_loss)] // Of 2^53 queries.
+                #[allow(clippy::cast_precision_loss)] // Exact up to 2^53 queries.
                 let after = Duration::from_secs_f64(slot as f64 / rate);
                 sleep_until(self.common.recorder.start() + after).await;
                 super::record::micros(after)
@@ -126,7 +126,7 @@ impl Client {
         let end = match self.one_query(turn, &mut tally).await {
             Ok(true) => Ending::Completed,
             Ok(false) => Ending::Vanished,
-            Err(trouble) => self.judge(trouble),
+            Err(error) => self.judge(error),
         };
         if let Ending::Lost(failure) | Ending::Broken(failure) = &end {
             warn!("Query failed: {} {}", failure.call, failure.message);
@@ -138,12 +138,12 @@ impl Client {
         end
     }
 
-    /// What became of a query that didn't complete.
-    fn judge(&self, trouble: CallError) -> Ending {
+    /// Classifies a query that did not complete.
+    fn judge(&self, error: CallError) -> Ending {
         let is_turned_away =
-            trouble.is_refused() && !self.behaviour.recovers() && BEGINNINGS.contains(&trouble.call);
-        let is_broken = trouble.is_broken;
-        let failure = self.failure(trouble);
+            error.is_refused() && !self.behaviour.recovers() && BEGINNINGS.contains(&error.call);
+        let is_broken = error.is_broken;
+        let failure = self.failure(error);
         match (is_turned_away, is_broken) {
             (true, _) => Ending::TurnedAway,
             (_, true) => Ending::Broken(failure),
@@ -151,13 +151,13 @@ impl Client {
         }
     }
 
-    fn failure(&self, trouble: CallError) -> Failure {
-        let CallError { call, strategy, code, message, .. } = trouble;
+    fn failure(&self, error: CallError) -> Failure {
+        let CallError { call, strategy, code, message, .. } = error;
         let time = self.common.recorder.now();
         Failure { call, strategy, time, code: code.map(i32::from), message }
     }
 
-    /// Keeps a query open, as `--hold` says.
+    /// Keeps a query open, as `--hold` requires.
     async fn hold(&mut self, open: &Open) -> Result<(), CallError> {
         const LOOK: Duration = Duration::from_millis(250);
         const LONGEST: Duration = Duration::from_secs(120);
@@ -184,13 +184,13 @@ impl Client {
         Ok(())
     }
 
-    /// Whether this query is one in whose middle the client leaves.
+    /// Returns whether the client leaves in the middle of this query.
     fn vanishes(&mut self) -> bool {
         self.behaviour == Behaviour::Vanish && self.random.random_ratio(1, 3)
     }
 }
 
-/// What is counted while a query of the application runs.
+/// Counts during one query of the application.
 #[derive(Debug, Default)]
 struct Tally {
     retries: u32,

@@ -46,12 +46,12 @@ const TABLES_V2: Method = method!("getTablesV2", Neutral);
 const COLUMNS: Method = method!("getColumns", Neutral);
 const COLUMNS_V2: Method = method!("getColumnsV2", Neutral);
 
-/// How often `Cursor.execute` tries.
+/// The number of attempts of `Cursor.execute`.
 const TRIES: u32 = 5;
-/// Before it logs in again after `Access denied`.
+/// The pause before it logs in again after `Access denied`.
 const DENIED: Duration = Duration::from_millis(200);
 
-/// What every message about a query says.
+/// Builds a message with the fields common to all calls about a query.
 macro_rules! about {
     ($kind:ident, $client:ident, $open:ident $(, $field:ident: $value:expr)*) => {
         $kind {
@@ -68,7 +68,7 @@ impl Client {
         self.session.clone().unwrap_or_default()
     }
 
-    /// Runs a query to its end. `false`: the client left in its middle, on purpose.
+    /// Runs a query to its end. Returns false if the client left in the middle, on purpose.
     pub(super) async fn one_query(&mut self, turn: u64, tally: &mut Tally) -> Result<bool, CallError> {
         let queries = self.common.plan.queries.clone();
         let query = queries.next(self.number, turn, &mut self.random);
@@ -83,47 +83,47 @@ impl Client {
         done.and(cleared).map(|()| true)
     }
 
-    /// `Cursor.execute`, with the tries that connectors have.
+    /// `Cursor.execute`, with the retries of connectors.
     async fn execute(&mut self, sql: &str, tally: &mut Tally) -> Result<(Open, Metadata), CallError> {
         let mut tries = TRIES;
         loop {
             tries -= 1;
-            let trouble = match self.try_execute(sql).await {
+            let error = match self.try_execute(sql).await {
                 Ok((open, metadata)) => {
                     tally.strategy = open.strategy;
                     return Ok((open, metadata));
                 }
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
             let has_token = self.common.plan.login.is_token();
-            if trouble.is_suspended(has_token) {
+            if error.is_suspended(has_token) {
                 self.wake_cluster().await?;
-            } else if trouble.is_refused() && self.behaviour.recovers() {
-                if has_token && (tally.retries > 0 || !self.turns(&trouble)) {
-                    return Err(trouble);
+            } else if error.is_refused() && self.behaviour.recovers() {
+                if has_token && (tally.retries > 0 || !self.turns(&error)) {
+                    return Err(error);
                 }
                 tally.retries += 1;
                 if !has_token {
                     self.process.forget();
                     self.start_anew();
                 }
-            } else if trouble.is_access_denied() && !has_token {
+            } else if error.is_access_denied() && !has_token {
                 sleep(DENIED).await;
                 self.session = None;
             } else {
-                return Err(trouble);
+                return Err(error);
             }
             if tries == 0 {
-                return Err(trouble);
+                return Err(error);
             }
         }
     }
 
-    /// With a token, what a query was to be prepared under and was refused gives way to the other colour.
-    fn turns(&self, trouble: &CallError) -> bool {
-        let turns = trouble.is_refused_to_a_token() && BEGINNINGS.contains(&trouble.call);
+    /// With a token, changes to the other strategy if preparing a query was rejected.
+    fn turns(&self, error: &CallError) -> bool {
+        let turns = error.is_refused_to_a_token() && BEGINNINGS.contains(&error.call);
         if turns {
-            self.process.settle(trouble.strategy.map_or(Strategy::Blue, Strategy::other));
+            self.process.settle(error.strategy.map_or(Strategy::Blue, Strategy::other));
         }
         turns
     }
@@ -165,10 +165,10 @@ impl Client {
         self.process.opened();
         match self.start(&open).await {
             Ok(metadata) => Ok((open, metadata)),
-            Err(trouble) => {
+            Err(error) => {
                 // The first error is what the application sees.
                 let _ = self.clear(&open).await;
-                Err(trouble)
+                Err(error)
             }
         }
     }
@@ -220,10 +220,7 @@ impl Client {
             let batch = read_chunk(&answer.result_batch).map_err(|error| unreadable(BATCH, &error))?;
             if batch.iter().any(|row| row.len() != metadata.columns.len()) {
                 let columns = metadata.columns.len();
-                return Err(wrong(
-                    BATCH,
-                    &format!("rows of other lengths than the {columns} columns announced"),
-                ));
+                return Err(wrong(BATCH, &format!("rows do not have the {columns} announced columns")));
             }
             if batch.is_empty() {
                 break;
@@ -254,14 +251,14 @@ impl Client {
         Ok(())
     }
 
-    /// Whether the answer announces a switch.
+    /// Returns whether the response announces a switch.
     pub(super) async fn status(&mut self, open: &Open) -> Result<bool, CallError> {
         self.be_ready().await?;
         let answer: StatusResponse = self.call_about(STATUS, open, about!(StatusRequest, self, open)).await?;
         Ok(answer.new_strategy.is_some())
     }
 
-    /// Leaves while a call is in progress, and comes back as somebody who knows nothing.
+    /// Leaves during a call, and comes back as a new client.
     async fn vanish(&mut self, open: &Open) {
         const SOON: Duration = Duration::from_micros(500);
         let request = about!(GetNextResultBatchRequest, self, open, as_row_data: false);
@@ -272,14 +269,14 @@ impl Client {
         self.start_anew();
     }
 
-    /// One of the calls that are about no query.
+    /// Makes one of the calls outside of queries.
     pub(super) async fn call_schema(&mut self, turn: u64) {
-        if let Err(trouble) = self.try_call_schema(turn).await
-            && (self.behaviour.recovers() || !trouble.is_refused())
+        if let Err(error) = self.try_call_schema(turn).await
+            && (self.behaviour.recovers() || !error.is_refused())
         {
-            tracing::warn!("Call failed: {} {}", trouble.call, trouble.message);
-            let is_broken = trouble.is_broken;
-            self.common.recorder.failure(self.failure(trouble), is_broken);
+            tracing::warn!("Call failed: {} {}", error.call, error.message);
+            let is_broken = error.is_broken;
+            self.common.recorder.failure(self.failure(error), is_broken);
         }
     }
 
@@ -287,7 +284,7 @@ impl Client {
         self.be_ready().await?;
         let (session_id, schema) = (self.session_id(), self.common.plan.schema.clone());
         let catalog = self.common.plan.catalog.clone();
-        // Columns are asked of a table that there is.
+        // Columns are requested of an existing table.
         let (turn, table) = match (turn / super::SCHEMA_EVERY % 3, self.table.clone()) {
             (2, None) => (1, String::new()),
             (turn, table) => (turn, table.unwrap_or_default()),
@@ -325,7 +322,7 @@ impl Client {
     }
 }
 
-/// An answer that is no error, and wrong.
+/// The error for a successful response with wrong content.
 fn wrong(method: Method, what: &str) -> CallError {
     CallError { code: None, ..CallError::of(method.name(), &Status::data_loss(what)) }
 }

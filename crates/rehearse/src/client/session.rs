@@ -1,4 +1,4 @@
-//! Logging in, making calls, and following: the rules by which the published connectors do.
+//! Login, calls, and following, by the rules of the published connectors.
 
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ use crate::{
 
 const AUTHENTICATE: &str = "/QueryEngineService/authenticate";
 
-/// A call without an answer for so long is lost.
+/// The timeout of a call.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
-/// A server that announces what it refuses sends a client round and round: connectors overflow their stack.
+/// The most rounds of a client between a server's notices and 456s; connectors overflow their stack.
 const MOST_ROUNDS: u32 = 20;
 
-/// What is to be called.
+/// The method to call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Method {
     path: &'static str,
@@ -47,7 +47,7 @@ impl Method {
     }
 }
 
-/// Writes down a call that its client leaves before the answer is there.
+/// Records a call that the client leaves before the response.
 struct Unanswered<'a> {
     client: &'a Client,
     call: Option<Call>,
@@ -63,7 +63,7 @@ impl Drop for Unanswered<'_> {
 }
 
 impl Client {
-    /// Before a call: what is pending is adopted where no query is open, and there has to be a session.
+    /// Called before a call: adopts the pending strategy if no query is open, and logs in if needed.
     pub(super) async fn be_ready(&mut self) -> Result<(), CallError> {
         if let Some(adoption) = self.process.before_request() {
             self.note(adoption);
@@ -75,7 +75,7 @@ impl Client {
             return Ok(());
         }
         match self.log_in().await {
-            Err(trouble) if trouble.is_suspended(self.common.plan.login.is_token()) => {
+            Err(error) if error.is_suspended(self.common.plan.login.is_token()) => {
                 self.wake_cluster().await?;
                 self.log_in().await
             }
@@ -83,13 +83,13 @@ impl Client {
         }
     }
 
-    /// A new connection, on which it has to log in.
+    /// Opens a new connection, which requires a login.
     pub(super) fn start_anew(&mut self) {
         self.line = Line::new(&self.common.plan.server, self.behaviour == Behaviour::SlowReader);
         self.session = None;
     }
 
-    /// Logs in under the strategy of the process, or else finds out which one is served.
+    /// Logs in under the strategy of the process, or finds out the active one.
     async fn log_in(&mut self) -> Result<(), CallError> {
         let Login::Password { user, password } = self.common.plan.login.clone() else {
             self.session = Some(String::new());
@@ -107,13 +107,13 @@ impl Client {
                         answered = Some((strategy, answer));
                         break;
                     }
-                    Err(trouble) if trouble.is_refused() => refusal = Some(trouble),
-                    Err(trouble) => return Err(trouble),
+                    Err(error) if error.is_refused() => refusal = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
             let Some((strategy, answer)) = answered else {
                 match (refusal, known) {
-                    // What it knew is no longer served.
+                    // The known strategy is no longer active.
                     (Some(_), Some(_)) if self.behaviour.recovers() => self.process.forget(),
                     (Some(refusal), _) => return Err(refusal),
                     (None, _) => unreachable!("each round tries one strategy at least"),
@@ -133,7 +133,7 @@ impl Client {
             let Some(adoption) = answer
                 .new_strategy
                 .and_then(|told| told.parse().ok())
-                .and_then(|told| self.process.told_at_login(told, notice))
+                .and_then(|told| self.process.on_login_notice(told, notice))
             else {
                 return Ok(());
             };
@@ -141,7 +141,7 @@ impl Client {
         }
         Err(CallError::of(
             "authenticate",
-            &Status::unknown("told of a strategy over and over that is refused"),
+            &Status::unknown("the server keeps announcing a strategy that it rejects"),
         ))
     }
 
@@ -154,7 +154,7 @@ impl Client {
         self.send(method, Some(strategy), None, request).await
     }
 
-    /// A call that is about no query.
+    /// Makes a call outside of queries.
     pub(super) async fn call<Q, A>(
         &mut self,
         method: Method,
@@ -169,7 +169,7 @@ impl Client {
         self.hear(method, strategy, number, request).await
     }
 
-    /// A call about a query, which names what that was prepared under.
+    /// Makes a call about a query, under the strategy it was prepared under.
     pub(super) async fn call_about<Q, A>(
         &mut self,
         method: Method,
@@ -187,7 +187,7 @@ impl Client {
         self.hear(method, strategy, Some(open.number), request).await
     }
 
-    /// Makes a call, and takes note of what its answer announces.
+    /// Makes a call, and handles the notice in its response.
     pub(super) async fn hear<Q, A>(
         &mut self,
         method: Method,
@@ -202,12 +202,12 @@ impl Client {
         let mut insists = self.behaviour.insists();
         let answer: A = loop {
             match self.send(method, strategy, query, request.clone()).await {
-                Err(trouble) if insists > 0 && trouble.is_refused() => insists -= 1,
+                Err(error) if insists > 0 && error.is_refused() => insists -= 1,
                 other => break other?,
             }
         };
         if let Some(notice) = answer.notice() {
-            let (is_news, adoption) = self.process.told(notice, self.common.recorder.now());
+            let (is_news, adoption) = self.process.on_notice(notice, self.common.recorder.now());
             if is_news {
                 info!("Pending deployment strategy set to: {notice}");
             }
@@ -218,7 +218,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Sends one request, and writes down what comes of it.
+    /// Sends one request, and records the outcome.
     async fn send<Q, A>(
         &mut self,
         method: Method,
@@ -260,11 +260,11 @@ impl Client {
         if let Some(call) = call {
             let outcome = match &answer {
                 Ok(_) => Outcome::Answered,
-                Err(trouble) if trouble.is_refused() => Outcome::Refused,
-                Err(trouble) => Outcome::Failed {
-                    code: trouble.code.unwrap_or(Code::Unknown).into(),
-                    message: trouble.message.as_str().into(),
-                    is_broken: trouble.is_broken,
+                Err(error) if error.is_refused() => Outcome::Refused,
+                Err(error) => Outcome::Failed {
+                    code: error.code.unwrap_or(Code::Unknown).into(),
+                    message: error.message.as_str().into(),
+                    is_broken: error.is_broken,
                 },
             };
             let notice = answer.as_ref().ok().and_then(Answer::notice);
@@ -292,7 +292,7 @@ impl Client {
         Ok(metadata)
     }
 
-    /// Writes down that the strategy has changed.
+    /// Records an adoption.
     pub(super) fn note(&self, adoption: Adoption) {
         let Adoption { from, to, told } = adoption;
         info!("Strategy transition completed: {} -> {to}", from.map_or("none", Strategy::as_str));
@@ -303,5 +303,5 @@ impl Client {
 }
 
 fn ascii(name: &'static str, value: &str) -> Result<AsciiMetadataValue, CallError> {
-    value.parse().map_err(|_| CallError::of(name, &Status::internal("a value that metadata can't carry")))
+    value.parse().map_err(|_| CallError::of(name, &Status::internal("a value that metadata cannot hold")))
 }

@@ -1,4 +1,4 @@
-//! Decides from what clients wrote down, and what the server says it did, whether each promise held.
+//! Checks each promise, from the clients' records and the server's events.
 
 mod queries;
 pub(super) mod spans;
@@ -16,23 +16,23 @@ use super::{
     timeline::Timeline,
 };
 
-/// So many breaches of a promise are told in words.
+/// The most breaches of a promise that are described.
 const MOST_TOLD: usize = 20;
-/// A phase may be over that much later than it has to be: servers have more to do than to look at clocks.
+/// How late a phase may end, because servers have more to do than to watch clocks.
 const LATE: u64 = 2_000_000;
-/// The same for an announcement: before the cutover an engine has to say that it is healthy, within 2 s, and it may be
-/// being asked when that is due.
+/// How late an announcement may end: before the cutover an engine must pass a health check within 2 s, and a check
+/// may be in progress when it is due.
 const LATE_CUTOVER: u64 = LATE + 4_000_000;
-/// The gRPC code of what isn't there.
+/// The gRPC code NOT_FOUND.
 const NOT_FOUND: i32 = 5;
 
-/// What a switch promises.
+/// A promise of the switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promise {
-    /// Until a drain is over, a 456 only answers what begins a query.
+    /// Until a drain is over, only calls that begin a query get a 456.
     NothingLost,
-    /// What is announced is let in already.
+    /// An announced strategy is admitted already.
     AcceptedFirst,
     /// A query sees one strategy and one engine.
     OneColour,
@@ -46,10 +46,10 @@ impl Promise {
     const ALL: [Self; 5] =
         [Self::NothingLost, Self::AcceptedFirst, Self::OneColour, Self::InOrder, Self::NothingSticks];
 
-    /// In words.
+    /// The promise in words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::NothingLost => "no query is refused on its way",
+            Self::NothingLost => "no query is rejected before its query ended",
             Self::AcceptedFirst => "what is announced is accepted already",
             Self::OneColour => "a query sees one colour and one engine",
             Self::InOrder => "transitions in order, each request judged by one",
@@ -58,34 +58,34 @@ impl Promise {
     }
 }
 
-/// Whether one promise held.
+/// The verdict on one promise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Which one.
+    /// The promise.
     pub promise: Promise,
-    /// How often it was put to the test.
+    /// How often it was tested.
     pub cases: u64,
     /// How often it was broken.
     pub broken: u64,
-    /// In words, of the first ones.
+    /// Descriptions of the first breaches.
     pub breaches: Vec<String>,
 }
 
-/// Judges a history. Without the server's side only what clients can see by themselves is judged.
-pub fn check(calls: &[Call], story: Option<&Timeline>) -> Vec<Verdict> {
+/// Judges a history. Without the server's timeline, only what clients can see is judged.
+pub fn check(calls: &[Call], timeline: Option<&Timeline>) -> Vec<Verdict> {
     let mut checker = Checker {
         queries: Queries::of(calls),
-        spans: story.map(Spans::of),
-        is_strict: story.is_some_and(|story| story.is_strict),
+        spans: timeline.map(Spans::of),
+        is_strict: timeline.is_some_and(|timeline| timeline.is_strict),
         verdicts: Promise::ALL.map(|promise| Verdict { promise, cases: 0, broken: 0, breaches: Vec::new() }),
     };
     for call in calls {
         checker.judge(call);
     }
     checker.accepted_first(calls);
-    if let Some(story) = story {
-        checker.in_order(story);
-        checker.nothing_sticks(story);
+    if let Some(timeline) = timeline {
+        checker.in_order(timeline);
+        checker.nothing_sticks(timeline);
     }
     checker.verdicts.into()
 }
@@ -110,40 +110,45 @@ impl Checker {
         }
     }
 
-    /// What can be said of one call.
+    /// Judges one call.
     fn judge(&mut self, call: &Call) {
         let is_let_in = match call.outcome {
             Outcome::Answered | Outcome::Failed { is_broken: false, .. } => true,
             Outcome::Refused => false,
-            // Nobody knows whether it arrived.
+            // It is unknown whether the call arrived.
             Outcome::Failed { .. } | Outcome::GivenUp => return,
         };
         let query = self.queries.with_right(call, self.spans.as_ref());
         if query.is_some() {
             self.case(Promise::NothingLost);
             if !is_let_in && !self.is_strict {
-                self.breach(Promise::NothingLost, || format!("{}: refused on its way", told(call)));
+                self.breach(Promise::NothingLost, || {
+                    format!("{}: rejected before its query ended", describe(call))
+                });
             }
         }
         if let Some(strategy) = query {
             self.case(Promise::OneColour);
             if call.notice.is_some() && call.notice == strategy {
                 self.breach(Promise::OneColour, || {
-                    format!("{}: let in under another colour, for it was told of its own", told(call))
+                    format!(
+                        "{}: admitted under the other strategy: the response announced the query's own",
+                        describe(call)
+                    )
                 });
             }
             if let Outcome::Failed { code: NOT_FOUND, .. } = call.outcome
                 && !self.queries.was_broken(call)
             {
                 self.breach(Promise::OneColour, || {
-                    format!("{}: another engine, which doesn't know it", told(call))
+                    format!("{}: it reached the other engine, which does not know the query", describe(call))
                 });
             }
         }
         match query {
             None => match self.queries.may_be_left(call) {
                 Some(Some(owner)) => self.judged_by_one(call, &[call.strategy, Some(owner)], is_let_in),
-                // Whose strategy is not known can't be judged.
+                // A query of unknown strategy cannot be judged.
                 Some(None) => {}
                 None => self.judged_by_one(call, &[call.strategy], is_let_in),
             },
@@ -152,8 +157,8 @@ impl Checker {
         }
     }
 
-    /// Some state of the switch, while the call was on its way, judges it as it was judged, by one of
-    /// the strategies that it may have been of.
+    /// Checks that some state of the switch during the call explains its outcome, under one of its possible
+    /// strategies.
     fn judged_by_one(&mut self, call: &Call, strategies: &[Option<Strategy>], is_let_in: bool) {
         let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
         let judges = |span: &spans::Span| {
@@ -169,17 +174,18 @@ impl Checker {
             return;
         }
         let promise = match (is_let_in, call.kind) {
-            (false, CallKind::LogIn | CallKind::Begin) => return, // That is for `accepted_first`.
+            (false, CallKind::LogIn | CallKind::Begin) => return, // `accepted_first` checks that.
             (false, _) if !is_stable && !self.is_strict => Promise::NothingLost,
             _ => Promise::InOrder,
         };
         self.breach(promise, || {
-            let judged = if is_let_in { "let in" } else { "refused" };
-            format!("{}: {judged}, as no state of the switch then has it", told(call))
+            let judged = if is_let_in { "admitted" } else { "rejected" };
+            format!("{}: {judged}, which no state of the switch at that time allows", describe(call))
         });
     }
 
-    /// Calls that begin something under a strategy that was announced are let in, until it isn't any more.
+    /// Checks that calls that begin something under an announced strategy are admitted, until it is no longer
+    /// announced.
     fn accepted_first(&mut self, calls: &[Call]) {
         let mut notices: Vec<(Strategy, &Call)> =
             calls.iter().filter_map(|call| Some((call.notice?, call))).collect();
@@ -193,7 +199,7 @@ impl Checker {
             .filter_map(|call| Some((call.strategy?, call)))
             .collect();
         begins.sort_by_key(|(_, call)| call.sent);
-        // Since when each strategy is announced, at the earliest, as far as clients have heard.
+        // The earliest announcement of each strategy, as far as clients have heard.
         let mut announced = [None::<u64>; 2];
         let mut heard = notices.iter().peekable();
         for (strategy, call) in begins {
@@ -214,61 +220,66 @@ impl Checker {
                 Some(spans) => {
                     spans.during(call).iter().any(|span| span.may_refuse(call.kind, strategy, self.is_strict))
                 }
-                // The other one may have been announced since.
+                // The other strategy may have been announced since.
                 None => notices.iter().any(|(notice, other)| {
                     *notice != strategy && Some(other.answered) >= since && other.sent <= call.answered
                 }),
             };
             if !is_explained {
                 self.breach(Promise::AcceptedFirst, || {
-                    format!("{}: refused, though announced or active", told(call))
+                    format!("{}: rejected, although its strategy was announced or active", describe(call))
                 });
             }
         }
     }
 
-    /// What an answer announces was, while it was on its way, where the work was headed.
+    /// Checks that an announced strategy was the target at some time during the call.
     fn headed_there(&mut self, call: &Call, notice: Strategy) {
         let Some(spans) = self.spans.as_ref().filter(|spans| spans.know(call)) else { return };
         let is_headed = spans.during(call).iter().any(|span| span.headed_for() == notice);
         self.case(Promise::AcceptedFirst);
         if !is_headed {
             self.breach(Promise::AcceptedFirst, || {
-                format!("{}: told of {notice}, which was not pending", told(call))
+                format!("{}: announced {notice}, which was not pending", describe(call))
             });
         }
     }
 
-    fn in_order(&mut self, story: &Timeline) {
-        let Some(first) = story.seen.first() else { return };
+    fn in_order(&mut self, timeline: &Timeline) {
+        let Some(first) = timeline.seen.first() else { return };
         let mut before = (spans::Span::of(first), 0);
-        for happened in story.happened.iter().filter(|happened| happened.epoch > first.epoch) {
+        for transition in timeline.transitions.iter().filter(|transition| transition.epoch > first.epoch) {
             self.case(Promise::InOrder);
             let (span, at) = before;
-            let Some(next) = span.after(happened, story.is_strict) else {
+            let Some(next) = span.after(transition, timeline.is_strict) else {
                 self.breach(Promise::InOrder, || {
-                    format!("{}: {:?} does not follow {}", seconds(happened.at), happened.kind, span.words())
+                    format!(
+                        "{}: {:?} does not follow {}",
+                        seconds(transition.at),
+                        transition.kind,
+                        span.words()
+                    )
                 });
-                before = (span.forced(happened, story.is_strict), happened.at);
+                before = (span.forced(transition, timeline.is_strict), transition.at);
                 continue;
             };
-            if happened.epoch != span.epoch + 1 || happened.at < at {
+            if transition.epoch != span.epoch + 1 || transition.at < at {
                 self.breach(Promise::InOrder, || {
-                    let (epoch, last) = (happened.epoch, span.epoch);
-                    format!("{}: epoch {epoch} comes after epoch {last}", seconds(happened.at))
+                    let (epoch, last) = (transition.epoch, span.epoch);
+                    format!("{}: epoch {epoch} comes after epoch {last}", seconds(transition.at))
                 });
             }
-            before = (next, happened.at);
+            before = (next, transition.at);
         }
-        for pair in story.seen.windows(2) {
+        for pair in timeline.seen.windows(2) {
             if pair[1].epoch < pair[0].epoch {
                 self.breach(Promise::InOrder, || format!("{}: the epoch goes back", seconds(pair[1].at)));
             }
         }
     }
 
-    fn nothing_sticks(&mut self, story: &Timeline) {
-        for pair in story.seen.windows(2) {
+    fn nothing_sticks(&mut self, timeline: &Timeline) {
+        for pair in timeline.seen.windows(2) {
             let (Some(ends_by), [before, now]) = (pair[0].ends_by, [pair[0], pair[1]]) else { continue };
             self.case(Promise::NothingSticks);
             let late = if before.stage == PhaseName::Announced { LATE_CUTOVER } else { LATE };
@@ -281,14 +292,14 @@ impl Checker {
     }
 }
 
-/// A call in words.
-fn told(call: &Call) -> String {
+/// Describes a call.
+fn describe(call: &Call) -> String {
     let strategy = call.strategy.map_or("no strategy", Strategy::as_str);
     let query = call.query.map(|query| format!(" of query {query}")).unwrap_or_default();
     format!("{} client {} {}{query} under {strategy}", seconds(call.answered), call.client, call.method)
 }
 
-/// As a time of the rehearsal.
+/// Formats a time of the rehearsal.
 #[allow(clippy::cast_precision_loss)]
 pub(super) fn seconds(micros: u64) -> String {
     format!("{:.3} s", micros as f64 / 1e6)

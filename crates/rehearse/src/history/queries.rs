@@ -1,4 +1,4 @@
-//! Which query may go on at which time, as its clients can know.
+//! Which queries had the right to continue, as far as clients can know.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use crate::record::{Call, Outcome};
 #[derive(Clone, Copy, Debug)]
 struct Life {
     strategy: Option<Strategy>,
-    /// When the call that began it was sent and answered.
+    /// When the call that began it was sent, and answered.
     sent: u64,
     begun: u64,
-    /// When what ended it, or may have ended it, was sent.
+    /// When the call that ended it, or may have ended it, was sent.
     ended: Option<u64>,
-    /// When it was known to be ended.
+    /// When it was known to have ended.
     over: Option<u64>,
 }
 
@@ -23,7 +23,7 @@ struct Life {
 #[derive(Debug, Default)]
 pub(super) struct Queries {
     lives: HashMap<u32, Life>,
-    /// When a connection or an engine was gone, in order.
+    /// When a connection or an engine was lost, in order.
     breaks: Vec<u64>,
 }
 
@@ -59,12 +59,12 @@ impl Queries {
         queries
     }
 
-    /// The strategy (as far as it is known) of the query that a call is about, if that query had the right
-    /// to go on: begun, not ended, and not given up by a drain.
+    /// The strategy (if known) of the query that a call names, if that query had the right to continue: begun, not
+    /// ended, and not abandoned by a drain.
     pub(super) fn with_right(&self, call: &Call, spans: Option<&Spans>) -> Option<Option<Strategy>> {
         let life = self.lives.get(&call.query?)?;
         let is_about = matches!(call.kind, CallKind::Continue | CallKind::End);
-        // Of two that end it at one moment either may be the first.
+        // Of two calls that end it at the same time, either may be the first.
         let is_open = call.sent >= life.begun
             && life.ended.is_none_or(|ended| call.sent <= ended)
             && life.over.is_none_or(|over| call.sent < over);
@@ -75,8 +75,8 @@ impl Queries {
         (!is_given_up).then_some(life.strategy)
     }
 
-    /// The strategy (as far as it is known) of the query that a call is about, if nobody knows whether
-    /// that is on record still.
+    /// The strategy (if known) of the query that a call names, if it is unknown whether that query is still on
+    /// record.
     pub(super) fn may_be_left(&self, call: &Call) -> Option<Option<Strategy>> {
         let life = self.lives.get(&call.query?)?;
         let is_about = matches!(call.kind, CallKind::Continue | CallKind::End);
@@ -84,7 +84,7 @@ impl Queries {
         (is_about && !is_over).then_some(life.strategy)
     }
 
-    /// Whether a connection or an engine was gone since the query of this call was begun.
+    /// Returns whether a connection or an engine was lost since the query of this call was begun.
     pub(super) fn was_broken(&self, call: &Call) -> bool {
         let Some(life) = call.query.and_then(|query| self.lives.get(&query)) else { return false };
         let from = self.breaks.partition_point(|at| *at < life.sent);

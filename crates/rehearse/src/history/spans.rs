@@ -1,4 +1,4 @@
-//! The phases that the server went through, and how each judges.
+//! The phases of the server, and the rules of each.
 
 use protocol::{CallKind, Strategy};
 use switch::PhaseName;
@@ -8,14 +8,14 @@ use crate::{
     timeline::{Kind, Seen, Timeline, Transition},
 };
 
-/// One phase, from a moment on.
+/// One phase and its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) from: u64,
     pub(crate) stage: PhaseName,
     pub(crate) active: Strategy,
     pub(crate) epoch: u64,
-    /// The engine that is not active was left for its health: until it is back its logins are refused.
+    /// The inactive engine is unhealthy: its logins are rejected until it recovers.
     is_left: bool,
 }
 
@@ -29,12 +29,12 @@ impl Span {
         self.stage == PhaseName::Stable
     }
 
-    /// Where the work is headed.
+    /// The target strategy.
     pub(super) fn headed_for(&self) -> Strategy {
         if self.stage == PhaseName::Announced { self.active.other() } else { self.active }
     }
 
-    /// The table of the rules.
+    /// The rules: returns whether a call is admitted.
     pub(super) fn lets_in(&self, kind: CallKind, strategy: Strategy, is_strict: bool) -> bool {
         strategy == self.active
             || match self.stage {
@@ -44,37 +44,37 @@ impl Span {
             }
     }
 
-    /// Whether it may refuse a call.
+    /// Returns whether a call may be rejected.
     pub(super) fn may_refuse(&self, kind: CallKind, strategy: Strategy, is_strict: bool) -> bool {
         let is_left = self.is_left && kind == CallKind::LogIn && strategy != self.active;
         is_left || !self.lets_in(kind, strategy, is_strict)
     }
 
-    /// The phase that follows, if that can happen.
-    pub(super) fn after(&self, happened: &Transition, is_strict: bool) -> Option<Self> {
+    /// The phase after a transition, if the transition is possible.
+    pub(super) fn after(&self, transition: &Transition, is_strict: bool) -> Option<Self> {
         let can_happen = matches!(
-            (happened.kind, self.stage),
+            (transition.kind, self.stage),
             (Kind::Announced, PhaseName::Stable | PhaseName::Draining)
                 | (Kind::CutOver | Kind::Aborted, PhaseName::Announced)
                 | (Kind::Drained | Kind::DrainTimedOut, PhaseName::Draining)
         );
-        let is_told_so = match happened.kind {
-            Kind::Announced | Kind::CutOver => happened.to.is_none_or(|to| to == self.active.other()),
+        let is_told_so = match transition.kind {
+            Kind::Announced | Kind::CutOver => transition.to.is_none_or(|to| to == self.active.other()),
             _ => true,
         };
-        (can_happen && is_told_so).then(|| self.forced(happened, is_strict))
+        (can_happen && is_told_so).then(|| self.forced(transition, is_strict))
     }
 
-    /// The phase that the server says it is in.
-    pub(super) fn forced(&self, happened: &Transition, is_strict: bool) -> Self {
+    /// The phase after a transition, as the server reports it.
+    pub(super) fn forced(&self, transition: &Transition, is_strict: bool) -> Self {
         let drained = if is_strict { PhaseName::Stable } else { PhaseName::Draining };
-        let (stage, active) = match happened.kind {
+        let (stage, active) = match transition.kind {
             Kind::Announced => (PhaseName::Announced, self.active),
-            Kind::CutOver => (drained, happened.to.unwrap_or(self.active.other())),
+            Kind::CutOver => (drained, transition.to.unwrap_or(self.active.other())),
             Kind::Aborted => (drained, self.active),
             Kind::Drained | Kind::DrainTimedOut => (PhaseName::Stable, self.active),
         };
-        Self { from: happened.at, stage, active, epoch: happened.epoch, is_left: false }
+        Self { from: transition.at, stage, active, epoch: transition.epoch, is_left: false }
     }
 
     pub(super) fn words(&self) -> String {
@@ -86,35 +86,35 @@ impl Span {
 #[derive(Debug)]
 pub(crate) struct Spans {
     pub(crate) spans: Vec<Span>,
-    /// Drains that were given up: when, and of which strategy.
+    /// Drains that timed out: when, and the strategy.
     given_up: Vec<(u64, Strategy)>,
     slack: u64,
     until: u64,
 }
 
 impl Spans {
-    pub(crate) fn of(story: &Timeline) -> Self {
-        let mut spans = Vec::from_iter(story.seen.first().map(Span::of));
+    pub(crate) fn of(timeline: &Timeline) -> Self {
+        let mut spans = Vec::from_iter(timeline.seen.first().map(Span::of));
         let mut given_up = Vec::new();
-        for happened in &story.happened {
-            let Some(before) = spans.last().filter(|span| happened.epoch > span.epoch) else { continue };
-            if happened.kind == Kind::DrainTimedOut {
-                given_up.push((happened.at, before.active.other()));
+        for transition in &timeline.transitions {
+            let Some(before) = spans.last().filter(|span| transition.epoch > span.epoch) else { continue };
+            if transition.kind == Kind::DrainTimedOut {
+                given_up.push((transition.at, before.active.other()));
             }
-            spans.push(before.forced(happened, story.is_strict));
+            spans.push(before.forced(transition, timeline.is_strict));
         }
         for span in &mut spans {
-            span.is_left = story.left.contains(&span.epoch);
+            span.is_left = timeline.left.contains(&span.epoch);
         }
-        Self { spans, given_up, slack: story.slack, until: story.until }
+        Self { spans, given_up, slack: timeline.slack, until: timeline.until }
     }
 
-    /// Whether it is known what phases a call may have met.
+    /// Returns whether the phases during a call are known.
     pub(super) fn know(&self, call: &Call) -> bool {
         call.answered + self.slack <= self.until
     }
 
-    /// The phases that a call may have met.
+    /// The phases during a call.
     pub(super) fn during(&self, call: &Call) -> &[Span] {
         let (from, to) = (call.sent.saturating_sub(self.slack), call.answered + self.slack);
         let first = self.spans.partition_point(|span| span.from <= from).saturating_sub(1);
@@ -122,12 +122,12 @@ impl Spans {
         &self.spans[first..last.max(first)]
     }
 
-    /// The phase at a moment.
+    /// The phase at a time.
     pub(crate) fn at(&self, time: u64) -> Option<&Span> {
         self.spans[..self.spans.partition_point(|span| span.from <= time)].last()
     }
 
-    /// Whether queries of a strategy, begun at one time, may have been given up by another.
+    /// Returns whether queries of a strategy may have been abandoned between two times.
     pub(super) fn gave_up(&self, strategy: Option<Strategy>, from: u64, to: u64) -> bool {
         let to = to + self.slack;
         self.given_up.iter().any(|(at, old)| {

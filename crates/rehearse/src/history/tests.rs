@@ -1,4 +1,4 @@
-//! Histories that keep each promise, and such that break it.
+//! Histories that keep each promise, and histories that break it.
 
 use Strategy::{Blue, Green};
 use protocol::CallKind;
@@ -10,7 +10,7 @@ use crate::timeline::{Kind, Seen, Transition};
 /// Seconds, in microseconds.
 const S: u64 = 1_000_000;
 
-/// A call of client 0, answered a millisecond after it was sent.
+/// A call of client 0, answered after a millisecond.
 fn call(method: &'static str, kind: CallKind, query: Option<u32>, strategy: Strategy, sent: u64) -> Call {
     let strategy = Some(strategy);
     let (outcome, answered) = (Outcome::Answered, sent + 1_000);
@@ -42,7 +42,7 @@ impl Call {
         Self { outcome: Outcome::Refused, ..self }
     }
 
-    fn told(self, notice: Strategy) -> Self {
+    fn announcing(self, notice: Strategy) -> Self {
         Self { notice: Some(notice), ..self }
     }
 
@@ -51,23 +51,23 @@ impl Call {
     }
 }
 
-/// Blue; green is announced at 10 s, active at 12 s, and blue drained at 20 s.
+/// Blue is active; green is announced at 10 s and active at 12 s; blue is drained at 20 s.
 fn switch() -> Timeline {
-    let happened = |at, epoch, kind| Transition { at: at * S, epoch, kind, from: None, to: None };
-    let announced = Transition { from: Some(Blue), to: Some(Green), ..happened(10, 1, Kind::Announced) };
-    let cut_over = Transition { from: Some(Blue), to: Some(Green), ..happened(12, 2, Kind::CutOver) };
+    let transition = |at, epoch, kind| Transition { at: at * S, epoch, kind, from: None, to: None };
+    let announced = Transition { from: Some(Blue), to: Some(Green), ..transition(10, 1, Kind::Announced) };
+    let cut_over = Transition { from: Some(Blue), to: Some(Green), ..transition(12, 2, Kind::CutOver) };
     let seen = Seen { at: 0, stage: PhaseName::Stable, active: Blue, epoch: 0, ends_by: None };
     Timeline {
         left: Vec::new(),
         seen: vec![seen],
-        happened: vec![announced, cut_over, happened(20, 3, Kind::Drained)],
+        transitions: vec![announced, cut_over, transition(20, 3, Kind::Drained)],
         is_strict: false,
         slack: 10_000,
         until: 100 * S,
     }
 }
 
-/// A client that follows the switch: a query before it, one across it, one after it.
+/// A client that follows the switch: one query before it, one across it, one after it.
 fn follows() -> Vec<Call> {
     vec![
         log_in(Blue, S),
@@ -75,10 +75,10 @@ fn follows() -> Vec<Call> {
         fetch(0, Blue, 3 * S),
         clear(0, Blue, 4 * S),
         begin(1, Blue, 9 * S),
-        fetch(1, Blue, 11 * S).told(Green),
-        neutral(Blue, 13 * S).told(Green),
-        fetch(1, Blue, 14 * S).told(Green),
-        clear(1, Blue, 15 * S).told(Green),
+        fetch(1, Blue, 11 * S).announcing(Green),
+        neutral(Blue, 13 * S).announcing(Green),
+        fetch(1, Blue, 14 * S).announcing(Green),
+        clear(1, Blue, 15 * S).announcing(Green),
         log_in(Green, 16 * S),
         begin(2, Green, 17 * S),
         fetch(2, Green, 21 * S),
@@ -88,8 +88,8 @@ fn follows() -> Vec<Call> {
 }
 
 /// The promises that are broken.
-fn broken(calls: &[Call], story: Option<&Timeline>) -> Vec<Promise> {
-    let verdicts = check(calls, story);
+fn broken(calls: &[Call], timeline: Option<&Timeline>) -> Vec<Promise> {
+    let verdicts = check(calls, timeline);
     for verdict in &verdicts {
         assert_eq!(verdict.broken as usize, verdict.breaches.len(), "each breach is told in words");
     }
@@ -109,7 +109,7 @@ fn a_switch_that_is_followed_breaks_nothing() {
 }
 
 #[test]
-fn refusals_that_the_rules_know_break_nothing() {
+fn allowed_refusals_break_nothing() {
     for refused in
         [begin(9, Blue, 13 * S), begin(9, Blue, 30 * S), log_in(Blue, 30 * S), neutral(Green, 5 * S)]
     {
@@ -132,24 +132,24 @@ fn neutral_refusals_in_drain_break_first_promise() {
 
 #[test]
 fn queries_given_up_by_drains_may_fail() {
-    let mut story = switch();
-    story.happened[2].kind = Kind::DrainTimedOut;
+    let mut timeline = switch();
+    timeline.transitions[2].kind = Kind::DrainTimedOut;
     let calls = [begin(5, Blue, 8 * S), fetch(5, Blue, 25 * S).refused()];
-    assert_eq!(broken(&calls, Some(&story)), []);
+    assert_eq!(broken(&calls, Some(&timeline)), []);
     assert_eq!(broken(&calls, Some(&switch())), [Promise::NothingLost]);
-    story.is_strict = true;
+    timeline.is_strict = true;
     assert!(
-        !broken(&[begin(5, Blue, 8 * S), fetch(5, Blue, 13 * S).refused()], Some(&story))
+        !broken(&[begin(5, Blue, 8 * S), fetch(5, Blue, 13 * S).refused()], Some(&timeline))
             .contains(&Promise::NothingLost)
     );
 }
 
 #[test]
-fn what_was_ended_may_be_refused() {
+fn ended_queries_may_be_refused() {
     let mut calls = follows();
     calls.push(fetch(1, Blue, 25 * S).refused());
     assert_eq!(broken(&calls, Some(&switch())), []);
-    // Its end may have arrived, though no answer came.
+    // Its end may have arrived, although there was no response.
     let lost = clear(6, Blue, 9 * S).failed(14, true);
     let calls = [begin(6, Blue, 8 * S), lost, fetch(6, Blue, 25 * S).refused()];
     assert_eq!(broken(&calls, Some(&switch())), []);
@@ -158,7 +158,7 @@ fn what_was_ended_may_be_refused() {
 #[test]
 fn queries_of_unknown_end_follow_header_or_owner() {
     let mut strict = Timeline { is_strict: true, ..switch() };
-    strict.happened.pop();
+    strict.transitions.pop();
     let begun = begin(5, Blue, 8 * S);
     let later = fetch(5, Green, 13 * S).refused();
     let [known, lost] = [clear(5, Blue, 9 * S), clear(5, Blue, 9 * S).failed(14, true)];
@@ -170,10 +170,10 @@ fn queries_of_unknown_end_follow_header_or_owner() {
 fn queries_ended_at_once_stay_ended() {
     let first = Call { answered: 14 * S, ..clear(3, Blue, 14 * S) };
     let again = clear(3, Blue, 14 * S);
-    let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().told(Green)]);
+    let calls = with(&[begin(3, Green, 11 * S), first.clone(), again.clone().announcing(Green)]);
     assert_eq!(broken(&calls, Some(&switch())), []);
     let mut strict = Timeline { is_strict: true, ..switch() };
-    strict.happened.pop();
+    strict.transitions.pop();
     let calls = [begin(3, Green, 11 * S), first, again.refused()];
     assert_eq!(broken(&calls, Some(&strict)), []);
 }
@@ -191,16 +191,16 @@ fn announced_and_refused_breaks_the_second_promise() {
 
 #[test]
 fn earlier_announced_strategies_may_be_refused() {
-    // Nobody had heard of the other when the refused call was sent, but the answer was on its way.
-    let heard = neutral(Green, 10 * S).told(Blue);
-    let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).told(Green) };
+    // No notice had arrived when the rejected call was sent, but one was on its way.
+    let heard = neutral(Green, 10 * S).announcing(Blue);
+    let telling = Call { answered: 20 * S + 3_000, ..clear(3, Blue, 20 * S - 2_000).announcing(Green) };
     let refused = begin(9, Blue, 20 * S).refused();
     assert_eq!(broken(&[heard.clone(), refused.clone(), telling.clone()], None), []);
-    // An answer that was heard last may have been given first.
+    // A response that arrived last may have been sent first.
     let long = Call { sent: 19 * S, answered: 20 * S - 1, ..heard.clone() };
-    let short = neutral(Blue, 20 * S - 2_000).told(Green);
+    let short = neutral(Blue, 20 * S - 2_000).announcing(Green);
     assert_eq!(broken(&[heard.clone(), short, long, refused.clone()], None), []);
-    // What the other is announced by was asked for too late, or heard too early.
+    // The other strategy's notice belongs to a call that was sent too late, or answered too early.
     let later = Call { sent: 21 * S, answered: 22 * S, ..telling.clone() };
     let earlier = Call { sent: 8 * S, answered: 9 * S, ..telling };
     assert_eq!(broken(&[earlier, heard, refused, later], None), [Promise::AcceptedFirst]);
@@ -208,14 +208,14 @@ fn earlier_announced_strategies_may_be_refused() {
 
 #[test]
 fn announcing_nothing_pending_breaks_the_second_promise() {
-    for told in [neutral(Blue, 5 * S).told(Green), fetch(2, Green, 21 * S + 5_000).told(Blue)] {
+    for told in [neutral(Blue, 5 * S).announcing(Green), fetch(2, Green, 21 * S + 5_000).announcing(Blue)] {
         assert!(broken(&with(&[told]), Some(&switch())).contains(&Promise::AcceptedFirst));
     }
 }
 
 #[test]
-fn judging_by_another_colour_breaks_third_promise() {
-    let told = fetch(1, Blue, 14 * S + 5_000).told(Blue);
+fn judging_by_the_other_strategy_breaks_third_promise() {
+    let told = fetch(1, Blue, 14 * S + 5_000).announcing(Blue);
     assert!(broken(&with(std::slice::from_ref(&told)), Some(&switch())).contains(&Promise::OneColour));
     assert_eq!(broken(&with(&[told]), None), [Promise::OneColour]);
 }
@@ -224,7 +224,7 @@ fn judging_by_another_colour_breaks_third_promise() {
 fn queries_unknown_to_engines_break_third_promise() {
     let unknown = fetch(1, Blue, 14 * S + 5_000).failed(NOT_FOUND, false);
     assert_eq!(broken(&with(std::slice::from_ref(&unknown)), Some(&switch())), [Promise::OneColour]);
-    // Unless an engine was gone meanwhile.
+    // Unless an engine was lost in the meantime.
     let gone = fetch(7, Blue, 14 * S).failed(14, true);
     assert_eq!(broken(&with(&[begin(7, Blue, 13 * S - 1_900_000), gone, unknown]), Some(&switch())), []);
 }
@@ -247,8 +247,9 @@ fn calls_during_transitions_may_meet_either_state() {
 }
 
 #[test]
-fn untold_history_is_not_judged() {
-    let calls = [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).told(Blue), log_in(Green, 15 * S).refused()];
+fn unobserved_history_is_not_judged() {
+    let calls =
+        [begin(9, Blue, 15 * S), neutral(Blue, 15 * S).announcing(Blue), log_in(Green, 15 * S).refused()];
     assert_eq!(broken(&calls, Some(&Timeline { until: 15 * S, ..switch() })), []);
     assert_eq!(broken(&calls, Some(&switch())), [Promise::AcceptedFirst, Promise::InOrder]);
 }
@@ -256,29 +257,29 @@ fn untold_history_is_not_judged() {
 #[test]
 fn transitions_out_of_order_break_the_fourth_promise() {
     let ways: [fn(&mut Timeline); 5] = [
-        |story| story.happened.swap(0, 1),
-        |story| story.happened[2].epoch = 5,
-        |story| _ = story.happened.remove(1),
-        |story| story.happened[1].to = Some(Blue),
-        |story| story.seen.extend([5, 4].map(|epoch| Seen { epoch, ..story.seen[0] })),
+        |timeline| timeline.transitions.swap(0, 1),
+        |timeline| timeline.transitions[2].epoch = 5,
+        |timeline| _ = timeline.transitions.remove(1),
+        |timeline| timeline.transitions[1].to = Some(Blue),
+        |timeline| timeline.seen.extend([5, 4].map(|epoch| Seen { epoch, ..timeline.seen[0] })),
     ];
     for way in ways {
-        let mut story = switch();
-        way(&mut story);
-        assert!(broken(&[], Some(&story)).contains(&Promise::InOrder), "{story:?}");
+        let mut timeline = switch();
+        way(&mut timeline);
+        assert!(broken(&[], Some(&timeline)).contains(&Promise::InOrder), "{timeline:?}");
     }
-    let mut story = switch();
-    story.happened[1].at = 9 * S;
-    assert!(broken(&[], Some(&story)).contains(&Promise::InOrder), "time goes back");
+    let mut timeline = switch();
+    timeline.transitions[1].at = 9 * S;
+    assert!(broken(&[], Some(&timeline)).contains(&Promise::InOrder), "time goes back");
 }
 
 #[test]
 fn phases_past_deadlines_break_the_fifth_promise() {
-    let mut story = switch();
+    let mut timeline = switch();
     let draining =
         Seen { at: 13 * S, stage: PhaseName::Draining, active: Green, epoch: 2, ends_by: Some(15 * S) };
-    story.seen.extend([draining, Seen { at: 16 * S, ..draining }]);
-    assert_eq!(broken(&[], Some(&story)), []);
-    story.seen.push(Seen { at: 18 * S, ..draining });
-    assert_eq!(broken(&[], Some(&story)), [Promise::NothingSticks]);
+    timeline.seen.extend([draining, Seen { at: 16 * S, ..draining }]);
+    assert_eq!(broken(&[], Some(&timeline)), []);
+    timeline.seen.push(Seen { at: 18 * S, ..draining });
+    assert_eq!(broken(&[], Some(&timeline)), [Promise::NothingSticks]);
 }

@@ -1,4 +1,4 @@
-//! The timeline as an SVG drawing: each client a lane, its queries as bars in their colour.
+//! The timeline as an SVG drawing: a lane per client, with its queries as bars in the colour of their strategy.
 
 use std::fmt::{self, Write as _};
 
@@ -10,12 +10,12 @@ use crate::{history::spans::Spans, timeline::Kind};
 
 const GUTTER: f64 = 84.0;
 const HEAD: f64 = 34.0;
-/// Bars of one colour that are nearer than this are drawn as one.
+/// Bars of one strategy that are closer than this, in pixels, are drawn as one.
 const NEAR: f64 = 0.6;
-/// Beyond that many marks, nobody tells one from the other.
+/// The most marks; more could not be told apart.
 const MOST_MARKS: usize = 5_000;
 
-/// Text as it may stand in HTML.
+/// Text escaped for HTML.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -30,7 +30,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// One bar: a query, or several that can't be told apart.
+/// One bar: a query, or several that overlap.
 struct Bar {
     client: u32,
     class: &'static str,
@@ -41,14 +41,14 @@ struct Bar {
 
 struct Drawing<'a> {
     report: &'a Report,
-    /// Pixels of a microsecond.
+    /// Pixels per microsecond.
     scale: f64,
     width: f64,
     lane: f64,
     height: f64,
 }
 
-/// Writes the drawing, with the key to it before.
+/// Writes the legend and the drawing.
 pub(super) fn write(report: &Report, page: &mut String) -> fmt::Result {
     page.push_str("<div class=\"key\">");
     for (class, what) in [
@@ -130,8 +130,8 @@ impl<'a> Drawing<'a> {
                 )?;
             }
         }
-        if let Some(story) = &self.report.story {
-            let spans = Spans::of(story).spans;
+        if let Some(timeline) = &self.report.timeline {
+            let spans = Spans::of(timeline).spans;
             for (at, span) in spans.iter().enumerate() {
                 let class = match span.stage {
                     PhaseName::Stable => continue,
@@ -193,16 +193,16 @@ impl<'a> Drawing<'a> {
     }
 
     fn write_switches(&self, page: &mut String) -> fmt::Result {
-        let told = self.report.story.iter().flat_map(|story| &story.happened);
+        let told = self.report.timeline.iter().flat_map(|timeline| &timeline.transitions);
         let told: Vec<(u64, &str)> = told
-            .filter_map(|happened| match happened.kind {
-                Kind::Announced => Some((happened.at, "announcement")),
-                Kind::CutOver => Some((happened.at, "cutover")),
+            .filter_map(|transition| match transition.kind {
+                Kind::Announced => Some((transition.at, "announcement")),
+                Kind::CutOver => Some((transition.at, "cutover")),
                 _ => None,
             })
             .collect();
         let seen = self.report.switches.iter().map(|switch| (switch.announced, "announcement"));
-        let marks = if self.report.story.is_some() { told } else { seen.collect() };
+        let marks = if self.report.timeline.is_some() { told } else { seen.collect() };
         for (at, class) in marks {
             let x = self.x(at);
             writeln!(
@@ -212,7 +212,7 @@ impl<'a> Drawing<'a> {
                 self.height,
             )?;
         }
-        // The colour that each switch leads to.
+        // The strategy that each switch leads to.
         for switch in &self.report.switches {
             let x = self.x(switch.announced);
             writeln!(

@@ -1,24 +1,24 @@
-//! How times are spread.
+//! Summaries of latencies.
 
 use serde::Serialize;
 
-/// Times in microseconds: of so many, the middle one, and those that few exceed.
+/// Percentiles of latencies, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LatencySummary {
-    /// How many.
+    /// The number of latencies.
     pub count: u64,
-    /// Half are below.
+    /// The median.
     pub p50: u64,
-    /// Nine in ten are below.
+    /// The 90th percentile.
     pub p90: u64,
-    /// All but one in a hundred are below.
+    /// The 99th percentile.
     pub p99: u64,
-    /// The longest.
+    /// The maximum.
     pub max: u64,
 }
 
 impl LatencySummary {
-    /// That of these times.
+    /// Summarizes latencies.
     pub fn of(mut times: Vec<u64>) -> Self {
         times.sort_unstable();
         let at = |percent: usize| {

@@ -1,4 +1,4 @@
-//! What a rehearsal found out, in figures.
+//! The report of a rehearsal.
 
 mod chart;
 mod latency;
@@ -31,73 +31,74 @@ use super::{
 pub struct Report {
     /// The server.
     pub to: String,
-    /// When it began, as RFC 3339 has it.
+    /// The start, in RFC 3339.
     pub started: String,
     /// How long it took.
     pub took: u64,
     /// The clients.
     pub clients: Vec<ClientInfo>,
-    /// How its queries ended.
+    /// Counts of queries by their end.
     pub queries: Counts,
-    /// From when a query was due to its end, by the phase that it began in.
+    /// The latency of queries, from when they were due, by the phase in which they began.
     pub latency: BTreeMap<&'static str, LatencySummary>,
     /// The longest time without a completed query.
     pub longest_gap: u64,
     /// The longest query.
     pub longest_query: u64,
-    /// What happened at each switch.
+    /// A report on each switch.
     pub switches: Vec<SwitchReport>,
-    /// Whether the promises held.
+    /// The verdicts on the promises.
     pub promises: Vec<Verdict>,
     /// All failures that an application would have seen.
     pub failures: Vec<Failed>,
-    /// Nothing was lost, and no promise broken.
+    /// Whether nothing was lost and no promise was broken.
     pub is_well: bool,
-    /// The server's side, if it could be seen.
-    pub story: Option<Timeline>,
-    /// Each query, for the page and for those who want to look closer.
+    /// The server's timeline, if it was observed.
+    #[serde(rename = "story")]
+    pub timeline: Option<Timeline>,
+    /// Each query, for the web page and the JSON.
     pub runs: Vec<Run>,
-    /// Calls that were refused: when, whose, which.
+    /// All 456s.
     pub refusals: Vec<Refusal>,
 }
 
-/// How many queries ended how.
+/// Counts of queries by their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// All.
+    /// All queries.
     pub run: u64,
-    /// With all their rows.
+    /// Completed with all rows.
     pub completed: u64,
-    /// Lost, with calls that are about no query and failed.
+    /// Lost queries, and failed calls outside of queries.
     pub lost: u64,
-    /// Ended by a connection or an engine that was gone, with calls that are about no query.
+    /// Ended by the loss of a connection or an engine, including calls outside of queries.
     pub broken: u64,
-    /// Begun anew after a 456.
+    /// Restarted after a 456.
     pub retried: u64,
-    /// Refused though its client was told of the strategy that is served, before it called.
+    /// Rejected although the client had got the notice of the active strategy before it called.
     pub refused_though_told: u64,
-    /// Refused to a client that doesn't follow.
+    /// Rejected, because the client does not follow.
     pub turned_away: u64,
-    /// Left by their clients, on purpose.
+    /// Abandoned by clients on purpose.
     pub vanished: u64,
-    /// Still running at the end, after all patience.
+    /// Still running when the rehearsal gave up waiting.
     pub unfinished: u64,
-    /// Rows that were read and are right.
+    /// Correct rows.
     pub rows: u64,
     /// Calls of all kinds.
     pub calls: u64,
-    /// Calls that the checker didn't look at, because there were too many.
+    /// Calls that were not checked, because there were too many.
     pub unchecked: u64,
 }
 
-/// A failure, and whose.
+/// A failure and its client.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failed {
     /// The client, if it was in a query.
     pub client: Option<u32>,
-    /// Nobody answered: no fault of the switch.
+    /// There was no response, which is not the switch's fault.
     pub is_broken: bool,
-    /// What happened.
+    /// The failure.
     #[serde(flatten)]
     pub failure: Failure,
 }
@@ -105,13 +106,13 @@ pub struct Failed {
 /// A 456.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Refusal {
-    /// Whose.
+    /// The client.
     pub client: u32,
-    /// When.
+    /// When it arrived.
     pub time: u64,
-    /// Which call.
+    /// The method.
     pub call: &'static str,
-    /// What it named.
+    /// The strategy that the call named.
     pub strategy: Option<Strategy>,
 }
 
@@ -120,13 +121,13 @@ impl Report {
         plan: &Plan,
         clients: Vec<ClientInfo>,
         records: Records,
-        story: Option<Timeline>,
+        timeline: Option<Timeline>,
         times: Times,
     ) -> Self {
         let Times { started, took, unfinished } = times;
-        let promises = check(&records.calls, story.as_ref());
-        let switches = switches::reports(&records, story.as_ref(), took);
-        let phase = Phases::new(story.as_ref(), &switches);
+        let promises = check(&records.calls, timeline.as_ref());
+        let switches = switches::reports(&records, timeline.as_ref(), took);
+        let phase = Phases::new(timeline.as_ref(), &switches);
         let mut latency: BTreeMap<&'static str, Vec<u64>> = BTreeMap::new();
         for run in records.runs.iter().filter(|run| run.end == Ending::Completed) {
             latency.entry(phase.at(run.begun)).or_default().push(run.ended - run.due.min(run.ended));
@@ -156,19 +157,19 @@ impl Report {
             promises,
             failures,
             is_well,
-            story,
+            timeline,
             refusals: records.calls.iter().filter_map(refusal).collect(),
             runs: records.runs,
         }
     }
 
-    /// How many breaches there are of a promise.
+    /// The number of breaches of a promise.
     pub fn broken(&self, promise: Promise) -> u64 {
         self.promises.iter().filter(|verdict| verdict.promise == promise).map(|verdict| verdict.broken).sum()
     }
 }
 
-/// When it was, and what was still running at its end.
+/// The times of the rehearsal, and what was still running at its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     pub(super) started: std::time::SystemTime,
@@ -195,9 +196,9 @@ fn counts(records: &Records, unfinished: u64) -> Counts {
     }
 }
 
-/// Calls that were refused to a client that knew better.
+/// Counts 456s of clients that had got the notice before the call.
 fn refused_though_told(calls: &[Call]) -> u64 {
-    // What each client was told last, and when, since it logged in.
+    // The last notice of each client since its login.
     let mut told: BTreeMap<u32, (u64, Strategy)> = BTreeMap::new();
     let mut count = 0;
     for call in calls {
@@ -240,15 +241,15 @@ fn refusal(call: &Call) -> Option<Refusal> {
     (call.outcome == Outcome::Refused).then_some(Refusal { client, time, call: method, strategy })
 }
 
-/// The phase of each moment: as the server tells it, or as far as clients can see it.
+/// The phase at each time: from the server's timeline, or as far as clients can see.
 struct Phases<'a> {
     spans: Option<Spans>,
     switches: &'a [SwitchReport],
 }
 
 impl<'a> Phases<'a> {
-    fn new(story: Option<&Timeline>, switches: &'a [SwitchReport]) -> Self {
-        Self { spans: story.map(Spans::of), switches }
+    fn new(timeline: Option<&Timeline>, switches: &'a [SwitchReport]) -> Self {
+        Self { spans: timeline.map(Spans::of), switches }
     }
 
     fn at(&self, time: u64) -> &'static str {

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing from elsewhere.
+//! The report as one self-contained web page.
 
 use std::fmt::{self, Write as _};
 
@@ -10,13 +10,13 @@ use super::{
 use crate::history::seconds;
 
 const STYLE: &str = include_str!("page.css");
-/// Failures that are listed one by one.
+/// The most failures listed.
 const MOST_LISTED: usize = 200;
-/// Switches whose adoptions are listed one by one; the rest is in the JSON.
+/// The most switches whose adoptions are listed; the rest is in the JSON.
 const MOST_SWITCHES: usize = 100;
 
 impl Report {
-    /// A page of HTML.
+    /// Renders the report as HTML.
     pub fn page(&self) -> String {
         let mut page = String::new();
         // Writing to a string doesn't fail.
@@ -60,7 +60,7 @@ impl Report {
                 "cut off",
                 queries.broken + queries.unfinished > 0,
             ),
-            (queries.retried.to_string(), "begun anew after a 456", false),
+            (queries.retried.to_string(), "restarted after a 456", false),
             (self.refusals.len().to_string(), "456s in all", false),
             (self.switches.len().to_string(), "switches", false),
             (text::short(self.longest_gap), "longest without a completed query", false),
@@ -101,7 +101,7 @@ impl Report {
         self.list_adoptions(page)
     }
 
-    /// From each announcement until each client adopted it.
+    /// Lists the time of each client from announcement to adoption.
     fn list_adoptions(&self, page: &mut String) -> fmt::Result {
         page.push_str(
             "<details><summary>From the announcement to the adoption, by client</summary>\n\
@@ -146,7 +146,7 @@ impl Report {
         page.push_str("<h2>Promises of the switch</h2>\n<div class=\"scroll\"><table>\n");
         for verdict in &self.promises {
             let (class, kept) = match (verdict.broken, verdict.cases) {
-                (0, 0) => ("", "not put to the test".to_owned()),
+                (0, 0) => ("", "not tested".to_owned()),
                 (0, cases) => ("good", format!("kept in {cases} cases")),
                 (broken, cases) => ("bad", format!("broken in {broken} of {cases} cases")),
             };

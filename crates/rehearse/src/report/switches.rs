@@ -1,4 +1,4 @@
-//! What happened at each switch: who adopted it when, and how long nothing was completed.
+//! Reports on switches: adoptions, and the longest time without a completed query.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use crate::{
     timeline::{Kind, Timeline},
 };
 
-/// A switch counts as over so long after its last adoption, where the server says nothing.
+/// Without the server's events, a switch ends this long after its last adoption.
 const SETTLED: u64 = 1_000_000;
 
-/// One switch, or a try at one.
+/// One switch, complete or not.
 #[derive(Clone, Debug, Serialize)]
 pub struct SwitchReport {
-    /// To which strategy.
+    /// The target strategy.
     pub to: Strategy,
-    /// When it was announced, as the server says or as the first client was told.
+    /// When it was announced: by the server's events, or at the first notice.
     pub announced: u64,
-    /// When new work was refused under the old strategy.
+    /// When new queries were rejected under the old strategy.
     pub cut_over: Option<u64>,
-    /// When it was over, and how.
+    /// When it ended, and how.
     pub over: Option<(u64, &'static str)>,
-    /// Who adopted it.
+    /// Adoptions by client processes.
     pub adoptions: Vec<Adoption>,
-    /// From the announcement to the adoption.
+    /// Times from announcement to adoption.
     pub adopted_after: LatencySummary,
-    /// The longest time without a completed query while it lasted.
+    /// The longest time without a completed query during the switch.
     pub longest_gap: u64,
-    /// The end of what it is measured over.
+    /// The end of the measured period.
     #[serde(skip)]
     until: u64,
 }
@@ -39,11 +39,11 @@ pub struct SwitchReport {
 /// A client process adopted a strategy.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Adoption {
-    /// Which process.
+    /// The number of the process.
     pub process: u32,
-    /// From the announcement until it was told.
+    /// From the announcement to the first notice.
     pub told_after: u64,
-    /// From the announcement until it adopted.
+    /// From the announcement to the adoption.
     pub adopted_after: u64,
 }
 
@@ -61,17 +61,17 @@ impl SwitchReport {
         }
     }
 
-    /// Whether it was going on at that time.
+    /// Returns whether the switch was in progress at this time.
     pub(super) fn lasts(&self, time: u64) -> bool {
         (self.announced..self.until).contains(&time)
     }
 }
 
 /// All switches, in order.
-pub(super) fn reports(records: &Records, story: Option<&Timeline>, took: u64) -> Vec<SwitchReport> {
-    let mut switches = match story {
-        Some(story) => told(story),
-        None => seen(&records.adoptions),
+pub(super) fn reports(records: &Records, timeline: Option<&Timeline>, took: u64) -> Vec<SwitchReport> {
+    let mut switches = match timeline {
+        Some(timeline) => from_timeline(timeline),
+        None => from_adoptions(&records.adoptions),
     };
     let starts: Vec<u64> = switches.iter().map(|switch| switch.announced).collect();
     for (at, switch) in switches.iter_mut().enumerate() {
@@ -96,27 +96,27 @@ pub(super) fn reports(records: &Records, story: Option<&Timeline>, took: u64) ->
     switches
 }
 
-/// As the server tells it.
-fn told(story: &Timeline) -> Vec<SwitchReport> {
+/// Switches by the server's events.
+fn from_timeline(timeline: &Timeline) -> Vec<SwitchReport> {
     let mut switches: Vec<SwitchReport> = Vec::new();
-    for happened in &story.happened {
+    for transition in &timeline.transitions {
         let last = switches.last_mut();
-        match (happened.kind, last) {
+        match (transition.kind, last) {
             (Kind::Announced, last) => {
                 if let Some(last) = last.filter(|last| last.over.is_none()) {
-                    last.over = Some((happened.at, "rolled back"));
+                    last.over = Some((transition.at, "rolled back"));
                 }
-                switches.extend(happened.to.map(|to| SwitchReport::new(to, happened.at)));
+                switches.extend(transition.to.map(|to| SwitchReport::new(to, transition.at)));
             }
             (Kind::CutOver, Some(last)) => {
-                last.cut_over = Some(happened.at);
-                // There is no drain then.
-                last.over = story.is_strict.then_some((happened.at, "strict"));
+                last.cut_over = Some(transition.at);
+                // A strict switch has no drain.
+                last.over = timeline.is_strict.then_some((transition.at, "strict"));
             }
-            (Kind::Aborted, Some(last)) => last.over = Some((happened.at, "aborted")),
-            (Kind::Drained, Some(last)) => _ = last.over.get_or_insert((happened.at, "drained")),
+            (Kind::Aborted, Some(last)) => last.over = Some((transition.at, "aborted")),
+            (Kind::Drained, Some(last)) => _ = last.over.get_or_insert((transition.at, "drained")),
             (Kind::DrainTimedOut, Some(last)) => {
-                last.over.get_or_insert((happened.at, "drain timed out"));
+                last.over.get_or_insert((transition.at, "drain timed out"));
             }
             (_, None) => {}
         }
@@ -124,8 +124,8 @@ fn told(story: &Timeline) -> Vec<SwitchReport> {
     switches
 }
 
-/// As clients see it: an announcement is what the first of them was told.
-fn seen(adoptions: &[Adopted]) -> Vec<SwitchReport> {
+/// Switches as clients see them: the first notice counts as the announcement.
+fn from_adoptions(adoptions: &[Adopted]) -> Vec<SwitchReport> {
     let mut told: Vec<(u64, Strategy)> = adoptions
         .iter()
         .filter(|adopted| adopted.from.is_some())
@@ -141,7 +141,7 @@ fn seen(adoptions: &[Adopted]) -> Vec<SwitchReport> {
     switches
 }
 
-/// The longest time without a completed query, from one time to another; what ends just outside counts whole.
+/// The longest time without a completed query between two times. A gap that reaches beyond them counts fully.
 pub(super) fn longest_gap(runs: &[Run], from: u64, to: u64) -> u64 {
     let completed = runs.iter().filter(|run| run.end == Ending::Completed).map(|run| run.ended);
     let mut ends: Vec<u64> = completed.collect();

@@ -40,20 +40,20 @@ fn records() -> Records {
     Records { runs, adoptions: adoptions.to_vec(), ..Records::default() }
 }
 
-fn story() -> Timeline {
-    let happened = |at, epoch, kind| Transition { at, epoch, kind, from: Some(Blue), to: Some(Green) };
+fn timeline() -> Timeline {
+    let transition = |at, epoch, kind| Transition { at, epoch, kind, from: Some(Blue), to: Some(Green) };
     Timeline {
         seen: vec![Seen { at: 0, stage: PhaseName::Stable, active: Blue, epoch: 0, ends_by: None }],
-        happened: vec![
-            happened(2 * S, 1, Kind::Announced),
-            happened(2_400_000, 2, Kind::CutOver),
-            happened(8 * S, 3, Kind::Drained),
+        transitions: vec![
+            transition(2 * S, 1, Kind::Announced),
+            transition(2_400_000, 2, Kind::CutOver),
+            transition(8 * S, 3, Kind::Drained),
         ],
         ..Timeline::default()
     }
 }
 
-fn report(records: Records, story: Option<Timeline>) -> Report {
+fn report(records: Records, timeline: Option<Timeline>) -> Report {
     let plan = Plan {
         server: Endpoint::from_static("http://127.0.0.1:50051"),
         to: "http://a<b>:1".to_owned(),
@@ -80,12 +80,12 @@ fn report(records: Records, story: Option<Timeline>) -> Report {
         .map(|client| ClientInfo { client, process: client / 2, behaviour: Behaviour::Follow })
         .collect();
     let times = Times { started: std::time::UNIX_EPOCH, took: 10 * S, unfinished: 0 };
-    Report::new(&plan, clients, records, story, times)
+    Report::new(&plan, clients, records, timeline, times)
 }
 
 #[test]
-fn a_switch_is_told_from_announcement_to_adoption() {
-    let report = report(records(), Some(story()));
+fn a_switch_is_reported_from_announcement_to_adoption() {
+    let report = report(records(), Some(timeline()));
     let [switch] = &report.switches[..] else { panic!("one switch: {:?}", report.switches) };
     assert_eq!((switch.to, switch.announced, switch.cut_over), (Green, 2 * S, Some(2_400_000)));
     assert_eq!(switch.over, Some((8 * S, "drained")));
@@ -101,8 +101,8 @@ fn a_switch_is_told_from_announcement_to_adoption() {
 
 #[test]
 fn a_strict_switch_is_over_at_its_cutover() {
-    let mut strict = Timeline { is_strict: true, ..story() };
-    strict.happened.pop();
+    let mut strict = Timeline { is_strict: true, ..timeline() };
+    strict.transitions.pop();
     assert_eq!(report(records(), Some(strict)).switches[0].over, Some((2_400_000, "strict")));
 }
 
@@ -116,7 +116,7 @@ fn without_an_admin_switches_are_clients_observations() {
 }
 
 #[test]
-fn what_is_lost_decides() {
+fn lost_queries_decide_the_verdict() {
     let failure = Failure {
         call: "getNextResultBatch",
         strategy: Some(Blue),
@@ -182,8 +182,8 @@ fn times_are_spread_by_rank() {
 }
 
 #[test]
-fn a_page_needs_nothing_from_elsewhere() {
-    let page = report(records(), Some(story())).page();
+fn the_page_is_self_contained() {
+    let page = report(records(), Some(timeline())).page();
     assert!(page.contains("http://a&lt;b&gt;:1") && !page.contains("a<b>"), "escaped");
     for outside in ["<script", "<link", "src=", "url(", "@import"] {
         assert!(!page.contains(outside), "{outside}");

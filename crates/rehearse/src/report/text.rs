@@ -1,4 +1,4 @@
-//! The report for people.
+//! The report as text.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use tonic::Code;
 use super::{Failed, LatencySummary, Report, SwitchReport};
 use crate::history::seconds;
 
-/// Failures that are listed one by one; the rest is in the JSON.
+/// The most failures listed; the rest is in the JSON.
 const MOST_LISTED: usize = 25;
-/// Switches that are listed one by one.
+/// The most switches listed.
 const MOST_SWITCHES: usize = 40;
 
 impl fmt::Display for Report {
@@ -22,7 +22,7 @@ impl fmt::Display for Report {
         for (count, what) in [
             (queries.broken, "ended by a connection or an engine that was gone"),
             (queries.unfinished, "still running at the end"),
-            (queries.retried, "begun anew after a 456"),
+            (queries.retried, "restarted after a 456"),
             (queries.refused_though_told, "calls refused to clients that had been told"),
             (queries.turned_away, "refused to clients that don't follow"),
             (queries.vanished, "left by their clients on purpose"),
@@ -54,7 +54,7 @@ impl fmt::Display for Report {
         writeln!(f, "promises")?;
         for verdict in &self.promises {
             let kept = match (verdict.broken, verdict.cases) {
-                (0, 0) => "not put to the test".to_owned(),
+                (0, 0) => "not tested".to_owned(),
                 (0, cases) => format!("kept in {cases} cases"),
                 (broken, cases) => format!("BROKEN in {broken} of {cases} cases"),
             };
@@ -79,7 +79,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// In one sentence.
+    /// The verdict in one sentence.
     pub fn verdict(&self) -> String {
         let broken = self.promises.iter().filter(|verdict| verdict.broken > 0).count();
         let queries = &self.queries;
@@ -98,7 +98,7 @@ impl Report {
         }
     }
 
-    /// The clients, in words.
+    /// Describes the clients.
     pub(super) fn who(&self) -> String {
         let mut kinds: Vec<(String, usize)> = Vec::new();
         for who in self.clients.chunk_by(|one, next| one.process == next.process).filter_map(<[_]>::first) {
@@ -117,7 +117,7 @@ impl Report {
         format!("{processes} clients{threads} ({})", kinds.join(", "))
     }
 
-    /// How many client processes there were.
+    /// The number of client processes.
     pub(super) fn processes(&self) -> usize {
         self.clients.last().map_or(0, |last| last.process as usize + 1)
     }
@@ -162,7 +162,7 @@ impl Report {
     }
 }
 
-/// A failure with its call, colour, status and time.
+/// A failure with its call, strategy, status and time.
 pub(super) fn line(failed: &Failed) -> String {
     let Failed { client, failure, .. } = failed;
     let client = client.map_or("schema call".to_owned(), |client| format!("client {client}"));
@@ -172,7 +172,7 @@ pub(super) fn line(failed: &Failed) -> String {
     format!("{} {client} {} under {strategy}: {code}: {text}", seconds(failure.time), failure.call)
 }
 
-/// A time in a few characters.
+/// Formats a time in a few characters.
 #[allow(clippy::cast_precision_loss)]
 pub(super) fn short(micros: u64) -> String {
     match micros {

@@ -1,10 +1,10 @@
-//! A Thrift `Chunk` as rows of text.
+//! Decodes a Thrift `Chunk` as rows of text.
 
 use chrono::DateTime;
 
 use super::{Cell, Unreadable, thing::Thing};
 
-/// `Chunk`, `Vector`, and the members of `Data` by the vector's type: values, and the constant one.
+/// Field numbers of `Chunk`, `Vector`, and the members of `Data` by vector type: values, and the constant.
 const SIZE: i16 = 1;
 const VECTORS: i16 = 2;
 const TYPE: i16 = 2;
@@ -15,7 +15,7 @@ const CONSTANT: i16 = 5;
 const DATE: i64 = 8;
 const TIMES: [i64; 2] = [9, 15];
 
-/// The rows of a batch.
+/// Decodes the rows of a batch.
 pub(crate) fn read_chunk(bytes: &[u8]) -> Result<Vec<Vec<Cell>>, Unreadable> {
     let chunk = Thing::read(bytes)?;
     let rows = chunk.field(SIZE).and_then(Thing::whole).ok_or(Unreadable::Missing("size"))?;
@@ -77,7 +77,7 @@ fn text(kind: i64, value: &Thing, scale: i64) -> Option<String> {
     })
 }
 
-/// Without zeros at the end.
+/// Formats a decimal without trailing zeros.
 fn decimal(unscaled: i128, scale: u32) -> String {
     let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale as usize + 1);
     let (whole, fraction) = digits.split_at(digits.len() - scale as usize);

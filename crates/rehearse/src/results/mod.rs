@@ -1,4 +1,4 @@
-//! Reads what a server sends as result: metadata, and batches of rows as Thrift chunks.
+//! Decodes results: metadata, and batches of rows as Thrift chunks.
 
 mod chunk;
 mod thing;
@@ -8,10 +8,10 @@ mod tests;
 
 pub(crate) use self::chunk::read_chunk;
 
-/// A value as text, in one way whatever its type: 1.50 is `1.5`; `None` is null.
+/// A value as text, normalized across types: 1.50 is `1.5`. `None` is null.
 pub(crate) type Cell = Option<String>;
 
-/// The bytes are no result.
+/// The bytes are not a result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("the result's metadata are cut short")]
@@ -32,16 +32,16 @@ impl From<thrift::Error> for Unreadable {
     }
 }
 
-/// What comes before the rows.
+/// The metadata of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Metadata {
-    /// How many rows there are, where the server knows it.
+    /// The number of rows, if the server knows it.
     pub(crate) rows: Option<u64>,
-    /// Name and type of each column.
+    /// The name and type of each column.
     pub(crate) columns: Vec<(String, String)>,
 }
 
-/// Reads `GetResultMetadataResponse.resultMetaData`.
+/// Decodes `GetResultMetadataResponse.resultMetaData`.
 pub(crate) fn read_metadata(bytes: &[u8]) -> Result<Metadata, Unreadable> {
     let mut rest = bytes;
     let rows = i64::from_be_bytes(*take(&mut rest)?);

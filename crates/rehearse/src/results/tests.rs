@@ -91,7 +91,7 @@ fn a_batch_that_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn bytes_that_are_no_chunk_are_refused() {
+fn invalid_chunks_are_refused() {
     let whole = chunk(vec![vector(6, &[false; 2], values(3, vec![Thing::Whole(7); 2]), false)]);
     for len in 0..whole.len() {
         assert!(read_chunk(&whole[..len]).is_err(), "cut at {len}");

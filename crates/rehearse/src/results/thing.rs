@@ -1,8 +1,8 @@
-//! Any Thrift value in the binary protocol.
+//! Decodes any Thrift value in the binary protocol.
 
 use thrift::protocol::{TBinaryInputProtocol, TInputProtocol, TType};
 
-/// Deeper ones are no chunk.
+/// The deepest nesting of a chunk.
 const DEPTH: u8 = 8;
 
 /// A value.
@@ -17,7 +17,7 @@ pub(super) enum Thing {
 }
 
 impl Thing {
-    /// The struct that a chunk is.
+    /// Decodes the struct of a chunk.
     pub(super) fn read(bytes: &[u8]) -> thrift::Result<Self> {
         read(&mut TBinaryInputProtocol::new(bytes, true), TType::Struct, DEPTH)
     }

@@ -1,4 +1,4 @@
-//! A client in the simulated world, with a network that loses, delays and repeats.
+//! A client in the simulated world, on a network that loses, delays and repeats calls.
 
 use std::task::Poll;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Call, Outcome, process::Process};
 
-/// How often `execute` tries.
+/// The number of attempts of `execute`.
 const TRIES: u32 = 5;
 
 /// How a call ended for the client.
@@ -27,14 +27,14 @@ enum End {
     },
     Refused,
     Failed,
-    /// No answer: nobody knows whether it was heard.
+    /// No response; the call may have arrived.
     Lost,
 }
 
 struct Method {
     name: &'static str,
     kind: CallKind,
-    /// The number of the notice field in its answer.
+    /// The number of the notice field in the response.
     notice: u32,
 }
 
@@ -49,7 +49,7 @@ static SCHEMAS: Method = Method { name: "getSchemaNames", kind: CallKind::Neutra
 pub(super) struct Client {
     number: u32,
     behaviour: Behaviour,
-    /// Its network loses nothing.
+    /// The network loses nothing.
     is_calm: bool,
     world: Rc<World>,
     process: Process,
@@ -57,7 +57,7 @@ pub(super) struct Client {
     random: SmallRng,
 }
 
-/// A query that it has begun.
+/// A query that the client has begun.
 #[derive(Clone)]
 struct Query {
     number: u32,
@@ -90,8 +90,7 @@ impl Client {
         }
     }
 
-    /// Begins queries, and says in which time a begin was without success for longest. Fails if that is longer
-    /// than `longest`.
+    /// Begins queries, and measures the longest time without success. Fails if it exceeds `longest`.
     pub(super) async fn probe(mut self, longest: Duration) {
         loop {
             let since = Instant::now();
@@ -106,7 +105,7 @@ impl Client {
         }
     }
 
-    /// Tries until a query is begun. What is unavailable is tried again where it was.
+    /// Retries until a query is begun. An UNAVAILABLE call is retried under the same strategy.
     async fn begin(&mut self) -> Query {
         loop {
             self.be_ready().await;
@@ -123,7 +122,7 @@ impl Client {
         }
     }
 
-    /// One query, as an application runs it.
+    /// Runs one query, as an application does.
     async fn query(&mut self) {
         let Some(query) = self.execute().await else { return };
         for _ in 0..self.random.random_range(0..4) {
@@ -146,7 +145,7 @@ impl Client {
         self.be_ready().await;
         let _ = self.call_about(&CLEAR, &query).await;
         self.process.closed();
-        // Cursors are closed twice.
+        // Some cursors are closed twice.
         if self.random.random_ratio(1, 4) {
             let _ = self.call_about(&CLEAR, &query).await;
         }
@@ -194,7 +193,7 @@ impl Client {
             for strategy in tries {
                 match self.call(&AUTHENTICATE, Some(strategy), None).await {
                     End::Answered { .. } => {
-                        // What the answer announced was adopted.
+                        // The announced strategy was adopted.
                         if self.process.active().is_none() {
                             self.process.settle(strategy);
                         }
@@ -216,14 +215,14 @@ impl Client {
         self.call(method, strategy, Some((query.number, Some(query.id.as_str())))).await
     }
 
-    /// A call whose outcome nobody knows.
+    /// A call with unknown outcome.
     fn noted(&self, method: &Method, query: Option<u32>, strategy: Option<Strategy>, sent: u64) -> Call {
         let (client, outcome, notice) = (self.number, Outcome::GivenUp, None);
         let Method { name, kind, .. } = *method;
         Call { client, query, method: name, kind, strategy, sent, answered: sent, outcome, notice }
     }
 
-    /// Sends a call, and writes down what comes of it.
+    /// Sends a call, and records the outcome.
     async fn call(
         &mut self,
         method: &'static Method,
@@ -235,7 +234,7 @@ impl Client {
         let sent = world.now();
         let (number, id) = (query.map(|(number, _)| number), query.and_then(|(_, id)| id).map(str::to_owned));
         if !self.is_calm && self.random.random_ratio(1, 40) {
-            // The network repeats it, sooner or later.
+            // The network repeats the call, sooner or later.
             let (twin, delay) = (world.clone(), self.random.random_range(0..3_000));
             let id = id.clone();
             world.twins.borrow_mut().spawn_local(async move {
@@ -243,7 +242,7 @@ impl Client {
                 exchange(&twin, method, header, id.as_deref()).await;
             });
             if method.kind == CallKind::End {
-                // It may be the first that is heard, and end what the other is about.
+                // The repeated call may arrive first, and end the other one's query.
                 world.call(self.noted(method, number, header, sent.saturating_sub(1)));
             }
         }
@@ -253,7 +252,7 @@ impl Client {
             (End::Lost, None)
         } else {
             let patience = if is_lossy { self.random.random_range(0..100) } else { 100_000 };
-            // A client that gives up drops the call wherever it is.
+            // A client that gives up drops the call at any point.
             let exchange = timeout(millis(patience), exchange(&world, method, header, id.as_deref()));
             exchange.await.unwrap_or((End::Lost, None))
         };
@@ -269,16 +268,16 @@ impl Client {
         match (notice, strategy) {
             (Some(notice), Some(strategy)) if method.kind == CallKind::LogIn => {
                 self.process.settle(strategy);
-                self.process.told_at_login(notice, world.now());
+                self.process.on_login_notice(notice, world.now());
             }
-            (Some(notice), _) => _ = self.process.told(notice, world.now()),
+            (Some(notice), _) => _ = self.process.on_notice(notice, world.now()),
             (None, _) => {}
         }
         end
     }
 }
 
-/// A query that is on record for as long as its begin isn't known to have failed.
+/// A query that counts as on record until its begin is known to have failed.
 struct Begun<'a> {
     world: &'a World,
     id: Option<String>,
@@ -292,7 +291,7 @@ impl Drop for Begun<'_> {
     }
 }
 
-/// Sends a call through the gate, and holds what becomes of it against the rules.
+/// Sends a call through the gate, and checks the result against the rules.
 async fn exchange(
     world: &Rc<World>,
     method: &Method,
@@ -308,7 +307,7 @@ async fn exchange(
     let message = id.map(|id| string_field(3, id)).unwrap_or_default();
     let request = request.body(Full::new(framed(&message))).unwrap();
 
-    // At this moment it arrives.
+    // The call arrives now.
     let state = world.observe();
     let on_record = id.and_then(|id| world.on_record.borrow().get(id).copied());
     let (strategy, is_let_in) = world.rule(state, method.kind, on_record, header);
@@ -325,10 +324,10 @@ async fn exchange(
         Poll::Pending => answer.await.unwrap(),
     };
 
-    // At this moment its head leaves.
+    // The response head leaves now.
     let now = world.observe();
     let headed_for = now.phase.headed_for();
-    // An error that comes without a message says nothing.
+    // An error without a message carries no notice.
     let is_error = response.headers().contains_key("grpc-status");
     let due = (headed_for != strategy && !is_error).then_some(headed_for);
     let told = response.headers().get("new-strategy").map(|told| told.to_str().unwrap().parse().unwrap());
@@ -348,7 +347,7 @@ async fn exchange(
             message = data;
             if method.kind == CallKind::Begin {
                 let id = read_string(&message[5..], 2).unwrap().unwrap().to_owned();
-                // On record before its bytes are passed on, unless the drain was given up meanwhile.
+                // The query is on record before its bytes are passed on, unless the drain timed out in the meantime.
                 if !world.timed_out_since(strategy, state.epoch) {
                     world.on_record.borrow_mut().insert(id.clone(), strategy);
                 }
@@ -361,7 +360,7 @@ async fn exchange(
     }
     match (method.kind, id) {
         (CallKind::End, Some(id)) => _ = world.on_record.borrow_mut().remove(id),
-        // One that was given up is on record again once it goes on.
+        // An abandoned query is on record again once it continues.
         (CallKind::Continue, Some(id))
             if on_record.is_none() && !world.timed_out_since(strategy, state.epoch) =>
         {

@@ -1,4 +1,4 @@
-//! The engines: slow, forgetful of what they were not asked, and sure of whom they serve.
+//! The simulated engines: slow, they forget idle queries, and check which strategy they serve.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::*;
 
-/// The queries that engines have, and of which one each is.
+/// The queries on the engines, and the engine of each.
 #[derive(Debug, Default)]
 pub(super) struct Engines {
     queries: HashMap<String, (Strategy, u64)>,
@@ -27,13 +27,13 @@ pub(super) struct Engines {
 }
 
 impl Engines {
-    /// One is dead: it has nothing any more.
+    /// An engine died and lost its queries.
     pub(super) fn lose(&mut self, strategy: Strategy) {
         self.queries.retain(|_, (owner, _)| *owner != strategy);
     }
 }
 
-/// An answer: a message, a pause, and the outcome.
+/// A response: a message, a pause, and the status.
 pub(super) struct Reply {
     message: Option<Bytes>,
     pause: Option<Pin<Box<Sleep>>>,
@@ -74,25 +74,25 @@ pub(super) fn framed(message: &[u8]) -> Bytes {
     bytes.into()
 }
 
-/// Answers one call, as the engine of the strategy that the gate let it in under.
+/// Serves one call, as the engine of the strategy it was admitted under.
 pub(super) async fn serve(
     world: Rc<World>,
     request: Request<RequestBody<Full<Bytes>>>,
 ) -> Result<Response<Reply>, Infallible> {
     let strategy = request.body().strategy().unwrap();
-    // A query that is begun while its drain is given up is never put on record.
+    // A query that is begun while its drain times out is never put on record.
     let epoch = world.switch.snapshot().epoch;
     let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
     let body = request.into_body().collect().await?.to_bytes();
     let id = read_string(body.get(5..).unwrap_or_default(), 3).unwrap().map(str::to_owned);
     let (pause, trailing, fails) = {
         let mut random = world.random.borrow_mut();
-        // Where the time without service is measured, all that takes long is what happens to an engine.
+        // If the time without service is measured, only the fates of engines are slow.
         let slow = if world.fates.steady.is_none() && random.random_ratio(1, 40) { 6_000 } else { 40 };
         let trailing = if random.random_ratio(1, 10) { random.random_range(1..100) } else { 0 };
         (random.random_range(0..slow), trailing, random.random_ratio(1, 40))
     };
-    // Most answers take some time; some are there at once.
+    // Most responses take some time; some are immediate.
     if pause > 4 {
         sleep(millis(pause)).await;
     }
@@ -130,7 +130,7 @@ pub(super) async fn serve(
         _ => (vec![], "0"),
     };
     let pause = (trailing > 0).then(|| Box::pin(sleep(millis(trailing))));
-    // An error comes with no message.
+    // An error has no message.
     let message = (status == "0").then(|| framed(&message));
     let reply = Reply { message, pause, status: Some(status) };
     Ok(response.body(reply).unwrap())

@@ -1,4 +1,4 @@
-//! Engines that die, hang, are slow, and come back.
+//! The fates of engines: they die, hang, slow down and recover.
 
 use std::cell::RefCell;
 
@@ -10,33 +10,33 @@ use tokio::{
 
 use super::*;
 
-/// How long an engine may take to say how it is.
+/// The timeout of a health check.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-/// What a slow engine takes for a call, and to say how it is, in milliseconds at most.
+/// The most milliseconds that a slow engine takes for a call, and for a health check.
 const SLOW: [u64; 2] = [500, 1_900];
 
-/// How an engine is.
+/// The state of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Well,
     Slow,
-    /// Its connections end, and it has none of its queries any more.
+    /// Its connections end, and its queries are lost.
     Dead,
-    /// It accepts, and never answers.
+    /// It accepts connections, and never responds.
     Hung,
 }
 
-/// Both of them.
+/// The fates of both engines.
 pub(super) struct Fates {
     engines: [watch::Sender<Fate>; 2],
     alarm: watch::Sender<()>,
-    /// Whose engine is healthy throughout.
+    /// The strategy whose engine stays healthy.
     pub(super) steady: Option<Strategy>,
     random: RefCell<SmallRng>,
 }
 
 impl Fates {
-    /// Both are well.
+    /// Creates healthy engines.
     pub(super) fn new(steady: Option<Strategy>, random: SmallRng) -> Self {
         let engines = Strategy::ALL.map(|_| watch::channel(Fate::Well).0);
         Self { engines, alarm: watch::channel(()).0, steady, random: RefCell::new(random) }
@@ -47,7 +47,7 @@ impl Fates {
         self.alarm.subscribe()
     }
 
-    /// An engine is asked how it is, as teal asks.
+    /// Checks the health of an engine, as teal does.
     pub(super) async fn ask(&self, strategy: Strategy) -> Result<(), String> {
         let asked = timeout(ANSWERS_WITHIN, self.answers(strategy, SLOW[1])).await;
         match asked {
@@ -57,7 +57,7 @@ impl Fates {
         }
     }
 
-    /// Waits for as long as an engine takes for a call. Whether it answers; else the connection has ended.
+    /// Waits as long as an engine takes for a call. Returns false if the connection ends instead.
     pub(super) async fn serves(&self, strategy: Strategy) -> bool {
         self.answers(strategy, SLOW[0]).await
     }
@@ -84,7 +84,7 @@ impl Fates {
         }
     }
 
-    /// Lets things happen to the engines, but for the steady one.
+    /// Changes the states of the engines, except for the steady one.
     pub(super) async fn turn(world: Rc<World>, mut random: SmallRng) {
         let fates = &world.fates;
         loop {
@@ -98,7 +98,7 @@ impl Fates {
         }
     }
 
-    /// All are well in the end.
+    /// Heals all engines at the end.
     pub(super) fn heal(&self, world: &World) {
         for strategy in Strategy::ALL {
             self.set(world, strategy, Fate::Well);

@@ -1,7 +1,7 @@
-//! The real switch and gate in a made-up world: clients, engines and operators on paused time, everything
-//! random drawn from a seed. Each call is held against the rules, and the whole against the checker.
+//! The real switch and gate in a simulated world: clients, engines and operators on paused time, with all randomness
+//! from a seed. Each call is checked against the rules, and the whole history by the checker.
 //!
-//! `TEAL_SIMULATION_SEEDS=100000` runs more seeds, `TEAL_SIMULATION_SEED=17` that one.
+//! `TEAL_SIMULATION_SEEDS=100000` runs more seeds, `TEAL_SIMULATION_SEED=17` runs one.
 
 mod client;
 mod engine;
@@ -43,10 +43,10 @@ fn secs(seconds: u64) -> Duration {
 }
 
 const SEEDS: u64 = 2_000;
-/// What a client itself takes between its failures, and what slow engines do.
+/// The time that a client itself takes between failures, and that slow engines take.
 const SLACK: Duration = Duration::from_secs(2);
 
-/// What has been seen in all seeds, so that a simulation of nothing is noticed.
+/// Counts over all seeds, so that a simulation of nothing fails.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     clients: u64,
@@ -56,10 +56,10 @@ struct Tally {
     transitions: u64,
     timed_out: u64,
     left: u64,
-    /// Begins of those who are never to be without service for long, and what the longest took.
+    /// Begins of clients that must never be without service for long, and the longest wait.
     waits: u64,
     longest: Duration,
-    /// Of the promise that was put to the test least.
+    /// The cases of the least tested promise.
     cases: u64,
 }
 
@@ -78,7 +78,7 @@ impl Tally {
     }
 }
 
-/// A switch and how it is treated.
+/// Draws the rules of a switch.
 fn set(random: &mut SmallRng, rules: &mut Rules) {
     let mut upto = |most: u64| millis(random.random_range(0..=most));
     rules.notice = upto(2_000);
@@ -98,7 +98,7 @@ fn set(random: &mut SmallRng, rules: &mut Rules) {
     }
 }
 
-/// What becomes of the engines, in a world where each strategy has one of its own.
+/// Draws the fates of engines, in a world with an engine per strategy.
 fn draw(random: &mut SmallRng, rules: &mut Rules) -> (bool, Fates) {
     let has_engines = random.random_ratio(1, 2);
     let is_steady = has_engines && random.random_ratio(1, 2);
@@ -114,14 +114,14 @@ fn draw(random: &mut SmallRng, rules: &mut Rules) -> (bool, Fates) {
     (has_engines, Fates::new(steady, SmallRng::seed_from_u64(random.random())))
 }
 
-/// Orders whatever comes to mind, whether or not it fits.
+/// Sends random commands, valid or not.
 async fn operate(world: Rc<World>, mut random: SmallRng) {
     loop {
         sleep(millis(random.random_range(100..8_000))).await;
         world.observe();
         let command = match random.random_range(0..8) {
             0..4 => Command::Announce { to: None },
-            // Who forces a cutover to a dead engine is without service.
+            // A forced cutover to a dead engine leaves clients without service.
             4 => Command::Cutover { force: world.fates.steady.is_none() && random.random_ratio(1, 4) },
             5 => Command::Abort,
             6 => Command::Rollback,
@@ -134,7 +134,7 @@ async fn operate(world: Rc<World>, mut random: SmallRng) {
     }
 }
 
-/// Looks at the switch when it has moved, which it does by itself in time, whether or not anybody calls.
+/// Observes the switch after each move, which must happen in time even without calls.
 async fn look(world: Rc<World>, mut moved: UnboundedReceiver<()>) {
     while moved.recv().await.is_some() {
         world.observe();
@@ -173,7 +173,7 @@ async fn live(seed: u64) -> Tally {
         operators.spawn_local(operate(world.clone(), SmallRng::seed_from_u64(random.random())));
     }
     let mut clients = JoinSet::new();
-    // Few see every edge; now and then there is a crowd.
+    // A few clients reach all edge cases; now and then there is a crowd.
     let most = if random.random_ratio(1, 400) { 2_000 } else { 32 };
     let count = random.random_range(1..=most);
     let is_calm = random.random_ratio(1, 3);
@@ -263,7 +263,7 @@ fn the_rules_hold_in_a_simulated_world() {
 }
 
 #[test]
-fn a_seed_says_what_happens() {
+fn a_seed_determines_the_run() {
     for seed in [1, 2, 3] {
         let [one, other] = [run(seed), run(seed)];
         assert_eq!(format!("{one:?}"), format!("{other:?}"));

@@ -1,4 +1,4 @@
-//! What is true in the simulated world: which queries are on record, what the switch did, who called.
+//! The ground truth of the simulated world: queries on record, events of the switch, calls.
 
 use std::{
     cell::{Cell, RefCell},
@@ -21,24 +21,24 @@ pub(super) struct World {
     pub(super) layer: GateLayer,
     rules: Rules,
     pub(super) engines: RefCell<Engines>,
-    /// What becomes of them.
+    /// The fates of the engines.
     pub(super) fates: Rc<Fates>,
-    /// The engines' dice.
+    /// The random generator of the engines.
     pub(super) random: RefCell<SmallRng>,
     /// Queries on record.
     pub(super) on_record: RefCell<HashMap<String, Strategy>>,
-    /// Calls that the network repeats.
+    /// Repeated calls.
     pub(super) twins: RefCell<JoinSet<()>>,
-    /// Drains that were given up: the epoch that it led to, and of which strategy.
+    /// Drains that timed out: the resulting epoch, and the strategy.
     given_up: RefCell<Vec<(u64, Strategy)>>,
     start: Instant,
     calls: RefCell<Vec<Call>>,
-    story: RefCell<Timeline>,
-    /// The last event of the switch that was seen.
+    timeline: RefCell<Timeline>,
+    /// The last observed event of the switch.
     noted: Cell<u64>,
     last: Cell<Snapshot>,
     queries: Cell<u32>,
-    /// The longest time without a begin that was answered with success, and how many there were.
+    /// The longest time without a successful begin, and the number of begins.
     waits: Cell<(Duration, u64)>,
 }
 
@@ -54,8 +54,8 @@ impl World {
             ends_by: None,
         };
         let is_strict = rules.cutover == Cutover::Strict;
-        // Within one millisecond of paused time, what came first is not known.
-        let story =
+        // Within one millisecond of paused time the order is unknown.
+        let timeline =
             Timeline { seen: vec![seen], is_strict, slack: 1_000, until: u64::MAX, ..Timeline::default() };
         Self {
             switch,
@@ -69,7 +69,7 @@ impl World {
             given_up: RefCell::default(),
             start: Instant::now(),
             calls: RefCell::default(),
-            story: RefCell::new(story),
+            timeline: RefCell::new(timeline),
             noted: Cell::default(),
             last: Cell::new(first),
             queries: Cell::new(0),
@@ -78,10 +78,10 @@ impl World {
     }
 
     pub(super) fn is_strict(&self) -> bool {
-        self.story.borrow().is_strict
+        self.timeline.borrow().is_strict
     }
 
-    /// Whether queries may be forgotten because there are too many.
+    /// Returns whether queries may be forgotten because there are too many.
     pub(super) fn is_limited(&self) -> bool {
         self.rules.max_queries < 1_000
     }
@@ -95,29 +95,29 @@ impl World {
         self.queries.replace(self.queries.get() + 1)
     }
 
-    /// Somebody who is never to be without service was, for so long.
+    /// Records how long a client was without service.
     pub(super) fn waited(&self, time: Duration) {
         let (longest, count) = self.waits.get();
         self.waits.set((longest.max(time), count + 1));
     }
 
-    /// Fails, and says what led to it.
+    /// Fails, with the events that led to it.
     pub(super) fn fail_without_service(&self, longest: Duration) -> ! {
         let calls = self.calls.borrow();
         let last = calls.iter().filter(|call| call.client == u32::MAX).rev().take(8);
         let last = Vec::from_iter(last);
-        let story = self.story.borrow();
-        let happened = &story.happened[story.happened.len().saturating_sub(8)..];
-        panic!("promise 7: nothing is begun for {longest:?}, {}: {last:#?}\n{happened:#?}", self.now());
+        let timeline = self.timeline.borrow();
+        let transition = &timeline.transitions[timeline.transitions.len().saturating_sub(8)..];
+        panic!("promise 7: nothing is begun for {longest:?}, {}: {last:#?}\n{transition:#?}", self.now());
     }
 
     pub(super) fn call(&self, call: Call) {
         self.calls.borrow_mut().push(call);
     }
 
-    /// Looks at the switch, and writes down what it did since the last look.
+    /// Observes the switch, and records its events since the last time.
     pub(super) fn observe(&self) -> Snapshot {
-        // The phase as it was left: nobody has to call for it to end.
+        // The last observed phase must end even without calls.
         self.check_deadline(self.last.get());
         let (before, now) = (self.last.replace(self.switch.snapshot()), self.last.get());
         let (mut place, mut epoch) = ((stage(before), before.phase.active()), before.epoch);
@@ -125,25 +125,25 @@ impl World {
             self.noted.set(record.id);
             let NewEvent { kind, epoch: at, from, to, .. } = record.note;
             if kind == ENGINE_LEFT {
-                self.story.borrow_mut().left.push(at);
+                self.timeline.borrow_mut().left.push(at);
             }
             let Some(kind) = Kind::named(kind) else { continue };
             epoch += 1;
             assert_eq!(at, epoch, "promise 4: epochs in order");
             place = after(place, kind, self.is_strict())
                 .unwrap_or_else(|| panic!("promise 4: {kind:?} in {place:?}"));
-            self.story.borrow_mut().happened.push(Transition { at: self.now(), epoch, kind, from, to });
+            self.timeline.borrow_mut().transitions.push(Transition { at: self.now(), epoch, kind, from, to });
             self.settle(kind, epoch, from);
         }
         let there = ((stage(now), now.phase.active()), now.epoch);
-        assert_eq!((place, epoch), there, "promise 4: {:#?}", self.story.borrow().happened);
+        assert_eq!((place, epoch), there, "promise 4: {:#?}", self.timeline.borrow().transitions);
         if self.is_limited() {
             self.forget();
         }
         now
     }
 
-    /// What is over the limit is on record no more.
+    /// Removes queries beyond the limit from the record.
     fn forget(&self) {
         let (queries, count) = self.switch.on_record(usize::MAX, None);
         assert!(count <= self.rules.max_queries, "promise 5: {count} queries on record");
@@ -151,7 +151,7 @@ impl World {
         self.on_record.borrow_mut().retain(|id, _| kept.contains(id));
     }
 
-    /// What the end of a drain does to the queries of the old strategy.
+    /// Applies the end of a drain to the queries of the old strategy.
     fn settle(&self, kind: Kind, epoch: u64, old: Option<Strategy>) {
         let Some(old) = old else { return };
         let mut on_record = self.on_record.borrow_mut();
@@ -177,18 +177,18 @@ impl World {
             Phase::Draining { since, .. } => (since, self.rules.drain_timeout),
         };
         let age = Instant::now().into_std().saturating_duration_since(since);
-        // The pending engine is asked before the cutover; it may be being asked when that is due.
+        // The pending engine is checked before the cutover, and a check may be in progress when it is due.
         let asking = if self.switch.has_engines() { 2 * ANSWERS_WITHIN } else { Duration::ZERO };
         let is_over = deadline.is_some_and(|deadline| age > deadline + asking);
         assert!(!is_over, "promise 5: {:?} for {age:?}", state.phase);
     }
 
-    /// Whether a drain of a strategy was given up after an epoch.
+    /// Returns whether a drain of a strategy timed out after an epoch.
     pub(super) fn timed_out_since(&self, strategy: Strategy, epoch: u64) -> bool {
         self.given_up.borrow().iter().any(|(at, old)| *at > epoch && *old == strategy)
     }
 
-    /// Promise 5: with everybody gone, every phase ends, and nothing is left.
+    /// Promise 5: without clients, every phase ends and nothing is left.
     pub(super) async fn check_end(&self) {
         sleep(secs(4_000)).await;
         let end = self.observe();
@@ -196,41 +196,41 @@ impl World {
         assert_eq!((end.queries, end.requests), ([0, 0], [0, 0]), "promise 5: something is left");
     }
 
-    /// What the checker says of it all.
+    /// The verdict of the checker.
     pub(super) fn judge(&self) -> Tally {
-        let (calls, story) = (self.calls.borrow(), self.story.borrow());
-        // The fifth promise is put to the test here, each time that somebody looks.
+        let (calls, timeline) = (self.calls.borrow(), self.timeline.borrow());
+        // Promise 5 is tested here at each observation.
         let mut cases = u64::MAX;
-        for verdict in check(&calls, Some(&story)) {
-            // Who is forgotten is judged by the header, whatever the query's strategy was.
+        for verdict in check(&calls, Some(&timeline)) {
+            // A forgotten query is judged by the header, whatever its strategy was.
             let is_of_queries =
                 matches!(verdict.promise, Promise::NothingLost | Promise::OneColour | Promise::InOrder);
             assert!(
                 verdict.broken == 0 || self.is_limited() && is_of_queries,
                 "{verdict:?}\n{:#?}",
-                story.happened
+                timeline.transitions
             );
             if verdict.promise != Promise::NothingSticks {
                 cases = cases.min(verdict.cases);
             }
         }
         let count = |is: fn(&Call) -> bool| calls.iter().filter(|call| is(call)).count() as u64;
-        let is = |kind| move |happened: &&Transition| happened.kind == kind;
+        let is = |kind| move |transition: &&Transition| transition.kind == kind;
         Tally {
             clients: 0,
             cases,
             calls: calls.len() as u64,
             refused: count(|call| call.outcome == Outcome::Refused),
             told: count(|call| call.notice.is_some()),
-            transitions: story.happened.len() as u64,
-            timed_out: story.happened.iter().filter(is(Kind::DrainTimedOut)).count() as u64,
-            left: story.left.len() as u64,
+            transitions: timeline.transitions.len() as u64,
+            timed_out: timeline.transitions.iter().filter(is(Kind::DrainTimedOut)).count() as u64,
+            left: timeline.left.len() as u64,
             waits: self.waits.get().1,
             longest: self.waits.get().0,
         }
     }
 
-    /// How the rules judge: the strategy of a request, and whether it is let in.
+    /// Applies the rules: the strategy of a request, and whether it is admitted.
     pub(super) fn rule(
         &self,
         state: Snapshot,

@@ -1,5 +1,5 @@
-//! The built-in catalogs: what their tables are called and look like. Rows are made when a table is
-//! first scanned, and are the same on every start.
+//! The built-in catalogs: names and columns of their tables. Rows are generated when a table is first scanned, and
+//! are the same on every start.
 
 use super::{
     column::{
@@ -23,7 +23,7 @@ pub(super) struct Spec {
     pub(super) columns: fn() -> Vec<Column>,
 }
 
-/// Where an unqualified name is looked up in the default catalog.
+/// The default schema of the default catalog.
 pub(super) const DEFAULT_SCHEMA: &str = "sales";
 
 const fn table(path: [&'static str; 3], rows: usize, columns: fn() -> Vec<Column>) -> Spec {
@@ -38,7 +38,7 @@ const LEADS: i128 = 3000;
 const ACCOUNTS: i128 = 120;
 const DASHBOARDS: i128 = 40;
 
-/// All of them.
+/// All built-in tables.
 pub(super) static TABLES: [Spec; 16] = [
     table(["default", "sales", "orders"], ORDERS as usize, orders),
     table(["default", "sales", "customers"], CUSTOMERS as usize, customers),

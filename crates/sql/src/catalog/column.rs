@@ -1,4 +1,4 @@
-//! Columns of made-up tables: a name, a type, and how their values are made.
+//! Columns of generated tables: a name, a type, and a generator of values.
 
 use std::sync::Arc;
 
@@ -17,31 +17,31 @@ use datafusion::arrow::{
 
 use super::random::Random;
 
-/// How the values of a column are made.
+/// How the values of a column are generated.
 pub(super) enum Make {
     /// Counts up from a number.
     Serial(i128),
-    /// Between two numbers, in the type's own unit (days, microseconds, hundredths …).
+    /// Uniform between two numbers, in the unit of the type (days, microseconds, hundredths …).
     Between(i128, i128),
-    /// Between two amounts, in hundredths.
+    /// Uniform between two amounts, in hundredths.
     Amount(i128, i128),
     /// One of some words.
     Choice(&'static [&'static str]),
-    /// Text of the row's number.
+    /// Text from the row number.
     Text(fn(usize, &mut Random) -> String),
-    /// Bytes, which are no UTF-8 in general.
+    /// Bytes, mostly not UTF-8.
     Bytes(usize),
-    /// Up to so many values.
+    /// A list of up to this many values.
     List(Box<Column>, usize),
-    /// Up to one entry for each key.
+    /// A map with up to one entry per key.
     Map(&'static [&'static str], &'static [&'static str]),
-    /// One value for each field.
+    /// A struct with one value per field.
     Struct(Vec<Column>),
-    /// Some months, days and seconds.
+    /// An interval of months, days and seconds.
     Interval,
 }
 
-/// A column of a made-up table.
+/// A column of a generated table.
 pub(super) struct Column {
     name: &'static str,
     data_type: DataType,
@@ -54,7 +54,7 @@ impl Column {
         Self { name, data_type, make, nulls: 0 }
     }
 
-    /// The share of nulls, of a hundred.
+    /// Sets the percentage of nulls.
     pub(super) fn nulls(mut self, percent: u8) -> Self {
         self.nulls = percent;
         self
@@ -64,7 +64,7 @@ impl Column {
         Field::new(self.name, self.data_type.clone(), self.nulls > 0)
     }
 
-    /// `rows` values, the same for the same `owner`.
+    /// Generates `rows` values, always the same for the same `owner`.
     pub(super) fn values(&self, owner: &[&str], rows: usize) -> ArrayRef {
         let mut random = Random::named(&[owner, &[self.name]].concat());
         self.array(&mut random, rows)
@@ -108,7 +108,7 @@ impl Column {
         Arc::new(optional(valid, make).collect::<StringArray>())
     }
 
-    /// Whole numbers as the column's type has them.
+    /// Generates whole numbers in the column's type.
     fn numbers(&self, valid: &NullBuffer, make: impl FnMut(usize) -> i128) -> ArrayRef {
         let values = optional(valid, make);
         match &self.data_type {
@@ -143,7 +143,7 @@ impl Column {
 }
 
 fn optional<T>(valid: &NullBuffer, mut make: impl FnMut(usize) -> T) -> impl Iterator<Item = Option<T>> {
-    // A value is made for nulls too, so that the share of nulls doesn't change the others.
+    // Nulls draw a value too, so that the percentage of nulls does not change other values.
     valid.iter().enumerate().map(move |(row, valid)| {
         let value = make(row);
         valid.then_some(value)
@@ -186,7 +186,7 @@ fn map(keys: &[&str], words: &[&str], random: &mut Random, valid: NullBuffer) ->
     Arc::new(MapArray::new(field, OffsetBuffer::from_lengths(lengths), entries, Some(valid), false))
 }
 
-/// Text to text.
+/// The type of a map from text to text.
 pub(super) fn map_type() -> DataType {
     let key = Field::new("keys", DataType::Utf8, false);
     let value = Field::new("values", DataType::Utf8, true);
@@ -194,7 +194,7 @@ pub(super) fn map_type() -> DataType {
     DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
 }
 
-/// Columns by type, in few words.
+/// Short constructors of columns, by type.
 pub(super) mod of {
     use super::*;
 
@@ -236,12 +236,12 @@ pub(super) mod of {
         Column::new(name, DataType::Binary, Make::Bytes(length))
     }
 
-    /// Days of 2023 to 2025.
+    /// Dates from 2023 to 2025.
     pub(in super::super) fn date(name: &'static str) -> Column {
         Column::new(name, DataType::Date32, Make::Between(19_358, 20_453))
     }
 
-    /// Instants of 2024 and 2025.
+    /// Timestamps in 2024 and 2025.
     pub(in super::super) fn instant(name: &'static str, zone: Option<&str>) -> Column {
         let unit = DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         Column::new(name, unit, Make::Between(1_704_067_200_000_000, 1_767_225_599_999_999))
@@ -251,7 +251,7 @@ pub(super) mod of {
         Column::new(name, DataType::Time64(TimeUnit::Microsecond), Make::Between(0, 86_399_999_999))
     }
 
-    /// Up to three hours.
+    /// Durations of up to three hours.
     pub(in super::super) fn duration(name: &'static str) -> Column {
         Column::new(name, DataType::Duration(TimeUnit::Millisecond), Make::Between(0, 10_800_000))
     }

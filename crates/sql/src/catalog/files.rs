@@ -1,5 +1,5 @@
-//! A table in files: CSV with a header, newline-delimited JSON, Parquet, or a folder of Parquet files.
-//! They are opened when the table is used, and again when they have changed.
+//! A table in files: CSV with a header, newline-delimited JSON, Parquet, or a folder of Parquet files. Files are
+//! opened when the table is used, and again after they have changed.
 
 use std::{
     fs,
@@ -29,13 +29,13 @@ use crate::{
     exec::{FileExec, Open},
 };
 
-/// Rows that tell the types of a CSV or JSON file's columns: all, as any may have the first fraction.
+/// The number of rows from which column types are inferred: all, because any row may have the first fraction.
 const INFERRED_ROWS: usize = usize::MAX;
 
-/// Where a table is: a label for people, and the path.
+/// The location of a table: a label for people, and the path.
 type Place = (String, PathBuf);
 
-/// What tells that files have changed.
+/// The state of the files; a difference means that they have changed.
 type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 /// One table's files.
@@ -46,7 +46,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Normally one place; two that have the same name are an error when the table is used.
+    /// Normally one place. Two places of the same name are an error when the table is used.
     pub(super) fn new(places: Vec<Place>) -> Self {
         Self { places, opened: Mutex::new(None) }
     }
@@ -90,7 +90,7 @@ impl Files {
     }
 }
 
-/// The file itself, or the Parquet files of a folder.
+/// Lists the file itself, or the Parquet files of a folder.
 fn parts(label: &str, path: &Path) -> Result<Vec<Place>, Error> {
     if !path.is_dir() {
         return Ok(vec![(label.to_owned(), path.to_owned())]);
@@ -109,7 +109,7 @@ fn stamp(files: &[Place]) -> std::io::Result<Stamp> {
     files.iter().map(of).collect()
 }
 
-/// The same error with the file's name in front.
+/// Prefixes an error with the file's name.
 pub(crate) fn named(label: &str, error: Error) -> Error {
     match error {
         Error::Exhausted(_) | Error::Forbidden(_) => error,
@@ -137,7 +137,7 @@ async fn listing(
     Ok(Listing { label: label.to_owned(), path: path.to_owned(), table: ListingTable::try_new(config)? })
 }
 
-/// A CSV or JSON file, whose errors name it.
+/// Scans a CSV or JSON file, with errors that name it.
 #[derive(Debug)]
 struct Listing {
     label: String,
@@ -173,7 +173,7 @@ impl TableProvider for Listing {
     }
 }
 
-/// What reads such a file.
+/// The opened file.
 #[derive(Debug)]
 struct Listed {
     place: Place,

@@ -1,5 +1,5 @@
-//! The data directory: which folder or file is which catalog, schema and table. Nothing outside it is
-//! looked at, also not through symbolic links.
+//! The data directory: maps folders and files to catalogs, schemas and tables. Nothing outside it is read, also not
+//! through symbolic links.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 use super::{Schemas, Snapshot, Table, Tables, files::Files};
 use crate::Error;
 
-/// The directory as the file system knows it.
+/// The canonical path of the directory.
 pub(super) fn canonical(path: &Path) -> Result<PathBuf, Error> {
     let unreadable = |error| Error::invalid(format!("data directory {}: {error}", path.display()));
     let found = fs::canonicalize(path).map_err(unreadable)?;
@@ -19,7 +19,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, Error> {
     Ok(found)
 }
 
-/// A relative path below `root`, resolved.
+/// Resolves a relative path below `root`.
 pub(super) fn below(root: &Path, path: &str) -> Result<PathBuf, Error> {
     let relative = Path::new(path);
     let outside = || Error::forbidden(format!("{path} is not below the data directory"));
@@ -31,16 +31,16 @@ pub(super) fn below(root: &Path, path: &str) -> Result<PathBuf, Error> {
     if found.starts_with(root) { Ok(found) } else { Err(outside()) }
 }
 
-/// Refuses a path in whose place, or above which, there is a link by now, or nothing.
+/// Fails if the path, or a folder above it, is now a link or missing.
 pub(crate) fn unmoved(label: &str, path: &Path) -> Result<(), Error> {
     match fs::canonicalize(path) {
         Ok(now) if now == path => Ok(()),
-        Ok(_) => Err(Error::forbidden(format!("{label} is a link by now: it was no link before"))),
+        Ok(_) => Err(Error::forbidden(format!("{label} has become a symbolic link"))),
         Err(error) => Err(Error::invalid(format!("{label}: {error}"))),
     }
 }
 
-/// All catalogs of the directory, and those that were added to it before.
+/// Lists the catalogs of the directory, and those that were added before.
 pub(super) fn scan(root: &Path, before: &Snapshot) -> Result<Snapshot, Error> {
     let mut by_name = BTreeMap::new();
     for (name, path) in entries(root, root)? {
@@ -61,7 +61,7 @@ pub(super) fn scan(root: &Path, before: &Snapshot) -> Result<Snapshot, Error> {
     Ok(Snapshot { default: default.cloned().unwrap_or_else(|| "default".into()), by_name })
 }
 
-/// The schemas of one catalog's folder; none where it can't be read.
+/// Lists the schemas of a catalog's folder; none if it cannot be read.
 pub(super) fn schemas(root: &Path, folder: &Path) -> Schemas {
     let entries = entries(root, folder).unwrap_or_default();
     let folders = entries.into_iter().filter(|(_, path)| path.is_dir());
@@ -96,14 +96,14 @@ fn tables(root: &Path, folder: &Path) -> Tables {
     found.into_iter().map(table).collect()
 }
 
-/// `csv`, `parquet` or `json`, where a name ends so.
+/// The extension `csv`, `parquet` or `json` of a name.
 pub(super) fn extension(name: &str) -> Option<&'static str> {
     let (_, extension) = name.rsplit_once('.')?;
     ["csv", "parquet", "json"].into_iter().find(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// The entries of a folder by name, with what they resolve to; hidden ones, and those that lead out of
-/// the data directory, are left out.
+/// The entries of a folder by name, with their resolved paths. Omits hidden entries, and those that lead out of the
+/// data directory.
 pub(super) fn entries(root: &Path, folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let unreadable = |error| Error::invalid(format!("{}: {error}", folder.display()));
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! `information_schema` of a catalog: schemata, tables, columns and views, as the catalog is when asked.
+//! `information_schema` of a catalog: schemata, tables, columns and views, built at each query.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use datafusion::{
 use super::{Schemas, names::Found, names::find_plain};
 use crate::{Error, functions::type_name};
 
-/// The schema's name.
+/// The name of the schema.
 pub(crate) const NAME: &str = "information_schema";
-/// Its tables.
+/// The names of its tables.
 pub(crate) const TABLES: [&str; 4] = ["columns", "schemata", "tables", "views"];
 
-/// One of its tables, for a catalog.
+/// Builds one of its tables, for a catalog.
 pub(crate) async fn table(
     state: &SessionState,
     catalog: &str,
@@ -53,7 +53,7 @@ pub(crate) async fn table(
         "columns" => {
             for (schema, tables) in all {
                 for (name, table) in tables {
-                    // A file that can't be read has no columns to show.
+                    // An unreadable file has no columns to show.
                     let Ok(provider) = table.provider(state).await else { continue };
                     for (field, position) in provider.schema().fields().iter().zip(1..) {
                         let nullable = if field.is_nullable() { "YES" } else { "NO" };

@@ -1,4 +1,4 @@
-//! Tables whose rows are made up: the built-in ones.
+//! Built-in tables, whose rows are generated.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ use datafusion::{
 
 use super::{builtin::Spec, column::Column};
 
-/// A table of made-up rows, which are made when it is first scanned.
+/// A built-in table. Its rows are generated on the first scan.
 pub(crate) struct Made {
     path: Vec<String>,
     rows: usize,

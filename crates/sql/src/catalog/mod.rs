@@ -29,19 +29,18 @@ pub(crate) use guessed::{
 use made::Made;
 pub(crate) use names::{Found, find, find_plain, quoted};
 
-/// What a name that no catalog knows means in a query.
+/// How a query treats a table that is in no catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnknownTables {
     /// The query is refused.
     Error,
-    /// A table is made up, with the columns that queries name, each of a type that fits its use; or with id
-    /// LONG, name STRING, amount DOUBLE and created_at TIMESTAMP, where none does.
+    /// A table is generated, with the columns that queries name, each of a type that fits its use. Without named
+    /// columns it has id LONG, name STRING, amount DOUBLE and created_at TIMESTAMP.
     Generate,
 }
 
-/// Where names without a qualifier are looked up. An empty part is the engine's default: the default
-/// catalog, and in a catalog the schema `sales` of the built-in tables, one that is called `default`,
-/// or the first by name.
+/// The catalog and schema for unqualified names. An empty part means the default: the default catalog, and in a
+/// catalog the schema `sales` of the built-in tables, one called `default`, or the first by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// The catalog.
@@ -50,19 +49,19 @@ pub struct Scope {
     pub schema: String,
 }
 
-/// A catalog's name, and whether it is the default one.
+/// A catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalog {
     /// The name.
     pub name: String,
-    /// True for the one that an empty catalog name means.
+    /// Whether an empty catalog name means this one.
     pub is_default: bool,
 }
 
 /// One element of a request to add catalogs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCatalog {
-    /// The name it gets.
+    /// The name of the new catalog.
     pub name: String,
     /// Its folder, relative to the data directory.
     pub path: String,
@@ -70,10 +69,10 @@ pub struct NewCatalog {
     pub default: bool,
 }
 
-/// Tables of one schema, by name.
+/// The tables of one schema, by name.
 pub(crate) type Tables = BTreeMap<String, Arc<Table>>;
 
-/// One catalog's schemas.
+/// The schemas of one catalog.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schemas {
     pub(crate) by_name: BTreeMap<String, Tables>,
@@ -91,17 +90,17 @@ impl Schemas {
     }
 }
 
-/// One table: made up, or in files.
+/// A table: generated, or in files.
 #[derive(Debug)]
 pub(crate) enum Table {
     Made(Arc<Made>),
-    /// Made up because a query named it.
+    /// Generated because a query named it.
     Guessed(Arc<Guessed>),
     Files(Files),
 }
 
 impl Table {
-    /// The table itself; files are opened here, so this is where unreadable ones are found out.
+    /// Opens the table. Unreadable files fail here.
     pub(crate) async fn provider(&self, state: &SessionState) -> Result<Arc<dyn TableProvider>, Error> {
         match self {
             Self::Made(made) => Ok(Arc::clone(made) as Arc<dyn TableProvider>),
@@ -111,14 +110,14 @@ impl Table {
     }
 }
 
-/// All catalogs at one moment.
+/// A snapshot of all catalogs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) by_name: BTreeMap<String, Schemas>,
     pub(crate) default: String,
 }
 
-/// The catalogs, which can be added to and looked at again.
+/// The catalogs, which can be extended and refreshed.
 #[derive(Debug)]
 pub(crate) struct Catalogs {
     data: Option<PathBuf>,
@@ -142,7 +141,7 @@ impl Catalogs {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks at the data directory again; what was added stays.
+    /// Reads the data directory again. Added catalogs stay.
     pub(crate) fn refresh(&self) -> Result<(), Error> {
         let Some(root) = &self.data else { return Ok(()) };
         let fresh = folder::scan(root, &self.snapshot())?;
@@ -156,7 +155,7 @@ impl Catalogs {
         }
         let folder = self.below_data(&new.path)?;
         if !folder.is_dir() {
-            return Err(Error::invalid(format!("{} is no folder", new.path)));
+            return Err(Error::invalid(format!("{} is not a folder", new.path)));
         }
         let root = self.data.as_deref().unwrap_or(&folder);
         let schemas = folder::schemas(root, &folder);
@@ -173,7 +172,7 @@ impl Catalogs {
         Ok(())
     }
 
-    /// A path that a user gave, resolved; it can't leave the data directory.
+    /// Resolves a path from a user, which must stay below the data directory.
     pub(crate) fn below_data(&self, path: &str) -> Result<PathBuf, Error> {
         let root = self.data.as_deref().ok_or_else(|| {
             Error::invalid(format!(
@@ -183,7 +182,7 @@ impl Catalogs {
         folder::below(root, path)
     }
 
-    /// The files of one Parquet table that is in no catalog.
+    /// Opens a Parquet table that is in no catalog.
     pub(crate) async fn parquet(
         &self,
         path: &str,

@@ -1,15 +1,15 @@
-//! How a name finds what it means: exactly where it is quoted, whatever its case where it isn't.
+//! Name lookup: quoted names match exactly, unquoted names without regard to case.
 
 use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::Ident;
 
-/// What a name stands for among some.
+/// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
     Nothing,
     One(&'a str),
-    /// Several that differ only in case.
+    /// Several names that differ only in case.
     Several(Vec<&'a str>),
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn find<'a>(name: &Ident, known: impl IntoIterator<Item = &'a str>) -
     }
 }
 
-/// A name of a request, which is not SQL: exact, or else whatever its case.
+/// Looks up a name from a request, not from SQL: exactly, or else without regard to case.
 pub(crate) fn find_plain<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Found<'a> {
     match find(&quoted(name), known.clone()) {
         Found::Nothing => find(&Ident::new(name), known),
@@ -34,7 +34,7 @@ pub(crate) fn find_plain<'a>(name: &str, known: impl IntoIterator<Item = &'a str
     }
 }
 
-/// A name that means exactly itself.
+/// A quoted name, which matches exactly.
 pub(crate) fn quoted(name: &str) -> Ident {
     Ident::with_quote('"', name)
 }

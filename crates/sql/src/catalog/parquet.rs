@@ -1,5 +1,5 @@
-//! Parquet files as a table: the schema and row counts from the footers, the rows read batch by batch
-//! on blocking threads.
+//! Parquet files as a table. Schema and row counts come from the footers; rows are read batch by batch on blocking
+//! threads.
 
 use std::{fs::File, path::PathBuf, sync::Arc};
 
@@ -60,7 +60,7 @@ impl Parquet {
         Ok(Self { label, schema, parts })
     }
 
-    /// Refuses intervals of a file that doesn't tell their unit: the reader would leave out their months.
+    /// Refuses intervals without a known unit, because the reader would drop their months.
     fn whole_intervals(&self, schema: &Schema) -> Result<()> {
         let interval = |field: &&FieldRef| matches!(field.data_type(), DataType::Interval(_));
         let Some(column) = schema.fields().iter().find(interval) else { return Ok(()) };
@@ -125,7 +125,7 @@ impl TableProvider for Parquet {
     }
 }
 
-/// What one query reads.
+/// The scan of one query.
 #[derive(Debug)]
 struct Scan {
     parts: Vec<Part>,
@@ -146,7 +146,7 @@ impl Open for Scan {
             current: None,
         };
         let batches = stream::try_unfold(state, |state| async move {
-            // One batch at a time, so that a query which nobody reads from holds no thread.
+            // Read one batch at a time, so that a query that is not fetched blocks no thread.
             let step = move || {
                 let mut state = state;
                 Ok(state.next()?.map(|batch| (batch, state)))
@@ -182,7 +182,7 @@ impl Reading {
                     let mut batch = batch.map_err(|error| named(label, Error::invalid(error.to_string())))?;
                     self.left -= batch.num_rows().min(self.left);
                     if let Some(columns) = &self.projection {
-                        // The reader yields the columns in the file's order.
+                        // The reader returns columns in file order.
                         let before = |column: usize| columns.iter().filter(|other| **other < column).count();
                         let order: Vec<usize> = columns.iter().map(|column| before(*column)).collect();
                         batch = batch.project(&order)?;

@@ -1,9 +1,9 @@
-//! A small generator of numbers that are the same on every start (SplitMix64).
+//! A small random generator with the same numbers on every start (SplitMix64).
 
 pub(super) struct Random(u64);
 
 impl Random {
-    /// Seeded by a name (FNV-1a), so that each column has numbers of its own.
+    /// Seeds a generator from a name (FNV-1a), so that each column has its own numbers.
     pub(super) fn named(parts: &[&str]) -> Self {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in parts.iter().flat_map(|part| part.bytes().chain([b'.'])) {
@@ -20,7 +20,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number of `low..=high`.
+    /// A number in `low..=high`.
     pub(super) fn between(&mut self, low: i128, high: i128) -> i128 {
         let wide = (u128::from(self.next()) << 64) | u128::from(self.next());
         let span = (high.wrapping_sub(low) as u128).saturating_add(1);

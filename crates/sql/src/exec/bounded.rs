@@ -1,5 +1,4 @@
-//! Keeps a plan within its memory where DataFusion's operators repeat wide values or hold rows that they
-//! don't count.
+//! Keeps a plan within its memory limit where DataFusion's operators repeat wide values or hold uncounted rows.
 
 use std::sync::{
     Arc,
@@ -28,12 +27,11 @@ use datafusion::{
 use super::through::{Pass, ThroughExec};
 use crate::guard::{Memory, bytes, widest};
 
-/// Rows before the current one that a window may look at without the query being taken for one that holds
-/// all its rows.
+/// A window that looks back further than this many rows counts as holding all rows.
 const LOOKING_BACK: u64 = 100_000;
 
-/// The same plan within `memory`. `rows`: those of a leaf's batch at most, where constants are so large that
-/// they are repeated for few rows only.
+/// Bounds a plan by `memory`. `rows` limits the batches of leaves, if constants are so large that they may be
+/// repeated for few rows only.
 pub(crate) fn bounded(
     plan: Arc<dyn ExecutionPlan>,
     memory: &Memory,
@@ -65,7 +63,7 @@ pub(crate) fn bounded(
     Ok(plan.data)
 }
 
-/// A window whose rows are counted from when they go in until they come out, or to the end if it holds them.
+/// Counts the rows of a window while it holds them: until they come out, or to the end.
 fn window(
     node: &Arc<dyn ExecutionPlan>,
     input: &Arc<dyn ExecutionPlan>,
@@ -76,7 +74,7 @@ fn window(
         reservation: memory.reservation("the rows of a window"),
         rows: AtomicUsize::new(0),
     });
-    // What computes all rows at once copies them.
+    // A window that computes all rows at once copies them.
     let (expressions, copies) = match node.downcast_ref::<WindowAggExec>() {
         Some(window) => (window.window_expr(), 2),
         None => match node.downcast_ref::<BoundedWindowAggExec>() {
@@ -113,7 +111,7 @@ struct Gauge {
     rows: AtomicUsize,
 }
 
-/// Counts what goes into a window, so many times.
+/// Counts the rows that enter a window, with this factor.
 #[derive(Debug)]
 struct In(Arc<Gauge>, usize);
 
@@ -134,7 +132,7 @@ impl Pass for In {
     }
 }
 
-/// Forgets what comes out of it.
+/// Releases the rows that leave it.
 #[derive(Debug)]
 struct Out(Arc<Gauge>);
 
@@ -154,7 +152,7 @@ impl Pass for Out {
     }
 }
 
-/// At most so many rows in a batch.
+/// Limits the rows of a batch.
 #[derive(Debug)]
 struct Slice(usize);
 
@@ -169,7 +167,7 @@ impl Pass for Slice {
     }
 }
 
-/// Refuses rows so wide that a batch of one of them, as often as there is room, would be too large.
+/// Refuses rows so wide that a batch of full length would be too large.
 #[derive(Debug)]
 struct Narrow(Memory);
 
@@ -189,7 +187,7 @@ impl Pass for Narrow {
     }
 }
 
-/// Cuts what is going to be unnested such that a batch of the result is not too large.
+/// Splits batches before UNNEST so that the resulting batches are not too large.
 #[derive(Debug)]
 struct Unnesting(Memory);
 
@@ -214,7 +212,7 @@ impl Pass for Unnesting {
     }
 }
 
-/// The bytes that a batch will have once its lists are unnested: all else is repeated for each element.
+/// The size of a batch after its lists are unnested, in bytes; other columns are repeated for each element.
 fn unnested(batch: &RecordBatch) -> u128 {
     let is_list = |array: &&ArrayRef| {
         matches!(array.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))

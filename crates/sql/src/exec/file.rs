@@ -1,4 +1,4 @@
-//! The leaf of a plan that reads a table's files: one partition, in the order of the files.
+//! The plan's leaf that reads a table's files: one partition, in the order of the files.
 
 use std::{fmt, sync::Arc};
 
@@ -19,7 +19,7 @@ use futures::StreamExt;
 
 use crate::Error;
 
-/// Something that yields batches.
+/// A source of batches.
 pub(crate) trait Open: fmt::Debug + Send + Sync {
     fn open(&self, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream>;
 }
@@ -36,7 +36,7 @@ pub(crate) struct FileExec {
 }
 
 impl FileExec {
-    /// `rows`: how many there will be, where that is known.
+    /// Creates a scan. `rows` is the number of rows, if known.
     pub(crate) fn new(label: String, schema: SchemaRef, rows: Option<usize>, source: Arc<dyn Open>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),

@@ -1,5 +1,5 @@
-//! The rows of several partitions, one partition after the other: those of a UNION ALL come as it is written,
-//! the same at each run.
+//! Returns the rows of several partitions one partition after the other, so that UNION ALL keeps its written order on
+//! every run.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use datafusion::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-/// Makes one partition of many.
+/// Concatenates partitions into one.
 #[derive(Debug)]
 pub(crate) struct InOrderExec {
     input: Arc<dyn ExecutionPlan>,
@@ -22,7 +22,7 @@ pub(crate) struct InOrderExec {
 }
 
 impl InOrderExec {
-    /// The plan, with one partition.
+    /// Wraps a plan; the result has one partition.
     pub(crate) fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
         let inner = input.properties();
         let properties = PlanProperties::new(

@@ -1,6 +1,5 @@
-//! What DataFusion's physical plans lack here: a leaf that reads files and names them in its errors, a
-//! way to end what computes for long without yielding, unions whose rows come in order, and bounds where
-//! operators don't count their memory.
+//! Additions to DataFusion's physical plans: a leaf that reads files and names them in errors, a way to stop long
+//! computations, unions with ordered rows, and bounds where operators do not count their memory.
 
 mod bounded;
 mod file;

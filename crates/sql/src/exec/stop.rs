@@ -1,6 +1,5 @@
-//! Ends a query while it computes. DataFusion's joins can work for minutes between two points where
-//! they yield; here every join yields now and then, and the filter of a nested loop, which may yield
-//! never, fails once its query is stopped.
+//! Stops a query while it computes. DataFusion's joins can run for minutes without yielding. Here every join yields
+//! regularly, and the filter of a nested loop join, which may never yield, fails once its query is stopped.
 
 use std::{
     fmt,
@@ -32,10 +31,10 @@ use futures::Stream;
 
 use super::through::{Along, ThroughExec};
 
-/// Batches of a join after which the others get a turn.
+/// A join yields after this many batches.
 const TURN: u32 = 16;
 
-/// Tells the parts of a running query that nobody wants its result any more.
+/// Tells the operators of a running query to stop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
@@ -52,15 +51,15 @@ impl Stop {
     }
 }
 
-/// The same plan, such that it ends soon after `stop`; and whether some part of it may compute for long
-/// without yielding, so that it has to be kept off the threads that others need.
+/// Makes a plan stoppable. Also returns whether some part of it may compute for long without yielding, and so must
+/// run on a thread of its own.
 pub(crate) fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<(Arc<dyn ExecutionPlan>, bool)> {
     let mut greedy = false;
     let wrapped = plan.transform_up(|node| {
         if !node.name().contains("Join") {
             return Ok(Transformed::no(node));
         }
-        // A join that drops pairs by a filter doesn't return to its caller before one is left.
+        // A join with a filter does not return to its caller before a pair is left.
         let checked: Option<Arc<dyn ExecutionPlan>> =
             if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
                 greedy = true;
@@ -85,7 +84,7 @@ fn checked(filter: &JoinFilter, stop: &Stop) -> JoinFilter {
     JoinFilter::new(expression, filter.column_indices().to_vec(), Arc::clone(filter.schema()))
 }
 
-/// An expression that fails once its query is stopped.
+/// Wraps an expression that fails once its query is stopped.
 #[derive(Debug)]
 struct Checked {
     inner: Arc<dyn PhysicalExpr>,
@@ -141,7 +140,7 @@ impl PhysicalExpr for Checked {
     }
 }
 
-/// Yields now and then.
+/// Yields regularly.
 #[derive(Debug)]
 struct Turns(Stop);
 

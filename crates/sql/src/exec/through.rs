@@ -1,5 +1,4 @@
-//! A node that passes its input on: it may look at each batch, count it, refuse it, or cut it into smaller
-//! ones, or see to when the next one comes.
+//! A node that passes its input on. It may inspect, count, refuse or split batches, or delay the next one.
 
 use std::{fmt, sync::Arc};
 
@@ -15,25 +14,25 @@ use datafusion::{
 };
 use futures::{StreamExt, stream};
 
-/// What becomes of a batch.
+/// Handles one batch.
 pub(super) trait Pass: fmt::Debug + Send + Sync {
-    /// The node's name.
+    /// The name of the node.
     fn name(&self) -> &'static str;
 
-    /// The same rows, in one batch or several.
+    /// Returns the same rows, in one batch or several.
     fn pass(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>>;
 }
 
-/// What becomes of a stream of batches.
+/// Handles a stream of batches.
 pub(super) trait Along: fmt::Debug + Send + Sync {
-    /// The node's name.
+    /// The name of the node.
     fn name(&self) -> &'static str;
 
-    /// The same rows in the same order.
+    /// Returns the same rows in the same order.
     fn along(&self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream;
 }
 
-/// Each batch for itself.
+/// Applies a [`Pass`] to each batch.
 #[derive(Debug)]
 struct Each<P>(Arc<P>);
 
@@ -55,7 +54,7 @@ impl<P: Pass + 'static> Along for Each<P> {
     }
 }
 
-/// Passes its input on.
+/// Passes its input on through an [`Along`].
 #[derive(Debug)]
 pub(super) struct ThroughExec {
     input: Arc<dyn ExecutionPlan>,

@@ -1,4 +1,4 @@
-//! Parts of texts: `substring` from either end, and `split`.
+//! Parts of strings: `substring` from either end, and `split`.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{
     text::{strings, values},
 };
 
-/// `substring` of a computed or negative position.
+/// `substring` with a computed or negative position.
 pub(crate) const SUBSTRING: &str = "substring_from";
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -25,7 +25,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![function(SUBSTRING, &[2, 3], text, substring), function("split", &[2, 3], list, split)]
 }
 
-/// From 1; from the end where it is negative; 0 is 1 (Spark, Snowflake).
+/// Positions count from 1, or from the end if negative; 0 means 1 (Spark, Snowflake).
 fn substring(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let (texts, starts) = (strings(&args[0], rows)?, values::<Int64Type>(&args[1], rows)?);
     let lengths = args.get(2).map(|lengths| values::<Int64Type>(lengths, rows)).transpose()?;
@@ -52,15 +52,15 @@ fn substring(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
 }
 
-/// What a text is split at.
+/// The delimiter of `split`.
 enum Delimiter {
     Text,
     Pattern(Regex),
 }
 
 impl Delimiter {
-    /// A regular expression, as Spark takes it; but one sign, or what is none or matches nothing at all, is
-    /// itself, as Trino and Snowflake take it.
+    /// A regular expression, as in Spark. A single character, an invalid expression, or one that matches nothing, is
+    /// taken literally, as in Trino and Snowflake.
     fn of(delimiter: &str) -> Self {
         let plain = regex::escape(delimiter) == delimiter || delimiter.chars().count() == 1;
         match Regex::new(delimiter) {
@@ -70,7 +70,7 @@ impl Delimiter {
     }
 }
 
-/// `split(text, delimiter[, limit])`: with a limit above 0 the last part has all the rest.
+/// `split(text, delimiter[, limit])`: with a limit above 0 the last part holds the rest.
 fn split(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let (texts, delimiters) = (strings(&args[0], rows)?, strings(&args[1], rows)?);
     let limits = args.get(2).map(|limits| values::<Int64Type>(limits, rows)).transpose()?;

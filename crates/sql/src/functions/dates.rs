@@ -1,4 +1,4 @@
-//! Functions of dates and timestamps: units between two, and wall clocks of zones.
+//! Functions of dates and timestamps: units between two of them, and local times.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -38,7 +38,7 @@ fn naive(micros: i64) -> Result<NaiveDateTime> {
         .ok_or_else(|| exec_datafusion_err!("a timestamp is out of range"))
 }
 
-/// Whole units from one instant to another.
+/// The number of whole units between two timestamps.
 fn units_between(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let units = strings(&args[0], rows)?;
     let (starts, ends) = (instants(&args[1], rows)?, instants(&args[2], rows)?);
@@ -62,13 +62,13 @@ fn units_between(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
             "month" => months(naive(start)?, naive(end)?),
             "quarter" => months(naive(start)?, naive(end)?) / 3,
             "year" => months(naive(start)?, naive(end)?) / 12,
-            other => return exec_err!("{other} is no unit of time"),
+            other => return exec_err!("{other} is not a unit of time"),
         }));
     }
     Ok(Arc::new(Int64Array::from(counts)))
 }
 
-/// Whole months from one to another, less than none where the other is before.
+/// The number of whole months between two timestamps, negative if the second is earlier.
 fn months(start: NaiveDateTime, end: NaiveDateTime) -> i64 {
     if end < start {
         return -months(end, start);
@@ -78,7 +78,7 @@ fn months(start: NaiveDateTime, end: NaiveDateTime) -> i64 {
     index(end) - index(start) - i64::from(!whole)
 }
 
-/// Spark's: whole months between equal or last days, else months of 31 days.
+/// As in Spark: whole months between equal or last days of months, else fractions of 31-day months.
 fn months_between(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let (ends, starts) = (instants(&args[0], rows)?, instants(&args[1], rows)?);
     let last = |at: NaiveDateTime| (at + Duration::days(1)).month() != at.month();
@@ -101,12 +101,12 @@ fn months_between(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new(datafusion::arrow::array::Float64Array::from(all)))
 }
 
-/// The wall clock of a zone.
+/// A part of the local time in a zone.
 fn zoned(args: &[ColumnarValue], rows: usize, of: fn(NaiveDateTime, Tz) -> i32) -> Result<ArrayRef> {
     let (instants, zones) = (instants(&args[0], rows)?, strings(&args[1], rows)?);
     let one = |(instant, zone): (Option<i64>, Option<&str>)| {
         let (Some(instant), Some(zone)) = (instant, zone) else { return Ok(None) };
-        let parsed = Tz::from_str(zone).map_err(|_| exec_datafusion_err!("{zone} is no time zone"))?;
+        let parsed = Tz::from_str(zone).map_err(|_| exec_datafusion_err!("{zone} is not a time zone"))?;
         Ok(Some(instant + i64::from(of(naive(instant)?, parsed)) * 1_000_000))
     };
     let all = instants.iter().zip(zones.iter()).map(one).collect::<Result<Vec<Option<i64>>>>()?;
@@ -119,7 +119,7 @@ fn from_utc(instant: NaiveDateTime, zone: Tz) -> i32 {
 
 fn to_utc(clock: NaiveDateTime, zone: Tz) -> i32 {
     let offset = zone.offset_from_local_datetime(&clock).earliest();
-    // An hour that a clock skips is counted by the time before.
+    // A local time that is skipped uses the offset before the change.
     let offset = offset.unwrap_or_else(|| zone.offset_from_utc_datetime(&(clock - Duration::hours(3))));
     -offset.fix().local_minus_utc()
 }

@@ -1,13 +1,13 @@
-//! Murmur3 and XXH64, as Spark has them.
+//! Murmur3 and XXH64, as in Spark.
 
-/// A hash of one value that begins with another's.
+/// A hash that is seeded with the hash of the previous value.
 pub(super) trait Digest {
     fn int(value: i32, seed: i64) -> i64;
     fn long(value: i64, seed: i64) -> i64;
     fn bytes(bytes: &[u8], seed: i64) -> i64;
 }
 
-/// Murmur3 in 32 bits. Bytes after the last four are mixed in one by one, with their sign.
+/// 32-bit Murmur3. Bytes after the last group of four are mixed in one by one, sign-extended.
 pub(super) struct Murmur;
 
 impl Murmur {

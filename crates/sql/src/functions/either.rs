@@ -1,5 +1,5 @@
-//! Functions of texts that are others of lists: `concat`, which is NULL where an argument is NULL, and
-//! `reverse`. And `concat_ws`, which takes both.
+//! Functions with one meaning for strings and another for lists: `concat`, which is NULL if an argument is NULL, and
+//! `reverse`. And `concat_ws`, which accepts both.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{
     text::strings,
 };
 
-/// Arguments at most.
+/// The most arguments.
 const MOST: usize = 256;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -93,10 +93,10 @@ impl ScalarUDFImpl for Either {
     }
 }
 
-/// `concat_ws(separator, …)`: texts and the elements of lists, without NULLs.
+/// `concat_ws(separator, …)`: joins strings and list elements, without NULLs.
 fn joined(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let separators = strings(&args[0], rows)?;
-    // The texts of an argument, and where those of each row begin.
+    // The strings of an argument, and the offsets of each row.
     let one = |arg: &ColumnarValue| {
         let array = arg.to_array(rows)?;
         Ok(match array.as_list_opt::<i32>() {

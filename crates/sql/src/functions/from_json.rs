@@ -1,4 +1,4 @@
-//! `from_json(text, schema)`: JSON as values of the types that a text tells.
+//! `from_json(text, schema)`: parses JSON into values of the types in a schema text.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ use serde_json::Value;
 use super::{schemas::parsed, text::strings};
 
 const NAME: &str = "from_json";
-/// Bytes of texts that are parsed at once, beside a first one of any length.
+/// The most bytes of text parsed at once, except for a longer first text.
 const PARSED: i32 = 1 << 20;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    // The options of Spark are taken, and have no effect.
+    // Spark's options are accepted and ignored.
     let counts = vec![TypeSignature::Any(2), TypeSignature::Any(3)];
     let signature = Signature::one_of(counts, Volatility::Immutable);
     vec![Arc::new(ScalarUDF::new_from_impl(FromJson { signature }))]
@@ -62,13 +62,13 @@ impl ScalarUDFImpl for FromJson {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let texts = strings(&args.args[0], args.number_rows)?;
         let kind = args.return_field.data_type();
-        // What is no JSON has no fields, but it is there.
+        // Invalid JSON becomes a struct of NULLs, not NULL.
         let value = |text: &str| match serde_json::from_str::<Value>(text) {
             Ok(value) => value,
             Err(_) if matches!(kind, DataType::Struct(_)) => Value::Object(serde_json::Map::new()),
             Err(_) => Value::Null,
         };
-        // Parsed JSON takes many times the room of its text.
+        // Parsed JSON takes many times the memory of its text.
         let (mut parts, mut from) = (Vec::new(), 0);
         while from < texts.len() || parts.is_empty() {
             let mut bytes = 0;
@@ -88,7 +88,7 @@ impl ScalarUDFImpl for FromJson {
     }
 }
 
-/// Values as an array: NULL for those of another type.
+/// Converts values to an array; values of another type become NULL.
 fn array(values: &[Option<&Value>], kind: &DataType) -> Result<ArrayRef> {
     let each = values.iter().copied();
     Ok(match kind {
@@ -143,7 +143,7 @@ fn array(values: &[Option<&Value>], kind: &DataType) -> Result<ArrayRef> {
     })
 }
 
-/// A text itself, or other values as JSON.
+/// A string as it is, other values as JSON.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,

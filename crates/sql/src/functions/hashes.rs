@@ -1,5 +1,5 @@
-//! Hashes of values as Spark computes them: `hash` is Murmur3 and `xxhash64` is XXH64, both with the seed 42
-//! and over one column after the other. A NULL changes nothing. `crc32` is of text.
+//! Hashes of values as in Spark: `hash` is Murmur3 and `xxhash64` is XXH64, both with seed 42 and over one column
+//! after the other. NULL leaves the hash unchanged. `crc32` hashes text.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use super::{
 };
 
 const SEED: i64 = 42;
-/// Arguments at most.
+/// The most arguments.
 const MOST: usize = 64;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -69,7 +69,7 @@ fn hashed<D: Digest>(args: &[ColumnarValue], rows: usize) -> Result<Vec<i64>> {
     Ok(hashes)
 }
 
-/// An array with fewer kinds of types, and the same values.
+/// Casts an array to one of fewer types, with the same values.
 fn plain(array: &ArrayRef) -> Result<ArrayRef> {
     let to = match array.data_type() {
         DataType::Boolean | DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => {
@@ -97,12 +97,12 @@ fn text<O: OffsetSizeTrait>(array: &ArrayRef, row: usize) -> &[u8] {
     texts.value(row).as_bytes()
 }
 
-/// The hash of a value after another.
+/// Hashes one value, with the previous hash as seed.
 fn one<D: Digest>(array: &ArrayRef, row: usize, seed: i64) -> Result<i64> {
     if array.is_null(row) {
         return Ok(seed);
     }
-    // A negative zero is zero.
+    // Negative zero hashes as zero.
     Ok(match array.data_type() {
         DataType::Int32 => D::int(value::<Int32Type>(array, row), seed),
         DataType::Date32 => D::int(value::<Date32Type>(array, row), seed),
@@ -136,7 +136,7 @@ fn elements<D: Digest>(values: &ArrayRef, seed: i64) -> Result<i64> {
     (0..values.len()).try_fold(seed, |seed, at| one::<D>(&values, at, seed))
 }
 
-/// A number's bytes without those that only repeat its sign.
+/// The bytes of a number without redundant sign bytes.
 fn shortest(bytes: &[u8]) -> &[u8] {
     let mut bytes = bytes;
     while let [first, rest @ ..] = bytes

@@ -1,4 +1,4 @@
-//! Dates with intervals, and truncation before 1970 and after 2262.
+//! Date arithmetic with intervals, and truncation before 1970 and after 2262.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![own(date_trunc_udf()), own(date_bin_udf())]
 }
 
-/// The function that adds an interval to a date, or subtracts it.
+/// The function that adds an interval to a date, or subtracts one.
 pub(crate) fn moved(plus: bool) -> Arc<ScalarUDF> {
     let name = if plus { "date_plus_interval" } else { "date_minus_interval" };
     Arc::new(ScalarUDF::new_from_impl(Moved { name, signature: Signature::any(2, Volatility::Immutable) }))
 }
 
-/// A date plus or minus an interval of whole days, which is a date.
+/// A date plus or minus an interval of whole days; the result is a date.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Moved {
     name: &'static str,
@@ -66,8 +66,8 @@ impl ScalarUDFImpl for Moved {
     }
 }
 
-/// `date_trunc`, which DataFusion computes wrongly of a single value before 1970, and of weeks and more only
-/// from 1677 to 2262; and `date_bin`, which has NULL for what is beyond these.
+/// `date_trunc`, which DataFusion gets wrong for a single value before 1970, and for weeks and larger units outside
+/// of 1677 to 2262; and `date_bin`, which returns NULL outside of that range.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Truncated {
     inner: Arc<ScalarUDF>,
@@ -100,7 +100,7 @@ impl ScalarUDFImpl for Truncated {
             && matches!(instants.data_type(), DataType::Timestamp(..))
             && matches!(instants, ColumnarValue::Scalar(_))
         {
-            // One value for each row, as for a column.
+            // Expand to one value per row, as for a column.
             *instants = ColumnarValue::Array(instants.to_array(args.number_rows)?);
         }
         if let [ColumnarValue::Scalar(ScalarValue::Utf8(Some(unit))), ColumnarValue::Array(instants)] =
@@ -135,7 +135,7 @@ impl ScalarUDFImpl for Truncated {
     }
 }
 
-/// The first day of what a day is in.
+/// Maps a day to the first day of its unit.
 type First = fn(NaiveDate) -> Option<NaiveDate>;
 
 fn first_of(unit: &str) -> Option<First> {

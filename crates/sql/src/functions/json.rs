@@ -1,4 +1,4 @@
-//! JSON in text: values by a path, and values as JSON.
+//! JSON in strings: extraction by path, and conversion of values to JSON.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use super::{
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
-        // Values as JSON has them, texts without quotes.
+        // Values as JSON; strings without quotes.
         function("json_extract", &[2], text, |args, rows| by_path(args, rows, |value| Some(plain(value)))),
         function("get_json_object", &[2], text, |args, rows| by_path(args, rows, |value| Some(plain(value)))),
-        // Only what is neither an object nor a list.
+        // Only scalars.
         function("json_value", &[2], text, |args, rows| by_path(args, rows, scalar)),
         function("json_extract_scalar", &[2], text, |args, rows| by_path(args, rows, scalar)),
         function("parse_json", &[1], text, |args, rows| parsed(args, rows, false)),
@@ -43,7 +43,7 @@ fn scalar(value: &Value) -> Option<String> {
     (!value.is_object() && !value.is_array()).then(|| plain(value))
 }
 
-/// NULL for what is no JSON, isn't there, or is null.
+/// NULL for invalid JSON, a missing value, or null.
 fn by_path(args: &[ColumnarValue], rows: usize, of: fn(&Value) -> Option<String>) -> Result<ArrayRef> {
     let (texts, paths) = (strings(&args[0], rows)?, strings(&args[1], rows)?);
     let values = texts.iter().zip(paths.iter()).map(|(text, path)| {
@@ -51,7 +51,7 @@ fn by_path(args: &[ColumnarValue], rows: usize, of: fn(&Value) -> Option<String>
         let mut found = find(&value, path?)?;
         match found.len() {
             0 => None,
-            // One element of `[*]` stands for itself (Spark).
+            // A single element of `[*]` is returned as such (Spark).
             1 => Some(found.remove(0)).filter(|value| !value.is_null()).and_then(of),
             _ => of(&Value::Array(found.into_iter().cloned().collect())),
         }
@@ -59,7 +59,7 @@ fn by_path(args: &[ColumnarValue], rows: usize, of: fn(&Value) -> Option<String>
     Ok(Arc::new(values.collect::<StringArray>()))
 }
 
-/// The values at `$.a.b[0]['c']`, of which `[*]` makes several; the `$` may be left out.
+/// The values at `$.a.b[0]['c']`; `[*]` selects several. The `$` may be omitted.
 fn find<'a>(value: &'a Value, path: &str) -> Option<Vec<&'a Value>> {
     let mut rest = path.trim().strip_prefix('$').unwrap_or(path.trim());
     let mut values = vec![value];
@@ -86,19 +86,19 @@ fn find<'a>(value: &'a Value, path: &str) -> Option<Vec<&'a Value>> {
     Some(values)
 }
 
-/// JSON without its blanks.
+/// JSON without whitespace.
 fn parsed(args: &[ColumnarValue], rows: usize, lenient: bool) -> Result<ArrayRef> {
     let texts = strings(&args[0], rows)?;
     let one = |text: Option<&str>| match text.map(serde_json::from_str::<Value>) {
         None => Ok(None),
         Some(Ok(value)) => Ok(Some(value.to_string())),
         Some(Err(_)) if lenient => Ok(None),
-        Some(Err(error)) => Err(exec_datafusion_err!("parse_json(): the text is no JSON: {error}")),
+        Some(Err(error)) => Err(exec_datafusion_err!("parse_json(): the text is not JSON: {error}")),
     };
     Ok(Arc::new(texts.iter().map(one).collect::<Result<StringArray>>()?))
 }
 
-/// Each value as JSON; NULL stays NULL.
+/// Converts each value to JSON; NULL stays NULL.
 fn to_json(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let values = args[0].to_array(rows)?;
     let schema = Schema::new(vec![Field::new("v", values.data_type().clone(), true)]);

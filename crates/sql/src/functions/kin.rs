@@ -1,4 +1,4 @@
-//! Values that are told from others by their kind: filled where they are NULL, or compared with a text.
+//! Functions that depend on the kind of a value: filling NULLs, and comparing with a string.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use datafusion::{
 
 use super::simple::function;
 
-/// A value where another of its kind is NULL.
+/// Replaces NULL by a value, if both are of the same kind.
 pub(crate) const FILL: &str = "fill_null";
-/// Whether a value is the one that a text tells; never NULL-safe, and false for texts that tell none.
+/// Compares a value with its string form; never NULL-safe, and false if the string does not parse.
 pub(crate) const TOLD: &str = "is_told_by";
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -47,7 +47,7 @@ fn safe(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     Ok(cast_with_options(array, to, &options)?)
 }
 
-/// Numbers are filled with numbers, texts with texts, truth values with truth values.
+/// Numbers are filled with numbers, strings with strings, booleans with booleans.
 fn fill(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let (values, fills) = (args[0].to_array(rows)?, args[1].to_array(rows)?);
     let (own, other) = (values.data_type(), fills.data_type());

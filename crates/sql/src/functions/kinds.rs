@@ -1,4 +1,4 @@
-//! Types by their names in SQL, and maps of entries.
+//! Type names in SQL, and maps from entries.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
-/// A type's name as Spark writes it.
+/// The name of a type as Spark writes it.
 pub(crate) fn name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "void".into(),

@@ -1,4 +1,4 @@
-//! Functions of lists with Spark's meaning of NULL, and what `explode` and its like are made of.
+//! List functions with Spark's treatment of NULL, and the parts of `explode` and its variants.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -18,17 +18,17 @@ use datafusion::{
 
 use super::simple::function;
 
-/// Where an element is, from 1; 0 where it isn't in the list.
+/// The position of an element, from 1; 0 if it is not in the list.
 const POSITION: &str = "position_in_list";
-/// The numbers of a list's elements, from 0.
+/// The positions of a list's elements, from 0.
 pub(crate) const POSITIONS: &str = "positions_of_list";
-/// A list with a NULL in it where there is none, or nothing in it.
+/// The list, or a list of one NULL if it is NULL or empty.
 pub(crate) const FILLED: &str = "list_or_null";
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let same = |types: &[DataType]| match types {
         [DataType::List(item)] => Ok(DataType::List(Arc::new(item.as_ref().clone().with_nullable(true)))),
-        _ => plan_err!("explode_outer() and its like take a list"),
+        _ => plan_err!("explode_outer() and similar functions take a list"),
     };
     vec![
         function("array_contains", &[2], |_| Ok(DataType::Boolean), contains),
@@ -39,7 +39,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
-/// A list of rows and what its elements are compared with, as one type.
+/// Lists and the values to compare their elements with, cast to one type.
 struct Pair {
     lists: ListArray,
     compare: DynComparator,
@@ -68,7 +68,7 @@ impl Pair {
         Ok(Self { lists: ListArray::new(field, offsets, values, nulls), compare, others })
     }
 
-    /// The first element of a row that equals another value, from 0, and whether there is a NULL before it.
+    /// The position of the first equal element, from 0, and whether a NULL comes before it.
     fn find(&self, row: usize, other: usize) -> (Option<usize>, bool) {
         let (start, mut null) = (self.lists.value_offsets()[row] as usize, false);
         for at in start..self.lists.value_offsets()[row + 1] as usize {
@@ -82,7 +82,7 @@ impl Pair {
     }
 }
 
-/// NULL where the element is NULL, or only a NULL in the list might be it.
+/// NULL if the element is NULL, or if only a NULL in the list might equal it.
 fn contains(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let (lists, others) = (args[0].to_array(rows)?, args[1].to_array(rows)?);
     if *lists.data_type() == DataType::Null {
@@ -118,7 +118,7 @@ fn position(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new((0..rows).map(one).collect::<Int64Array>()))
 }
 
-/// NULL where only a NULL might be in both.
+/// NULL if only a NULL might be in both.
 fn overlap(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let (lists, others) = (args[0].to_array(rows)?, args[1].to_array(rows)?);
     let Some(others) = others.as_list_opt::<i32>() else {
@@ -169,7 +169,7 @@ fn filled(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let lists = args[0].to_array(rows)?;
     let lists = lists.as_list::<i32>();
     let DataType::List(field) = lists.data_type() else { return exec_err!("expected a list") };
-    // The NULL that is put in comes after all elements.
+    // The added NULL comes after all elements.
     let null = new_null_array(field.data_type(), 1);
     let values = concat(&[lists.values().as_ref(), null.as_ref()])?;
     let (mut from, mut lengths) = (Vec::new(), Vec::with_capacity(rows));

@@ -1,4 +1,4 @@
-//! Maps put together, and lists side by side.
+//! Concatenation of maps, and zipping of lists.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -15,7 +15,7 @@ use datafusion::{
 
 use super::simple::function;
 
-/// Arguments at most.
+/// The most arguments.
 const MOST: usize = 32;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -44,7 +44,7 @@ fn zipped_type(types: &[DataType]) -> Result<DataType> {
     Ok(DataType::List(Arc::new(Field::new_list_field(DataType::Struct(zipped_fields(types)?), true))))
 }
 
-/// A list of structs with the fields `0`, `1` …; a shorter list is filled with NULLs.
+/// A list of structs with the fields `0`, `1` …; shorter lists are padded with NULLs.
 fn arrays_zip(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let arrays = args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
     let lists: Vec<&ListArray> = arrays.iter().map(|array| array.as_list()).collect();
@@ -69,7 +69,7 @@ fn arrays_zip(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new(ListArray::try_new(field, offsets, Arc::new(structs), nulls)?))
 }
 
-/// The entries of all maps. A key that is in two of them is an error, as in Spark.
+/// The entries of all maps. A duplicate key is an error, as in Spark.
 fn map_concat(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let arrays = args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
     let maps: Vec<&MapArray> = arrays.iter().map(|array| array.as_map()).collect();

@@ -1,4 +1,4 @@
-//! Functions that DataFusion lacks, and those of its own whose meaning is another one here, by family.
+//! Functions that DataFusion lacks, and replacements for its functions with another meaning, by family.
 
 mod cuts;
 mod dates;
@@ -34,7 +34,7 @@ pub(crate) use lists::{FILLED, POSITIONS};
 pub(crate) use numbers::{AS_DOUBLE, divide};
 pub(crate) use patterns::ESCAPED;
 
-/// Scalar functions by name.
+/// All scalar functions.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     [
         cuts::functions(),
@@ -55,14 +55,14 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     .concat()
 }
 
-/// Functions of lambdas by name.
+/// All higher-order functions.
 pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
     let mut all = pairs::functions();
     all.push(reduce::function());
     all
 }
 
-/// Window functions by name.
+/// All window functions.
 pub(crate) fn window() -> Vec<Arc<WindowUDF>> {
     shift::functions()
 }

@@ -1,4 +1,4 @@
-//! Numbers: division, digits in groups, seeded random ones, and what text is as a number.
+//! Numbers: division, formatting, seeded random numbers, and conversion from strings.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use super::{
     text::{strings, values},
 };
 
-/// A number, or a text that is one; NULL otherwise.
+/// A number, or a string parsed as one; NULL otherwise.
 pub(crate) const AS_DOUBLE: &str = "as_double";
-/// A number from 0 to 1 for each pair of a seed and another number.
+/// A random number from 0 to 1 for each pair of seed and row number.
 const SEEDED: &str = "seeded_random";
-/// Digits behind the point at most.
+/// The most digits after the decimal point.
 const DIGITS: i64 = 100;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -75,7 +75,7 @@ fn seeded(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new(seeds.iter().zip(numbers.iter()).map(one).collect::<Float64Array>()))
 }
 
-/// `12,332.12`: half goes to the even digit, as in Spark.
+/// Formats as `12,332.12`, rounding half to even, as in Spark.
 fn format_number(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let array = args[0].to_array(rows)?;
     let digits = values::<Int64Type>(&args[1], rows)?;
@@ -89,7 +89,7 @@ fn format_number(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
         let digits = usize::try_from(digits.value(row).min(DIGITS)).unwrap_or_default();
         let number = match &doubles {
             Some(doubles) if !doubles.value(row).is_finite() => return Some(doubles.value(row).to_string()),
-            // The shortest digits that are this number: a half is one only if it is written so.
+            // The shortest digits of the number, so that only a number written as a half rounds as one.
             Some(doubles) => format!("{}", doubles.value(row)),
             None => shown.value(row).to_owned(),
         };
@@ -98,7 +98,7 @@ fn format_number(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new((0..rows).map(one).collect::<StringArray>()))
 }
 
-/// A decimal number with so many digits behind the point.
+/// Rounds a decimal number to this many digits after the point.
 fn rounded(number: &str, digits: usize) -> String {
     let (sign, number) = number.strip_prefix('-').map_or(("", number), |number| ("-", number));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -126,7 +126,7 @@ fn rounded(number: &str, digits: usize) -> String {
     if digits == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
-/// A comma between each three digits before the point.
+/// Groups the digits before the point by three, with commas.
 fn grouped(number: &str) -> String {
     let (whole, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
     let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));

@@ -1,4 +1,5 @@
-//! Lambdas of two values each: `zip_with`, and `map_filter`, `transform_keys`, `transform_values` of maps.
+//! Functions with a lambda of two arguments: `zip_with`, and `map_filter`, `transform_keys`, `transform_values` of
+//! maps.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -38,7 +39,7 @@ struct Pairs {
     signature: HigherOrderSignature,
 }
 
-/// The pairs of a column of lists or maps.
+/// The flattened pairs of a column of lists or maps.
 struct Flat {
     firsts: ArrayRef,
     seconds: ArrayRef,
@@ -56,7 +57,7 @@ impl Pairs {
         }
     }
 
-    /// The types of what the lambda takes.
+    /// The types of the lambda's arguments.
     fn types(&self, values: &[DataType]) -> Result<[DataType; 2]> {
         match (self.does, values) {
             (Does::Zip, [DataType::List(first), DataType::List(second)]) => {
@@ -228,7 +229,7 @@ fn map(key: DataType, value: DataType) -> DataType {
     DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields), false)), false)
 }
 
-/// Keys of one map are no NULL, and differ.
+/// Checks that the keys of each map are distinct and not NULL.
 fn different(keys: &ArrayRef, rows: &UInt32Array) -> Result<()> {
     let mut seen = HashSet::with_capacity(keys.len());
     for at in 0..keys.len() {

@@ -1,4 +1,4 @@
-//! Patterns that are computed.
+//! LIKE patterns that are computed at run time.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use datafusion::{
 
 use super::text::strings;
 
-/// Makes the escapes of a LIKE pattern backslashes.
+/// Converts the escape character of a LIKE pattern to a backslash.
 pub(crate) const ESCAPED: &str = "like_pattern";
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {

@@ -1,5 +1,5 @@
-//! `reduce(list, start, (acc, x) -> …[, acc -> …])`: a list folded into one value, of the type that the
-//! accumulator keeps.
+//! `reduce(list, start, (acc, x) -> …[, acc -> …])`: folds a list into one value, of the type that the accumulator
+//! converges to.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use datafusion::{
     },
 };
 
-/// Types that an accumulator may be widened to, one after the other.
+/// The most times an accumulator's type may be widened.
 const WIDENINGS: usize = 8;
 
 pub(super) fn function() -> Arc<HigherOrderUDF> {
@@ -55,7 +55,7 @@ fn values<L>(fields: &[ValueOrLambda<FieldRef, L>]) -> Result<(DataType, DataTyp
     }
 }
 
-/// The type of an accumulator that begins as one and goes on as the other.
+/// The common type of an accumulator's start and its next value.
 fn wider(start: &DataType, merged: &DataType) -> Result<DataType> {
     if start == merged {
         return Ok(start.clone());
@@ -155,7 +155,7 @@ impl HigherOrderUDFImpl for Reduce {
         let lists = lists.as_list::<i32>();
         let row =
             |row: usize| u32::try_from(row).map_err(|_| exec_datafusion_err!("reduce(): too many rows"));
-        // The rows whose lists go on, with their accumulators; those that have ended are set aside.
+        // The rows with elements left, with their accumulators. Finished rows are set aside.
         let mut active = (0..rows).map(row).collect::<Result<Vec<u32>>>()?;
         let (mut ended, mut places): (Vec<ArrayRef>, Vec<(usize, usize)>) = (Vec::new(), vec![(0, 0); rows]);
         for at in 0.. {
@@ -197,7 +197,7 @@ impl HigherOrderUDFImpl for Reduce {
             let finished = finish.evaluate(&[&|| Ok(Arc::clone(&own))], |captured| Ok(captured.to_vec()))?;
             result = finished.into_array(rows)?;
         }
-        // Of no list there is no value.
+        // A NULL list yields NULL.
         let absent = datafusion::arrow::compute::is_null(lists)?;
         Ok(ColumnarValue::Array(datafusion::arrow::compute::nullif(&result, &absent)?))
     }

@@ -1,5 +1,5 @@
-//! Types as texts: `a INT, b ARRAY<STRING>` as Spark writes them, and `StructType(fields=[…])` as the vendor's
-//! PySpark layer does.
+//! Parses types: `a INT, b ARRAY<STRING>` as Spark writes them, and `StructType(fields=[…])` as the vendor's PySpark
+//! layer does.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use datafusion::{
     common::{Result, plan_err},
 };
 
-/// Types in each other at most.
+/// The deepest nesting of types.
 const NESTING: usize = 32;
 
-/// The type that a text tells.
+/// Parses a type.
 pub(super) fn parsed(text: &str) -> Result<DataType> {
     let mut rest = Words { all: words(text), at: 0, text, depth: 0 };
     let kind = match rest.all.get(1).map(String::as_str) {
@@ -81,7 +81,7 @@ impl Words<'_> {
             self.took(":");
             fields.push(Field::new(name, self.kind()?, true));
             while !matches!(self.peek(), "," | "") && self.peek() != end {
-                // NOT NULL and the like.
+                // Skip NOT NULL and similar words.
                 self.at += 1;
             }
             self.took(",");
@@ -143,7 +143,7 @@ impl Words<'_> {
                 map(key, value)
             }
             "STRUCTTYPE" => self.python()?,
-            _ => return plan_err!("schema '{}': '{name}' is no type", self.text),
+            _ => return plan_err!("schema '{}': '{name}' is not a type", self.text),
         };
         if name.ends_with("TYPE") && self.took("(") {
             self.closed()?;
@@ -177,7 +177,7 @@ impl Words<'_> {
         self.kind()
     }
 
-    /// Passes the rest of what is in brackets.
+    /// Skips to the closing bracket.
     fn closed(&mut self) -> Result<()> {
         let mut open = 1;
         while open > 0 {

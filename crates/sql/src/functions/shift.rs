@@ -1,5 +1,5 @@
-//! LEAD and LAG, which with IGNORE NULLS see their whole partition: DataFusion's count wrongly where they
-//! see it row by row.
+//! LEAD and LAG that see the whole partition with IGNORE NULLS, because DataFusion's row-by-row versions count
+//! wrongly.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl WindowUDFImpl for Shift {
     }
 
     fn limit_effect(&self, args: &[Arc<dyn PhysicalExpr>]) -> LimitEffect {
-        // With IGNORE NULLS, which isn't told here, any row may matter.
+        // With IGNORE NULLS, which is not known here, any row may matter.
         match self.inner.inner().limit_effect(args) {
             LimitEffect::None => LimitEffect::None,
             _ => LimitEffect::Unknown,
@@ -73,7 +73,7 @@ impl WindowUDFImpl for Shift {
     }
 }
 
-/// Sees a partition as a whole.
+/// Evaluates a whole partition.
 #[derive(Debug)]
 struct Whole {
     inner: Box<dyn PartitionEvaluator>,

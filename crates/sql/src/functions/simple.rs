@@ -1,4 +1,4 @@
-//! A scalar function that is a Rust function over whole columns.
+//! A scalar function from a Rust function over whole columns.
 
 use std::{
     hash::{Hash, Hasher},
@@ -13,9 +13,9 @@ use datafusion::{
     },
 };
 
-/// Computes a column of so many rows.
+/// Computes a column with this many rows.
 pub(super) type Run = fn(&[ColumnarValue], usize) -> Result<ArrayRef>;
-/// The type of the result, by those of the arguments.
+/// The result type for these argument types.
 pub(super) type Returns = fn(&[DataType]) -> Result<DataType>;
 
 /// One function.
@@ -27,14 +27,14 @@ struct Simple {
     run: Run,
 }
 
-/// A function with one of these numbers of arguments, of any type.
+/// Creates a function that accepts one of these numbers of arguments, of any type.
 pub(super) fn function(name: &'static str, counts: &[usize], returns: Returns, run: Run) -> Arc<ScalarUDF> {
     let counts = counts.iter().map(|count| TypeSignature::Any(*count)).collect();
     let signature = Signature::one_of(counts, Volatility::Immutable);
     Arc::new(ScalarUDF::new_from_impl(Simple { name, signature, returns, run }))
 }
 
-/// Of text.
+/// The result type text.
 pub(super) fn text(_: &[DataType]) -> Result<DataType> {
     Ok(DataType::Utf8)
 }

@@ -1,4 +1,4 @@
-//! Arguments as Arrow arrays.
+//! Conversion of arguments to Arrow arrays.
 
 use datafusion::{
     arrow::{
@@ -10,14 +10,14 @@ use datafusion::{
     logical_expr::ColumnarValue,
 };
 
-/// An argument's texts, one for each row.
+/// The strings of an argument, one per row.
 pub(super) fn strings(value: &ColumnarValue, rows: usize) -> Result<StringArray> {
     let array = value.to_array(rows)?;
     let array = if *array.data_type() == DataType::Utf8 { array } else { cast(&array, &DataType::Utf8)? };
     Ok(array.as_string::<i32>().clone())
 }
 
-/// An argument's values of a primitive type, one for each row.
+/// The values of an argument of a primitive type, one per row.
 pub(super) fn values<T: ArrowPrimitiveType>(value: &ColumnarValue, rows: usize) -> Result<PrimitiveArray<T>> {
     let array = value.to_array(rows)?;
     let array = if *array.data_type() == T::DATA_TYPE { array } else { cast(&array, &T::DATA_TYPE)? };

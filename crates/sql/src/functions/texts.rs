@@ -1,4 +1,4 @@
-//! Functions of text: sounds, URLs, hashes, regular expressions, printf.
+//! String functions: Soundex, URLs, hashes, regular expressions, printf.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -37,7 +37,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
-/// A text of each text.
+/// Applies a function to each string.
 fn each(
     args: &[ColumnarValue],
     rows: usize,
@@ -90,7 +90,7 @@ fn soundex(text: &str) -> String {
         if ('1'..='6').contains(&next) && next != last {
             sound.push(next);
         }
-        // H and W stand between equal sounds without parting them.
+        // H and W do not separate equal sounds.
         if next != '-' {
             last = next;
         }
@@ -116,7 +116,7 @@ fn url_encode(text: &str) -> String {
 }
 
 fn url_decode(text: &str) -> Result<String> {
-    let wrong = || exec_datafusion_err!("url_decode(): '{text}' is no encoded text");
+    let wrong = || exec_datafusion_err!("url_decode(): '{text}' is not encoded text");
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.bytes());
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
@@ -134,7 +134,7 @@ fn url_decode(text: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| wrong())
 }
 
-/// `regexp_extract(text, pattern, group)`: empty where nothing matches.
+/// `regexp_extract(text, pattern, group)`: empty if nothing matches.
 fn regexp_extract(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let (texts, patterns) = (strings(&args[0], rows)?, strings(&args[1], rows)?);
     let groups = values::<datafusion::arrow::datatypes::Int64Type>(&args[2], rows)?;
@@ -148,7 +148,7 @@ fn regexp_extract(args: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
         let pattern = patterns.value(row);
         if compiled.as_ref().is_none_or(|(own, _)| own != pattern) {
             let regex = Regex::new(pattern).map_err(|_| {
-                exec_datafusion_err!("regexp_extract(): '{pattern}' is no regular expression")
+                exec_datafusion_err!("regexp_extract(): '{pattern}' is not a regular expression")
             })?;
             compiled = Some((pattern.to_owned(), regex));
         }

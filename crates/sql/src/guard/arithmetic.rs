@@ -1,4 +1,4 @@
-//! Operators as functions: whole numbers that fail where they would wrap, and texts that are put together.
+//! Operators as functions: whole-number arithmetic that fails on overflow, and concatenation of strings.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use datafusion::{
     physical_expr_common::datum::apply,
 };
 
-/// An operator between two values of one type.
+/// An operator on two values of one type.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Binary {
     operator: Operator,
@@ -27,7 +27,7 @@ pub(super) struct Binary {
 }
 
 impl Binary {
-    /// The function in place of an operator on values of a type; `None` where the operator itself is fine.
+    /// The replacement for an operator on this type; `None` if the operator itself is safe.
     pub(super) fn of(operator: Operator, operands: &DataType) -> Option<Arc<ScalarUDF>> {
         let sign = match operator {
             Operator::Plus if operands.is_integer() => "+",
@@ -47,7 +47,7 @@ impl ScalarUDFImpl for Binary {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        // A chain of operators is as deep as it is long.
+        // A chain of operators is as deep as it is long, so grow the stack.
         let name = |arg: &Expr| stacker::maybe_grow(128 << 10, 2 << 20, || arg.schema_name().to_string());
         let names: Vec<String> = args.iter().map(name).collect();
         Ok(names.join(&format!(" {} ", self.sign)))
@@ -62,7 +62,7 @@ impl ScalarUDFImpl for Binary {
         Ok(left.clone())
     }
 
-    // As the operator itself: what stands above has counted on it.
+    // The same field as the operator returns, because the plan above relies on it.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let [left, right] = take_function_args(self.sign, args.arg_fields)?;
         let nullable = left.is_nullable() || right.is_nullable();

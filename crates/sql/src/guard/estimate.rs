@@ -1,4 +1,4 @@
-//! How many bytes the result of a function will have, from its arguments alone. Rather too many than too few.
+//! Estimates the size of a function's result from its arguments, rather too high than too low.
 
 use datafusion::{
     arrow::{
@@ -13,13 +13,13 @@ use datafusion::{
     logical_expr::ColumnarValue,
 };
 
-/// Pairs of characters that are compared in a batch at most.
+/// The most character comparisons per batch.
 const COMPARISONS: u128 = 2_000_000_000;
 
-/// The bytes that a function will make of its arguments in so many rows.
+/// Estimates the bytes that a function produces from these arguments, for this many rows.
 pub(super) type Estimate = fn(&[ColumnarValue], usize) -> Result<u128>;
 
-/// What tells that of a function; `None` where the result can't be much more than the arguments.
+/// The estimate for a function; `None` if its result cannot be much larger than its arguments.
 pub(super) fn of(name: &str) -> Option<Estimate> {
     Some(match name {
         "repeat" => repeat,
@@ -39,7 +39,7 @@ pub(super) fn of(name: &str) -> Option<Estimate> {
     })
 }
 
-/// An argument, which may be one value for all rows.
+/// An argument; may be one value for all rows.
 struct Argument {
     values: ArrayRef,
     single: bool,
@@ -57,21 +57,21 @@ impl Argument {
         if self.single { 0 } else { row }
     }
 
-    /// Bytes of a text, or of anything else on average.
+    /// The bytes of a string, or the average bytes of other values.
     fn length(&self, row: usize) -> u128 {
         let row = self.at(row);
         let length = match self.values.data_type() {
             DataType::Utf8 => self.values.as_string::<i32>().value_length(row).unsigned_abs().into(),
             DataType::LargeUtf8 => self.values.as_string::<i64>().value_length(row).unsigned_abs(),
             DataType::Binary => self.values.as_binary::<i32>().value_length(row).unsigned_abs().into(),
-            // The low half of a view is its length.
+            // The low half of a string view is its length.
             DataType::Utf8View => (self.values.as_string_view().views()[row] as u32).into(),
             _ => (bytes(&self.values) / self.values.len().max(1) as u128) as u64,
         };
         length.into()
     }
 
-    /// Its elements, where it is a list.
+    /// The number of elements, if it is a list.
     fn elements(&self, row: usize) -> u128 {
         let row = self.at(row);
         let elements = match self.values.data_type() {
@@ -83,7 +83,7 @@ impl Argument {
         elements.into()
     }
 
-    /// Whole numbers, nothing for what is none.
+    /// Whole numbers; NULL for other values.
     fn numbers(&self) -> Result<PrimitiveArray<Int64Type>> {
         Ok(cast(&self.values, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
     }
@@ -94,7 +94,7 @@ fn arguments<const COUNT: usize>(args: &[ColumnarValue]) -> Result<Option<[Argum
     Ok(arguments.try_into().ok())
 }
 
-/// How many rows there are to compute: one where all arguments are constants.
+/// The number of rows to compute: one if all arguments are constants.
 fn rows_of(args: &[ColumnarValue], rows: usize) -> usize {
     let varies = args.iter().any(|arg| matches!(arg, ColumnarValue::Array(_)));
     if varies { rows } else { 1 }
@@ -104,7 +104,7 @@ fn sum(args: &[ColumnarValue], rows: usize, of: impl Fn(usize) -> u128) -> u128 
     (0..rows_of(args, rows)).fold(0, |sum, row| sum.saturating_add(of(row)))
 }
 
-/// The bytes of an array's own part of its buffers.
+/// The bytes of an array's own slice of its buffers.
 pub(crate) fn bytes(array: &dyn Array) -> u128 {
     let size = match array.data_type() {
         DataType::Utf8 => {
@@ -120,7 +120,7 @@ pub(crate) fn bytes(array: &dyn Array) -> u128 {
     size as u128
 }
 
-/// The bytes of an array's largest value.
+/// The size of an array's largest value, in bytes.
 pub(crate) fn widest(array: &ArrayRef) -> u128 {
     let varies = matches!(
         array.data_type(),
@@ -146,7 +146,7 @@ pub(crate) fn widest(array: &ArrayRef) -> u128 {
     }
 }
 
-/// All arguments, once for each row.
+/// The size of all arguments, once per row.
 fn together(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let rows = rows_of(args, rows) as u128;
     let size = |arg: &ColumnarValue| match arg {
@@ -163,7 +163,7 @@ fn repeat(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     Ok(sum(args, rows, |row| text.length(row) * number(&counts, count.at(row))))
 }
 
-/// A character has four bytes at most.
+/// A character has at most four bytes.
 fn pad(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let Some([_, count]) = arguments(args)? else { return Ok(0) };
     let counts = count.numbers()?;
@@ -178,8 +178,8 @@ fn replace(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     }))
 }
 
-/// A match may be empty, so there is one more than there are characters. What groups yield adds up to the
-/// text itself, once for each mention of a group.
+/// Matches may be empty, so there can be one more than characters. Captured groups add up to the text itself, once
+/// per mention of a group.
 fn regexp_replace(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let Some([text, _, to]) = arguments(args)? else { return Ok(0) };
     Ok(sum(args, rows, |row| {
@@ -188,7 +188,7 @@ fn regexp_replace(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     }))
 }
 
-/// Little is made of much, but by comparing each character with each.
+/// The result is small, but each character is compared with each.
 fn levenshtein(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let Some([left, right]) = arguments(args)? else { return Ok(0) };
     let pairs = sum(args, rows, |row| left.length(row) * right.length(row));
@@ -202,7 +202,7 @@ fn levenshtein(args: &[ColumnarValue], rows: usize) -> Result<u128> {
 fn array_repeat(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let Some([element, count]) = arguments(args)? else { return Ok(0) };
     let counts = count.numbers()?;
-    // What it is put together from takes as much again, and an index for each element.
+    // The intermediate values take as much again, plus an index per element.
     Ok(sum(args, rows, |row| (2 * element.length(row) + 16) * number(&counts, count.at(row))))
 }
 
@@ -217,7 +217,7 @@ fn array_resize(args: &[ColumnarValue], rows: usize) -> Result<u128> {
 fn array_to_string(args: &[ColumnarValue], rows: usize) -> Result<u128> {
     let Some([list, between]) = arguments(args)? else { return Ok(0) };
     let null = args.get(2).map(Argument::of).transpose()?;
-    // A number has 25 characters at most.
+    // A number has at most 25 characters.
     let around = |row| 25 + between.length(row) + null.as_ref().map_or(0, |null| null.length(row));
     let listed =
         if list.single { bytes(&list.values) * rows_of(args, rows) as u128 } else { bytes(&list.values) };
@@ -242,11 +242,11 @@ fn series(args: &[ColumnarValue], rows: usize) -> Result<u128> {
         let towards = (stop - start).signum() * step.signum() >= 0;
         if step == 0 || !towards { 0 } else { (stop - start).unsigned_abs() / step.unsigned_abs() + 1 }
     };
-    // The values grow by doubling.
+    // The buffer grows by doubling.
     Ok(sum(args, rows, |row| 16 * count(row)))
 }
 
-/// Numbers as they are, instants and intervals in nanoseconds.
+/// Converts numbers as they are, timestamps and intervals to nanoseconds.
 fn whole(array: &ArrayRef, instants: bool) -> Result<Vec<i128>> {
     const DAY: i128 = 86_400_000_000_000;
     if !instants {

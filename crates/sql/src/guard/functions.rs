@@ -1,4 +1,4 @@
-//! A function whose result is measured before it is made, and counted for as long as it lives.
+//! Wraps a function: its result is estimated before it is computed, and counted while it lives.
 
 use std::{
     hash::{Hash, Hasher},
@@ -23,12 +23,12 @@ use super::{
     held, planning,
 };
 
-/// Results up to so many bytes are not worth counting.
+/// Results of up to this many bytes are not counted.
 const SMALL: u128 = 32 << 10;
-/// Bytes of a constant at most that a batch of many rows is computed with.
+/// The most bytes of a constant in a batch of many rows.
 const CONSTANT: usize = 1 << 20;
 
-/// A function that is told what its result may take.
+/// A function with a limit on its result.
 #[derive(Debug)]
 pub(super) struct Bounded {
     inner: ScalarUDF,
@@ -37,7 +37,7 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    /// The function, bounded; `None` where it can't make much out of little.
+    /// Bounds a function; `None` if its result cannot be much larger than its arguments.
     pub(super) fn of(inner: &ScalarUDF, memory: &Memory) -> Option<Arc<ScalarUDF>> {
         let estimate = estimate::of(inner.name())?;
         if inner.inner().downcast_ref::<Self>().is_some() {
@@ -91,7 +91,7 @@ impl ScalarUDFImpl for Bounded {
         }
     }
 
-    // Another function in its place would be unbounded.
+    // A simplified replacement would be unbounded.
     fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
         Ok(ExprSimplifyResult::Original(args))
     }

@@ -1,4 +1,4 @@
-//! Arrays that keep the memory that they take counted until they are gone.
+//! Arrays whose memory stays counted until they are dropped.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,7 @@ use datafusion::{
     execution::memory_pool::MemoryReservation,
 };
 
-/// A buffer, and the memory that is counted for the array that it belongs to.
+/// A buffer, and the reservation for its array.
 struct Held {
     buffer: Buffer,
     _reservation: Arc<MemoryReservation>,
@@ -30,7 +30,7 @@ impl fmt::Debug for Held {
     }
 }
 
-/// The same array. `reservation`, which becomes what the array really takes, ends with its last buffer.
+/// Attaches `reservation` to an array. It is resized to the array's actual size, and released with the last buffer.
 pub(super) fn array(array: &ArrayRef, reservation: MemoryReservation) -> Result<ArrayRef> {
     let data = array.to_data();
     reservation.try_resize(data.get_buffer_memory_size())?;

@@ -1,10 +1,9 @@
-//! What keeps a statement within its memory where DataFusion does not count: functions that make much out of
-//! little, constants that are computed while planning, values that are repeated for every row of a batch,
-//! and rows that a window holds. And arithmetic that fails where it would wrap.
+//! Keeps a statement within its memory limit where DataFusion does not count: functions with large results, constants
+//! computed during planning, values repeated in every row of a batch, and rows held by windows. Also arithmetic that
+//! fails on overflow.
 //!
-//! `rule` puts the guarded functions into a plan, `estimate` tells how large a result will be before there
-//! is one, `held` keeps it counted for as long as it lives, `planning` runs what plans apart from what
-//! others need, and lets it be given up.
+//! `rule` puts guarded functions into a plan; `estimate` predicts the size of a result; `held` keeps it counted while
+//! it lives; `planning` plans on separate threads, and can be cancelled.
 
 mod arithmetic;
 mod estimate;
@@ -26,7 +25,7 @@ pub(crate) use planning::{GiveUp, apart};
 pub(crate) use rule::Guarding;
 pub(crate) use windows::forget_produced;
 
-/// What a batch may need beside what DataFusion counts, in bytes, where the memory limit is small.
+/// The bytes set aside for uncounted memory of batches, if the memory limit is small.
 const LEAST_ASIDE: usize = 64 << 20;
 
 /// The memory of one engine.
@@ -42,27 +41,27 @@ impl Memory {
         Self { pool, limit, batch_rows }
     }
 
-    /// Bytes that the values of one batch may take without being counted.
+    /// The bytes that the values of one batch may take without being counted.
     pub(crate) fn aside(&self) -> usize {
         (self.limit / 4).max(LEAST_ASIDE)
     }
 
-    /// Bytes of a row on average, beyond which a batch of such rows would be too large.
+    /// The largest average row size, in bytes; with wider rows a batch would be too large.
     pub(crate) fn widest(&self) -> usize {
         self.aside() / self.batch_rows
     }
 
-    /// Rows of a batch at most.
+    /// The most rows in a batch.
     pub(crate) fn batch_rows(&self) -> usize {
         self.batch_rows
     }
 
-    /// Nothing yet, for one who will count.
+    /// Creates an empty reservation.
     pub(crate) fn reservation(&self, name: &str) -> MemoryReservation {
         MemoryConsumer::new(name).register(&self.pool)
     }
 
-    /// Counts what `name` is going to make.
+    /// Reserves memory for the result of `name`.
     fn reserve(&self, name: &str, bytes: u128) -> Result<MemoryReservation, DataFusionError> {
         let reservation = self.reservation(name);
         // A batch of Arrow values has 32-bit offsets.
@@ -73,7 +72,7 @@ impl Memory {
         }
     }
 
-    /// The error for what would take too much.
+    /// The error for a result that would take too much memory.
     pub(crate) fn exceeded(&self, what: &str, bytes: u128) -> DataFusionError {
         let bytes = human_readable_size(usize::try_from(bytes).unwrap_or(usize::MAX));
         let (limit, taken) = (human_readable_size(self.limit), human_readable_size(self.pool.reserved()));

@@ -1,5 +1,5 @@
-//! Planning can take long, and computes constants: it has a thread of its own, where it holds up nobody,
-//! little memory for constants, and ends soon after nobody waits for it any more.
+//! Planning can take long, and computes constants. It runs on a thread of its own, with little memory for constants,
+//! and stops soon after it is cancelled.
 
 use std::cell::RefCell;
 
@@ -12,8 +12,8 @@ use tokio::{runtime::Handle, task::AbortHandle};
 
 use crate::{Error, engine::guarded, exec::Stop};
 
-/// Bytes of all constants that are computed while one statement is planned; what is beyond is left to its
-/// execution, where it is counted.
+/// The most bytes of constants computed while planning one statement. Further constants are computed during
+/// execution, where they are counted.
 const CONSTANTS: u128 = 8 << 20;
 
 thread_local! {
@@ -25,8 +25,7 @@ struct Planning {
     left: u128,
 }
 
-/// Runs `work`, which plans, on a thread where it may compute for long. It ends soon after this future is
-/// dropped.
+/// Runs planning work on a thread of its own. It stops soon after this future is dropped.
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
@@ -42,7 +41,7 @@ pub(crate) async fn apart<T: Send + 'static>(
     task.await.map_err(|error| Error::Internal(error.to_string()))?
 }
 
-/// Ends the planning once nobody waits for it.
+/// Cancels the planning when dropped.
 struct Abandon {
     stop: Stop,
     task: AbortHandle,
@@ -55,7 +54,7 @@ impl Drop for Abandon {
     }
 }
 
-/// Whether a constant of so many bytes may be computed here and now: `None` where nothing is being planned.
+/// Returns whether a constant of this size may be computed during planning; `None` outside of planning.
 pub(super) fn constant(name: &str, bytes: u128) -> Option<Result<()>> {
     CURRENT.with_borrow_mut(|current| {
         let planning = current.as_mut()?;
@@ -72,7 +71,7 @@ pub(super) fn constant(name: &str, bytes: u128) -> Option<Result<()>> {
     })
 }
 
-/// An optimizer rule that changes nothing, and fails once nobody waits for the plan.
+/// An optimizer rule that changes nothing, and fails once planning is cancelled.
 #[derive(Debug)]
 pub(crate) struct GiveUp;
 

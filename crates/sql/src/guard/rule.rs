@@ -1,4 +1,4 @@
-//! The rule that puts guarded functions in the place of those that have no guard, once types are known.
+//! The rule that replaces functions by guarded ones, once types are known.
 
 use std::sync::Arc;
 
@@ -105,8 +105,8 @@ impl Guarding {
         {
             return None;
         }
-        // What has no type yet is a placeholder: the plan comes again when it is bound.
-        // A chain of operators is as deep as it is long.
+        // An expression without a type contains a placeholder; the plan is guarded again when it is bound. A chain of
+        // operators is as deep as it is long, so grow the stack.
         let typed = |expr: &Expr| stacker::maybe_grow(1 << 20, 4 << 20, || expr.get_type(schema).ok());
         let (left, right) = (typed(left)?, typed(right)?);
         let function = Binary::of(operator, &left).filter(|_| left == right)?;

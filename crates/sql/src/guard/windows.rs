@@ -1,4 +1,4 @@
-//! Aggregates whose values may be large, in windows: one for each row, which nothing counts.
+//! Aggregates with large values in windows, which produce one value per row that DataFusion does not count.
 
 use std::{
     cell::Cell,
@@ -24,16 +24,16 @@ use datafusion::{
 use super::Memory;
 
 thread_local! {
-    /// Bytes that windows have made on this thread since the query that it works on was last polled.
+    /// Bytes that windows produced on this thread since the current query was last polled.
     static PRODUCED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A query is about to be polled on this thread.
+/// Resets the count before a query is polled on this thread.
 pub(crate) fn forget_produced() {
     PRODUCED.set(0);
 }
 
-/// An aggregate in a window, whose values are added up.
+/// An aggregate in a window, whose values are counted.
 #[derive(Debug)]
 pub(super) struct Collecting {
     inner: Arc<AggregateUDF>,
@@ -41,7 +41,7 @@ pub(super) struct Collecting {
 }
 
 impl Collecting {
-    /// The aggregate with values of a type, counted; `None` where these are all of one size.
+    /// Wraps an aggregate; `None` if its values have a fixed size.
     pub(super) fn of(
         inner: &Arc<AggregateUDF>,
         values: &DataType,
@@ -137,7 +137,7 @@ struct Counted {
     inner: Box<dyn Accumulator>,
     name: String,
     memory: Memory,
-    /// Rows that came since the last value: one value is for all of them.
+    /// Rows since the last value, which all share that value.
     rows: usize,
 }
 

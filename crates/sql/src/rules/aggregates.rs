@@ -1,5 +1,5 @@
-//! EXISTS and IN over an aggregate without GROUP BY, which has one row whatever there is to aggregate.
-//! DataFusion joins with the groups that are there, so that the row for nothing is missing.
+//! EXISTS and IN over an aggregate without GROUP BY, which always has one row. DataFusion joins with the groups that
+//! exist, and so misses the row for empty input.
 
 use datafusion::{
     common::{
@@ -15,7 +15,7 @@ use datafusion::{
 
 use super::nulls::unsupported;
 
-/// Replaces EXISTS and IN over an aggregate by a condition on the aggregate's value; refuses those that have none.
+/// Replaces EXISTS and IN over an aggregate by a condition on its value. Refuses what cannot be replaced.
 pub(super) fn rewritten(expr: Expr) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
         Expr::Exists(Exists { subquery, negated }) if correlated(&subquery) => {
@@ -57,12 +57,12 @@ fn correlated(subquery: &Subquery) -> bool {
     holds_outer(&subquery.subquery)
 }
 
-/// Whether a plan has outer columns anywhere.
+/// Returns whether a plan contains outer columns.
 pub(super) fn holds_outer(plan: &LogicalPlan) -> bool {
     plan.exists(|node| Ok(node.contains_outer_reference())).unwrap_or(true)
 }
 
-/// `Some` where the plan is an aggregate without groups: with the HAVING that its row goes through.
+/// `Some` if the plan is an aggregate without groups; the inner value is its HAVING.
 pub(super) fn one_row(plan: &LogicalPlan) -> Option<Option<&LogicalPlan>> {
     match plan {
         LogicalPlan::Projection(projection) => one_row(&projection.input),
@@ -77,7 +77,7 @@ pub(super) fn one_row(plan: &LogicalPlan) -> Option<Option<&LogicalPlan>> {
     }
 }
 
-/// The value of a HAVING, as a subquery.
+/// The condition of a HAVING as a scalar subquery.
 fn scalar(of: &Subquery, having: &LogicalPlan) -> Result<Expr> {
     let LogicalPlan::Filter(filter) = having else { return Err(unsupported("HAVING in a subquery")) };
     let plan = LogicalPlanBuilder::from(filter.input.clone())
@@ -99,7 +99,7 @@ fn unfiltered(plan: &LogicalPlan) -> Result<LogicalPlan> {
     Ok(open.data)
 }
 
-/// Refuses what DataFusion would answer as if outer columns chose nothing.
+/// Refuses plans for which DataFusion would ignore outer columns.
 fn check(plan: &LogicalPlan, exists: bool) -> Result<()> {
     plan.apply(|node| {
         match node {

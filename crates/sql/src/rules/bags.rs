@@ -1,5 +1,5 @@
-//! INTERSECT ALL and EXCEPT ALL count how often a row is there. DataFusion plans them as semi and anti joins
-//! over all columns, which don't. With the number of each row among its equals beside it, they do.
+//! INTERSECT ALL and EXCEPT ALL count duplicate rows. DataFusion plans them as semi and anti joins over all columns,
+//! which do not. With a row number among equal rows as a further column, they do.
 
 use std::sync::Arc;
 
@@ -30,8 +30,7 @@ impl OptimizerRule for Bags {
     }
 }
 
-/// Only set operations make such a join before anything is optimized, and one without ALL makes its left
-/// side distinct.
+/// Before optimization only set operations create such a join. Without ALL its left side is distinct.
 fn counts(join: &Join) -> bool {
     let kind = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti);
     let plain = join.null_equality == NullEquality::NullEqualsNull && join.filter.is_none();

@@ -1,6 +1,5 @@
-//! Casts that lose digits. DataFusion moves a cast from one side of a comparison to the other, as if
-//! `CAST(1.2345 AS DECIMAL(20, 2)) = 1.23` were `1.2345 = 1.23`: such a cast becomes a function, which stays
-//! where it is.
+//! Casts that lose digits. DataFusion moves a cast from one side of a comparison to the other, as if `CAST(1.2345 AS
+//! DECIMAL(20, 2)) = 1.23` were `1.2345 = 1.23`. Here such a cast becomes a function, which stays in place.
 
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use datafusion::{
     optimizer::AnalyzerRule,
 };
 
-/// Puts functions in the place of casts that lose digits.
+/// Replaces casts that lose digits by functions.
 #[derive(Debug)]
 pub(super) struct Lossy;
 
@@ -62,7 +61,7 @@ fn kept(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     })
 }
 
-/// Whether two values may become one.
+/// Returns whether the cast may map two values to one.
 fn loses(from: &DataType, to: &DataType) -> bool {
     let scale = |data_type: &DataType| match data_type {
         DataType::Decimal32(_, scale)
@@ -79,11 +78,11 @@ fn loses(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-/// A cast that is a function.
+/// A cast as a function.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Cast {
     to: DataType,
-    /// A value that can't be cast is NULL, not an error.
+    /// A failed cast is NULL, not an error.
     safe: bool,
     signature: Signature,
 }

@@ -1,5 +1,5 @@
-//! HAVING over an aggregate without groups. DataFusion finds out that it contradicts a condition above, and
-//! moves what is left, `false`, below the aggregate, which has a row even of nothing.
+//! HAVING over an aggregate without groups. If it contradicts a condition above, DataFusion moves the resulting
+//! `false` below the aggregate, which has a row even for empty input.
 
 use datafusion::{
     arrow::datatypes::DataType,
@@ -15,7 +15,7 @@ use datafusion::{
     optimizer::{OptimizerConfig, OptimizerRule},
 };
 
-/// Keeps such conditions where they are.
+/// Keeps such conditions in place.
 #[derive(Debug)]
 pub(super) struct Having;
 
@@ -39,7 +39,7 @@ impl OptimizerRule for Having {
     }
 }
 
-/// A condition that stays where a column of the aggregate is, whatever else becomes of it.
+/// Ties a condition to a column of the aggregate, so that it stays in place.
 pub(super) fn in_place(condition: Expr, column: Expr) -> Expr {
     let signature = Signature::any(2, Volatility::Volatile);
     ScalarUDF::new_from_impl(Kept { signature }).call(vec![condition, column])
@@ -49,7 +49,7 @@ fn one_row(plan: &LogicalPlan) -> bool {
     matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
 }
 
-/// Correlated conditions are taken up into a join, which has to see them.
+/// Correlated conditions become part of a join, which must see them.
 fn kept(predicate: &Expr) -> bool {
     predicate.contains_outer()
         || predicate
@@ -65,7 +65,7 @@ fn kept(predicate: &Expr) -> bool {
 
 const NAME: &str = "having";
 
-/// A condition, as it is.
+/// Wraps a condition, without changing it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Kept {
     signature: Signature,

@@ -1,5 +1,5 @@
-//! How dates meet timestamps: in microseconds, which reach any year. DataFusion would take nanoseconds,
-//! which end in 2262.
+//! Coerces dates beside timestamps to microseconds, which cover any year. DataFusion would use nanoseconds, which end
+//! in 2262.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use datafusion::{
     optimizer::AnalyzerRule,
 };
 
-/// Functions whose arguments have one type.
+/// Functions whose arguments share one type.
 const ALIKE: [&str; 6] = ["coalesce", "greatest", "least", "nullif", "nvl", "nvl2"];
 
 /// Casts dates beside timestamps.
@@ -75,7 +75,7 @@ fn one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(call) if ALIKE.contains(&call.func.name()) => {
             together(call.args.iter_mut().collect(), schema)
         }
-        // Of a date too, truncation is a timestamp.
+        // Truncating a date also yields a timestamp.
         Expr::ScalarFunction(call) if call.func.name() == "date_trunc" => match call.args.get_mut(1) {
             Some(arg) if matches!(arg.get_type(schema), Ok(DataType::Date32 | DataType::Date64)) => {
                 *arg = cast(arg.clone(), DataType::Timestamp(TimeUnit::Microsecond, None));
@@ -93,7 +93,7 @@ fn compares(operator: Operator) -> bool {
     matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
-/// The type to which dates among values of these types are cast.
+/// The type that dates among these types are cast to.
 fn instant(types: &[Option<DataType>]) -> Option<DataType> {
     let date = |own: &Option<DataType>| matches!(own, Some(DataType::Date32 | DataType::Date64));
     let zone = types.iter().find_map(|own| match own {
@@ -103,7 +103,7 @@ fn instant(types: &[Option<DataType>]) -> Option<DataType> {
     types.iter().any(date).then_some(DataType::Timestamp(TimeUnit::Microsecond, zone))
 }
 
-/// Casts the dates among some expressions, and timestamps that would draw them to nanoseconds.
+/// Casts dates among expressions, and timestamps that would coerce them to nanoseconds.
 fn together(exprs: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     let types: Vec<Option<DataType>> = exprs.iter().map(|expr| expr.get_type(schema).ok()).collect();
     let Some(to) = instant(&types) else { return false };
@@ -119,7 +119,7 @@ fn drawn(own: Option<&DataType>) -> bool {
     matches!(own, Some(DataType::Date32 | DataType::Date64 | DataType::Timestamp(TimeUnit::Nanosecond, _)))
 }
 
-/// The columns of a UNION.
+/// Handles the columns of a UNION.
 fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
     let columns = union.schema.fields().len();
     let own = |input: &Arc<LogicalPlan>, at: usize| {
@@ -148,7 +148,7 @@ fn inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?)))
 }
 
-/// The keys of a join.
+/// Handles the keys of a join.
 fn keys(mut join: Join) -> Result<LogicalPlan> {
     for (left, right) in &mut join.on {
         let types = [left.get_type(join.left.schema()).ok(), right.get_type(join.right.schema()).ok()];

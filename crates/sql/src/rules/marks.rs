@@ -1,5 +1,5 @@
-//! IN and EXISTS outside of WHERE: in a select list, a group, an aggregate's argument, a window, or the ON
-//! of a join. A join below marks each row with the answer.
+//! IN and EXISTS outside of WHERE: in a select list, GROUP BY, an aggregate's argument, a window, or the ON of a
+//! join. A mark join below computes the result for each row.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -23,7 +23,7 @@ use super::{
     nulls::{exact, has_predicate, unsupported},
 };
 
-/// A node whose predicates are answered below.
+/// Moves the predicates of a node into mark joins below it.
 pub(super) fn node(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
     match plan {
         LogicalPlan::Projection(_)
@@ -62,7 +62,7 @@ pub(super) fn node(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Tr
     Ok(Transformed::yes(LogicalPlanBuilder::from(marked).project(columns)?.build()?))
 }
 
-/// The mark that tells whether a row of an input has one in the subquery.
+/// Adds a mark join, and returns the mark column.
 fn answered(exists: Exists, inputs: &mut [LogicalPlan], config: &dyn OptimizerConfig) -> Result<Expr> {
     let mut pull = PullUpCorrelatedExpr::new().with_exists_sub_query(true);
     let plan = exists.subquery.subquery.as_ref().clone().rewrite(&mut pull).data()?;

@@ -1,10 +1,10 @@
-//! What DataFusion plans wrongly, planned right: analyzer and optimizer rules of our own, and those of its
-//! rules that are left out.
+//! Corrections of DataFusion's plans: additional analyzer and optimizer rules, and rules of DataFusion that are left
+//! out.
 //!
-//! Before types are coerced, `instants` chooses how dates meet timestamps. After that `volatile` has
-//! random values computed once, and `casts` keeps comparisons away from casts that lose digits. The
-//! optimizer begins with `bags` (INTERSECT ALL, EXCEPT ALL), `aggregates` and `nulls` (IN and EXISTS), and
-//! `marks` (IN and EXISTS outside of WHERE), `scalars` (subqueries in aggregates) and `having`.
+//! Before type coercion, `instants` decides how dates meet timestamps. Afterwards `volatile` makes random values
+//! computed once, and `casts` protects casts that lose digits. The optimizer begins with `bags` (INTERSECT ALL,
+//! EXCEPT ALL), `aggregates` and `nulls` (IN and EXISTS), `marks` (IN and EXISTS outside of WHERE), `scalars`
+//! (subqueries in aggregates) and `having`.
 
 mod aggregates;
 mod bags;
@@ -23,10 +23,10 @@ use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerRule, analyzer::An
 
 pub(crate) use physical::rules as physical;
 
-/// Rules of DataFusion's optimizer that lose columns beside fields of structs.
+/// Rules of DataFusion that lose columns beside struct fields.
 const LEFT_OUT: [&str; 2] = ["extract_leaf_expressions", "push_down_leaf_projections"];
 
-/// The rules that a plan goes through before it is optimized.
+/// The analyzer rules.
 pub(crate) fn analyzer() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(instants::Instants)];
     rules.extend(Analyzer::new().rules);
@@ -35,7 +35,7 @@ pub(crate) fn analyzer() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules
 }
 
-/// The rules that optimize a plan.
+/// The optimizer rules.
 pub(crate) fn optimizer() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         vec![Arc::new(bags::Bags), Arc::new(nulls::Predicates), Arc::new(having::Having)];

@@ -1,5 +1,5 @@
-//! IN and NOT IN as SQL means them: NULL where a NULL is compared. DataFusion's joins tell only true from
-//! the rest, and NOT IN is right only with one key of columns; the other forms become EXISTS here.
+//! IN and NOT IN with SQL's three-valued logic. DataFusion's joins distinguish only true from the rest, and NOT IN is
+//! right only with a single key column. The other forms become EXISTS here.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use datafusion::{
 
 use super::{aggregates, having, marks, scalars};
 
-/// Gives IN and EXISTS their meaning wherever they stand.
+/// Corrects IN and EXISTS in all positions.
 #[derive(Debug)]
 pub(super) struct Predicates;
 
@@ -35,12 +35,12 @@ impl OptimizerRule for Predicates {
     }
 }
 
-/// The refusal of a construct.
+/// The error for an unsupported construct.
 pub(super) fn unsupported(construct: &str) -> DataFusionError {
     DataFusionError::NotImplemented(format!("{construct} is not supported"))
 }
 
-/// Whether there is an IN or EXISTS in an expression.
+/// Returns whether an expression contains IN or EXISTS with a subquery.
 pub(super) fn has_predicate(expr: &Expr) -> bool {
     expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))))
         .unwrap_or(false)
@@ -56,7 +56,7 @@ fn node(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<L
         return Ok(Transformed::no(plan));
     }
     let LogicalPlan::Filter(filter) = plan else { return marks::node(plan, config) };
-    // DataFusion writes out a comparison with ANY or ALL here, and comes back with EXISTS.
+    // DataFusion expands ANY and ALL here, and calls this rule again with EXISTS.
     if filter.predicate.exists(|expr| Ok(matches!(expr, Expr::SetComparison(_))))? {
         return Ok(Transformed::no(LogicalPlan::Filter(filter)));
     }
@@ -74,7 +74,7 @@ fn node(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<L
     Ok(Transformed::new_transformed(filter, changed))
 }
 
-/// A condition of WHERE, for which NULL is as good as false.
+/// Rewrites a WHERE condition, where NULL counts as false.
 fn condition_of(expr: Expr, schema: &DFSchema, top: bool) -> Result<Transformed<Expr>> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
@@ -104,7 +104,7 @@ fn condition_of(expr: Expr, schema: &DFSchema, top: bool) -> Result<Transformed<
     }
 }
 
-/// An IN whose subquery's column has a qualifier: DataFusion takes one without, an aggregate's, for two.
+/// Qualifies the subquery's column of an IN, because DataFusion mistakes an unqualified aggregate column.
 fn qualified(predicate: InSubquery) -> Result<Transformed<Expr>> {
     let plan = &predicate.subquery.subquery;
     let there = !plan.schema().fields().is_empty();
@@ -116,7 +116,7 @@ fn qualified(predicate: InSubquery) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(Expr::InSubquery(InSubquery { subquery, ..predicate })))
 }
 
-/// The same with each IN in three values.
+/// Rewrites an expression with three-valued IN.
 pub(super) fn exact(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| {
         let predicate = match expr {
@@ -137,7 +137,7 @@ pub(super) fn exact(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> 
     })
 }
 
-/// A comparison with ANY or ALL of a subquery.
+/// Rewrites a comparison with ANY or ALL of a subquery.
 fn quantified(comparison: SetComparison, schema: &DFSchema) -> Result<Expr> {
     let SetComparison { expr, subquery, op, quantifier } = comparison;
     let predicate = InSubquery { expr, subquery, negated: false };
@@ -155,12 +155,12 @@ fn quantified(comparison: SetComparison, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// Whether the subquery has a row whose equality with the left side is so.
+/// EXISTS over the rows whose equality with the left side satisfies `so`.
 fn compared(predicate: &InSubquery, schema: &DFSchema, so: impl FnOnce(Expr) -> Expr) -> Result<Exists> {
     with(predicate, Operator::Eq, schema, so)
 }
 
-/// Whether the subquery has a row whose comparison with the left side is so.
+/// EXISTS over the rows whose comparison with the left side satisfies a condition.
 fn with(
     predicate: &InSubquery,
     operator: Operator,
@@ -182,7 +182,7 @@ fn with(
     let column = column.ok_or_else(|| unsupported("IN over a subquery without columns"))?;
     let column = Expr::Column(column);
     let equal = binary_expr(left.data, operator, column.clone());
-    // Of a single row, a condition is never worth moving.
+    // For a single row, moving the condition is never worth it.
     let condition = match aggregates::one_row(&subquery.subquery) {
         Some(_) => having::in_place(so(equal), column),
         None => so(equal),

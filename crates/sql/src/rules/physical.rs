@@ -1,4 +1,4 @@
-//! The rules of the physical optimizer, without those that change what is answered.
+//! The physical optimizer's rules, without those that change results.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use datafusion::{
 
 use crate::exec::InOrderExec;
 
-/// Moves conditions below joins by the names of columns, which both sides may have. The logical plan has
-/// moved them already.
+/// Moves conditions below joins by column name, which both sides may share. The logical optimizer has moved them
+/// already.
 const FILTER_PUSHDOWN: &str = "FilterPushdown";
 
 /// Answers aggregates from statistics.
@@ -35,7 +35,7 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     std::iter::once(ordered).chain(right.map(counting)).collect()
 }
 
-/// Has the rows of a union come in the order of its parts.
+/// Orders the rows of a union by its parts.
 #[derive(Debug)]
 struct InOrder;
 
@@ -59,7 +59,7 @@ impl PhysicalOptimizerRule for InOrder {
     }
 }
 
-/// That rule for `count` alone: a constant has one distinct value, it says, even where there is no row.
+/// Limits that rule to `count`, because it assumes that a constant has one distinct value even without rows.
 #[derive(Debug)]
 struct Counts {
     inner: Arc<dyn PhysicalOptimizerRule + Send + Sync>,

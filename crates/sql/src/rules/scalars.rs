@@ -1,5 +1,4 @@
-//! Scalar subqueries of outer columns in aggregates, windows and sorts: computed below, where DataFusion
-//! can join them.
+//! Correlated scalar subqueries in aggregates, windows and sorts are computed below, where DataFusion can join them.
 
 use datafusion::{
     common::{
@@ -11,7 +10,7 @@ use datafusion::{
 
 use super::aggregates::holds_outer;
 
-/// The plan with such subqueries below.
+/// Moves such subqueries below the node.
 pub(super) fn below(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if !matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) | LogicalPlan::Sort(_)) {
         return Ok(Transformed::no(plan));

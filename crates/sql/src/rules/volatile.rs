@@ -1,5 +1,5 @@
-//! A random value that the planner would compute more than once: in a group, between two bounds, in a list,
-//! or in a function that becomes a CASE. It is computed below, once.
+//! Random values that the planner would compute more than once: in GROUP BY, BETWEEN, IN, or a function that becomes
+//! CASE. They are computed once, below.
 
 use datafusion::{
     common::{
@@ -11,10 +11,10 @@ use datafusion::{
     optimizer::AnalyzerRule,
 };
 
-/// Functions that DataFusion writes out with an argument in two places.
+/// Functions that DataFusion expands with an argument in two places.
 const REPEATING: [&str; 4] = ["coalesce", "nvl", "ifnull", "nvl2"];
 
-/// Computes such values below.
+/// Computes such values once, below.
 #[derive(Debug)]
 pub(super) struct Once;
 
@@ -72,7 +72,7 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let ([input], true) = (inputs.as_slice(), plan.transformed) else { return Ok(plan) };
     let columns = input.schema().columns().into_iter().map(Expr::Column);
     let input = LogicalPlanBuilder::from(input.clone()).project(columns.chain(below))?.build()?;
-    // What was moved may hold another such value.
+    // A moved expression may contain another such value.
     let input = node(input)?.data;
     let above = plan.data;
     let exprs = above.expressions();
@@ -85,14 +85,14 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlanBuilder::from(above).project(columns)?.build()?))
 }
 
-/// Moves an expression below, and names it.
+/// Moves an expression below, and returns its column.
 fn moved(expr: Expr, below: &mut Vec<Expr>) -> Expr {
     let name = format!("__once_{}", below.len());
     below.push(expr.alias(&name));
     Expr::Column(Column::from_name(name))
 }
 
-/// The parts of an expression that would be computed twice.
+/// The subexpressions that would be computed twice.
 fn repeated(expr: &Expr) -> impl Iterator<Item = &Expr> {
     let exprs: Vec<&Expr> = match expr {
         Expr::Between(between) => vec![&between.expr],

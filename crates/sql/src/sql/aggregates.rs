@@ -1,5 +1,5 @@
-//! Aggregates in other words where more than plain arguments is written: `max_by` with FILTER or OVER,
-//! `percentile_cont` of several shares. And lambdas in other words: `all_match`, `transform` with places.
+//! Rewrites aggregates with more than plain arguments: `max_by` with FILTER or OVER, `percentile_cont` with several
+//! fractions. Also rewrites lambda functions: `all_match`, `transform` with an index.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator::And, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LambdaFunction,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Error;
 
-/// What an aggregate is in other words; `None` where it is not one of these.
+/// Rewrites an aggregate; `None` for other functions.
 pub(super) fn aggregate(name: &str, function: &mut Function) -> Result<Option<Expr>, Error> {
     match name {
         "max_by" | "min_by" if function.over.is_some() || function.filter.is_some() => by(name, function),
@@ -29,7 +29,7 @@ pub(super) fn aggregate(name: &str, function: &mut Function) -> Result<Option<Ex
     }
 }
 
-/// `max_by(x, y) FILTER (WHERE …) OVER (…)`: the `x` of the largest pair of both.
+/// `max_by(x, y) FILTER (WHERE …) OVER (…)`: the `x` of the pair with the largest `y`.
 fn by(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
     let plain = Function { filter: None, over: None, ..function.clone() };
     let Some(pair) = arguments(&plain).filter(|arguments| arguments.len() == 2) else { return Ok(None) };
@@ -48,7 +48,7 @@ fn by(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
     Ok(Some(fill("get_field($1, 'x')", &[Expr::Function(inner)])?))
 }
 
-/// One call for each share of a list.
+/// One call for each fraction of a list.
 fn shares(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
     let FunctionArguments::List(list) = &function.args else { return Ok(None) };
     let at = usize::from(function.within_group.is_empty());
@@ -69,7 +69,7 @@ fn shares(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
     Ok(Some(call("make_array", several.into_iter().map(one).collect::<Result<Vec<_>, Error>>()?)))
 }
 
-/// The elements of a list that is written out.
+/// The elements of a literal list.
 fn items(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Array(list) => Some(list.elem.clone()),
@@ -82,7 +82,7 @@ fn items(expr: &Expr) -> Option<Vec<Expr>> {
     }
 }
 
-/// A lambda of an element and its place, from 0.
+/// A lambda of an element and its index, from 0.
 fn placed(function: &Function) -> Result<Option<Expr>, Error> {
     let Some(arguments) = arguments(function) else { return Ok(None) };
     match arguments.as_slice() {
@@ -96,7 +96,7 @@ fn placed(function: &Function) -> Result<Option<Expr>, Error> {
     }
 }
 
-/// All elements match where none does not.
+/// All elements match if none does not match.
 fn all(function: &Function) -> Option<Expr> {
     let mut arguments = arguments(function)?;
     let [_, Expr::Lambda(LambdaFunction { body, .. })] = arguments.as_mut_slice() else { return None };

@@ -1,4 +1,4 @@
-//! What may be asked: queries only.
+//! Allows queries only.
 
 use datafusion::sql::{
     parser::Statement as DFStatement,
@@ -8,7 +8,7 @@ use datafusion::sql::{
 use super::tokens::keyword;
 use crate::Error;
 
-/// Statements that are no queries, by their first word.
+/// The first words of statements that are not queries.
 const OTHERS: &[&str] = &[
     "ALTER",
     "ANALYZE",
@@ -68,7 +68,7 @@ const OTHERS: &[&str] = &[
     "WRITE",
 ];
 
-/// What may follow such a word in its name.
+/// The words that may follow in the name of such a statement.
 const KINDS: &[&str] = &[
     "CATALOG",
     "DATABASE",
@@ -103,7 +103,7 @@ pub(super) fn leading(tokens: &[&Token]) -> Result<(), Error> {
     }
 }
 
-/// The query in a statement, or the table that it describes; all else is refused.
+/// Returns the query in a statement, or the table that it describes. Refuses everything else.
 pub(super) fn query(statement: &mut DFStatement) -> Result<&mut Statement, Error> {
     let mut statement = statement;
     while let DFStatement::Explain(explain) = statement {
@@ -129,7 +129,7 @@ pub(super) fn query(statement: &mut DFStatement) -> Result<&mut Statement, Error
     }
 }
 
-/// The error for what is no query.
+/// The error for a statement that is not a query.
 pub(super) fn not_allowed(name: &str) -> Error {
     Error::forbidden(format!("{name} is not allowed: only queries are"))
 }

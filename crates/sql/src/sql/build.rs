@@ -1,11 +1,11 @@
-//! Expressions that stand for others.
+//! Builders of expressions for rewrites.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, Value, ValueWithSpan,
 };
 
-/// A function of some arguments.
+/// Builds a function call.
 pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)));
     Expr::Function(Function {
@@ -24,7 +24,7 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
-/// The arguments of a plain call; `None` where it has more to it.
+/// The arguments of a plain call; `None` if it has clauses.
 pub(super) fn arguments(function: &Function) -> Option<Vec<Expr>> {
     let plain = function.filter.is_none() && function.over.is_none() && function.within_group.is_empty();
     match &function.args {

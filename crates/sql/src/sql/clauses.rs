@@ -1,5 +1,5 @@
-//! Clauses that the parser knows and the planner would leave out: they are refused, so that nobody takes
-//! the answer to another question for theirs.
+//! Refuses clauses that the parser accepts and the planner ignores, so that nobody gets the answer to another
+//! question.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::allowed::not_allowed;
 use crate::Error;
 
-/// Refuses what a statement or an expression has of them.
+/// Refuses such clauses in a statement or an expression.
 pub(super) fn check(node: &mut impl VisitMut) -> Result<(), Error> {
     match node.visit(&mut Clauses) {
         ControlFlow::Continue(()) => Ok(()),
@@ -21,7 +21,7 @@ pub(super) fn check(node: &mut impl VisitMut) -> Result<(), Error> {
 
 struct Clauses;
 
-/// The first of these clauses that is there.
+/// Fails with the first of these clauses that is present.
 fn refuse<const COUNT: usize>(clauses: [(&str, bool); COUNT]) -> ControlFlow<Error> {
     match clauses.into_iter().find(|(_, there)| *there) {
         Some((clause, _)) => ControlFlow::Break(Error::Invalid(format!("{clause} is not supported"))),
@@ -108,7 +108,7 @@ impl VisitorMut for Clauses {
     }
 }
 
-/// `FROM t FINAL` looks like an alias.
+/// Detects `FROM t FINAL`, which parses as an alias.
 fn is_final(alias: &TableAlias) -> bool {
     !alias.explicit && alias.name.quote_style.is_none() && alias.name.value.eq_ignore_ascii_case("final")
 }

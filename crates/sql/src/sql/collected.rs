@@ -1,5 +1,5 @@
-//! Aggregates that collect values first: `collect_list`, `collect_set`, and `approx_percentile`, which is one
-//! of the values as in Spark: the smallest that enough of them don't exceed. With FILTER and OVER as well.
+//! Aggregates that collect values first: `collect_list`, `collect_set`, and `approx_percentile`, which as in Spark
+//! returns one of the values: the smallest that enough of them do not exceed. With FILTER and OVER as well.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::Error;
 
-/// What a call of one of these is; `None` where it is none.
+/// Rewrites a call of one of these; `None` for other functions.
 pub(super) fn written_out(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
     let Some(arguments) = arguments(function) else { return Ok(None) };
     match (name, arguments.as_slice()) {
         ("collect_list", [value]) => filled(function, value, false).map(Some),
         ("collect_set", [value]) => filled(function, value, true).map(Some),
-        // The accuracy that may be asked for is always reached.
+        // Any requested accuracy is reached, because the result is exact.
         ("approx_percentile" | "percentile_approx", [value, share] | [value, share, _]) => {
             let values = over(function, "array_agg", value, false);
             let count = over(function, "count", value, false);
@@ -39,7 +39,7 @@ fn arguments(function: &Function) -> Option<Vec<Expr>> {
     if plain { list.args.iter().map(one).collect() } else { None }
 }
 
-/// The list of the values that are not NULL; an empty one where there are none.
+/// The list of the values that are not NULL; empty if there are none.
 fn filled(function: &Function, value: &Expr, set: bool) -> Result<Expr, Error> {
     templates::fill("coalesce($1, make_array())", &[over(function, "array_agg", value, set)])
 }

@@ -1,4 +1,4 @@
-//! What DataFusion's SQL planner asks for: the functions of the session, and the tables of one statement.
+//! The context for DataFusion's SQL planner: the functions of the session, and the tables of one statement.
 
 use std::{
     collections::HashMap,
@@ -62,7 +62,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// A table's name with its qualifiers, as DataFusion has it.
+/// Converts a qualified table name to DataFusion's type.
 pub(crate) fn reference(path: &[String]) -> TableReference {
     match path {
         [catalog, schema, table] => TableReference::full(catalog.as_str(), schema.as_str(), table.as_str()),
@@ -157,8 +157,8 @@ impl ContextProvider for Context<'_> {
     }
 }
 
-/// Gives an argument with a cast or a subquery in it a name that tells it from others: `max(x)` and
-/// `max(cast(x as int))` are two columns, and so are the sums of two subqueries.
+/// Names arguments that contain casts or subqueries, so that they differ from others: `max(x)` and `max(cast(x as
+/// int))` are two columns, and so are the sums of two subqueries.
 #[derive(Debug)]
 struct Named;
 

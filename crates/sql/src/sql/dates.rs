@@ -8,11 +8,11 @@ use super::{
 };
 use crate::Error;
 
-/// What a function of a unit or a format is; `None` where it is none of these.
+/// Rewrites a function with a unit or a format; `None` for other functions.
 pub(super) fn written_out(name: &str, arguments: &[Expr]) -> Result<Option<Expr>, Error> {
     match (name, arguments) {
         ("date_add" | "dateadd" | "timestamp_add" | "timestampadd" | "datetime_add", [a, b, c]) => {
-            // The unit comes first; BigQuery has it last.
+            // The unit comes first; in BigQuery last.
             match (unit(a), unit(c)) {
                 (Some(unit), _) => added(unit, b, c).map(Some),
                 (None, Some(unit)) => added(unit, b, a).map(Some),
@@ -25,7 +25,7 @@ pub(super) fn written_out(name: &str, arguments: &[Expr]) -> Result<Option<Expr>
             _ => Err(no_unit(name, a)),
         },
         ("date_diff" | "datediff" | "timestampdiff" | "timestamp_diff" | "datetime_diff", [a, b, c]) => {
-            // (unit, start, end) as Trino, Snowflake and Spark have it; (end, start, unit) as BigQuery.
+            // (unit, start, end) in Trino, Snowflake and Spark; (end, start, unit) in BigQuery.
             let (unit, start, end) = match (unit(a), unit(c)) {
                 (Some(unit), _) => (unit, b, c),
                 (None, Some(unit)) => (unit, b, a),
@@ -92,7 +92,7 @@ fn literal(expr: &Expr) -> Option<&str> {
     }
 }
 
-/// The unit that an argument names, in quotes or without.
+/// The unit that an argument names, quoted or not.
 fn unit(expr: &Expr) -> Option<&'static str> {
     let name = match expr {
         Expr::Identifier(name) => name.value.to_lowercase(),
@@ -113,7 +113,7 @@ fn unit(expr: &Expr) -> Option<&'static str> {
     })
 }
 
-/// A date or timestamp so many units later: of a date and a unit of a day or more, a date.
+/// Adds units to a date or timestamp. A date plus a unit of a day or more is a date.
 pub(super) fn added(unit: &str, count: &Expr, to: &Expr) -> Result<Expr, Error> {
     let whole = matches!(unit, "day" | "week" | "month" | "quarter" | "year");
     let (unit, count) = match unit {
@@ -130,8 +130,8 @@ pub(super) fn added(unit: &str, count: &Expr, to: &Expr) -> Result<Expr, Error> 
     fill(&template, &[count, to.clone()])
 }
 
-/// A format as DataFusion has it: one of letters, as Spark and Trino's format_datetime have it
-/// (`yyyy-MM-dd HH:mm:ss`), becomes one of `%` signs.
+/// Converts a format of letters, as in Spark and Trino's format_datetime (`yyyy-MM-dd HH:mm:ss`), to DataFusion's
+/// format with `%` signs.
 fn strftime(format: &Expr) -> Result<Expr, Error> {
     let Some(letters) = literal(format) else {
         return Err(Error::invalid(format!("{format}: expected a format in quotes")));

@@ -1,5 +1,4 @@
-//! How deep and how long a statement may be: not so much that a thread's stack could not hold it, or that
-//! planning it would never end.
+//! Limits the depth and length of statements, so that they fit a thread's stack and planning ends.
 
 use std::{mem, ops::ControlFlow};
 
@@ -11,23 +10,23 @@ use datafusion::sql::sqlparser::{
 
 use crate::Error;
 
-/// Operators in each other at most, after long chains of AND and OR are balanced.
+/// The deepest nesting of operators, after long chains of AND and OR are balanced.
 const DEPTH: usize = 400;
-/// Tables, subqueries and functions in the FROM clauses of one statement at most.
+/// The most tables, subqueries and functions in the FROM clauses of one statement.
 const RELATIONS: usize = 500;
-/// UNION, INTERSECT and EXCEPT in one chain at most.
+/// The most UNION, INTERSECT and EXCEPT in one chain.
 const SET_OPERATIONS: usize = 500;
 
-/// Conditions joined by AND and OR at most.
+/// The most conditions joined by AND and OR.
 const CONDITIONS: usize = 20_000;
-/// Of these, ANDs, and ORs that a NOT can make ANDs, at most: the planner makes a chain of them.
+/// The most ANDs among them, and ORs that a NOT can turn into ANDs: the planner turns them into a deep chain.
 const CHAINED: usize = 1000;
-/// Brackets and CASEs in each other at most.
+/// The deepest nesting of brackets and CASEs.
 const BRACKETS: usize = 100;
-/// Subqueries in the expressions of each other at most: the time to plan them doubles with each.
+/// The deepest nesting of subqueries in expressions: planning time doubles with each level.
 const SUBQUERIES: usize = 12;
 
-/// Refuses brackets in brackets, which the parser would try in more than one way at each level.
+/// Refuses deeply nested brackets, which the parser tries in several ways at each level.
 pub(super) fn brackets(tokens: &[TokenWithSpan]) -> Result<(), Error> {
     let mut open: usize = 0;
     for token in tokens {
@@ -66,13 +65,13 @@ struct Checker {
     chained: usize,
     /// The depths at which expressions other than AND, OR and brackets begin.
     others: Vec<usize>,
-    /// The depths at which queries begin, and how many of these are in expressions.
+    /// The depths at which queries begin, and how many of them are in expressions.
     queries: Vec<usize>,
     subqueries: usize,
 }
 
 impl Checker {
-    /// Counts a condition, which is a link of a chain where it isn't plainly one of many ORs.
+    /// Counts a condition. It is part of a chain unless it is clearly one of many ORs.
     fn condition(&mut self, op: &BinaryOperator) -> Result<(), Error> {
         self.conditions += 1;
         let within = self.others.last() > self.queries.last();
@@ -155,7 +154,7 @@ impl VisitorMut for Checker {
     }
 }
 
-/// Makes `((a OR b) OR c) OR d` into `(a OR b) OR (c OR d)` where the chain is long.
+/// Balances long chains: `((a OR b) OR c) OR d` becomes `(a OR b) OR (c OR d)`.
 fn balance(expr: &mut Expr) {
     let Expr::BinaryOp { op, left, .. } = expr else { return };
     let op = op.clone();

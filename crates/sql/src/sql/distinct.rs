@@ -1,5 +1,5 @@
-//! `a IS [NOT] DISTINCT FROM b AND c`. The parser would take `b AND c` for what `a` is compared with: it gets
-//! operators that bind as comparisons do, and the meaning is put back after it.
+//! `a IS [NOT] DISTINCT FROM b AND c`. The parser would compare `a` with `b AND c`. So the words are replaced by
+//! operators that bind like comparisons, and restored after parsing.
 
 use std::ops::ControlFlow;
 
@@ -11,16 +11,16 @@ use datafusion::sql::sqlparser::{
 use super::tokens::{blank, keyword};
 use crate::Error;
 
-/// Stands for IS DISTINCT FROM while a statement is parsed; as an operator it isn't known here.
+/// Stands for IS DISTINCT FROM during parsing; the dialect has no such operator.
 const MARK: Token = Token::ExclamationMarkDoubleTildeAsterisk;
 
-/// Puts operators in the place of the words.
+/// Replaces the words by operators.
 pub(super) fn marked(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Error> {
     if tokens.iter().any(|token| token.token == MARK) {
         return Err(Error::invalid("the operator !~~* is not supported: use NOT ILIKE"));
     }
     let mut marked: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    // Where the words IS, NOT and DISTINCT that were just seen are.
+    // The positions of the words IS, NOT and DISTINCT seen last.
     let mut seen: Vec<(&str, usize)> = Vec::new();
     for token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
@@ -47,7 +47,7 @@ pub(super) fn marked(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, E
     Ok(marked)
 }
 
-/// Makes the operators comparisons again.
+/// Turns the operators back into comparisons.
 pub(super) fn restored(node: &mut impl VisitMut) {
     let _: ControlFlow<()> = visit_expressions_mut(node, |expr| {
         if let Expr::BinaryOp { left, op, right } = expr {

@@ -1,4 +1,4 @@
-//! Forms that clients write and DataFusion's planner lacks, or understands differently, said in its words.
+//! Rewrites forms that DataFusion's planner lacks or understands differently.
 
 use std::ops::ControlFlow;
 
@@ -46,7 +46,7 @@ impl VisitorMut for Forms {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        // A number beyond 64 bits is only known to fit them together with its sign.
+        // Whether a number fits 64 bits can depend on its sign.
         if let Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } = expr
             && let Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) = inner.as_ref()
             && let Some(exact) = decimal(digits, true)
@@ -71,7 +71,7 @@ impl VisitorMut for Forms {
 /// `FETCH FIRST n ROWS ONLY` is a limit.
 fn limit(query: &mut Query, fetch: Fetch) -> Result<(), Error> {
     if fetch.with_ties || fetch.percent {
-        return Err(Error::invalid("FETCH FIRST knows neither WITH TIES nor PERCENT"));
+        return Err(Error::invalid("FETCH FIRST supports neither WITH TIES nor PERCENT"));
     }
     let rows = Some(fetch.quantity.unwrap_or_else(|| number(1)));
     match &mut query.limit_clause {
@@ -85,7 +85,7 @@ fn limit(query: &mut Query, fetch: Fetch) -> Result<(), Error> {
     Ok(())
 }
 
-/// What an expression is in other words; its parts are rewritten already.
+/// Rewrites an expression whose parts are rewritten already.
 fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
     Ok(match expr {
         Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
@@ -133,7 +133,7 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Error> {
     })
 }
 
-/// `INTERVAL n DAY` of a computed number.
+/// `INTERVAL n DAY` with a computed number.
 fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
     let Some(unit) = &interval.leading_field else { return Ok(None) };
     let literal = match interval.value.as_ref() {
@@ -148,7 +148,7 @@ fn counted(interval: &Interval) -> Result<Option<Expr>, Error> {
     Ok(Some(templates::fill(&template, &[interval.value.as_ref().clone()])?))
 }
 
-/// A part of a text from a place that is not known to be in it.
+/// A substring from a position that may be outside of the text.
 fn part(text: &Expr, from: &Expr, length: Option<&Expr>) -> Option<Expr> {
     let number = |expr: &Expr| match expr {
         Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => digits.parse::<u64>().ok(),
@@ -176,7 +176,7 @@ fn matches(negated: bool, expr: &Expr, pattern: &Expr) -> Expr {
     if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(found) } } else { found }
 }
 
-/// The characters of a text type at most.
+/// The maximum length of a text type, in characters.
 fn longest(data_type: &DataType) -> Option<u64> {
     let (DataType::Varchar(length)
     | DataType::Nvarchar(length)
@@ -193,7 +193,7 @@ fn longest(data_type: &DataType) -> Option<u64> {
     }
 }
 
-/// `t AT TIME ZONE 'z'`, in microseconds as all timestamps here.
+/// `t AT TIME ZONE 'z'`, in microseconds like all timestamps here.
 fn zoned(timestamp: &Expr, zone: &Expr) -> Result<Option<Expr>, Error> {
     let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(zone), .. }) = zone else {
         return Err(Error::invalid(format!("AT TIME ZONE {zone}: expected the name of a zone in quotes")));
@@ -205,7 +205,7 @@ fn zoned(timestamp: &Expr, zone: &Expr) -> Result<Option<Expr>, Error> {
     Ok(Some(call("arrow_cast", vec![timestamp.clone(), text(&kind)])))
 }
 
-/// A function's name, where it stands alone and without quotes.
+/// The name of a function, if it is unqualified and unquoted.
 fn name(name: &ObjectName) -> Option<String> {
     match name.0.as_slice() {
         [part] => part.as_ident().filter(|name| name.quote_style.is_none()).map(folded),

@@ -1,4 +1,4 @@
-//! Functions that other engines have, written out in those of DataFusion.
+//! Functions of other engines, expressed with those of DataFusion.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator::{Minus, Modulo, Plus},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Error;
 
-/// DataFusion's own name of a function that other engines call so.
+/// DataFusion's name for a function of other engines.
 pub(super) fn renamed(name: &str) -> Option<&'static str> {
     Some(match name {
         "approx_count_distinct" => "approx_distinct",
@@ -35,7 +35,7 @@ pub(super) fn renamed(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Functions of the dialect that are no templates.
+/// Functions of the dialect without a template.
 const OTHERS: [&str; 33] = [
     "aggregate",
     "all_match",
@@ -72,12 +72,12 @@ const OTHERS: [&str; 33] = [
     "posexplode",
 ];
 
-/// The names of functions that DataFusion does not have under them.
+/// The function names that DataFusion does not know.
 pub(crate) fn known() -> impl Iterator<Item = &'static str> {
     OTHERS.into_iter().chain(templates::names())
 }
 
-/// What a function of this name is in other words; `None` where it is DataFusion's own, or none at all.
+/// Rewrites a function; `None` if it is DataFusion's own or unknown.
 pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<Expr>, Error> {
     lambdas::arguments(name, function);
     if matches!(name, "listagg" | "group_concat") {
@@ -100,13 +100,13 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
     let expected = match name {
         "if" | "iff" => 3,
         "format" => return Ok(Some(call("format_string", arguments))),
-        // FLOOR of a double, which is one here, may be a length.
+        // The length may be the FLOOR of a double, which is a double here.
         "lpad" | "rpad" | "repeat" if !matches!(arguments.get(1), None | Some(Expr::Value(_))) => {
             let length = std::mem::replace(&mut arguments[1], number(0));
             arguments[1] = cast(length, DataType::BigInt(None));
             return Ok(Some(call(name, arguments)));
         }
-        // Three-valued, and quick in long lists.
+        // Three-valued logic, and fast on long lists.
         "array_contains" => {
             return Ok(match <[Expr; 2]>::try_from(arguments) {
                 Ok([Expr::Array(list), value]) if !list.elem.is_empty() => {
@@ -116,9 +116,9 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
                 _ => None,
             });
         }
-        // A list of keys and one of values, or keys and values by turns.
+        // A list of keys and one of values, or alternating keys and values.
         "map_of" => return Ok(Some(map(arguments))),
-        // Every match is replaced, as Spark, Trino and Snowflake do.
+        // Replace every match, as in Spark, Trino and Snowflake.
         "regexp_replace" => {
             let flags = match arguments.len() {
                 2 => {
@@ -135,7 +135,7 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
         "datediff" | "mod" | "date_add" | "date_sub" => 2,
         "date" => 1,
         "to_timestamp" if matches!(arguments.first(), Some(Expr::Value(first)) if is_text(first)) => {
-            // DataFusion's is in nanoseconds, which end in 2262.
+            // DataFusion's uses nanoseconds, which end in 2262.
             let wide = DataType::Timestamp(Some(6), TimezoneInfo::None);
             let only = arguments.len() == 1;
             return Ok(arguments.pop().filter(|_| only).map(|text| cast(text, wide)));
@@ -160,7 +160,7 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
                 else_result: Some(Box::new(next(&mut arguments))),
             }
         }
-        // Days from the second to the first.
+        // The days from the second argument to the first.
         "datediff" => {
             // The vendor's PySpark layer casts the start to BIGINT.
             if let Some(Expr::Cast { data_type: DataType::BigInt(_), expr, .. }) = arguments.get(1) {
@@ -174,7 +174,7 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
             let (left, right) = (next(&mut arguments), next(&mut arguments));
             binary(left, Modulo, right)
         }
-        // By an interval, or by days.
+        // The amount is an interval or a number of days.
         "date_add" | "date_sub" => {
             let (date, by) = (next(&mut arguments), next(&mut arguments));
             let by = match by {
@@ -193,7 +193,7 @@ pub(super) fn written_out(name: &str, function: &mut Function) -> Result<Option<
         "localtimestamp" => cast(call("now", Vec::new()), DataType::Timestamp(Some(6), TimezoneInfo::None)),
         _ => {
             let (part, first) = part(name).unwrap_or((name, 0));
-            // A text is read as a timestamp.
+            // A string is parsed as a timestamp.
             let value = call("date_part", vec![text(part), next(&mut arguments)]);
             if first == 0 { value } else { binary(value, Plus, number(first)) }
         }
@@ -211,7 +211,7 @@ fn map(arguments: Vec<Expr>) -> Expr {
     call("map", vec![call("make_array", keys), call("make_array", values)])
 }
 
-/// Texts in a row: their separator, and their order from WITHIN GROUP.
+/// String aggregation: the separator, and the order from WITHIN GROUP.
 fn joined(name: &str, function: &mut Function) {
     let order = std::mem::take(&mut function.within_group);
     let FunctionArguments::List(list) = &mut function.args else { return };
@@ -227,7 +227,7 @@ fn joined(name: &str, function: &mut Function) {
     }
 }
 
-/// `count(distinct a, b)`, which counts the rows of both without a NULL.
+/// `count(distinct a, b)` counts distinct pairs without NULLs.
 fn counted(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
     let FunctionArguments::List(list) = &function.args else { return Ok(None) };
     let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
@@ -249,14 +249,14 @@ fn counted(name: &str, function: &Function) -> Result<Option<Expr>, Error> {
     Ok(Some(Expr::Function(counted)))
 }
 
-/// The part of a date that a function of this name tells, and what its first value is beyond DataFusion's.
+/// The date part of a function of this name, and an offset to DataFusion's value.
 fn part(name: &str) -> Option<(&str, u64)> {
     Some(match name {
         "year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second" => (name, 0),
         "dayofmonth" => ("day", 0),
         "weekofyear" => ("week", 0),
         "dayofyear" => ("doy", 0),
-        // From Sunday, which is 1.
+        // Sunday is 1.
         "dayofweek" => ("dow", 1),
         _ => return None,
     })

@@ -1,4 +1,4 @@
-//! Functions in a select list that are several columns: `posexplode`, `posexplode_outer`, `json_tuple`.
+//! Functions that produce several columns of a select list: `posexplode`, `posexplode_outer`, `json_tuple`.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use crate::{
     functions::{FILLED, POSITIONS},
 };
 
-/// Writes them out in all select lists of a statement.
+/// Expands them in all select lists of a statement.
 pub(super) fn expanded(node: &mut impl VisitMut) {
     let ControlFlow::Continue(()) = node.visit(&mut Generators) else { return };
 }
@@ -35,7 +35,7 @@ impl VisitorMut for Generators {
     }
 }
 
-/// The columns that an item is, where it is such a function.
+/// The columns of an item, if it is such a function.
 fn columns(item: &SelectItem) -> Option<Vec<SelectItem>> {
     let (expr, names) = match item {
         SelectItem::UnnamedExpr(expr) => (expr, Vec::new()),
@@ -53,7 +53,7 @@ fn columns(item: &SelectItem) -> Option<Vec<SelectItem>> {
     Some(columns.into_iter().map(|(expr, alias)| SelectItem::ExprWithAlias { expr, alias }).collect())
 }
 
-/// A column `pos` from 0, and a column `col`; one name is that of the second.
+/// A column `pos` from 0, and a column `col`. A single alias names the second.
 fn positioned(function: &Function, names: Vec<Ident>, outer: bool) -> Option<Vec<(Expr, Ident)>> {
     let [list] = <[Expr; 1]>::try_from(arguments(function)?).ok()?;
     let (position, value) = match <[Ident; 2]>::try_from(names) {
@@ -66,7 +66,7 @@ fn positioned(function: &Function, names: Vec<Ident>, outer: bool) -> Option<Vec
     Some(vec![(rows(positions), position), (rows(list), value)])
 }
 
-/// A column for each field: `c0`, `c1` … unless it has a name of its own.
+/// A column for each field: `c0`, `c1` … unless aliases are given.
 fn tuple(function: &Function, names: Vec<Ident>) -> Option<Vec<(Expr, Ident)>> {
     let mut arguments = arguments(function)?.into_iter();
     let json = arguments.next()?;

@@ -1,4 +1,4 @@
-//! The select list: the columns that it yields, and the names in it that are no expressions.
+//! The select list: its columns, and the names in it that are not expressions.
 
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Expr, Ident, ObjectNamePart, SelectItem, SelectItemQualifiedWildcardKind,
@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::scope::{Column, Columns, Scope};
 
-/// The names that a select list gives to its columns.
+/// The column names of a select list.
 pub(super) fn output<'a>(items: impl IntoIterator<Item = &'a SelectItem>, scope: &Scope) -> Columns {
     let mut columns = Columns::default();
     for item in items {
@@ -30,8 +30,8 @@ pub(super) fn output<'a>(items: impl IntoIterator<Item = &'a SelectItem>, scope:
                     columns.open |= relation.columns.open;
                 }
             }
-            // Known by the text that the planner gives it, which nobody writes without quotes. It keeps
-            // its place for the names of an alias.
+            // The planner names it by its text, which users do not write without quotes. It keeps its position for
+            // column aliases.
             _ => columns.known.push(Column::named("")),
         }
     }

@@ -1,12 +1,12 @@
-//! `x -> x + 1` as an argument. The parser takes the arrow for the operator of JSON, which binds tighter
-//! than others: the body is what is left when the arrow is taken out.
+//! `x -> x + 1` as an argument. The parser reads the arrow as the JSON operator, which binds tighter than others. The
+//! body is what remains after the arrow is removed.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LambdaFunction,
     LambdaFunctionParameter, LambdaSyntax, OneOrManyWithParens, Value,
 };
 
-/// Functions with such arguments.
+/// Functions with lambda arguments.
 const FUNCTIONS: [&str; 23] = [
     "aggregate",
     "all_match",
@@ -33,7 +33,7 @@ const FUNCTIONS: [&str; 23] = [
     "array_exists",
 ];
 
-/// Makes the arrows among a function's arguments lambdas.
+/// Turns arrows among a function's arguments into lambdas.
 pub(super) fn arguments(name: &str, function: &mut Function) {
     let FunctionArguments::List(list) = &mut function.args else { return };
     if !FUNCTIONS.contains(&name) {
@@ -47,7 +47,7 @@ pub(super) fn arguments(name: &str, function: &mut Function) {
     }
 }
 
-/// Takes the arrow out of an expression, and tells the parameters before it.
+/// Removes the arrow from an expression, and returns the parameters before it.
 fn taken(expr: &mut Expr) -> Option<OneOrManyWithParens<LambdaFunctionParameter>> {
     let mut expr = expr;
     loop {

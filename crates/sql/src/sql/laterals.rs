@@ -1,5 +1,4 @@
-//! Names that a select list gives and uses itself: `SELECT 1 AS a, a + 1 AS b`. A column of that name comes
-//! first, as in Spark and Snowflake.
+//! Lateral aliases: `SELECT 1 AS a, a + 1 AS b`. A column of that name has priority, as in Spark and Snowflake.
 
 use std::ops::ControlFlow;
 
@@ -11,13 +10,13 @@ use datafusion::sql::sqlparser::ast::{
 use super::scope::{Scope, find_one};
 use crate::Error;
 
-/// Expressions that names of one select list stand for, in all, at most.
+/// The most expressions substituted for the aliases of one select list.
 const MOST: usize = 10_000;
 
-/// Functions whose values differ from call to call.
+/// Volatile functions.
 const RANDOM: [&str; 5] = ["rand", "randn", "random", "seeded_random", "uuid"];
 
-/// Puts expressions in the place of their names.
+/// Substitutes expressions for their aliases.
 pub(super) fn written_out(select: &mut Select, scope: &Scope) -> Result<(), Error> {
     let columns = Scope { aliases: Vec::new(), ..scope.clone() };
     let mut walk = Walk { known: Vec::new(), columns, subqueries: 0, lambdas: Vec::new(), count: 0 };
@@ -37,17 +36,17 @@ pub(super) fn written_out(select: &mut Select, scope: &Scope) -> Result<(), Erro
 }
 
 struct Walk {
-    /// Names to the left, and what they stand for.
+    /// Aliases to the left, with their expressions.
     known: Vec<(String, Expr)>,
     columns: Scope,
-    /// How many subqueries are around the current expression: names in them are theirs.
+    /// The subquery depth of the current expression; names in subqueries are theirs.
     subqueries: usize,
     lambdas: Vec<Ident>,
     count: usize,
 }
 
 impl Walk {
-    /// What a name stands for, where it is no column's.
+    /// The expression of an alias, unless a column has that name.
     fn meant(&mut self, name: &Ident) -> Result<Option<Expr>, Error> {
         let parameter = |parameter: &Ident| parameter.value.eq_ignore_ascii_case(&name.value);
         let Ok(Some(found)) = find_one(name, self.known.iter().map(|(name, _)| name.as_str())) else {
@@ -110,7 +109,7 @@ impl VisitorMut for Walk {
         ControlFlow::Continue(())
     }
 
-    // After its parts, so that what is put in is not looked at again.
+    // After the parts, so that substituted expressions are not visited again.
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         let Expr::Identifier(name) = expr else { return ControlFlow::Continue(()) };
         if self.subqueries > 0 {

@@ -1,5 +1,5 @@
-//! Two statements of the vendor's PySpark layer, known by their shape, whose columns may be of any type:
-//! `fillna`, which fills what is of the value's kind, and `describe`, which has no mean of texts.
+//! Two statements of the vendor's PySpark layer, recognized by their shape, that must accept columns of any type:
+//! `fillna`, which fills columns of the value's kind, and `describe`, which has no mean of strings.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Select, SelectItem,
@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::build::call;
 use crate::functions::{AS_DOUBLE, FILL};
 
-/// The name that `fillna` gives to what it fills.
+/// The alias that `fillna` uses for its input.
 const BEFORE: &str = "before_fillna";
 
 pub(super) fn rewrite(select: &mut Select) {

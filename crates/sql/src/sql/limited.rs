@@ -1,23 +1,22 @@
-//! `SELECT … LIMIT 2 UNION ALL SELECT … LIMIT 1`, which the vendor's PySpark layer writes without brackets:
-//! each side with a limit gets brackets. Where only the last one has a limit, it is that of the whole, as the
-//! standard says.
+//! `SELECT … LIMIT 2 UNION ALL SELECT … LIMIT 1`, which the vendor's PySpark layer writes without brackets: each side
+//! with a limit gets brackets. If only the last side has a limit, it applies to the whole, as in the standard.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::tokens::{blank, keyword};
 
-/// What is known of the query in one pair of brackets.
+/// The state of the query in one pair of brackets.
 #[derive(Default)]
 struct Level {
-    /// Where its current side begins.
+    /// The start of the current side.
     start: Option<usize>,
-    /// Whether that side has an ORDER BY or a LIMIT.
+    /// Whether the current side has an ORDER BY or a LIMIT.
     limited: bool,
-    /// Whether a side before it was put in brackets.
+    /// Whether an earlier side got brackets.
     wrapped: bool,
 }
 
-/// Puts the brackets in.
+/// Inserts the brackets.
 pub(super) fn bracketed(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let sides = sides(&tokens);
     if sides.is_empty() {
@@ -40,10 +39,10 @@ pub(super) fn bracketed(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-/// Where the sides that need brackets begin, and where they have ended.
+/// The starts and ends of the sides that need brackets.
 fn sides(tokens: &[TokenWithSpan]) -> Vec<(usize, usize)> {
     let (mut sides, mut levels) = (Vec::new(), vec![Level::default()]);
-    // Whether the word before is a `*`: EXCEPT after it names columns.
+    // Whether the previous word is `*`: EXCEPT after it lists columns.
     let mut star = false;
     for (at, token) in tokens.iter().enumerate() {
         let ends = match &token.token {

@@ -1,16 +1,16 @@
-//! Literals that DataFusion's planner would change: numbers with more digits than a double has, and
-//! patterns with an escape character of their own.
+//! Literals that DataFusion's planner would change: numbers with more digits than a double holds, and patterns with
+//! their own escape character.
 
 use datafusion::sql::sqlparser::ast::{DataType, ExactNumberInfo, Expr, Value, ValueWithSpan};
 
 use super::build::{call, cast, text};
 use crate::{Error, functions::ESCAPED};
 
-/// Digits of a decimal at most.
+/// The most digits of a decimal.
 const DIGITS: usize = 76;
 
-/// A number as a decimal, where it is neither a 64-bit integer nor a number that a double has exactly as it
-/// was written. With an exponent it is a double.
+/// Converts a number to a decimal, if it is neither a 64-bit integer nor exactly a double. A number with an exponent
+/// is a double.
 pub(super) fn decimal(written: &str, negative: bool) -> Option<Expr> {
     let digits = written.replace('_', "");
     if !digits.bytes().all(|sign| sign.is_ascii_digit() || sign == b'.') {
@@ -38,7 +38,7 @@ pub(super) fn decimal(written: &str, negative: bool) -> Option<Expr> {
     Some(cast(text(&digits), DataType::Decimal(kind)))
 }
 
-/// A LIKE pattern whose wildcards are escaped by another character, with a backslash for it.
+/// Converts a LIKE pattern with another escape character to one with backslashes.
 pub(super) fn like(pattern: &Expr, escape: &ValueWithSpan) -> Result<Expr, Error> {
     let Value::SingleQuotedString(sign) = &escape.value else {
         return Err(Error::invalid(format!("ESCAPE {escape}: expected one character in quotes")));
@@ -51,7 +51,7 @@ pub(super) fn like(pattern: &Expr, escape: &ValueWithSpan) -> Result<Expr, Error
     }
 }
 
-/// A pattern with a backslash in place of its escape character.
+/// Replaces the escape character of a pattern by a backslash.
 pub(crate) fn escaped(pattern: &str, escape: &str) -> Result<String, Error> {
     let mut characters = escape.chars();
     let (escape, None) = (characters.next(), characters.next()) else {
@@ -78,7 +78,7 @@ pub(crate) fn escaped(pattern: &str, escape: &str) -> Result<String, Error> {
     Ok(plain)
 }
 
-/// Refuses a number that no type has.
+/// Refuses a number outside of all types.
 pub(super) fn in_range(written: &str) -> Result<(), Error> {
     let infinite = written.replace('_', "").parse::<f64>().is_ok_and(f64::is_infinite);
     match infinite {

@@ -1,4 +1,4 @@
-//! Which tables the names of a statement mean.
+//! Resolves the table names of a statement.
 
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
@@ -17,20 +17,20 @@ use crate::{
     engine::Core,
 };
 
-/// A table that a name means: the name with its qualifiers as the catalog spells them.
+/// A resolved table, with its qualified name as the catalog spells it.
 #[derive(Clone, Debug)]
 pub(super) struct Bound {
     pub(super) path: Vec<String>,
     pub(super) provider: Arc<dyn TableProvider>,
-    /// Where a table is that is made up: in which catalog and schema, under which name.
+    /// The path of the table, if it is generated.
     pub(super) made: Option<MadePath>,
 }
 
-/// What each table name of a statement means, by its text.
+/// The resolved tables of a statement, by the text of their names.
 pub(super) type Bindings = HashMap<String, Result<Bound, Error>>;
 
-/// Looks up the tables that a statement names. What can't be found or opened matters only if the name
-/// isn't one that the statement itself gives.
+/// Looks up the tables that a statement names. A failed look-up matters only if the statement does not define the
+/// name itself.
 pub(super) async fn bind(core: &Core, scope: &Scope, statement: &DFStatement) -> Bindings {
     let mut names: HashMap<String, ObjectName> = HashMap::new();
     let mut statement = statement;
@@ -48,7 +48,7 @@ pub(super) async fn bind(core: &Core, scope: &Scope, statement: &DFStatement) ->
     for (text, name) in names {
         let bound = bound(core, &snapshot, scope, &name).await;
         if let Ok(bound) = &bound {
-            // Where a name is met again after it was spelled.
+            // Under its spelled name too, for later occurrences.
             bindings.entry(spelled(&bound.path).to_string()).or_insert_with(|| Ok(bound.clone()));
         }
         bindings.insert(text, bound);
@@ -56,15 +56,15 @@ pub(super) async fn bind(core: &Core, scope: &Scope, statement: &DFStatement) ->
     bindings
 }
 
-/// The table that a name means, from where the scope looks.
+/// Resolves a table name in a scope.
 async fn bound(core: &Core, snapshot: &Snapshot, scope: &Scope, name: &ObjectName) -> Result<Bound, Error> {
     let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
     if parts.len() != name.0.len() || parts.is_empty() || parts.len() > 3 {
         return Err(Error::invalid(format!(
-            "{name} is no table name: expected catalog.schema.table at most"
+            "{name} is not a table name: expected catalog.schema.table at most"
         )));
     }
-    // What a catalog shows of itself may be in one that is made up; it is never made up itself.
+    // A catalog's information_schema may be in a generated catalog, but is never generated itself.
     let schema = parts.len().checked_sub(2).map_or(scope.schema.as_str(), |at| parts[at].value.as_str());
     let itself = schema.eq_ignore_ascii_case(information::NAME);
     let shown = itself.then(|| core.shown());

@@ -1,6 +1,5 @@
-//! Columns that USING and NATURAL make one of two. The planner gets ON in their place, and each name and
-//! `*` written out: a column of a RIGHT JOIN is that of the right side, one of a FULL JOIN the first that is
-//! not NULL.
+//! Columns merged by USING and NATURAL. The planner gets ON instead, with each name and `*` expanded: the merged
+//! column of a RIGHT JOIN is that of the right side, of a FULL JOIN the first that is not NULL.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, SelectItem, Value, WildcardAdditionalOptions,
@@ -13,12 +12,12 @@ use super::{
 };
 use crate::{Error, catalog::quoted};
 
-/// A column that stands for one of each side.
+/// A merged column of both sides of a join.
 #[derive(Clone, Debug)]
 pub(super) struct Merged {
     pub(super) name: String,
     pub(super) expr: Expr,
-    /// The columns in it, by their relation's path and name: `*` doesn't yield them.
+    /// The merged columns, by relation path and name. `*` omits them.
     parts: Vec<(Vec<String>, String)>,
 }
 
@@ -33,7 +32,7 @@ impl Side<'_> {
         self.relations.iter().any(|relation| relation.columns.open || relation.path.is_empty())
     }
 
-    /// The names of its columns, once each.
+    /// The distinct column names.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.merged.iter().map(|merged| merged.name.clone()).collect();
         for column in self.relations.iter().flat_map(|relation| &relation.columns.known) {
@@ -44,7 +43,7 @@ impl Side<'_> {
         names
     }
 
-    /// The column of a name.
+    /// The column with this name.
     fn column(&self, name: &Ident) -> Result<Option<Merged>, Error> {
         let merged = find_one(name, self.merged.iter().map(|merged| merged.name.as_str()))?;
         if let Some(found) = merged.and_then(|found| self.merged.iter().find(|own| own.name == found)) {
@@ -74,7 +73,7 @@ fn qualified(relation: &Relation, column: &str) -> Expr {
     Expr::CompoundIdentifier(relation.path.iter().map(String::as_str).chain([column]).map(quoted).collect())
 }
 
-/// The names that a join's USING or NATURAL is about; `None` for another constraint.
+/// The column names of USING or NATURAL; `None` for other constraints.
 fn names(constraint: &JoinConstraint, left: &Side<'_>, right: &Side<'_>) -> Option<Vec<Ident>> {
     match constraint {
         JoinConstraint::Using(names) => {
@@ -89,8 +88,8 @@ fn names(constraint: &JoinConstraint, left: &Side<'_>, right: &Side<'_>) -> Opti
     }
 }
 
-/// Puts ON in the place of USING and NATURAL, and tells the columns that became one. `None` where it is
-/// left to the planner, because only the plan knows the columns.
+/// Replaces USING and NATURAL by ON, and returns the merged columns. `None` if the columns are known only to the
+/// plan, so that the planner must handle it.
 pub(super) fn merge(
     operator: &mut JoinOperator,
     left: &Side<'_>,
@@ -137,7 +136,7 @@ pub(super) fn merge(
     Ok(Some(all))
 }
 
-/// The columns of a `*`: those that were merged, then the others in the order of their tables.
+/// The columns of `*`: the merged ones, then the others in the order of their tables.
 pub(super) fn expanded(
     relations: &[Relation],
     merged: &[Merged],

@@ -1,8 +1,7 @@
-//! From text to plan: words (`tokens`, `limited`), the statement (`parse`, `generators`), what is refused
-//! (`allowed`, `depth`, `clauses`), forms in other words (`forms`, with `functions` and `literals`; `layer`),
-//! which table or column each name means (`lookup`, `resolve`, `relations`, `laterals`, `pivot`, `items`,
-//! `scope`), what columns are called (`titles`), and DataFusion's planner over that (`plan`, `context`,
-//! `operators`, `types`).
+//! From text to plan: tokens (`tokens`, `limited`), parsing (`parse`, `generators`), refusals (`allowed`, `depth`,
+//! `clauses`), rewrites (`forms`, with `functions` and `literals`; `layer`), name resolution (`lookup`, `resolve`,
+//! `relations`, `laterals`, `pivot`, `items`, `scope`), column titles (`titles`), and DataFusion's planner (`plan`,
+//! `context`, `operators`, `types`).
 
 mod aggregates;
 mod allowed;

@@ -1,4 +1,4 @@
-//! Operators that mean something else here than DataFusion takes them for.
+//! Operators whose meaning differs from DataFusion's.
 
 use datafusion::{
     arrow::datatypes::{DataType, IntervalUnit, TimeUnit},
@@ -9,12 +9,12 @@ use datafusion::{
     sql::sqlparser::ast::BinaryOperator,
 };
 
-/// What an operator of these operands is; `None` where DataFusion is right.
+/// Plans an operator; `None` if DataFusion is right.
 pub(super) fn planned(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
     moved(expr, schema).or_else(|| divided(expr, schema))
 }
 
-/// A date plus or minus an interval: a timestamp where the interval is below a day, else a date.
+/// A date plus or minus an interval: a timestamp if the interval has units below a day, else a date.
 fn moved(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
     let typed = |expr: &Expr| stacker::maybe_grow(1 << 20, 4 << 20, || expr.get_type(schema).ok());
     let operator = match expr.op {

@@ -1,4 +1,4 @@
-//! The one statement of a text, or the expression that it is.
+//! Parses a text as one statement or one expression.
 
 use datafusion::sql::{
     parser::{DFParser, DFParserBuilder, Statement},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::Error;
 
-/// Brackets and subqueries in each other at most.
+/// The deepest nesting of brackets and subqueries.
 const NESTING: usize = 128;
 
 /// One statement, with its placeholders numbered.
@@ -26,7 +26,7 @@ pub(crate) struct Parsed {
     pub(crate) placeholders: Vec<usize>,
 }
 
-/// Parses a query. Anything else is refused here.
+/// Parses a query. Refuses all other statements.
 pub(crate) fn statement(sql: &str) -> Result<Parsed, Error> {
     let mut tokens = tokens(sql)?;
     let leading: Vec<_> =
@@ -81,7 +81,7 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Result<DFParser<'static>, Error> {
     Ok(DFParserBuilder::new(tokens).with_dialect(&DIALECT).with_recursion_limit(NESTING).build()?)
 }
 
-/// Runs `work` with a stack that a tree of so many tokens can be built and dropped on.
+/// Runs `work` with a stack large enough to build and drop a tree of this many tokens.
 fn deep<T>(tokens: usize, work: impl FnOnce() -> T) -> T {
     if tokens < 1000 { work() } else { stacker::grow((8 << 20) + tokens * 1024, work) }
 }

@@ -1,4 +1,4 @@
-//! PIVOT and UNPIVOT as the queries that they stand for.
+//! Rewrites PIVOT and UNPIVOT as queries.
 
 use std::ops::ControlFlow;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{Error, catalog::quoted, functions::TOLD};
 
-/// Aggregates that can be asked for the rows of one value.
+/// Aggregates that can be restricted to the rows of one value.
 const AGGREGATES: [&str; 20] = [
     "any_value",
     "approx_distinct",
@@ -43,7 +43,7 @@ const AGGREGATES: [&str; 20] = [
     "var_samp",
 ];
 
-/// What PIVOT or UNPIVOT of a table with these columns is; `None` for any other.
+/// Rewrites PIVOT or UNPIVOT of a table with these columns; `None` for others.
 pub(super) fn written_out(factor: &TableFactor, columns: &Columns) -> Result<Option<TableFactor>, Error> {
     let (word, known) = match factor {
         TableFactor::Pivot { .. } => ("PIVOT", &columns.known),
@@ -87,14 +87,14 @@ pub(super) fn written_out(factor: &TableFactor, columns: &Columns) -> Result<Opt
     }
 }
 
-/// A column of the query, and whether it is grouped by.
+/// A column of the query, and whether the query groups by it.
 struct Item {
     expr: Expr,
     name: Ident,
     group: bool,
 }
 
-/// Those that the pivot doesn't name, and each aggregate for each value.
+/// The columns that the pivot does not name, and each aggregate for each value.
 fn pivoted(
     names: &[&str],
     aggregates: &[ExprWithAlias],
@@ -142,7 +142,7 @@ fn pivoted(
     Ok(items)
 }
 
-/// An aggregate over the rows with a value; NULL where there are none.
+/// An aggregate over the rows with one value; NULL if there are none.
 fn filtered(aggregate: &Expr, is: &Expr) -> Result<Expr, Error> {
     let (mut expr, mut found) = (aggregate.clone(), false);
     let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |inner| {
@@ -164,7 +164,7 @@ fn filtered(aggregate: &Expr, is: &Expr) -> Result<Expr, Error> {
     templates::fill(sql, &[is.clone(), expr])
 }
 
-/// The other columns, and a row for each of those that are named.
+/// The other columns, and one row for each named column.
 fn unpivoted(
     names: &[&str],
     value: &Ident,
@@ -195,7 +195,7 @@ fn unpivoted(
     Ok(items)
 }
 
-/// `(SELECT items FROM table GROUP BY …)`, or of that the rows where a column is not NULL.
+/// `(SELECT items FROM table GROUP BY …)`, optionally only the rows where a column is not NULL.
 fn derived(
     items: &[Item],
     table: &TableFactor,

@@ -1,4 +1,4 @@
-//! The plan of a statement: DataFusion's SQL planner over the tables that the statement's names mean.
+//! Plans a statement with DataFusion's SQL planner, over the resolved tables.
 
 use std::ops::ControlFlow;
 
@@ -26,16 +26,16 @@ use super::{
 };
 use crate::{Error, Scope, engine::Core, functions::type_name};
 
-/// Operators of one plan at most, with those of the tables that WITH names counted at each use.
+/// The most operators in one plan; those of WITH tables count at each use.
 const OPERATORS: usize = 20_000;
-/// Operators in each other at most.
+/// The deepest nesting of operators.
 const DEPTH: usize = 1200;
 
 /// A planned statement.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
-    /// What the columns are called in the result.
+    /// The column titles of the result.
     pub(crate) titles: Vec<String>,
     /// The numbers of the placeholders, in order.
     pub(crate) placeholders: Vec<usize>,
@@ -73,7 +73,7 @@ pub(crate) async fn plan(core: &Core, scope: &Scope, sql: &str) -> Result<Planne
     Ok(Planned { plan, titles: titles.of(names), placeholders })
 }
 
-/// The columns of a table, with their types as SQL has them.
+/// The columns of a table with their SQL types.
 fn described(table: &Relation, bindings: &Bindings, name: &ObjectName) -> Result<Planned, Error> {
     let bound = bindings.get(&name.to_string()).and_then(|bound| bound.as_ref().ok());
     let bound = bound.ok_or_else(|| Error::invalid(format!("table {} not found", table.path.join("."))))?;
@@ -88,7 +88,7 @@ fn described(table: &Relation, bindings: &Bindings, name: &ObjectName) -> Result
     Ok(Planned { plan, titles, placeholders: Vec::new() })
 }
 
-/// The expression of a SQL text over the columns of a plan.
+/// Plans a SQL expression over the columns of a plan.
 pub(crate) fn frame_expression(core: &Core, schema: &DFSchema, sql: &str) -> Result<Expr, Error> {
     let ExprWithAlias { mut expr, .. } = parse::expression(sql)?;
     let subquery = visit_expressions(&expr, |inner| match inner {
@@ -121,7 +121,7 @@ enum Target<'a> {
     Table(&'a mut ObjectName),
 }
 
-/// What the names of a statement are in.
+/// The part of a statement whose names must be resolved.
 fn target(statement: &mut DFStatement) -> Result<Target<'_>, Error> {
     let (mut statement, mut explained) = (statement, false);
     while let DFStatement::Explain(explain) = statement {
@@ -143,7 +143,7 @@ fn target(statement: &mut DFStatement) -> Result<Target<'_>, Error> {
     }
 }
 
-/// What the columns are called, and what the query asks of tables that are made up.
+/// Determines the titles of the columns, and what the query asks of generated tables.
 fn spell(core: &Core, bindings: &mut Bindings, query: &mut Query) -> Result<(Titles, Vec<Learned>), Error> {
     let titles = Titles::written(query);
     forms::rewrite(query)?;
@@ -152,7 +152,7 @@ fn spell(core: &Core, bindings: &mut Bindings, query: &mut Query) -> Result<(Tit
     Ok((titles, learned))
 }
 
-/// Refuses a plan that would take all memory or stack to work on.
+/// Refuses a plan that would take too much memory or stack to process.
 fn measure(plan: &LogicalPlan) -> Result<(), Error> {
     let (mut count, mut rest) = (0, vec![(plan, 0)]);
     while let Some((node, depth)) = rest.pop() {

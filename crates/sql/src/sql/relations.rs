@@ -1,4 +1,4 @@
-//! The FROM clause: the relations in it, and the columns that they have.
+//! The FROM clause: its relations, and their columns.
 
 use datafusion::sql::sqlparser::ast::{
     Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName, ObjectNamePart, Offset, OffsetRows, Query,
@@ -52,7 +52,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// Spells what a join is on.
+    /// Resolves the names in a join's constraint.
     fn constraint(
         &mut self,
         operator: &mut JoinOperator,
@@ -102,7 +102,7 @@ impl Resolver<'_> {
                 let function = function.unwrap_or_default();
                 *name = ObjectName::from(vec![Ident::new(function.clone())]);
                 self.walk(&mut args.args)?;
-                // Spark's range() has a column of another name than DataFusion's.
+                // Spark's range() names its column differently from DataFusion's.
                 if function == "range" && alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) {
                     let own = alias.take().map_or_else(|| quoted(&function), |alias| alias.name);
                     let column = TableAliasColumnDef::from_name("id");
@@ -122,7 +122,7 @@ impl Resolver<'_> {
                 if *lateral {
                     self.scopes.pop();
                 }
-                // Without an alias between them, the optimizer takes two equal SELECTs for one.
+                // Without an alias the optimizer merges two equal SELECTs.
                 if alias.is_none() {
                     *alias = Some(named(&format!("subquery_{}", self.relations)));
                 }
@@ -174,8 +174,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Has a table keep the order that its query asks for: the planner would leave out an ORDER BY in FROM or WITH
-/// that has no LIMIT, also below a LIMIT outside.
+/// Keeps the ORDER BY of a subquery in FROM or WITH: the planner drops one without LIMIT, also below an outer LIMIT.
 pub(super) fn sorted(query: &mut Query) {
     if query.order_by.is_some() && query.limit_clause.is_none() {
         let offset = Some(Offset { value: number(0), rows: OffsetRows::None });
@@ -193,7 +192,7 @@ fn aliased(relation: Relation, alias: Option<&TableAlias>) -> Relation {
     Relation { path: vec![alias.name.value.clone()], columns }
 }
 
-/// The alias under which a table goes by its own name.
+/// An alias equal to the table's own name.
 fn named(name: &str) -> TableAlias {
     TableAlias { explicit: true, name: quoted(name), columns: Vec::new(), at: None }
 }

@@ -1,6 +1,5 @@
-//! Spells every name of a statement as the catalog or the statement itself has it, so that DataFusion,
-//! which is told to compare names exactly, finds names without quotes whatever their case. Names that
-//! mean nothing stay as they are: the planner says so.
+//! Spells every name of a statement as the catalog or the statement defines it. DataFusion, configured to compare
+//! names exactly, then finds unquoted names in any case. Unknown names are left to the planner's error.
 
 use std::{mem, ops::ControlFlow};
 
@@ -21,35 +20,35 @@ use super::{
 };
 use crate::{Error, catalog::quoted};
 
-/// Tables, subqueries and functions of one statement at most, with those of the tables that WITH names
-/// counted at each use: the planner puts them there anew.
+/// The most tables, subqueries and functions in one statement. Those of WITH tables count at each use, because the
+/// planner inlines them.
 const RELATIONS: usize = 2000;
 
-/// A table that a WITH names.
+/// A table defined by WITH.
 #[derive(Clone)]
 struct Named {
     relation: Relation,
-    /// What the plan calls it: another name where an outer WITH has the same.
+    /// The name in the plan; different if an outer WITH has the same name.
     plan: String,
-    /// How many relations there are in it.
+    /// The number of relations in it.
     inside: usize,
-    /// The nesting of the query whose WITH it is.
+    /// The nesting depth of its query.
     nesting: usize,
 }
 
 /// Spells the names of one statement.
 pub(super) struct Resolver<'a> {
     bindings: &'a Bindings,
-    /// From the outermost query to the innermost.
+    /// The scopes, from the outermost query to the innermost.
     pub(super) scopes: Vec<Scope>,
     ctes: Vec<Named>,
-    /// How many queries are in each other here.
+    /// The current nesting depth of queries.
     nesting: usize,
-    /// How many relations there are so far.
+    /// The number of relations so far.
     pub(super) relations: usize,
     /// Parameters of lambdas around the current expression.
     lambdas: Vec<String>,
-    /// How many subqueries, whose names are spelled already, are being walked through.
+    /// The depth of subqueries whose names are spelled already.
     done: usize,
 }
 
@@ -66,13 +65,13 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Spells the names of an expression over some columns.
+    /// Spells the names of an expression over these columns.
     pub(super) fn expression(mut self, expr: &mut Expr, relations: Vec<Relation>) -> Result<(), Error> {
         self.scopes.push(Scope { relations, ..Default::default() });
         self.walk(expr)
     }
 
-    /// Spells the name of a table, and tells its columns.
+    /// Spells the name of a table, and returns its columns.
     pub(super) fn table(&mut self, name: &mut ObjectName) -> Result<Relation, Error> {
         if let [ObjectNamePart::Identifier(ident)] = name.0.as_mut_slice()
             && let Some(named) = self.named(ident)?
@@ -89,8 +88,7 @@ impl<'a> Resolver<'a> {
         Ok(Relation { path: bound.path, columns: Columns::of(&bound.provider.schema()) })
     }
 
-    /// The table of a WITH that a name means: an inner one hides those outside, but two of one query may
-    /// still differ only in case.
+    /// Finds the WITH table of a name. An inner one hides outer ones, but two of one query may differ only in case.
     fn named(&self, name: &Ident) -> Result<Option<Named>, Error> {
         let mut rest = self.ctes.as_slice();
         while let Some(last) = rest.last() {
@@ -104,7 +102,7 @@ impl<'a> Resolver<'a> {
         Ok(None)
     }
 
-    /// Spells a query, and tells its columns.
+    /// Spells a query, and returns its columns.
     pub(super) fn query(&mut self, query: &mut Query) -> Result<Columns, Error> {
         let outer = self.ctes.len();
         self.nesting += 1;
@@ -150,9 +148,9 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    /// The columns of a query's body, and what its ORDER BY sees.
+    /// Spells a query's body. Returns its columns, and the scope of its ORDER BY.
     fn body(&mut self, body: &mut SetExpr) -> Result<(Columns, Scope), Error> {
-        // A chain of UNIONs is as deep as it is long: it is walked down first.
+        // A chain of UNIONs is as deep as it is long, so walk down iteratively first.
         let mut rights = Vec::new();
         let mut first = body;
         while let SetExpr::SetOperation { left, right, .. } = first {
@@ -204,7 +202,7 @@ impl<'a> Resolver<'a> {
                 NamedWindowExpr::WindowSpec(spec) => spec.window_name.iter_mut().for_each(fold),
             }
         }
-        // The FROM clause is done; the visitor takes all the rest.
+        // The FROM clause is done; the visitor handles the rest.
         let from = mem::take(&mut select.from);
         let walked = self.items(&mut select.projection).and_then(|()| self.walk(select));
         select.from = from;
@@ -220,7 +218,7 @@ impl<'a> Resolver<'a> {
         Ok((columns, scope))
     }
 
-    /// Spells what is no expression in a select list.
+    /// Spells the names in a select list that are not expressions.
     fn items(&mut self, items: &mut Vec<SelectItem>) -> Result<(), Error> {
         let Some(scope) = self.scopes.last() else { return Ok(()) };
         if !scope.merged.is_empty() {
@@ -272,7 +270,7 @@ impl<'a> Resolver<'a> {
 
     /// Spells the names of the expressions in `node`.
     pub(super) fn walk(&mut self, node: &mut impl VisitMut) -> Result<(), Error> {
-        // A subquery inside starts with nothing done, whatever is being walked around it.
+        // Inner subqueries start with a depth of zero.
         let done = mem::take(&mut self.done);
         let flow = node.visit(self);
         self.done = done;
@@ -296,7 +294,7 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    /// What a column that USING or NATURAL merged is, where a name means one.
+    /// The expression of a merged column, if a name refers to one.
     fn merged(&self, name: &Ident) -> Result<Option<Expr>, Error> {
         if self.lambdas.contains(&name.value.to_lowercase()) {
             return Ok(None);
@@ -380,12 +378,12 @@ impl VisitorMut for Resolver<'_> {
     }
 }
 
-/// A name that means exactly itself.
+/// A quoted name, which matches exactly.
 pub(super) fn spelled(path: &[String]) -> ObjectName {
     ObjectName::from(path.iter().map(|part| quoted(part)).collect::<Vec<_>>())
 }
 
-/// A name that is looked up nowhere but in the statement itself.
+/// Folds the case of a name that is defined by the statement itself.
 fn fold(name: &mut Ident) {
     if name.quote_style.is_none() {
         *name = quoted(&name.value.to_lowercase());

@@ -1,4 +1,4 @@
-//! Which columns a name may mean where it stands: relations with their columns, innermost scope first.
+//! The columns that a name may refer to: relations with their columns, innermost scope first.
 
 use datafusion::{
     arrow::datatypes::{DataType, SchemaRef},
@@ -11,11 +11,11 @@ use crate::{
     catalog::{Found, find, find_plain, quoted},
 };
 
-/// A column that a relation has.
+/// A column of a relation.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// Where it is known: the fields of structs are looked up in it.
+    /// The type, if known; struct fields are looked up in it.
     pub(super) data_type: Option<DataType>,
 }
 
@@ -25,7 +25,7 @@ impl Column {
     }
 }
 
-/// The columns of a relation, and whether these are all.
+/// The columns of a relation, and whether the list is complete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Columns {
     pub(super) known: Vec<Column>,
@@ -42,12 +42,12 @@ impl Columns {
         Self { known, open: false }
     }
 
-    /// Columns that only the plan will know.
+    /// Columns that are known only to the plan.
     pub(super) fn unknown() -> Self {
         Self { known: Vec::new(), open: true }
     }
 
-    /// The same columns under the names of an alias.
+    /// Renames the columns by an alias.
     pub(super) fn renamed(mut self, names: &[String]) -> Self {
         for (at, name) in names.iter().enumerate() {
             match self.known.get_mut(at) {
@@ -66,25 +66,25 @@ impl Columns {
 /// A table, subquery or alias in a FROM clause.
 #[derive(Clone, Debug)]
 pub(super) struct Relation {
-    /// The name as the plan has it, with its qualifiers.
+    /// The qualified name in the plan.
     pub(super) path: Vec<String>,
     pub(super) columns: Columns,
 }
 
-/// What a SELECT or an ORDER BY can see.
+/// The names that a SELECT or an ORDER BY can see.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub(super) relations: Vec<Relation>,
-    /// The columns that USING and NATURAL made of those.
+    /// The columns merged by USING and NATURAL.
     pub(super) merged: Vec<Merged>,
-    /// Names that the select list gives.
+    /// The aliases of the select list.
     pub(super) aliases: Vec<String>,
-    /// Whether these come before columns (in ORDER BY) or after them.
+    /// Whether aliases have priority over columns, as in ORDER BY.
     pub(super) aliases_first: bool,
 }
 
 impl Scope {
-    /// Spells `parts`, a name with its qualifiers, as the plan has it. False where it means nothing here.
+    /// Spells a qualified name as the plan does. Returns false if it is unknown here.
     pub(super) fn spell(&self, parts: &mut [Ident]) -> Result<bool, Error> {
         if let [name] = parts {
             let aliases = || find_one(name, self.aliases.iter().map(String::as_str));
@@ -105,7 +105,7 @@ impl Scope {
             }
             return Ok(open);
         }
-        // As DataFusion does: the longest qualifier first, then a column and the fields of a struct in it.
+        // As in DataFusion: the longest qualifier first, then a column and its struct fields.
         for length in (0..parts.len().min(4)).rev() {
             let (qualifier, rest) = parts.split_at_mut(length);
             let mut relations: Vec<&Relation> = Vec::new();
@@ -125,7 +125,7 @@ impl Scope {
         Ok(false)
     }
 
-    /// What a merged column of this name is; `None` where there is none, or an alias comes before it.
+    /// The expression of a merged column of this name; `None` if there is none, or an alias has priority.
     pub(super) fn merged(&self, name: &Ident) -> Result<Option<Expr>, Error> {
         let alias = find_one(name, self.aliases.iter().map(String::as_str));
         if self.merged.is_empty() || (self.aliases_first && alias?.is_some()) {
@@ -136,13 +136,13 @@ impl Scope {
         Ok(merged.map(|merged| merged.expr.clone()))
     }
 
-    /// The name of a merged column as it is spelled in its table.
+    /// The name of a merged column as its table spells it.
     pub(super) fn spelled_merged(&self, name: &Ident) -> Ident {
         let found = find_one(name, self.merged.iter().map(|merged| merged.name.as_str()));
         found.ok().flatten().map_or_else(|| name.clone(), |found| quoted(&found))
     }
 
-    /// Refuses a name that a subquery gives to several columns.
+    /// Refuses a name that several columns of a subquery share.
     fn once(&self, name: &str) -> Result<(), Error> {
         let mut names = self.relations.iter().flat_map(|relation| relation.columns.names());
         if names.any(|other| other.strip_prefix(name).is_some_and(|rest| rest.starts_with(MARK))) {
@@ -153,7 +153,7 @@ impl Scope {
         Ok(())
     }
 
-    /// The relations that a qualifier means: normally one, or several of the same spelling.
+    /// The relations that match a qualifier: normally one, or several of the same spelling.
     pub(super) fn qualified(&self, qualifier: &[Ident]) -> Result<Vec<&Relation>, Error> {
         let mut candidates: Vec<&Relation> = Vec::new();
         let tail = |relation: &Relation, at: usize| {
@@ -169,7 +169,7 @@ impl Scope {
         Ok(candidates)
     }
 
-    /// Spells a column, and the fields in it, of some relations.
+    /// Spells a column of these relations, and its fields.
     fn column(&self, relations: &[&Relation], parts: &mut [Ident]) -> Result<bool, Error> {
         let Some((name, fields)) = parts.split_first_mut() else { return Ok(false) };
         let Some(found) = find_one(name, relations.iter().flat_map(|relation| relation.columns.names()))?
@@ -197,7 +197,7 @@ impl Scope {
     }
 }
 
-/// The one spelling that a name has among some.
+/// The only spelling of a name among the known ones.
 pub(super) fn find_one<'a>(
     name: &Ident,
     known: impl IntoIterator<Item = &'a str>,
@@ -215,7 +215,7 @@ pub(super) fn ambiguous(name: &str, several: &[&str]) -> Error {
     Error::invalid(format!("{name} is ambiguous: quote one of {}", choices.join(", ")))
 }
 
-/// A column of a schema by its name in a request: exact, or whatever its case.
+/// Finds a column by its name in a request: exactly, or else without regard to case.
 pub(crate) fn column_name(schema: &SchemaRef, name: &str) -> Result<String, Error> {
     let known = || schema.fields().iter().map(|field| field.name().as_str());
     match find_plain(name, known()) {

@@ -1,4 +1,4 @@
-//! `SHOW CATALOGS`, `SCHEMAS`, `TABLES` and `COLUMNS`, said as queries over `information_schema`.
+//! Rewrites `SHOW CATALOGS`, `SCHEMAS`, `TABLES` and `COLUMNS` as queries over `information_schema`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::tokens::{blank, keyword, tokens};
 use crate::{Error, Scope, catalog::Snapshot};
 
-/// The query that a SHOW stands for; `None` for another statement.
+/// Rewrites a SHOW; `None` for other statements.
 pub(super) fn query(
     sql: &str,
     scope: &Scope,
@@ -91,7 +91,7 @@ pub(super) fn query(
     }))
 }
 
-/// The schema that names without a qualifier are in.
+/// The schema of unqualified names.
 fn current(snapshot: &Snapshot, scope: &Scope) -> String {
     let catalog = if scope.catalog.is_empty() { &snapshot.default } else { &scope.catalog };
     let found = snapshot.by_name.iter().find(|(name, _)| name.eq_ignore_ascii_case(catalog));
@@ -99,7 +99,7 @@ fn current(snapshot: &Snapshot, scope: &Scope) -> String {
     if scope.schema.is_empty() { default.to_owned() } else { scope.schema.clone() }
 }
 
-/// A name that needs no quotes, so that its case doesn't matter.
+/// Writes names without quotes, so that their case does not matter.
 fn unquoted(names: &[String]) -> Option<String> {
     let plain = |name: &String| {
         name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')

@@ -1,4 +1,4 @@
-//! Functions of the dialect that are said in DataFusion's SQL: `$1`, `$2` … are the arguments.
+//! Templates in DataFusion's SQL for functions of the dialect; `$1`, `$2` … are the arguments.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::{
 use super::forms;
 use crate::Error;
 
-/// A function by its name and number of arguments, and what it is.
+/// Name, number of arguments, and template of a function.
 type Template = (&'static str, usize, &'static str);
 
 const DATES: &[Template] = &[
@@ -139,23 +139,23 @@ const VALUES: &[Template] = &[
     ("div0", 2, "CASE WHEN $2 = 0 THEN 0 ELSE $1 / $2 END"),
 ];
 
-/// The names of the functions that are here.
+/// The names of functions with a template.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     [DATES, TEXTS, VALUES].into_iter().flatten().map(|(name, ..)| *name)
 }
 
-/// What a function of these arguments is; `None` where it isn't here.
+/// Expands a function; `None` if it has no template.
 pub(super) fn filled(name: &str, arguments: &[Expr]) -> Result<Option<Expr>, Error> {
     let of = |(own, count, _): &&Template| *own == name && *count == arguments.len();
     let found = [DATES, TEXTS, VALUES].iter().flat_map(|family| family.iter()).find(of);
     found.map(|(_, _, template)| fill(template, arguments)).transpose()
 }
 
-/// A template with the arguments in their places.
+/// Fills arguments into a template.
 pub(super) fn fill(template: &str, arguments: &[Expr]) -> Result<Expr, Error> {
     let mut parser = Parser::new(&GenericDialect).try_with_sql(template).map_err(wrong)?;
     let mut expr = parser.parse_expr().map_err(wrong)?;
-    // Before the arguments, which have been rewritten already, are in it.
+    // Rewrite before inserting the arguments, which are rewritten already.
     forms::rewrite(&mut expr)?;
     let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |inner| {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = inner

@@ -1,6 +1,6 @@
-//! What the columns of a result are called: the alias as it was written, a column's own name, or the
-//! text of the expression. DataFusion wants unique names, clients don't: a repeated one gets a name of
-//! its own in the plan and its title back in the result.
+//! Titles of result columns: the alias as written, the column's name, or the text of the expression. DataFusion
+//! requires unique names, clients do not: a repeated title gets a unique name in the plan and its title back in the
+//! result.
 
 use std::{collections::HashSet, ops::ControlFlow};
 
@@ -8,13 +8,13 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, 
 
 use crate::catalog::quoted;
 
-/// Characters of an expression's text at most.
+/// The most characters of an expression's text.
 const LONGEST: usize = 120;
 
-/// Stands between a title and the number that makes it unique in the plan.
+/// Separates a title from the number that makes it unique in the plan.
 pub(super) const MARK: char = '\u{1f}';
 
-/// The titles of a query's columns, from the front and from the back up to a `*`.
+/// The titles of a query's columns, from the front, and from the back up to a `*`.
 #[derive(Debug, Default)]
 pub(super) struct Titles {
     front: Vec<Option<String>>,
@@ -22,7 +22,7 @@ pub(super) struct Titles {
 }
 
 impl Titles {
-    /// As the query was written: call it before names are resolved.
+    /// Takes the titles as the query was written. Call it before names are resolved.
     pub(super) fn written(query: &mut Query) -> Self {
         let Some(select) = first_select(query) else { return Self::default() };
         let items = &select.projection;
@@ -33,7 +33,7 @@ impl Titles {
         }
     }
 
-    /// The title of each of `names`, the columns as the plan calls them.
+    /// The titles for the plan's column names.
     pub(super) fn of(&self, names: Vec<String>) -> Vec<String> {
         let count = names.len();
         let all: HashSet<String> = names.iter().cloned().collect();
@@ -45,8 +45,7 @@ impl Titles {
     }
 }
 
-/// A column's own name: without the number that the planner gives to one that a subquery has twice, and
-/// without the struct that a field is in.
+/// The plain name of a column: without the number that the planner adds to duplicates, and without its struct.
 fn plain<'a>(name: &'a str, all: &HashSet<String>) -> &'a str {
     if let Some((name, _)) = name.split_once(MARK) {
         return name;
@@ -58,8 +57,8 @@ fn plain<'a>(name: &'a str, all: &HashSet<String>) -> &'a str {
     }
 }
 
-/// Gives repeated columns names of their own; names are resolved by then. `seen`: those of the columns of a
-/// `*`. In the outermost query, where nobody can refer to them, more columns than need it get one.
+/// Gives repeated columns unique names, after name resolution. `seen` are the columns of `*`. In the outermost query,
+/// where nothing refers to them, more columns than necessary get one.
 pub(super) fn separate(select: &mut Select, outermost: bool, mut seen: HashSet<String>) {
     let wide = outermost && select.projection.iter().any(many);
     let count = select.projection.len();
@@ -73,7 +72,7 @@ pub(super) fn separate(select: &mut Select, outermost: bool, mut seen: HashSet<S
             SelectItem::UnnamedExpr(expr) => (expr.to_string(), count == 1 || is_unique(expr, outermost)),
             _ => continue,
         };
-        // The plan's name of an expression has neither brackets nor the case of functions.
+        // The plan's name of an expression omits brackets and the case of functions.
         let key = match item {
             SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_))
             | SelectItem::ExprWithAlias { .. } => name.clone(),
@@ -88,8 +87,8 @@ pub(super) fn separate(select: &mut Select, outermost: bool, mut seen: HashSet<S
     }
 }
 
-/// Whether the plan's name of an expression can't be that of another one: it leaves casts and what is in
-/// subqueries out, and has numbers as they are counted, not as they are written.
+/// Returns whether the plan's name of an expression is certainly unique. It omits casts and the content of
+/// subqueries, and shows the values of numbers, not their spelling.
 fn is_unique(expr: &Expr, outermost: bool) -> bool {
     let number = |value: &Value| matches!(value, Value::Number(digits, _) if digits.contains('.'));
     match expr {
@@ -106,7 +105,7 @@ fn is_unique(expr: &Expr, outermost: bool) -> bool {
     }
 }
 
-/// The SELECT that names a query's columns.
+/// The SELECT that determines a query's column names.
 fn first_select(query: &mut Query) -> Option<&mut Select> {
     let mut body = query.body.as_mut();
     loop {
@@ -119,7 +118,7 @@ fn first_select(query: &mut Query) -> Option<&mut Select> {
     }
 }
 
-/// Whether an item may be any number of columns.
+/// Returns whether an item may expand to several columns.
 fn many(item: &SelectItem) -> bool {
     match item {
         SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) | SelectItem::ExprWithAliases { .. } => {

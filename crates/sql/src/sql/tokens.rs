@@ -1,5 +1,5 @@
-//! The dialect's words. It is sqlparser's generic one but for string literals, and these are the
-//! tokenizer's affair alone: the parser gets tokens, and the generic dialect itself with all it knows.
+//! The tokenizer of the dialect. It is sqlparser's generic dialect except for string literals, which only the
+//! tokenizer handles: the parser gets tokens, and the generic dialect.
 
 use std::any::TypeId;
 
@@ -10,11 +10,11 @@ use datafusion::sql::sqlparser::{
 
 use crate::Error;
 
-/// Words, signs and literals of one text at most.
+/// The most tokens in one text.
 const MOST: usize = 500_000;
 
-/// Backslash escapes in string literals, as Hive and MySQL have them: `\'`, `\\`, `\n`, `\t`. `\%` and
-/// `\_` stay two characters, so that in LIKE they mean the character itself.
+/// Backslash escapes in string literals, as in Hive and MySQL: `\'`, `\\`, `\n`, `\t`. `\%` and `\_` stay two
+/// characters, so that LIKE matches the character itself.
 #[derive(Debug)]
 struct Escaping;
 
@@ -68,7 +68,7 @@ impl Dialect for Escaping {
     }
 }
 
-/// The words of a text.
+/// Tokenizes a text.
 pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Error> {
     let tokens = Tokenizer::new(&Escaping, sql).tokenize_with_location()?;
     let tokens = divisions(maps(tokens));
@@ -81,7 +81,7 @@ pub(super) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Error> {
     Ok(tokens)
 }
 
-/// `MAP[k, v]`, which the parser would take for an element of `MAP`, as a call.
+/// Turns `MAP[k, v]`, which the parser would read as an element of `MAP`, into a call.
 fn maps(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut open: Vec<bool> = Vec::new();
     for at in 0..tokens.len() {
@@ -132,7 +132,7 @@ const AFTER: [&str; 19] = [
     "WHERE",
 ];
 
-/// `a DIV b`, which the parser knows as `a // b`.
+/// Turns `a DIV b` into `a // b`, which the parser knows.
 fn divisions(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let word = |token: &Token, others: &[&str]| match token {
         Token::Word(word) => {
@@ -162,12 +162,12 @@ fn divisions(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     tokens
 }
 
-/// Whether a word says nothing.
+/// Returns whether a token is whitespace or a comment.
 pub(super) fn blank(token: &Token) -> bool {
     matches!(token, Token::Whitespace(_) | Token::SemiColon | Token::EOF)
 }
 
-/// Gives each `?` a number of its own, and tells all numbers, in order.
+/// Numbers each `?`, and returns all numbers, in order.
 pub(super) fn number(tokens: &mut [TokenWithSpan]) -> Result<Vec<usize>, Error> {
     let (mut marks, mut numbers) = (0, Vec::new());
     for token in tokens {
@@ -192,7 +192,7 @@ pub(super) fn number(tokens: &mut [TokenWithSpan]) -> Result<Vec<usize>, Error> 
     Ok(numbers)
 }
 
-/// The word of a token in upper case, where it may be a keyword.
+/// The word of a token in upper case, if it may be a keyword.
 pub(super) fn keyword(token: &Token) -> Option<String> {
     match token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),

@@ -1,4 +1,4 @@
-//! The types of SQL that are others here than DataFusion takes them for.
+//! SQL types whose meaning differs from DataFusion's.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use datafusion::{
     sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, TimezoneInfo},
 };
 
-/// Elements of an array type of fixed length at most: a null has as many.
+/// The most elements of a fixed-length array type: a null takes as much memory.
 const ELEMENTS: u64 = 1000;
 
-/// Timestamps have microseconds, as results do, so that they reach from year -290000 to 290000; those with
-/// a time zone are in UTC.
+/// Timestamps have microseconds, like results, and so reach from year -290000 to 290000. Those with a time zone are
+/// in UTC.
 #[derive(Debug)]
 pub(super) struct Types;
 
@@ -21,7 +21,7 @@ impl TypePlanner for Types {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         let column = |data_type| Ok(Some(Arc::new(Field::new("", data_type, true)) as FieldRef));
         let (precision, zone) = match sql_type {
-            // As lists of columns call them.
+            // Type names as in lists of columns.
             SqlType::Custom(name, modifiers) if modifiers.is_empty() => {
                 return match name.to_string().to_ascii_uppercase().as_str() {
                     "LONG" => column(DataType::Int64),

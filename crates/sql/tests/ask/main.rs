@@ -1,5 +1,5 @@
-//! Answers SQL from standard input: a JSON string a line in, a JSON object a line out, with `rows` (NULL as
-//! null, all else as text) or `error`. The argument is a data directory. For tests that ask many questions.
+//! Runs SQL from standard input: one JSON string per line in, one JSON object per line out, with `rows` (NULL as
+//! null, everything else as text) or `error`. The argument is a data directory. For tests with many queries.
 
 use std::io::{BufRead, Write};
 

@@ -1,4 +1,4 @@
-//! Names without quotes are found whatever their case, quoted ones exactly.
+//! Unquoted names match in any case, quoted names exactly.
 
 use std::fs;
 
@@ -108,7 +108,7 @@ async fn two_that_differ_only_in_case_need_quotes() {
 }
 
 #[tokio::test]
-async fn the_scope_finds_names_whatever_their_case() {
+async fn the_scope_ignores_case() {
     let (_folder, engine) = mixed();
     let engine = engine.within("SHOP", "main");
     assert_eq!(engine.one("select count(*) from orders").await, "2");

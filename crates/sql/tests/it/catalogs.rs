@@ -1,4 +1,4 @@
-//! What there is, by name.
+//! Listing catalogs, schemas, tables and columns.
 
 use sql::{Catalog, Error, NewCatalog, Scope};
 
@@ -17,7 +17,7 @@ async fn the_built_in_catalogs() {
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_empty() {
+async fn unknown_names_list_nothing() {
     let engine = engine().open().engine;
     assert!(engine.schemas("nope").is_empty());
     assert!(engine.tables(&scope("nope", "sales")).is_empty());
@@ -46,7 +46,7 @@ async fn qualified_names_go_their_own_way() {
 }
 
 #[tokio::test]
-async fn unknown_tables_are_made_up_if_wanted() {
+async fn unknown_tables_are_generated_if_configured() {
     let engine = engine().generating().open();
     let names = engine.names("select * from Whatever").await;
     assert_eq!(names, ["id", "name", "amount", "created_at"]);

@@ -1,8 +1,8 @@
-//! A second opinion: random queries, answered here and by the SQLite of Python.
+//! Differential test: random queries, answered here and by Python's SQLite.
 
 use std::{env, path::Path, process::Command};
 
-/// Always the same ones; `TEAL_DIFFERENTIAL_SEED` asks others.
+/// The default seed; `TEAL_DIFFERENTIAL_SEED` sets another.
 const SEED: &str = "1";
 
 #[test]

@@ -157,12 +157,12 @@ async fn a_broken_file_breaks_only_its_table() {
         assert!(matches!(&error, Error::Invalid(text) if text.contains(file)), "{table}: {error:?}");
         assert!(engine.engine.columns(&engine.scope, table).await.is_err(), "{table}");
     }
-    // One word behind 30 000 numbers makes the column text.
+    // One word after 30 000 numbers makes the column text.
     assert_eq!(engine.one("select max(n) from late").await, "many");
 }
 
 #[tokio::test]
-async fn all_rows_tell_the_types_of_columns() {
+async fn all_rows_determine_column_types() {
     let folder = shop();
     let mut numbers = String::from("n\n");
     (0..30_000).for_each(|n| numbers.push_str(&format!("{n}\n")));
@@ -208,7 +208,7 @@ async fn catalogs_are_added_from_below_the_data_directory() {
         (new("x", "more/../../..", false), "not below the data directory"),
         (new("x", "/etc", false), "not below the data directory"),
         (new("x", "nowhere", false), "not found"),
-        (new("x", "shop/main/sales.csv", false), "is no folder"),
+        (new("x", "shop/main/sales.csv", false), "is not a folder"),
         (new("", "shop", false), "needs a name"),
     ] {
         let error = engine.engine.add_catalog(&new).await.expect_err("is refused");
@@ -291,7 +291,7 @@ async fn names_with_spaces_and_signs() {
     assert_eq!(engine.one("select count(*) from `my shop`.`50% [off]`.GRÜN").await, "3");
 }
 
-/// A Parquet file with a column of intervals; its months can be read only where Arrow's schema is stored.
+/// A Parquet file with a column of intervals. Its months can be read only if Arrow's schema is stored.
 fn intervals(folder: &Path, stored: bool) {
     let months = IntervalYearMonthArray::from(vec![Some(14), None, Some(-1)]);
     let columns: [(&str, ArrayRef, bool); 2] =

@@ -60,13 +60,13 @@ async fn aggregates_of_groups() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn errors_name_the_problem() {
     let (engine, frame) = orders().await;
     let field = |name: &str, what| [(name.to_owned(), what)];
     for (result, text) in [
         (frame.project(&names(&["nope"])), "column nope not found, known are order_id"),
         (frame.project(&[]), "needs at least one field"),
-        (frame.aggregate(&field("status", Aggregate::Sum), &[]), "sum(status): status is Utf8, no number"),
+        (frame.aggregate(&field("status", Aggregate::Sum), &[]), "sum(status): status is Utf8, not a number"),
         (frame.aggregate(&field("nope", Aggregate::Count), &[]), "column nope not found"),
         (frame.aggregate(&[], &[]), "needs at least one field"),
         (frame.aggregate(&[], &names(&["nope"])), "column nope not found"),

@@ -1,4 +1,4 @@
-//! Lambdas, and aggregates that are said in other words.
+//! Lambdas, and rewritten aggregates.
 
 use sql::Error;
 
@@ -19,7 +19,7 @@ async fn reduce_folds_lists() {
     ] {
         assert_eq!(engine.one(&format!("select {sql}")).await, expected, "{sql}");
     }
-    // Over columns, which lambdas see too, with lists of all lengths.
+    // Over columns, which lambdas can use too, with lists of all lengths.
     let sql = "select k, reduce(l, k, (a, x) -> a * 10 + x + k) from
                (values (1, array[1, 2, 3]), (2, NULL), (3, make_array()), (4, array[5]), (5, array[1, 1])) t(k, l)";
     let rows = engine.ask(sql).await;
@@ -130,7 +130,7 @@ async fn max_by_with_filter_and_over() {
         engine.ask(&sql).await,
         [["a", "b", "a", "a"], ["b", "b", "a", "a"], ["n", "b", "a", "a"], ["c", "c", "c", "c"]]
     );
-    // Beside what it has without either.
+    // The result equals that without either clause.
     let sql = "select count(*) from (select customer_id, max_by(order_id, total_amount) m from orders group by customer_id) a
                join (select distinct customer_id, max_by(order_id, total_amount) over (partition by customer_id) m from orders) b
                on a.customer_id = b.customer_id and a.m is not distinct from b.m";

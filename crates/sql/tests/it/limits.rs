@@ -1,4 +1,4 @@
-//! Texts that are huge or deeply nested get an answer or an error, on a thread with little stack.
+//! Huge or deeply nested statements get an answer or an error, on a thread with a small stack.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use sql::Error;
 
 use crate::support::engine;
 
-/// The answer's first value, on a stack of two MiB as tokio's threads have.
+/// Runs a query on a stack of 2 MiB, as tokio's threads have, and returns the first value.
 fn ask(sql: String) -> Result<String, Error> {
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -70,7 +70,7 @@ fn a_chain_of_a_few_hundred() {
 }
 
 #[test]
-fn what_is_nested_too_deeply_is_refused() {
+fn deep_nesting_is_refused() {
     let nested = |open: &str, close: &str| format!("select {}1{}", open.repeat(10_000), close.repeat(10_000));
     for sql in [
         nested("(", ")"),

@@ -1,4 +1,4 @@
-//! The engine as its users see it: text in, record batches out.
+//! The engine through its public API: text in, record batches out.
 
 mod cases;
 mod catalogs;

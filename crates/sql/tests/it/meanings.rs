@@ -1,8 +1,8 @@
-//! Queries that DataFusion alone answers with other rows than SQL means.
+//! Queries for which plain DataFusion returns wrong rows.
 
 use crate::support::engine;
 
-/// Checks the rows of each query: columns apart by `|`, rows by `;`, in no order.
+/// Checks the rows of each query, in any order: columns separated by `|`, rows by `;`.
 async fn same(cases: &[(&str, &str)]) {
     let engine = engine().open();
     for (sql, expected) in cases {

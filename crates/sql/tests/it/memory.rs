@@ -1,4 +1,4 @@
-//! Statements that would take all memory end with an error, and the process lives.
+//! Statements that would exhaust memory fail, and the process survives.
 
 use std::{env, fs, process::Command};
 
@@ -7,13 +7,13 @@ use sql::Error;
 
 use crate::support::{batches, engine};
 
-/// The limit that these statements run under.
+/// The memory limit of these statements.
 const LIMIT: usize = 256 << 20;
 
-/// The process with that limit, and what it takes by itself, in KiB.
+/// The allowed peak of the process: that limit plus its own memory, in KiB.
 const PEAK: usize = 3 * LIMIT / 1024;
 
-/// What would take more than the limit, mostly far more.
+/// Statements that would exceed the limit, most of them by far.
 fn hostile() -> Vec<String> {
     let doubling = |double: &str| {
         let mut sql = String::from("select 'abcdefgh' as a");
@@ -63,7 +63,7 @@ fn hostile() -> Vec<String> {
     statements
 }
 
-/// How a statement ends: with an error, or so many rows and bytes.
+/// Runs a statement: returns an error, or the number of rows and bytes.
 async fn end(sql: &str) -> Result<(usize, usize), Error> {
     let engine = engine().memory(LIMIT).open();
     let rows = engine.engine.plan(&engine.scope, sql).await?.execute(&[]).await?;
@@ -91,7 +91,7 @@ async fn all_of_them() {
     fs::write(env::var("TEAL_PEAK").expect("a file"), peak).expect("is written");
 }
 
-/// In a process of their own, whose peak is known.
+/// In a process of its own, whose peak can be measured.
 #[cfg(target_os = "linux")]
 #[test]
 fn hostile_statements_leave_the_process_alive_and_small() {
@@ -132,7 +132,7 @@ async fn large_constants_make_small_batches() {
 }
 
 #[tokio::test]
-async fn ordinary_results_of_such_functions_are_had() {
+async fn ordinary_results_are_not_refused() {
     let engine = engine().memory(LIMIT).open();
     assert_eq!(engine.one("select length(repeat('ab', 10000000))").await, "20000000");
     assert_eq!(engine.one("select array_length(range(0, 1000000))").await, "1000000");
@@ -142,9 +142,9 @@ async fn ordinary_results_of_such_functions_are_had() {
     assert_eq!(engine.one("select array_length(array_agg(value) over (order by value)) from generate_series(1, 1000) order by 1 desc").await, "1000");
 }
 
-/// Planning has a thread of its own: the one of this runtime is free for another query meanwhile.
+/// Planning has its own thread, so this runtime's thread is free for another query.
 #[tokio::test]
-async fn planning_lets_others_through_and_is_given_up() {
+async fn planning_yields_and_can_be_cancelled() {
     let engine = engine().open();
     let terms: Vec<_> = (0..10_000).map(|n| format!("order_id = {n}")).collect();
     let sql = format!("select count(*) from orders where {}", terms.join(" or "));

@@ -1,4 +1,4 @@
-//! Every statement of these tests, whether it is answered or not: no message shows Rust.
+//! Runs every statement of these tests; no message shows Rust values.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -10,13 +10,13 @@ use crate::support::{batches, engine};
 const RUST: [&str; 10] =
     [" { ", "Some(", "None)", "Expr::", "DataType::", "Ident(", "Literal(", "InSubquery(", "DFSchema", "::{"];
 
-/// The statements in these files: strings that begin with a word of SQL.
+/// The statements in these files: strings that begin with an SQL keyword.
 fn corpus() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/sql/tests/it");
     let mut statements = Vec::new();
     for entry in fs::read_dir(folder).expect("the tests") {
         let path = entry.expect("a file").path();
-        // Those are there to take all memory, or to run for ever.
+        // These exhaust memory, or run for ever.
         if ["memory.rs", "results.rs", "limits.rs"].iter().any(|name| path.ends_with(name)) {
             continue;
         }
@@ -34,7 +34,7 @@ fn corpus() -> Vec<String> {
     statements
 }
 
-/// Constructs that are refused, each in words.
+/// Constructs that are refused, with their names in the error.
 const REFUSED: &[&str] = &[
     "SELECT x FROM (VALUES (1),(2)) t(x) ORDER BY x IN (SELECT 1)",
     "SELECT x FROM (VALUES (1)) o(x) WHERE x IN (SELECT y FROM (VALUES (1)) i(y) WHERE y = x LIMIT 1)",

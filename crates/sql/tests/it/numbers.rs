@@ -1,4 +1,4 @@
-//! Numbers and times keep what they were written with, or are refused.
+//! Numbers and times keep their precision, or are refused.
 
 use sql::{
     Error,

@@ -100,7 +100,7 @@ async fn wrong_values_are_named() {
             "parameter 3 has no placeholder: the query has 2",
         ),
         (vec![one("1"), one("1"), two.clone()], "parameter 1 is given twice"),
-        (vec![one("x"), two.clone()], "parameter 1: 'x' is no Int64"),
+        (vec![one("x"), two.clone()], "parameter 1: 'x' is not a valid Int64"),
     ] {
         assert_eq!(run(&engine, sql, &values).await, Err(Error::Invalid(message.into())));
     }

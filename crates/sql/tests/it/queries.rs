@@ -1,4 +1,4 @@
-//! What may be asked, and what is answered.
+//! Which statements are allowed, and their results.
 
 use sql::Error;
 
@@ -81,7 +81,7 @@ async fn one_semicolon_passes_but_no_second_statement() {
 }
 
 #[tokio::test]
-async fn what_is_no_query_is_forbidden_by_name() {
+async fn other_statements_are_forbidden_by_name() {
     let engine = engine().open();
     for (sql, name) in [
         ("copy orders to '/tmp/x.csv'", "COPY"),
@@ -164,7 +164,7 @@ async fn errors_say_what_is_wrong_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_computed_is_the_querys_fault() {
+async fn uncomputable_queries_are_invalid() {
     let engine = engine().open();
     for sql in ["select 1 / (order_id - order_id) from orders", "select cast(status as bigint) from orders"] {
         let error = engine.failed(sql).await;
@@ -173,7 +173,7 @@ async fn what_cannot_be_computed_is_the_querys_fault() {
 }
 
 #[tokio::test]
-async fn columns_are_called_as_they_were_written() {
+async fn columns_keep_their_written_names() {
     let engine = engine().open();
     let names =
         engine.names("SELECT 1, COUNT(*), Sum(total_amount) AS Total, max(order_id) FROM orders").await;
@@ -219,7 +219,7 @@ async fn a_column_beside_its_cast_is_another_column() {
 }
 
 #[tokio::test]
-async fn what_would_be_ignored_is_refused() {
+async fn ignored_parts_are_refused() {
     let engine = engine().open();
     for sql in [
         "select count(*) from orders prewhere order_id = 3",

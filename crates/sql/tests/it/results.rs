@@ -1,4 +1,4 @@
-//! Results as streams: bounded, early, and over when nobody wants them.
+//! Results as streams: bounded, early, and stopped when dropped.
 
 use std::time::{Duration, Instant};
 
@@ -85,8 +85,8 @@ async fn huge_results_deliver_first_rows_at_once() {
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
 }
 
-/// What computes for ever, one way or another, ends when its rows are dropped: the runtime has two
-/// threads, and answers another query after more than two of them.
+/// Endless computations stop when their rows are dropped: the runtime has two threads, and still answers after more
+/// than two of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_rows_stop_their_work() {
     let engine = engine().open();
@@ -118,7 +118,7 @@ async fn dropped_rows_stop_their_work() {
     timeout(SOON, ended).await.expect("no task is left");
 }
 
-/// Queries that keep their threads busy leave the runtime to others while they run.
+/// Busy queries do not block the runtime for others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn busy_queries_let_others_through() {
     let engine = engine().open();
@@ -127,7 +127,7 @@ async fn busy_queries_let_others_through() {
         let sql = format!("select * from {HUGE} where a.value + b.value < 0");
         busy.push(engine.plan(&sql).await.execute(&[]).await.expect("runs"));
     }
-    // They keep their threads busy by then: nothing tells.
+    // By then they keep their threads busy; there is no event to await.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let other = timeout(SOON, engine.one("select count(*) from orders")).await;
     assert_eq!(other.as_deref(), Ok("5000"));
@@ -150,7 +150,7 @@ async fn beyond_the_memory_limit_sorts_spill() {
 }
 
 #[tokio::test]
-async fn what_cannot_spill_is_exhausted() {
+async fn unspillable_queries_are_exhausted() {
     let engine = engine().memory(1 << 20).open();
     let error = engine.failed("select array_agg(value) from generate_series(1, 1000000)").await;
     assert!(matches!(error, Error::Exhausted(_)), "{error:?}");
@@ -185,7 +185,7 @@ async fn time_stands_still_only_within_a_query() {
     for _ in 0..2 {
         let rows = statement.execute(&[]).await.expect("runs");
         seen.push(crate::support::text(&batches(rows).await.expect("rows")));
-        // It is time that has to pass.
+        // Time itself must pass.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_ne!(seen[0], seen[1]);

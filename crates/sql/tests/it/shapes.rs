@@ -19,7 +19,7 @@ async fn pivot_makes_columns_of_values() {
     ] {
         let sql = format!("select * from (select g, k, n from {SALES}) pivot ({pivot}) p order by 1");
         let answer = engine.ask(&sql).await;
-        // A count groups by all that it doesn't name.
+        // A count groups by all columns that it does not name.
         if !pivot.starts_with("count") {
             assert_eq!(answer, rows, "{sql}");
         } else {

@@ -1,4 +1,4 @@
-//! What the vendor's PySpark layer sends, with Spark's meaning.
+//! SQL of the vendor's PySpark layer, with Spark's meaning.
 
 use sql::Error;
 
@@ -119,7 +119,7 @@ async fn json_has_a_schema() {
     assert_eq!(engine.ask("select json_tuple('{\"a\":1, \"b\":\"x\"}', 'a', 'b')").await, [["1", "x"]]);
     assert_eq!(engine.one("select json_tuple('{\"a\":1}', 'a') as it").await, "1");
     let error = engine.refused("select from_json('{}', 'a NOTHING')").await;
-    assert_eq!(error.to_string(), "schema 'a NOTHING': 'NOTHING' is no type");
+    assert_eq!(error.to_string(), "schema 'a NOTHING': 'NOTHING' is not a type");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! An engine for a test, and answers as text.
+//! Engines for tests, and results as text.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use sql::{
     },
 };
 
-/// An engine to be opened.
+/// A builder of engines.
 pub(crate) struct Builder(Options);
 
-/// The built-in tables, and room for everything.
+/// An engine with the built-in tables and ample memory.
 pub(crate) fn engine() -> Builder {
     Builder(Options {
         data: None,
@@ -51,7 +51,7 @@ impl Builder {
     }
 }
 
-/// An open engine, and where its queries look names up.
+/// An open engine, and the scope of its queries.
 pub(crate) struct Opened {
     pub(crate) engine: Engine,
     pub(crate) scope: Scope,
@@ -67,23 +67,23 @@ impl Opened {
         self.engine.plan(&self.scope, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// The rows of an answer.
+    /// The rows of a result, as text.
     pub(crate) async fn ask(&self, sql: &str) -> Vec<Vec<String>> {
         let rows = self.plan(sql).await.execute(&[]).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         text(&batches(rows).await.unwrap_or_else(|error| panic!("{sql}: {error}")))
     }
 
-    /// The first value of an answer.
+    /// The first value of a result.
     pub(crate) async fn one(&self, sql: &str) -> String {
         self.ask(sql).await[0][0].clone()
     }
 
-    /// The names of an answer's columns.
+    /// The column names of a result.
     pub(crate) async fn names(&self, sql: &str) -> Vec<String> {
         self.plan(sql).await.schema().fields().iter().map(|field| field.name().clone()).collect()
     }
 
-    /// Why a text isn't even planned.
+    /// The error of a statement that cannot be planned.
     pub(crate) async fn refused(&self, sql: &str) -> Error {
         match self.engine.plan(&self.scope, sql).await {
             Ok(_) => panic!("{sql}: was planned"),
@@ -91,7 +91,7 @@ impl Opened {
         }
     }
 
-    /// Why a planned text has no answer.
+    /// The error of a statement that fails during execution.
     pub(crate) async fn failed(&self, sql: &str) -> Error {
         match self.plan(sql).await.execute(&[]).await {
             Ok(rows) => batches(rows).await.expect_err(sql),

@@ -1,4 +1,4 @@
-//! The queries of TPC-H, against no data at all.
+//! The TPC-H queries over generated tables only.
 
 use sql::arrow::datatypes::DataType;
 
@@ -145,7 +145,7 @@ async fn tpch_runs_without_any_data() {
     }
     let some = rows.iter().filter(|rows| !rows.is_empty()).count();
     assert!(some >= 16, "rows for {some} of 22");
-    // Each by itself, and in another order, has the same rows.
+    // Each query alone, and in another order, returns the same rows.
     let backward = engine().data(folder.path()).generating().open();
     for (query, expected) in QUERIES.iter().zip(&rows).rev() {
         let again = backward.ask(query).await;
@@ -154,7 +154,7 @@ async fn tpch_runs_without_any_data() {
 }
 
 #[tokio::test]
-async fn tpch_tells_the_types_of_its_columns() {
+async fn tpch_determines_its_column_types() {
     let engine = engine().generating().open().within("warehouse", "tpch");
     for query in QUERIES {
         engine.ask(query).await;

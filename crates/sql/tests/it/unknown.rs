@@ -1,4 +1,4 @@
-//! Tables that are made up because a query names them: their columns, types and rows, and their limits.
+//! Tables that are generated because a query names them: their columns, types, rows and limits.
 
 use sql::arrow::datatypes::DataType;
 
@@ -102,7 +102,7 @@ async fn a_whole_dashboard_runs_twice() {
     let empty = DASHBOARD.iter().zip(&first).filter(|(_, rows)| rows.is_empty());
     let empty: Vec<_> = empty.map(|(query, _)| query).collect();
     assert!(empty.is_empty(), "no rows for {empty:?}");
-    // What was asked in between changes no row.
+    // Queries in between change no row.
     for (query, rows) in DASHBOARD.iter().zip(first) {
         let sorted = |mut rows: Vec<Vec<String>>| {
             rows.sort();
@@ -174,7 +174,7 @@ async fn a_name_goes_to_the_likeliest_table() {
     assert_eq!(engine.shown("clients").await, ["client_name STRING"]);
     assert_eq!(engine.shown("suppliers").await, ["s_x BIGINT"]);
     assert_eq!(engine.shown("invoices").await, ["i_x BIGINT", "ordered STRING"]);
-    // Known columns first, and those of the inner query.
+    // Known columns have priority, and those of the inner query.
     engine.ask("select status, made_only from orders, extra where extra.k = order_id").await;
     assert_eq!(engine.shown("extra").await, ["k BIGINT", "made_only STRING"]);
     engine
@@ -225,7 +225,7 @@ async fn real_tables_are_as_they_were() {
 }
 
 #[tokio::test]
-async fn what_is_made_up_has_limits() {
+async fn generated_tables_have_limits() {
     let engine = made();
     let long = "x".repeat(129);
     let error = engine.refused(&format!("select {long} from t")).await;
@@ -242,9 +242,9 @@ async fn what_is_made_up_has_limits() {
     let shown =
         || async { engine.engine.columns(&scope("", ""), "wide").await.expect("columns").fields().len() };
     assert_eq!(shown().await, 500);
-    // Those beyond are there for the query that names them.
+    // Columns beyond the limit exist for the query that names them.
     assert_eq!(engine.ask("select c599 from wide").await.len(), 1000);
-    // 20 000 columns in all, of the tables that were asked for last.
+    // At most 20 000 columns in all, of the most recently used tables.
     for at in 0..40 {
         engine.plan(&format!("select {} from w{at}", columns(0, 500))).await;
     }
@@ -260,7 +260,7 @@ async fn what_is_made_up_has_limits() {
 }
 
 #[tokio::test]
-async fn what_is_in_each_other_is_walked_once() {
+async fn nested_queries_are_walked_once() {
     let engine = made();
     let (mut case, mut recursive) = ("x".to_owned(), "select 1 as n".to_owned());
     for _ in 0..40 {
@@ -292,7 +292,7 @@ async fn a_star_over_unknown_tables_has_four_columns() {
 }
 
 #[tokio::test]
-async fn frames_have_what_is_known() {
+async fn frames_have_the_known_columns() {
     let engine = made();
     engine.ask("select region, sum(revenue) from facts group by region").await;
     let frame = engine.engine.table_frame(&engine.scope, "facts").await.expect("a frame");

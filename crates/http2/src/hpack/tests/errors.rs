@@ -1,4 +1,4 @@
-//! What no block may have, and what no message may.
+//! Errors of blocks, and malformed messages.
 
 use super::*;
 
@@ -85,7 +85,7 @@ fn a_name_may_refer_to_its_evicted_entry() {
 }
 
 #[test]
-fn what_http2_forbids_is_malformed() {
+fn forbidden_fields_are_malformed() {
     for (name, value) in [
         ("Grpc-Status", "0"),
         ("HOST", "x"),

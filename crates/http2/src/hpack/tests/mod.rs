@@ -24,14 +24,14 @@ fn header(name: &str, value: &str) -> (HeaderName, HeaderValue) {
     (name.parse().unwrap(), value.parse().unwrap())
 }
 
-/// The block that hexadecimal digits, with spaces between them, stand for.
+/// Parses hexadecimal digits, with spaces between them.
 fn hex(digits: &str) -> Vec<u8> {
     let digits: Vec<u8> =
         digits.chars().filter_map(|digit| digit.to_digit(16)).map(|digit| digit as u8).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-/// The fields of a block, and what they count.
+/// The fields of a block, and their size.
 fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<(Vec<Field>, usize), DecodeError> {
     let (mut fields, mut sum) = (vec![], 0);
     decoder.decode(block, |it| {

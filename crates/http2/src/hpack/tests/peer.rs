@@ -7,7 +7,7 @@ use super::*;
 
 const CALLS: usize = 20;
 
-/// Answers each HEADERS frame, all of which end their stream, with the headers that it has and a few more.
+/// Responds to each HEADERS frame, which ends its stream, with the same headers and a few more.
 async fn serve(mut io: DuplexStream) -> Vec<Vec<Field>> {
     let (mut decoder, mut encoder) = (Decoder::new(4096), Encoder::default());
     let mut requests = vec![];
@@ -38,7 +38,7 @@ async fn serve(mut io: DuplexStream) -> Vec<Vec<Field>> {
 }
 
 #[tokio::test]
-async fn h2_and_we_understand_each_other() {
+async fn h2_and_this_crate_interoperate() {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let served = tokio::spawn(serve(ours));
     let (mut client, connection) = h2::client::handshake(theirs).await.unwrap();

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
-/// Fields that come again and fields that do not, short and as long as the table.
+/// Fields that repeat and fields that do not, short ones and ones as long as the table.
 fn any_field() -> impl Strategy<Value = (String, String, bool)> {
     let name = prop_oneof![
         8 => select(vec!["te", "content-type", "grpc-timeout", "x-session", "date", "accept-encoding", "x-request-id"])
@@ -54,7 +54,7 @@ fn sensitive(fields: &[Field]) -> Vec<bool> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(blocks in vec(any_block(), 1..20)) {
+    fn encoded_input_is_decoded(blocks in vec(any_block(), 1..20)) {
         let (mut encoder, mut decoder) = (Encoder::default(), Decoder::new(4096));
         for (sizes, fields) in &blocks {
             for size in sizes {
@@ -81,7 +81,7 @@ proptest! {
         }
     }
 
-    /// Few paths, coded either way, that come again in any order.
+    /// A few paths, in either coding, that repeat in any order.
     #[test]
     fn a_repeated_literal_path_is_decoded_the_same(
         calls in vec((0..40usize, any::<bool>(), prop::bool::weighted(0.1)), 0..200)
@@ -98,7 +98,7 @@ proptest! {
         }
     }
 
-    /// Bytes of which more make fields than of any.
+    /// Bytes that are more likely to make fields than random ones.
     #[test]
     fn likely_bytes_are_decoded_or_refused(
         block in vec(select(vec![0x00, 0x01, 0x02, 0x10, 0x20, 0x3f, 0x40, 0x7e, 0x82, 0x85, 0xbe, 0xbf, 0xff]), 0..200)

@@ -1,4 +1,4 @@
-//! Appendix C of RFC 7541; C.1 is beside the integers.
+//! The examples of RFC 7541, appendix C; C.1 is tested with the integers.
 
 use super::*;
 
@@ -99,7 +99,7 @@ const HUFFMAN_RESPONSES: [&str; 3] = [
      b335 dfdf cd5b 3960 d5af 2708 7f36 72c1 ab27 0fb5 291f 9587 3160 65c0 03ed 4ee5 b106 3d50 07",
 ];
 
-/// An update to 256 bytes, for what the examples take to be so from the start.
+/// A size update to 256 bytes, which the examples assume from the start.
 const SIZE_256: &str = "3fe1 01";
 
 fn check(decoder: &mut Decoder, blocks: [&str; 3], expected: [(Texts, Texts, usize); 3]) {
@@ -164,7 +164,7 @@ fn c_6_responses_with_huffman_coding() {
 }
 
 #[test]
-fn c_3_is_what_is_encoded() {
+fn c_3_is_encoded_as_in_the_rfc() {
     let mut encoder = Encoder::default();
     for (block, (list, _, size)) in PLAIN_REQUESTS.into_iter().zip(REQUESTS) {
         assert_eq!(encode(&mut encoder, &fields(list))[..], hex(block));
@@ -173,7 +173,7 @@ fn c_3_is_what_is_encoded() {
 }
 
 #[test]
-fn what_is_encoded_of_the_examples_is_decoded() {
+fn encoded_examples_are_decoded() {
     let (mut encoder, mut decoder) = (Encoder::default(), Decoder::new(4096));
     encoder.set_max_size(256);
     for (list, ..) in REQUESTS.into_iter().chain(RESPONSES) {
@@ -191,7 +191,7 @@ fn every_static_entry_has_its_index() {
     for (index, (name, value)) in (1..).zip(crate::hpack::static_table::TEXTS) {
         let (list, size) = decode(&mut decoder, &[0x80 | index]).unwrap();
         assert_eq!((list, size), (fields(&[(name, value)]), name.len() + value.len() + 32));
-        // Names without a value were no such pseudo-headers.
+        // A name without a value would not be a valid pseudo-header.
         if index > 1 {
             assert_eq!(
                 encode(&mut Encoder::default(), &fields(&[(name, value)]))[..],

@@ -3,12 +3,12 @@ use protocol::Strategy::{Blue, Green};
 
 use super::*;
 
-/// Moments in tenths of a second: the client is first heard at 0, green is announced at 100.
+/// Times in tenths of a second: the client first calls at 0, green is announced at 100.
 const ANNOUNCED: u64 = 100;
 const CUT_OVER: u64 = 110;
 const OVER: u64 = 160;
 
-/// What a client did, in tenths of a second; labels are 7.
+/// The calls of a client, in tenths of a second. Labels are 7.
 #[derive(Clone, Copy, Debug, Default)]
 struct Did {
     first: u64,
@@ -33,7 +33,7 @@ enum When {
 fn verdict(when: When, did: Did) -> Option<(Option<Verdict>, String)> {
     let start = Instant::now();
     let at = |tenths: u64| start + Duration::from_millis(tenths * 100);
-    let turn = SwitchWindow {
+    let window = SwitchWindow {
         number: 1,
         is_withdrawal: false,
         from: Blue,
@@ -49,7 +49,7 @@ fn verdict(when: When, did: Did) -> Option<(Option<Verdict>, String)> {
         },
         next: None,
     };
-    let part = SwitchStats {
+    let switch_stats = SwitchStats {
         turn: 1,
         told: did.told.map(|told| (at(told), 7)),
         used: did.used.map(|(first, last)| (at(first), at(last))),
@@ -59,7 +59,7 @@ fn verdict(when: When, did: Did) -> Option<(Option<Verdict>, String)> {
         last_refused: did.refused.map(|refused| (at(refused), 7)),
         abandoned: did.abandoned,
     };
-    judge(&turn, &part, at(did.first), |label| format!("method{label}"))
+    judge(&window, &switch_stats, at(did.first), |label| format!("method{label}"))
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn verdicts() {
             "told by method7 0.6 s after the announcement, used green before that",
         ),
         (
-            // A login that finds the colour out by a 456 is no work of the application.
+            // A login that learns the strategy from a 456 is no lost work.
             completed,
             Did { refused_login: Some(104), ..told_and_used },
             Some(Followed),
@@ -189,7 +189,7 @@ fn verdicts() {
 }
 
 #[test]
-fn late_clients_are_judged_if_told_or_refused() {
+fn late_clients_are_judged_if_notified_or_rejected() {
     let completed = When::Over(End::Completed);
     let new = Did { first: 105, used: Some((105, 300)), heard: Some(300), ..NOTHING };
     assert_eq!(verdict(completed, new), None);

@@ -1,4 +1,4 @@
-//! Refuses what contradicts itself or could never be of use.
+//! Refuses rules that contradict themselves or could never take effect.
 
 use switch::PhaseName;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::fault::known;
 
-/// What a rule has to fit.
+/// The setting that a rule must fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// Whether there is a gate.
@@ -19,7 +19,7 @@ pub struct Setting {
     pub has_drain: bool,
 }
 
-/// What no setting would make good.
+/// Checks what is wrong in every setting.
 pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> Result<(), BadRule> {
     let bad = |key: &str, expected: &str| Err(BadRule::new(key, get(key).unwrap_or_default(), expected));
     let (when, effect) = (&rule.when, &rule.effect);
@@ -34,25 +34,25 @@ pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> 
         return bad("slow-batches", "contradicts delay: expected one of the two");
     }
     if get("at").is_some() && get("delay").is_none() {
-        return bad("at", "expected a delay beside it");
+        return bad("at", "expected a delay with it");
     }
     for key in ["message", "details"] {
         if get(key).is_some() && get("status").is_none() {
-            return bad(key, "expected a status beside it");
+            return bad(key, "expected a status with it");
         }
     }
     if get("seed").is_some() && when.probability.is_none() && !effect.is_random() {
         return bad(
             "seed",
-            "expected something random beside it: probability, a delay that varies, or corrupt",
+            "expected something random with it: probability, a delay that varies, or corrupt",
         );
     }
     match (when.nth, when.first, when.every) {
         (Some(nth), Some(first), _) if nth > first => {
-            return bad("nth", "never matches: it is behind the first ones");
+            return bad("nth", "never matches: it comes after the first ones");
         }
         (Some(nth), _, Some(every)) if !nth.is_multiple_of(every) => {
-            return bad("nth", "never matches: it is no multiple of every");
+            return bad("nth", "never matches: it is not a multiple of every");
         }
         (_, Some(first), Some(every)) if first < every => {
             return bad("first", "never matches: every names a later one");
@@ -63,11 +63,9 @@ pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> 
         return bad("probability", "never matches");
     }
     match (&effect.delay, &effect.outcome) {
-        (Some(_), Some(Outcome::Hang)) => {
-            bad("hang", "contradicts delay: a call that hangs has waited long enough")
-        }
+        (Some(_), Some(Outcome::Hang)) => bad("hang", "contradicts delay: a call that hangs waits anyway"),
         (Some((At::Answer | At::Message, _)), Some(Outcome::Reset(_) | Outcome::Disconnect)) => {
-            bad("at", "contradicts an outcome without an answer")
+            bad("at", "contradicts an outcome without a response")
         }
         (Some((At::Message, _)), Some(Outcome::Status(_) | Outcome::Mismatch)) => {
             bad("at", "contradicts an outcome without messages")
@@ -76,7 +74,7 @@ pub(super) fn alone<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> 
     }
 }
 
-/// Whether a method is left that the rule can be about.
+/// Checks that some method can match the rule.
 fn methods<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> Result<(), BadRule> {
     let method = get("method").unwrap_or("*");
     let is_wanted = |path: &str| rule.when.method.as_ref().is_none_or(|wanted| wanted.is(path));
@@ -102,7 +100,7 @@ fn methods<'a>(rule: &Rule, get: &impl Fn(&str) -> Option<&'a str>) -> Result<()
 }
 
 impl Rule {
-    /// Whether it can be of use to the one call that brings it along.
+    /// Checks that the rule can take effect on the one call that carries it.
     pub fn fits_one_call(&self) -> Result<(), BadRule> {
         let (When { nth, every, .. }, outcome) = (&self.when, &self.effect.outcome);
         let late =
@@ -111,11 +109,11 @@ impl Rule {
             Some(Outcome::EndAfter(batches)) if *batches > 0 => Some("truncate"),
             _ => late.map(|(key, _)| key),
         };
-        let never = "never matches: a rule that a call brings along sees that call alone";
+        let never = "never matches: a rule carried by a call applies to that call only";
         late.map_or(Ok(()), |key| Err(BadRule::new(key, &self.text, never)))
     }
 
-    /// Whether it can be of use in this setting.
+    /// Checks that the rule can take effect in this setting.
     pub fn fits(&self, setting: Setting) -> Result<(), BadRule> {
         let gated = match self.effect.outcome {
             Some(Outcome::Mismatch) => Some("mismatch"),

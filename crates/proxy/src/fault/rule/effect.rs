@@ -1,4 +1,4 @@
-//! What happens to a call.
+//! The effect of a rule on a call.
 
 use std::time::Duration;
 
@@ -14,44 +14,44 @@ use tonic::Code;
 
 use super::grammar::{BadRule, bytes, count, duration, flag};
 
-/// A wait, an outcome, or both.
+/// A delay, an outcome, or both.
 #[derive(Clone, Debug, Default)]
 pub struct Effect {
-    /// How long to wait, and where.
+    /// The delay, and where it applies.
     pub delay: Option<(At, Delay)>,
-    /// What comes of the call.
+    /// The outcome of the call.
     pub outcome: Option<Outcome>,
-    /// Whether it is for calls that fetch a batch alone.
+    /// Whether it applies only to calls that fetch a batch.
     pub is_of_fetches: bool,
 }
 
-/// Where to wait.
+/// The point at which a delay applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum At {
     /// Before the call.
     #[default]
     Call,
-    /// Before its answer.
+    /// Before its response.
     Answer,
-    /// Before each message of its answer.
+    /// Before each message of its response.
     Message,
 }
 
-/// How long to wait.
+/// The length of a delay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Delay {
-    /// So long.
+    /// A fixed time.
     Fixed(Duration),
-    /// Anything from one to the other, equally likely.
+    /// Uniformly distributed between two times.
     Range(Duration, Duration),
-    /// About so long, normally distributed with this deviation.
+    /// Normally distributed, with this mean and standard deviation.
     Normal(Duration, Duration),
 }
 
-/// What comes of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It is answered with an error.
+    /// It fails with an error.
     Status(Failure),
     /// Its stream is reset.
     Reset(Reason),
@@ -59,41 +59,41 @@ pub enum Outcome {
     GoAway(Reason),
     /// Its connection is cut.
     Disconnect,
-    /// It is never answered.
+    /// It gets no response.
     Hang,
-    /// It is refused as one of the wrong strategy.
+    /// It is rejected with a 456.
     Mismatch,
-    /// Its answer announces this strategy.
+    /// The response announces this strategy.
     Notice(Strategy),
-    /// The notice that its answer is due stands there twice.
+    /// The response carries its notice twice.
     DuplicateNotice,
-    /// A fetch is answered without rows.
+    /// A fetch returns an empty batch.
     EmptyBatch,
-    /// A result ends after so many batches.
+    /// A result ends after this many batches.
     EndAfter(u64),
-    /// Its answer takes another shape.
+    /// The response body is shaped.
     Shape(Shape),
 }
 
-/// What becomes of an answer's bytes.
+/// How the bytes of a response change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// They end after so many, with no trailers.
+    /// It ends after this many bytes, without trailers.
     Cut(u64),
-    /// They leave at so many a second.
+    /// It is sent at this many bytes per second.
     Throttled(u64),
-    /// So many of a result batch are flipped.
+    /// This many bytes of a result batch are flipped.
     Corrupt(u64),
 }
 
-/// An answer that is an error.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The gRPC status; none where the answer is no gRPC.
+    /// The gRPC status; `None` if the response is not gRPC.
     pub code: Option<Code>,
-    /// In words.
+    /// The message.
     pub message: String,
-    /// An encoded `google.rpc.Status`, or nothing.
+    /// An encoded `google.rpc.Status`, or empty.
     pub details: Bytes,
     /// The HTTP status.
     pub http: StatusCode,
@@ -130,7 +130,7 @@ impl Effect {
         Ok(effect)
     }
 
-    /// Whether anything about it is up to chance.
+    /// Returns whether anything about it is random.
     pub(super) fn is_random(&self) -> bool {
         let is_random = |delay: &(At, Delay)| !matches!(delay.1, Delay::Fixed(_));
         self.delay.as_ref().is_some_and(is_random)
@@ -274,13 +274,13 @@ fn delay(text: &str) -> Result<Delay, String> {
 }
 
 impl Delay {
-    /// How long this time.
+    /// Draws the length of one delay.
     pub(crate) fn pick(self, random: &mut impl Rng) -> Duration {
         match self {
             Self::Fixed(duration) => duration,
             Self::Range(from, to) => random.random_range(from..=to),
             Self::Normal(mean, deviation) => {
-                // Box and Muller's; 1 - x keeps the logarithm off zero.
+                // The Box-Muller transform; 1 - x keeps the argument of the logarithm above zero.
                 let (u, v) = (1.0 - random.random::<f64>(), random.random::<f64>());
                 let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
                 let seconds = mean.as_secs_f64() + normal * deviation.as_secs_f64();

@@ -1,30 +1,30 @@
-//! The one textual form of a rule, `key=value,…`, and what its values are made of.
+//! The textual form of a rule, `key=value,…`, and the syntax of its values.
 
 use std::{fmt::Write as _, time::Duration};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// A rule that cannot be used, or never would be.
+/// The rule is invalid, or could never take effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: '{value}': {expected}")]
 pub struct BadRule {
     /// The key at fault.
     pub key: String,
-    /// What it was given.
+    /// The value of that key.
     pub value: String,
-    /// What was expected, or why it would never be used.
+    /// The expected value, or why the rule could never take effect.
     pub expected: String,
 }
 
 impl BadRule {
-    /// `value` cannot be what `key` is given, but what was `expected`.
+    /// Creates an error: `key` has `value` instead of what was `expected`.
     pub fn new(key: &str, value: &str, expected: impl Into<String>) -> Self {
         Self { key: key.to_owned(), value: value.to_owned(), expected: expected.into() }
     }
 }
 
-/// The keys of a rule with their values, in order. A key without `=` has an empty value; a value with a
-/// comma, or with blanks at its ends, stands in double quotes, with `\"` and `\\` inside.
+/// Splits a rule into keys and values, in order. A key without `=` has an empty value. A value with a comma, or with
+/// blanks at its ends, is enclosed in double quotes, with `\"` and `\\` inside.
 pub fn pairs(text: &str) -> Result<Vec<(String, String)>, BadRule> {
     let mut pairs = Vec::new();
     let mut rest = text.trim();
@@ -50,7 +50,7 @@ pub fn pairs(text: &str) -> Result<Vec<(String, String)>, BadRule> {
     Ok(pairs)
 }
 
-/// A value, and what follows it: nothing, or a comma.
+/// Splits off a value. The rest is empty or starts with a comma.
 fn value(text: &str) -> Result<(String, &str), &'static str> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_at(text.find(',').unwrap_or(text.len()));
@@ -71,7 +71,7 @@ fn value(text: &str) -> Result<(String, &str), &'static str> {
             }
             '\\' => match chars.next() {
                 Some((_, char @ ('"' | '\\'))) => value.push(char),
-                // A regular expression needs no second escape for its own.
+                // Other backslashes are kept, so that regular expressions need no second escape.
                 Some((_, char)) => value.extend(['\\', char]),
                 None => break,
             },
@@ -81,7 +81,7 @@ fn value(text: &str) -> Result<(String, &str), &'static str> {
     Err("expected a closing quote")
 }
 
-/// The pairs as one text, which reads as the same pairs.
+/// Formats pairs as a text that parses to the same pairs.
 pub fn text(pairs: &[(String, String)]) -> String {
     let mut text = String::new();
     for (key, value) in pairs {
@@ -98,10 +98,10 @@ pub fn text(pairs: &[(String, String)]) -> String {
     text
 }
 
-/// Longer ones are mistakes, and would overflow the clock.
+/// The longest duration. Longer ones are mistakes, and would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// A duration such as `1500ms` or `2m 30s`; on failure what was expected.
+/// Parses a duration such as `1500ms` or `2m 30s`. The error says what was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected = "expected a duration such as 200ms or 2s";
     let duration = humantime::parse_duration(text.trim()).map_err(|error| format!("{expected} ({error})"))?;
@@ -113,7 +113,7 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
     count.ok_or_else(|| "expected a whole number above 0".to_owned())
 }
 
-/// Bytes: `512`, `10KiB`, `1MB`.
+/// Parses a number of bytes: `512`, `10KiB`, `1MB`.
 pub(super) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let unit = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
@@ -136,7 +136,7 @@ pub(super) fn glob(text: &str) -> Result<GlobMatcher, String> {
     glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("expected a pattern ({})", error.kind()))
 }
 
-/// A key that stands alone, or is switched on.
+/// Accepts a key without value, or with a value that means on.
 pub(super) fn flag(text: &str) -> Result<(), String> {
     match text {
         "" | "true" | "on" => Ok(()),

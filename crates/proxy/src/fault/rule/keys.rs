@@ -1,13 +1,14 @@
-//! The keys of a rule: their names, values and meaning, in one table for parser and help. `docs/faults.md` has them too.
+//! The keys of a rule: names, values and help, in one table for the parser and `--help`. `docs/faults.md` lists them
+//! too.
 
 /// A key of a rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// As it is written.
+    /// The name of the key.
     pub name: &'static str,
-    /// What its value is; empty where it has none.
+    /// A placeholder for its value; empty if it has none.
     pub value: &'static str,
-    /// What it means.
+    /// The help text.
     pub help: &'static str,
 }
 
@@ -15,47 +16,55 @@ const fn key(name: &'static str, value: &'static str, help: &'static str) -> Key
     Key { name, value, help }
 }
 
-/// Every key but `metadata.NAME`, which stands for as many as there are names.
+/// All keys. `metadata.NAME` stands for one key per header name.
 pub const KEYS: [Key; 33] = [
-    key("id", "NAME", "What the rule is called [default: f1, f2, …]"),
+    key("id", "NAME", "The name of the rule [default: f1, f2, …]"),
     key(
         "method",
         "GLOB",
         "Calls of these methods: a name, or a path if it has a slash; * and ? stand for anything",
     ),
-    key("strategy", "blue|green", "Calls that were let in under this strategy"),
+    key("strategy", "blue|green", "Calls admitted under this strategy"),
     key("user", "GLOB", "Calls of users who logged in with this name"),
     key("cluster-name", "GLOB", "Calls with this metadata"),
     key("user-agent", "GLOB", "Calls of these clients"),
-    key("sql", "REGEX", "Calls that carry SQL which matches"),
+    key("sql", "REGEX", "Calls whose SQL matches"),
     key("phase", "PHASE", "Only in this phase: STABLE, ANNOUNCED or DRAINING"),
     key("nth", "N", "Only the n-th match"),
     key("first", "N", "Only the first n matches"),
     key("every", "N", "Every n-th match"),
     key("probability", "P", "Each match with this probability"),
-    key("seed", "N", "Makes what is random the same each time"),
-    key("delay", "DURATION", "Wait: 200ms, 100ms..300ms (any of these) or 200ms±50ms (normally distributed)"),
+    key("seed", "N", "Make random choices the same each time"),
+    key(
+        "delay",
+        "DURATION",
+        "Wait: 200ms, 100ms..300ms (uniformly distributed) or 200ms±50ms (normally distributed)",
+    ),
     key(
         "at",
         "call|answer|message",
-        "Where to wait: before the call (default), its answer, or each message of it",
+        "Where to wait: before the call (default), its response, or each message of that",
     ),
-    key("status", "CODE", "Answer with this gRPC status, by name or number"),
+    key("status", "CODE", "Respond with this gRPC status, by name or number"),
     key("message", "TEXT", "The message of that status"),
     key("details", "TEXT|base64:…", "Its details: a text, or an encoded google.rpc.Status"),
-    key("http-status", "N", "The HTTP status of the answer; alone: an answer that is no gRPC"),
+    key("http-status", "N", "The HTTP status of the response; alone, the response is not gRPC"),
     key("reset", "CODE", "Reset the stream with this HTTP/2 code, by name or number"),
     key("goaway", "CODE", "Send GOAWAY: NO_ERROR lets calls finish, any other code ends the connection"),
-    key("disconnect", "", "Cut the connection without a word"),
+    key("disconnect", "", "Close the connection without a GOAWAY"),
     key("hang", "", "Never answer"),
-    key("truncate", "SIZE|Nbatches", "End the answer after so many bytes, or a result after so many batches"),
-    key("throttle", "SIZE/s", "Send the answer no faster"),
-    key("corrupt", "N", "Flip so many bytes of a result batch"),
-    key("access-denied", "", "Answer INTERNAL Access denied, as to an unknown session"),
-    key("suspended", "", "Answer UNAVAILABLE, as a suspended cluster does"),
-    key("mismatch", "", "Answer with a 456"),
-    key("notice", "blue|green", "Announce this strategy, right or wrong"),
-    key("duplicate-notice", "", "Send each notice that is due twice"),
-    key("empty-batch", "", "Answer a fetch with a batch without rows"),
-    key("slow-batches", "DURATION", "Wait before each answer to a fetch"),
+    key(
+        "truncate",
+        "SIZE|Nbatches",
+        "End the response after this many bytes, or a result after this many batches",
+    ),
+    key("throttle", "SIZE/s", "Send the response at most this fast"),
+    key("corrupt", "N", "Flip this many bytes of a result batch"),
+    key("access-denied", "", "Respond with INTERNAL Access denied, as to an unknown session"),
+    key("suspended", "", "Respond with UNAVAILABLE, as a suspended cluster does"),
+    key("mismatch", "", "Reject with a 456"),
+    key("notice", "blue|green", "Announce this strategy, whatever the switch announces"),
+    key("duplicate-notice", "", "Send each due notice twice"),
+    key("empty-batch", "", "Respond to a fetch with an empty batch"),
+    key("slow-batches", "DURATION", "Wait before each response to a fetch"),
 ];

@@ -1,4 +1,4 @@
-//! A rule: which calls it is about, and what happens to them.
+//! A rule: which calls it matches, and its effect on them.
 
 mod check;
 mod effect;
@@ -20,23 +20,23 @@ pub use self::{
     when::{Method, When},
 };
 
-/// What happens to which calls.
+/// A fault rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// What it is called, if it was given a name.
+    /// The name, if one was given.
     pub id: Option<String>,
-    /// The calls it is about.
+    /// The calls it matches.
     pub when: When,
-    /// What happens to them.
+    /// The effect on those calls.
     pub effect: Effect,
     text: String,
 }
 
-/// Letters of a rule's name at most.
+/// The most characters in a rule's name.
 const LONGEST_ID: usize = 64;
 
 impl Rule {
-    /// A rule of keys and values, each key at most once.
+    /// Builds a rule from keys and values, each key at most once.
     pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, BadRule> {
         for (at, (key, value)) in pairs.iter().enumerate() {
             if pairs[..at].iter().any(|(before, _)| before == key) {
@@ -61,10 +61,10 @@ impl Rule {
     }
 }
 
-/// The name of a rule.
+/// Checks the name of a rule.
 pub fn id(text: &str) -> Result<String, BadRule> {
     let is_id = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
-    // One that begins with a dot would be another place in a path.
+    // A name that begins with a dot could change the meaning of a URL path.
     if (1..=LONGEST_ID).contains(&text.len()) && text.chars().all(is_id) && !text.starts_with('.') {
         return Ok(text.to_owned());
     }

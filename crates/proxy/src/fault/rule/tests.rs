@@ -1,4 +1,4 @@
-//! Rules that are read, and a folder of those that are refused.
+//! Valid rules, and a folder of invalid ones.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -81,7 +81,7 @@ fn rules_that_need_gate_or_drain_are_refused() {
 }
 
 #[test]
-fn delays_are_what_they_say() {
+fn delays_match_their_distribution() {
     let picks = |text: &str| -> Vec<Duration> {
         let (_, delay) = text.parse::<Rule>().unwrap().effect.delay.unwrap();
         let mut random = SmallRng::seed_from_u64(1);

@@ -1,4 +1,4 @@
-//! Which calls a rule is about.
+//! The conditions of a rule.
 
 use std::fmt;
 
@@ -11,36 +11,36 @@ use switch::PhaseName;
 use super::grammar::{BadRule, count, glob};
 use crate::fault::known;
 
-/// The start of the keys that are about metadata.
+/// The prefix of keys for metadata.
 pub(super) const METADATA: &str = "metadata.";
 
-/// The services whose methods are known.
+/// The services with known methods.
 const OURS: [&str; 2] = ["/QueryEngineService/", "/ClusterService/"];
 
-/// Conditions that all have to hold. What is absent always does.
+/// Conditions that must all hold. An absent condition always holds.
 #[derive(Clone, Debug, Default)]
 pub struct When {
     /// The method's name, or its path.
     pub method: Option<Method>,
-    /// The strategy that the call was let in under.
+    /// The strategy that the call was admitted under.
     pub strategy: Option<Strategy>,
-    /// The user whose session it is.
+    /// The user of the session.
     pub user: Option<GlobMatcher>,
-    /// Metadata, one of whose values has to match.
+    /// Metadata; one value of the name must match.
     pub metadata: Vec<(HeaderName, GlobMatcher)>,
-    /// The SQL that it carries.
+    /// The SQL of the request.
     pub sql: Option<Regex>,
-    /// The phase.
+    /// The phase of the switch.
     pub phase: Option<PhaseName>,
-    /// The number of the one match that counts.
+    /// Only the match with this number counts.
     pub nth: Option<u64>,
-    /// How many matches count.
+    /// Only this many first matches count.
     pub first: Option<u64>,
-    /// Every so many matches one counts.
+    /// One match in this many counts.
     pub every: Option<u64>,
-    /// How likely a match is to count.
+    /// The probability that a match counts.
     pub probability: Option<f64>,
-    /// Where randomness begins.
+    /// The seed of the random generator.
     pub seed: Option<u64>,
 }
 
@@ -62,13 +62,13 @@ impl Method {
         Ok(Self { glob: glob(text)?, is_path: text.contains('/') })
     }
 
-    /// Whether the method of a request path is one of them.
+    /// Returns whether the method of a request path is one of them.
     pub fn is(&self, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or_default();
         self.glob.is_match(if self.is_path { path } else { name })
     }
 
-    /// Whether there is such a method, or may be: services that nobody here knows are named by path.
+    /// Returns whether such a method may exist. Methods of unknown services are named by path.
     pub fn is_known(&self) -> bool {
         let is_foreign =
             self.is_path && !OURS.iter().any(|service| self.glob.glob().glob().starts_with(service));
@@ -77,7 +77,7 @@ impl Method {
 }
 
 impl When {
-    /// The conditions that pairs of key and value say; an unknown key is none.
+    /// Reads conditions from keys and values. Ignores unknown keys.
     pub fn read(pairs: &[(String, String)]) -> Result<Self, BadRule> {
         let mut when = Self::default();
         for (key, value) in pairs {
@@ -108,7 +108,7 @@ impl When {
         Ok(())
     }
 
-    /// Whether it may be about a call of this head, as far as the head tells.
+    /// Returns whether a call with this head may match.
     pub fn is_head(&self, path: &str, strategy: Option<Strategy>, headers: &HeaderMap) -> bool {
         self.method.as_ref().is_none_or(|method| method.is(path))
             && self.strategy.is_none_or(|wanted| strategy == Some(wanted))
@@ -120,7 +120,7 @@ impl When {
             })
     }
 
-    /// Whether the match of this number counts, chance aside.
+    /// Returns whether the match of this number counts, leaving probability aside.
     pub fn is_turn(&self, number: u64) -> bool {
         self.nth.is_none_or(|nth| number == nth)
             && self.first.is_none_or(|first| number <= first)

@@ -1,4 +1,4 @@
-//! What becomes of answers.
+//! Effects on responses.
 
 use prost::Message;
 use protocol::pb::{GetNextResultBatchResponse, GetNextResultBatchV2Response};

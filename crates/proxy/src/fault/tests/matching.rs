@@ -1,4 +1,4 @@
-//! Which calls a rule is about.
+//! Which calls a rule matches.
 
 use super::*;
 
@@ -12,7 +12,7 @@ async fn without_a_rule_calls_pass_unchanged() {
 }
 
 #[tokio::test]
-async fn a_rule_that_is_removed_is_without_effect() {
+async fn removed_rules_have_no_effect() {
     let bench = bench(&["access-denied"]);
     assert_eq!(bench.call("status").await.status(), (200, "13", "Access%20denied".into()));
     assert!(bench.faults.remove("f1") && !bench.faults.remove("f1"));
@@ -32,7 +32,7 @@ async fn missing_names_are_given_and_taken_once() {
 }
 
 #[tokio::test]
-async fn methods_are_told_by_name_or_path() {
+async fn methods_match_by_name_or_path() {
     for (rule, hit) in [
         ("method=getNextResult*", [true, true, false]),
         ("method=/QueryEngineService/getNextResultBatch", [true, false, false]),
@@ -48,7 +48,7 @@ async fn methods_are_told_by_name_or_path() {
 }
 
 #[tokio::test]
-async fn heads_are_told_by_strategy_and_metadata() {
+async fn heads_match_by_strategy_and_metadata() {
     let bench =
         bench(&["strategy=green,cluster-name=c*,user-agent=grpc-python*,metadata.x-a=1,access-denied"]);
     let send = async |strategy, headers: &[(&'static str, &str)]| {
@@ -172,7 +172,7 @@ async fn calls_may_bring_rules_where_allowed() {
     assert_eq!(allowed.faults.list(), []);
     for rule in ["nth=2,hang", "every=2,hang", "truncate=1batch"] {
         let message = allowed.send(with(rule)).await.unwrap().status().2;
-        assert!(message.contains("never%20matches:%20a%20rule%20that%20a%20call%20brings"), "{message}");
+        assert!(message.contains("never%20matches:%20a%20rule%20carried%20by%20a%20call"), "{message}");
     }
     let forbidden = bench(&[]);
     assert_eq!(forbidden.send(with("hang")).await.unwrap().faults().len(), 0);

@@ -1,4 +1,4 @@
-//! What the gate and the connection do for a rule, seen by a raw HTTP/2 client.
+//! Effects that the gate and the server apply for a rule, seen by a raw HTTP/2 client.
 
 use h2::Reason;
 use http_body_util::Full;
@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::server;
 
-/// A client of a gated, troubled echo on a real socket, and how its connection ends.
+/// A client of an echo server with a gate and faults, on a real socket, and the end of its connection.
 async fn connected(
     bench: &Bench,
 ) -> (h2::client::SendRequest<Bytes>, tokio::task::JoinHandle<Result<(), h2::Error>>) {
@@ -82,7 +82,7 @@ async fn a_goaway_with_an_error_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_is_cut_without_a_word() {
+async fn a_connection_is_closed_without_goaway() {
     let bench = bench(&["method=status,disconnect"]);
     let (mut client, connection) = connected(&bench).await;
     let error = get(&mut client, "status").await.unwrap_err();
@@ -91,7 +91,7 @@ async fn a_connection_is_cut_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_mismatch_looks_like_the_gate_s_own() {
+async fn a_mismatch_looks_like_the_gates_own() {
     let bench = bench(&["method=status,mismatch"]);
     let (mut client, _connection) = connected(&bench).await;
     let (head, _) = get(&mut client, "status").await.unwrap();
@@ -128,7 +128,7 @@ async fn a_notice_is_announced_whatever_is_due() {
 }
 
 #[tokio::test]
-async fn a_notice_that_is_due_is_said_twice() {
+async fn a_due_notice_is_sent_twice() {
     let bench = bench(&["duplicate-notice"]);
     let (mut client, _connection) = connected(&bench).await;
     let (head, data) = get(&mut client, "getSchemaNames").await.unwrap();

@@ -26,7 +26,7 @@ impl Watched {
             let response = response.clone();
             async move { Ok::<_, Infallible>(response) }
         });
-        let gate = self.bench.layer.watched(self.watch.shard().line(PEER), backend);
+        let gate = self.bench.layer.watched(self.watch.shard().connection(PEER), backend);
         async move |request| {
             let response = gate.clone().oneshot(request).await.unwrap();
             response.into_body().collect().await.unwrap();
@@ -150,7 +150,7 @@ async fn outcomes_are_counted_by_method_strategy_and_status() {
 async fn an_answer_that_nobody_waits_for_is_dropped() {
     let watched = watched(answer("x"));
     let backend = service_fn(|_: Request<RequestBody<Frames>>| std::future::pending());
-    let gate = watched.bench.layer.watched(watched.watch.shard().line(PEER), backend);
+    let gate = watched.bench.layer.watched(watched.watch.shard().connection(PEER), backend);
     let call = gate.oneshot(schemas("")) as tower::util::Oneshot<Gate<_, _>, _>;
     let given_up = tokio::time::timeout(std::time::Duration::ZERO, call).await;
     given_up.map(|answer: Result<Response<ResponseBody<Frames, _>>, Infallible>| drop(answer)).unwrap_err();

@@ -8,10 +8,14 @@ use http2::client::ResponseFuture;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::{sleep, timeout},
 };
 
 use super::*;
-use crate::{telemetry::Metrics, upstream::resolve::Addresses};
+use crate::{
+    telemetry::Metrics,
+    upstream::{permit::StreamPermit, resolve::Addresses},
+};
 
 /// One of the engine's processes.
 struct Process {
@@ -49,12 +53,12 @@ async fn process(go: watch::Receiver<bool>) -> Process {
     Process { address, calls, connections }
 }
 
-/// One that answers at once.
+/// A process that answers at once.
 async fn prompt() -> Process {
     process(watch::channel(true).1).await
 }
 
-/// An address that accepts no connection, and does not refuse any: its queue is full.
+/// An address that neither accepts nor refuses connections: its queue is full.
 async fn silent() -> (SocketAddr, Vec<std::net::TcpStream>) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -68,7 +72,7 @@ async fn silent() -> (SocketAddr, Vec<std::net::TcpStream>) {
     (address, queue)
 }
 
-/// An engine whose name has the addresses that `list` says at the time.
+/// An engine whose name resolves to the current content of `list`.
 fn named(list: watch::Receiver<Vec<SocketAddr>>) -> Endpoint {
     let lookup = move |_: String| -> std::pin::Pin<Box<dyn Future<Output = _> + Send>> {
         let found = list.borrow().clone();
@@ -86,7 +90,7 @@ fn named(list: watch::Receiver<Vec<SocketAddr>>) -> Endpoint {
     endpoint
 }
 
-/// A call that is sent.
+/// Sends a call.
 async fn sent(endpoint: &Endpoint) -> (ResponseFuture, http2::SendStream, StreamPermit) {
     let PooledStream { mut send, permit } = endpoint.checkout().await.unwrap();
     let request = Request::get("http://engine.test/").body(()).unwrap();

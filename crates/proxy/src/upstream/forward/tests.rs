@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::telemetry::{Collector, Metrics};
 
-/// An engine that treats each request on each connection as `serve` says. Gives its URL.
+/// An engine that handles each request on each connection with `serve`.
 async fn engine<F, R>(serve: F) -> Target
 where
     F: Fn(Request<h2::RecvStream>, h2::server::SendResponse<Bytes>, usize) -> R + Clone + Send + 'static,
@@ -47,7 +47,7 @@ where
     url.parse().unwrap()
 }
 
-/// All of a request's body.
+/// Reads a whole request body.
 pub(in crate::upstream) async fn whole(mut body: h2::RecvStream) -> Vec<u8> {
     let mut whole = Vec::new();
     while let Some(data) = body.data().await {
@@ -58,7 +58,7 @@ pub(in crate::upstream) async fn whole(mut body: h2::RecvStream) -> Vec<u8> {
     whole
 }
 
-/// Answers with the request's body, its headers among the response's, and a trailer.
+/// Responds with the request's body, headers and a trailer.
 async fn echo(request: Request<h2::RecvStream>, mut respond: h2::server::SendResponse<Bytes>, _: usize) {
     let (head, body) = request.into_parts();
     let mut response = Response::new(());
@@ -89,7 +89,7 @@ fn request(body: &str) -> Request<RequestBody<Full<Bytes>>> {
 }
 
 #[tokio::test]
-async fn a_call_passes_as_it_is() {
+async fn a_call_passes_unchanged() {
     let target = engine(echo).await;
     let request = request("hello");
     let expected = request.headers().clone();
@@ -161,7 +161,7 @@ async fn an_absent_engine_is_unavailable_and_named() {
     assert!(response.body().is_end_stream(), "Trailers-Only");
 }
 
-/// What `metrics` show of the errors of an engine, but for what never happened.
+/// The error counts of an engine in `metrics` that are not zero.
 fn errors(metrics: &Metrics) -> Vec<String> {
     let shown = Collector::new(&Protocol::default(), None, metrics.clone(), None).metrics();
     let errors = shown.lines().filter(|line| line.starts_with("teal_upstream_errors_total{"));
@@ -172,8 +172,8 @@ fn errors(metrics: &Metrics) -> Vec<String> {
     kinds
 }
 
-/// An engine that resets the call, or hangs up, as its `trouble` header says: where it says `late`, once
-/// the head of the answer is there and `go_on` is told.
+/// An engine that resets the call or disconnects, as its `trouble` header says; with `late`, after the head of the
+/// response and once `go_on` is notified.
 async fn troubled(go_on: Arc<Notify>) -> Target {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -188,7 +188,7 @@ async fn troubled(go_on: Arc<Notify>) -> Target {
                     let mut answer = None;
                     if trouble.ends_with("late") {
                         answer = Some(respond.send_response(Response::new(()), false).unwrap());
-                        // What is to be sent is sent while the next call is awaited.
+                        // The connection sends its output while it waits for the next call.
                         tokio::select! { () = go_on.notified() => {} _ = connection.accept() => return }
                     }
                     match answer {
@@ -204,7 +204,7 @@ async fn troubled(go_on: Arc<Notify>) -> Target {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_under_a_call_is_counted() {
+async fn errors_during_a_call_are_counted() {
     let go_on = Arc::new(Notify::new());
     let target = troubled(go_on.clone()).await;
     let (targets, metrics) = (targets(&target, &target), Metrics::default());
@@ -243,7 +243,7 @@ async fn unconnected_calls_and_connection_attempts_are_counted() {
     assert_eq!(errors[1], "unreachable 1");
 }
 
-/// One engine for both, asked for a sign of life as `pace` says.
+/// One engine for both strategies, pinged as `pace` says.
 fn paced(target: &Target, every: Duration, within: Duration) -> Upstream {
     let health = Health::new(&targets(target, target), &Metrics::default());
     let (stats, pace) = (health.stats(Strategy::Blue), Pace { every, within });
@@ -261,7 +261,7 @@ async fn point_38_engines_without_pongs_are_abandoned() {
             let (stream, _) = listener.accept().await.unwrap();
             let mut connection: h2::server::Connection<_, Bytes> =
                 h2::server::handshake(stream).await.unwrap();
-            // Once it has a call it is stuck: nothing is read or written any more.
+            // The engine hangs once it has a call: it neither reads nor writes.
             held.push((connection.accept().await, connection));
         }
     });
@@ -274,7 +274,7 @@ async fn point_38_engines_without_pongs_are_abandoned() {
 
 #[test]
 fn point_38_engines_are_pinged_within_grpc_limits() {
-    // Their least, unless they are told otherwise: `grpc.http2.min_ping_interval_without_data_ms`.
+    // The default minimum of gRPC servers: `grpc.http2.min_ping_interval_without_data_ms`.
     assert!(Pace::default().every >= Duration::from_secs(300));
 }
 

@@ -1,4 +1,4 @@
-//! Engines that answer, or don't, on real sockets.
+//! Engines that respond or do not, on real sockets.
 
 use std::net::SocketAddr;
 
@@ -13,19 +13,19 @@ use crate::{
     upstream::{Upstream, forward::tests::whole},
 };
 
-/// How an engine answers `healthCheck`.
+/// How an engine responds to `healthCheck`.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// With this HTTP status and these of gRPC, in one HEADERS frame.
+    /// With this HTTP status and gRPC status, in one HEADERS frame.
     Status(u16, Option<(&'static str, &'static str)>),
-    /// With a message, and the status behind it.
+    /// With a message, followed by the status.
     Well,
-    /// With a message, and then it gives up.
+    /// With a message, and then a reset.
     Cut,
     Never,
 }
 
-/// An engine behind `door`, which may shake hands first.
+/// An engine behind `door`, which may perform a TLS handshake.
 async fn engine_behind<D, F, S>(door: D, answer: Answer) -> SocketAddr
 where
     D: Fn(tokio::net::TcpStream) -> F + Send + 'static,
@@ -89,7 +89,7 @@ fn targets(green: &str, trust: Option<Trust>) -> Targets {
     Targets { blue, green, connect_timeout, resolve_every, trust }
 }
 
-/// Where nobody listens: no free port is ever this one.
+/// An address where nothing listens; this port is never given out.
 fn nowhere() -> String {
     "http://127.0.0.1:1".to_owned()
 }
@@ -100,7 +100,7 @@ async fn ask(green: &str) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn an_engine_that_answers_is_well() {
+async fn a_responding_engine_is_healthy() {
     for answer in [
         Answer::Well,
         Answer::Status(200, Some(("0", ""))),
@@ -115,7 +115,7 @@ async fn an_engine_that_answers_is_well() {
 }
 
 #[tokio::test]
-async fn an_engine_that_says_otherwise_is_not() {
+async fn an_engine_that_reports_errors_is_unhealthy() {
     for (answer, problem) in [
         (Answer::Status(200, Some(("14", "no%20worker"))), "answers healthCheck with Unavailable: no worker"),
         (Answer::Status(456, Some(("2", "status: 456"))), "answers healthCheck with Unknown: status: 456"),
@@ -138,8 +138,8 @@ async fn absent_engines_are_unhealthy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_hangs_is_given_2_s() {
-    // One that accepts and no more, and one that never answers.
+async fn a_hanging_engine_fails_after_2_s() {
+    // One engine only accepts connections, one never responds.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for url in [format!("http://{}", listener.local_addr().unwrap()), engine(Answer::Never).await] {
         let start = Instant::now();
@@ -165,7 +165,7 @@ async fn one_engine_for_both_is_one() {
 }
 
 #[tokio::test]
-async fn engines_behind_tls_are_verified_before_questions() {
+async fn engines_behind_tls_are_verified_before_checks() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let listens = identity(&servers, Some(&clients));
     let door = move |stream| {
@@ -190,7 +190,7 @@ async fn engines_behind_tls_are_verified_before_questions() {
     }
 }
 
-/// Waits until the engine of green is seen like that.
+/// Waits until the engine of green has this status.
 async fn seen(health: &Health, is: impl Fn(&EngineStatus) -> bool) -> EngineStatus {
     timeout(Duration::from_secs(60), async {
         loop {
@@ -206,7 +206,7 @@ async fn seen(health: &Health, is: impl Fn(&EngineStatus) -> bool) -> EngineStat
 }
 
 #[tokio::test]
-async fn connections_tell_how_an_engine_is() {
+async fn connections_update_an_engines_health() {
     let url = engine(Answer::Status(200, Some(("14", "tired")))).await;
     let targets = targets(&url, None);
     let metrics = Metrics::default();
@@ -237,13 +237,13 @@ async fn engines_of_another_protocol_are_named_so() {
     };
     let tls = engine_behind(door, Answer::Well).await;
     let why = ask(&format!("http://{tls}")).await.unwrap_err();
-    assert!(why.contains("cannot be reached: it speaks TLS: its URL has to begin with https:// ("), "{why}");
+    assert!(why.contains("cannot be reached: it speaks TLS: its URL must begin with https:// ("), "{why}");
 
     let plain = engine(Answer::Well).await.replace("http:", "https:");
     let trust = trust(&Authority::new(), None);
     let asked = Health::new(&targets(&plain, Some(trust)), &Metrics::default()).ask(Strategy::Green).await;
     let why = asked.unwrap_err().problem;
-    let named = "cannot be reached: it speaks HTTP/2 without TLS: its URL has to begin with http:// (";
+    let named = "cannot be reached: it speaks HTTP/2 without TLS: its URL must begin with http:// (";
     assert!(why.starts_with(named), "{why}");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

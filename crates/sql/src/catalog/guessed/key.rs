@@ -1,10 +1,10 @@
-//! Which made-up columns are keys: these have numbers that find each other in joins.
+//! Which columns of generated tables are keys. Keys have numbers that match in joins.
 
-/// Words that end like keys.
+/// Words that end like keys but are not.
 const NO_KEYS: [&str; 12] =
     ["aid", "avoid", "bid", "covid", "fluid", "grid", "guid", "hybrid", "solid", "uuid", "valid", "void"];
 
-/// Whether a column is a key by its name: `id`, `customer_id`, `customerId`, `o_custkey`.
+/// Returns whether a column's name is that of a key: `id`, `customer_id`, `customerId`, `o_custkey`.
 pub(super) fn is_key(name: &str) -> bool {
     let lower = name.to_lowercase();
     let named = |lower: &str| {
@@ -13,7 +13,7 @@ pub(super) fn is_key(name: &str) -> bool {
     lower == "id" || named(&lower) || stem(&lower).is_some_and(|stem| !stem.is_empty())
 }
 
-/// Whether a key is that of its own table, so that each row has another one: `id`, or `customer_id` and
+/// Returns whether a key is the primary key of its table, and so unique per row: `id`, or `customer_id` and
 /// `c_custkey` of `customers`.
 pub(super) fn is_own_key(table: &str, name: &str) -> bool {
     let (table, lower) = (table.to_lowercase(), name.to_lowercase());

@@ -1,4 +1,4 @@
-//! The types of made-up columns, and what a name alone tells of one.
+//! The types of generated columns, and inference from a name alone.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use super::key::is_key;
 use crate::catalog::column::map_type;
 
-/// The type of a made-up column.
+/// The type of a generated column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Boolean,
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// What a name tells.
+    /// Infers the type from a name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let lower = name.to_lowercase();
         if let Some(time) = Self::time_named(&lower) {
@@ -50,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// Whether a name in lower case is that of a DATE or a TIMESTAMP.
+    /// Infers DATE or TIMESTAMP from a lower-case name.
     pub(crate) fn time_named(lower: &str) -> Option<Self> {
         let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
         if ends(&["_at", "_ts", "_time", "timestamp", "datetime"]) {

@@ -1,9 +1,9 @@
-//! Tables that are in no catalog, and are made up because a query names them: what was asked of them so far
+//! Tables that are in no catalog, and are generated because a query names them: what queries asked of them so far
 //! (`Guesses`), and their rows (`rows`, `values`).
 //!
-//! A table's columns are those that queries named. A type that a column's use has told stays; one that
-//! only its name told gives way to the first use. A query that uses a column in another way sees it in a
-//! type that fits, for itself alone: nobody's query depends on another's.
+//! The columns of such a table are those that queries named. A type inferred from use is kept. A type inferred from
+//! the name alone is replaced at the first use. A query that uses a column in another way sees it with a fitting
+//! type, for that query only: no query depends on another.
 
 mod key;
 mod kind;
@@ -21,24 +21,24 @@ pub(crate) use rows::{Asked, Guessed};
 use super::{Found, Schemas, Snapshot, Table, find_plain};
 use crate::Error;
 
-/// Tables that are remembered at most. Beyond that, the one that was asked for longest ago is forgotten.
+/// The most tables remembered; beyond that the one unused for longest is forgotten.
 const TABLES: usize = 1000;
-/// Columns of a table at most: those beyond are made up for the query that names them, and not remembered.
+/// The most columns remembered per table; further ones are generated only for the query that names them.
 const COLUMNS: usize = 500;
-/// Columns of all tables that are remembered at most.
+/// The most columns remembered over all tables.
 const ALL_COLUMNS: usize = 20_000;
-/// Characters of a name at most.
+/// The most characters in a name.
 const NAME: usize = 128;
 
 /// Catalog, schema and table.
 pub(crate) type Path = [String; 3];
 
-/// A column that was asked for.
+/// A column that queries asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remembered {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// Whether a use told the type, and not the name alone.
+    /// Whether the type was inferred from use, not only from the name.
     pub(crate) sure: bool,
 }
 
@@ -48,7 +48,7 @@ impl Remembered {
     }
 }
 
-/// The columns of a table of which nothing else is known.
+/// The columns of a table of which no column was named.
 pub(crate) fn defaults() -> Vec<Remembered> {
     let column = |name: &str, kind| Remembered::new(name, kind, false);
     vec![
@@ -59,21 +59,21 @@ pub(crate) fn defaults() -> Vec<Remembered> {
     ]
 }
 
-/// Refuses a name that is too long to be made up.
+/// Refuses a name that is too long to be remembered.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if name.chars().count() > NAME {
         return Err(Error::invalid(format!(
-            "the name of a made-up table or column has more than {NAME} characters"
+            "the name of a generated table or column has more than {NAME} characters"
         )));
     }
     Ok(())
 }
 
-/// Refuses more columns than one made-up table has in one query.
+/// Refuses more columns than a generated table may have in one query.
 pub(crate) fn check_columns(table: &str, count: usize) -> Result<(), Error> {
     if count > COLUMNS {
         return Err(Error::invalid(format!(
-            "more than {COLUMNS} columns of the made-up table {table} in one query"
+            "more than {COLUMNS} columns of the generated table {table} in one query"
         )));
     }
     Ok(())
@@ -88,13 +88,13 @@ struct Entry {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By the folded path.
+    /// Tables by case-folded path.
     tables: HashMap<Path, Entry>,
     columns: usize,
     clock: u64,
 }
 
-/// What was asked of made-up tables so far.
+/// The columns that queries used of generated tables so far.
 #[derive(Debug, Default)]
 pub(crate) struct Guesses {
     inner: Mutex<Inner>,
@@ -109,12 +109,12 @@ impl Guesses {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The columns of a table that were asked for; `None` for a table that never was.
+    /// The remembered columns of a table; `None` if no query named the table.
     pub(crate) fn columns(&self, path: &Path) -> Option<Vec<Remembered>> {
         self.lock().tables.get(&folded(path)).map(|entry| entry.columns.clone())
     }
 
-    /// Remembers what a query named.
+    /// Remembers the columns that a query named.
     pub(crate) fn learn(&self, path: &Path, columns: &[Remembered]) {
         let mut inner = self.lock();
         inner.clock += 1;
@@ -149,7 +149,7 @@ impl Guesses {
         }
     }
 
-    /// The catalogs with the made-up tables in them, to be shown.
+    /// Adds the generated tables to the catalogs, for display.
     pub(crate) fn shown(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         let inner = self.lock();
         if inner.tables.is_empty() {
@@ -166,7 +166,7 @@ impl Guesses {
             let schemas: &mut Schemas = all.by_name.entry(catalog).or_default();
             let schema = plain(schema, schemas.by_name.keys().map(String::as_str).collect());
             let tables = schemas.by_name.entry(schema).or_default();
-            // A real table that has come since hides what was made up.
+            // A real table that was added since hides the generated one.
             let own = Table::Guessed(Arc::new(Guessed::remembered(table, &entry.columns)));
             tables.entry(table.clone()).or_insert_with(|| Arc::new(own));
         }

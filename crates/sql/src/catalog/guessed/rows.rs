@@ -1,4 +1,4 @@
-//! A made-up table as one query sees it: 1000 rows, made anew whenever they are read, the same every time.
+//! A generated table as one query sees it: 1000 rows, generated at each scan, always the same.
 
 use std::{fmt, sync::Arc};
 
@@ -19,16 +19,16 @@ use futures::{StreamExt, stream};
 use super::{Kind, Remembered, defaults, values::array};
 use crate::exec::{FileExec, Open};
 
-/// Rows of a table.
+/// The number of rows of a generated table.
 pub(super) const ROWS: usize = 1000;
-/// A column as one query sees it.
+/// A generated column as one query sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// The name by which its texts go: that of a column that it is compared with, or its own.
+    /// The name that its texts start with: that of a column it is compared with, or its own.
     pub(crate) domain: String,
-    /// What it is compared with.
+    /// The values it is compared with.
     pub(crate) examples: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl Asked {
     }
 }
 
-/// A made-up table as one query sees it.
+/// A generated table as one query sees it.
 #[derive(Clone)]
 pub(crate) struct Guessed {
     table: String,
@@ -54,7 +54,7 @@ impl Guessed {
         Self { table: table.to_lowercase(), columns, schema }
     }
 
-    /// The table with all that is known of it.
+    /// The table with all remembered columns.
     pub(crate) fn remembered(table: &str, columns: &[Remembered]) -> Self {
         let columns = match columns {
             [] => defaults().iter().map(Asked::plain).collect(),
@@ -100,7 +100,7 @@ impl TableProvider for Guessed {
 impl Open for Guessed {
     fn open(&self, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (own, most) = (self.clone(), context.session_config().batch_size().max(1));
-        // Made when the first batch is asked for.
+        // Generated when the first batch is fetched.
         let batches = stream::once(async move { own.batch() });
         let sliced = batches.flat_map(move |batch| {
             stream::iter(match batch {

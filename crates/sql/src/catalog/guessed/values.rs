@@ -1,8 +1,8 @@
-//! The values of a made-up column.
+//! The values of a generated column.
 //!
-//! A value depends on the table's and the column's name, and on what the query compares the column with: in
-//! one row of four it is such a value, so that conditions find rows. Keys are 1 to 1000 in their own table
-//! and 1 to 100 in others. A text is the column's name and a number up to 50, whatever the table.
+//! A value depends on the names of table and column, and on the values that the query compares the column with: one
+//! row in four has such a value, so that conditions match rows. Keys are 1 to 1000 in their own table and 1 to 100 in
+//! others. A text is the column's name and a number up to 50, in any table.
 
 use std::sync::Arc;
 
@@ -25,15 +25,15 @@ use super::{
 };
 use crate::catalog::random::Random;
 
-/// Keys of other tables go up to this.
+/// The largest foreign key.
 const FOREIGN: i128 = 100;
-/// Different texts of a column.
+/// The number of different texts in a column.
 const TEXTS: i128 = 50;
 /// Days since 1970: 1992-01-01, 2023-01-01 and 2027-12-31.
 const DAYS: [i128; 3] = [8035, 19_358, 21_183];
 const MICROS_OF_DAY: i128 = 86_400_000_000;
 
-/// A column of a table, with as many values as it has rows.
+/// Generates the values of a column, one per row.
 pub(super) fn array(table: &str, column: &Asked) -> Result<ArrayRef> {
     let lower = column.name.to_lowercase();
     let (key, own) = (is_key(&column.name), is_own_key(table, &column.name));
@@ -42,7 +42,7 @@ pub(super) fn array(table: &str, column: &Asked) -> Result<ArrayRef> {
     if own {
         examples.retain(|example| !example.is_serial(column.kind));
     }
-    // Each value takes the same draws, so that one of the examples changes no other row.
+    // Each value takes the same number of draws, so that an example changes no other row.
     let mut cell = |row: usize| -> Option<Cell<'_>> {
         let (null, example, which, number) = (
             random.percent(3),
@@ -152,13 +152,13 @@ pub(super) fn array(table: &str, column: &Asked) -> Result<ArrayRef> {
 }
 
 enum Example {
-    /// In the type's own unit: cents, days, microseconds.
+    /// In the unit of the type: cents, days, microseconds.
     Number(i128),
     Text(String),
 }
 
 impl Example {
-    /// Whether a table's own key has this value anyway.
+    /// Returns whether a primary key contains this value anyway.
     fn is_serial(&self, kind: Kind) -> bool {
         let number = match self {
             Self::Number(cents) if matches!(kind, Kind::Double | Kind::Decimal) => Some(cents / 100),
@@ -174,7 +174,7 @@ enum Cell<'a> {
     Example(&'a Example),
 }
 
-/// What a column is compared with, as values of its type; of numbers and dates, the neighbours too.
+/// The values a column is compared with, in its type; for numbers and dates, their neighbours too.
 fn examples(column: &Asked) -> Vec<Example> {
     let near = |value: i128, step: i128| [value - step, value, value + step].map(Example::Number);
     let number = |text: &str| text.parse::<f64>().ok().filter(|value| value.abs() < 1e15);

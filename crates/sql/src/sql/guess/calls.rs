@@ -1,4 +1,4 @@
-//! What a function tells of its arguments, and what it is.
+//! Inference from functions: the types of their arguments and results.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, WindowType,
@@ -10,17 +10,17 @@ use super::{
 };
 use crate::Error;
 
-/// What a function does.
+/// The signature of a function.
 enum Meaning {
-    /// Takes arguments of these kinds, the last for all that follow, and is of one.
+    /// Takes arguments of these kinds, the last for all that follow, and returns this kind.
     Takes(&'static [Uses], Uses),
-    /// Is one of its arguments.
+    /// Returns one of its arguments.
     Same,
-    /// Is like its first argument.
+    /// Returns the type of its first argument.
     First,
 }
 
-/// Functions after forms of the dialect were written out in those of DataFusion.
+/// The signature of a function, after the dialect's forms were rewritten.
 fn meaning(name: &str) -> Meaning {
     use Meaning::{First, Same, Takes};
     match name {
@@ -90,7 +90,7 @@ fn meaning(name: &str) -> Meaning {
 }
 
 impl Guesser<'_> {
-    /// Walks a call, and tells what it is.
+    /// Walks a call, and infers its type.
     pub(super) fn call(&mut self, function: &mut Function) -> Result<Term, Error> {
         let name =
             function.name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
@@ -148,7 +148,7 @@ impl Guesser<'_> {
     }
 }
 
-/// The unit that a function of dates begins with.
+/// The unit in the first argument of a date function.
 fn units(function: &Function) -> Option<String> {
     let FunctionArguments::List(list) = &function.args else { return None };
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(first))) = list.args.first()? else {

@@ -1,4 +1,4 @@
-//! Whose column a name is.
+//! Finds the relation of a column name.
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident};
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Guesser<'_> {
-    /// A name without qualifiers.
+    /// Walks an unqualified name.
     pub(super) fn identifier(&mut self, expr: &mut Expr) -> Result<Term, Error> {
         let Expr::Identifier(name) = expr else { return Ok(Term::Nothing) };
         let name = name.clone();
@@ -34,7 +34,7 @@ impl Guesser<'_> {
         Ok(Term::Nothing)
     }
 
-    /// The outer query whose column a name is by its initials.
+    /// The outer query that a name belongs to by its initials.
     fn outer(&self, innermost: usize, name: &Ident) -> Option<usize> {
         let own = prefix(&name.value)?;
         let known =
@@ -52,7 +52,7 @@ impl Guesser<'_> {
         (0..innermost).rev().find(there)
     }
 
-    /// A name in one query, spelled out if it is a made-up column's.
+    /// Resolves a name in one query. A column of a generated table is qualified.
     fn within(&mut self, scope: &Scope, name: &Ident, expr: &mut Expr) -> Result<Option<Term>, Error> {
         if scope.order == Aliases::First
             && let Some(alias) = scope.alias(name)
@@ -87,7 +87,7 @@ impl Guesser<'_> {
         Ok(Some(term))
     }
 
-    /// The place of the table that is likeliest to have a column.
+    /// The index of the table that is most likely to have a column.
     fn likeliest(&self, tables: &[usize], name: &Ident) -> usize {
         let of = |table: &usize| &self.tables[*table];
         let by_name = || tables.iter().position(|table| begins_with(&name.value, &of(table).path[2]));
@@ -106,7 +106,7 @@ impl Guesser<'_> {
         by_name().or_else(by_initials).or_else(by_memory).unwrap_or(0)
     }
 
-    /// A column that the statement has named already.
+    /// Finds a column that the statement has named already.
     fn column(&self, table: usize, name: &Ident) -> Option<usize> {
         self.tables[table].columns.iter().position(|own| match name.quote_style {
             Some(_) => own.name == name.value,
@@ -114,7 +114,7 @@ impl Guesser<'_> {
         })
     }
 
-    /// A column of a made-up table: its name as it is spelled, and what it is.
+    /// A column of a generated table: its spelling and its type.
     pub(super) fn adopt(&mut self, table: usize, name: &Ident) -> Result<(String, Term), Error> {
         if let Some(at) = self.column(table, name) {
             let own = &self.tables[table].columns[at];
@@ -137,7 +137,7 @@ impl Guesser<'_> {
         Ok((spelling, Term::Column(column)))
     }
 
-    /// A column with a qualifier, and fields of it.
+    /// Walks a qualified column, and its fields.
     pub(super) fn qualified(&mut self, parts: &mut [Ident]) -> Result<Term, Error> {
         for length in (1..parts.len().min(4)).rev() {
             let (qualifier, rest) = parts.split_at(length);
@@ -159,7 +159,7 @@ impl Guesser<'_> {
         Ok(Term::Nothing)
     }
 
-    /// A `*` over a relation.
+    /// Walks a `*` over a relation.
     pub(super) fn all(&mut self, source: &Source) {
         for table in source.made() {
             self.tables[*table].all = true;

@@ -1,10 +1,10 @@
-//! What the uses of a column tell of its type. Columns that are compared with each other are of one class.
+//! Infers the type of a column from its uses. Columns that are compared with each other form a class.
 
 use datafusion::arrow::datatypes::DataType;
 
 use crate::catalog::{Kind, Remembered};
 
-/// Values that a column is compared with, at most, that its rows have.
+/// The most compared values that appear in a column's rows.
 const EXAMPLES: usize = 16;
 
 /// A set of uses.
@@ -13,13 +13,13 @@ pub(super) type Uses = u32;
 pub(super) const LIST: Uses = 1;
 pub(super) const MAP: Uses = 1 << 1;
 pub(super) const BOOLEAN: Uses = 1 << 2;
-/// Where only a whole number will do.
+/// Only a whole number is valid.
 pub(super) const WHOLE: Uses = 1 << 3;
-/// Where only a number will do.
+/// Only a number is valid.
 pub(super) const SUM: Uses = 1 << 4;
 /// A date or a timestamp.
 pub(super) const TIME: Uses = 1 << 5;
-/// A timestamp: hours, or a time zone.
+/// A timestamp: it has hours, or a time zone.
 pub(super) const MOMENT: Uses = 1 << 6;
 pub(super) const TEXT: Uses = 1 << 7;
 /// A number with digits after the point.
@@ -27,25 +27,25 @@ pub(super) const EXACT: Uses = 1 << 8;
 pub(super) const INTEGER: Uses = 1 << 9;
 /// A number of any type, in arithmetic.
 pub(super) const NUMBER: Uses = 1 << 10;
-/// A text that reads as a date.
+/// A text that parses as a date.
 pub(super) const LIKE_DATE: Uses = 1 << 11;
-/// A text that reads as a timestamp.
+/// A text that parses as a timestamp.
 pub(super) const LIKE_MOMENT: Uses = 1 << 12;
-/// An interval, which no column is.
+/// An interval; never the type of a column.
 pub(super) const INTERVAL: Uses = 1 << 13;
 
 const NUMBERS: Uses = WHOLE | SUM | EXACT | INTEGER | NUMBER;
 
-/// What an expression is.
+/// The inferred type of an expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Term {
     Nothing,
     Is(Uses),
-    /// A made-up column.
+    /// A column of a generated table.
     Column(usize),
 }
 
-/// The uses that a value of a known type has.
+/// The uses of a value of a known type.
 pub(super) fn of_type(data_type: &DataType) -> Uses {
     match data_type {
         DataType::Boolean => BOOLEAN,
@@ -62,7 +62,7 @@ pub(super) fn of_type(data_type: &DataType) -> Uses {
     }
 }
 
-/// The uses that a literal text tells.
+/// The uses that a literal text implies.
 pub(super) fn of_text(text: &str) -> Uses {
     let bytes = text.as_bytes();
     let digits =
@@ -84,12 +84,12 @@ struct Class {
     members: Vec<usize>,
 }
 
-/// The classes of a statement's made-up columns.
+/// The classes of the generated columns in a statement.
 #[derive(Debug, Default)]
 pub(super) struct Classes(Vec<Class>);
 
 impl Classes {
-    /// A column, in a class of its own.
+    /// Adds a column, in a class of its own.
     pub(super) fn column(&mut self) -> usize {
         let own = self.0.len();
         self.0.push(Class { parent: own, uses: 0, examples: Vec::new(), members: vec![own] });
@@ -120,7 +120,7 @@ impl Classes {
         }
     }
 
-    /// Two that are of one type.
+    /// Records that two expressions have one type.
     pub(super) fn unify(&mut self, one: Term, other: Term) {
         match (one, other) {
             (Term::Column(_), Term::Is(uses)) => self.mark(one, uses),
@@ -159,8 +159,8 @@ impl Classes {
     }
 }
 
-/// The type that uses tell of a column of some names; `None` where they tell nothing.
-pub(super) fn told(uses: Uses, names: &[&str]) -> Option<Kind> {
+/// The type implied by uses of a column with these names; `None` if they imply none.
+pub(super) fn inferred(uses: Uses, names: &[&str]) -> Option<Kind> {
     let has = |some: Uses| uses & some != 0;
     let named = || names.iter().find_map(|name| Kind::time_named(&name.to_lowercase()));
     Some(match () {
@@ -184,7 +184,7 @@ pub(super) fn told(uses: Uses, names: &[&str]) -> Option<Kind> {
     })
 }
 
-/// Whether a column of a type can be used so.
+/// Returns whether a column of this type allows these uses.
 fn fits(kind: Kind, uses: Uses) -> bool {
     let within = |some: Uses| uses & !some == 0;
     match kind {
@@ -199,8 +199,8 @@ fn fits(kind: Kind, uses: Uses) -> bool {
     }
 }
 
-/// The type of a class of columns: what is remembered of one of them, if that fits; what their uses tell;
-/// what their names tell; or else text. And whether more than the names told it.
+/// The type of a class of columns: a remembered type if it fits, else from uses, else from names, else text. Also
+/// returns whether more than the names determined it.
 pub(super) fn decided(uses: Uses, remembered: &[Remembered], names: &[&str]) -> (Kind, bool) {
     let known = |sure: bool| remembered.iter().find(|one| one.sure == sure && fits(one.kind, uses));
     if let Some(one) = known(true) {
@@ -211,7 +211,7 @@ pub(super) fn decided(uses: Uses, remembered: &[Remembered], names: &[&str]) -> 
     {
         return (one.kind, false);
     }
-    match told(uses, names) {
+    match inferred(uses, names) {
         Some(kind) => (kind, true),
         None => (names.iter().find_map(|name| Kind::named(name)).unwrap_or(Kind::Text), false),
     }

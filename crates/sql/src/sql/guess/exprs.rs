@@ -1,4 +1,4 @@
-//! What an expression tells of the columns in it, and what it is itself.
+//! Inference from expressions: the types of their columns and results.
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CeilFloorKind, DateTimeField, Expr, Query, Subscript, TypedString, UnaryOperator, Value,
@@ -15,7 +15,7 @@ use super::{
 use crate::Error;
 
 impl Guesser<'_> {
-    /// Walks an expression, and tells what it is.
+    /// Walks an expression, and infers its type.
     pub(super) fn expr(&mut self, expr: &mut Expr) -> Result<Term, Error> {
         stacker::maybe_grow(128 << 10, 4 << 20, || self.one(expr))
     }
@@ -201,7 +201,7 @@ impl Guesser<'_> {
         })
     }
 
-    /// The column of a subquery.
+    /// Walks a scalar subquery.
     fn scalar(&mut self, query: &mut Query) -> Result<Term, Error> {
         Ok(self.query(query)?.known.first().map_or(Term::Nothing, |(_, term)| *term))
     }

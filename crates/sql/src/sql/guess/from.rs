@@ -1,4 +1,4 @@
-//! FROM clauses: the relations in them, and what they are joined by.
+//! FROM clauses: their relations and joins.
 
 use datafusion::{
     arrow::datatypes::FieldRef,
@@ -46,7 +46,7 @@ impl Guesser<'_> {
         Ok(())
     }
 
-    /// The column of USING on one side of a join.
+    /// The USING column on one side of a join.
     fn side(
         &mut self,
         relations: &[Relation],
@@ -126,7 +126,7 @@ impl Guesser<'_> {
                 let walked = aggregates.and_then(|()| self.every(value_column));
                 self.scopes.pop();
                 walked?;
-                // What it yields is known once its values are.
+                // Its columns are known once its values are.
                 known_relation(&[], alias.as_ref())
             }
             _ => return Ok(()),
@@ -135,7 +135,7 @@ impl Guesser<'_> {
         Ok(())
     }
 
-    /// A table by its name.
+    /// Resolves a table name.
     fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Result<Relation, Error> {
         let aliased = |own: Vec<String>| alias.map_or(own, |alias| vec![alias.name.value.clone()]);
         let names = alias.map(alias_columns).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Expressions inside of what nothing is known about.
+//! Walks expressions inside nodes without inference rules.
 
 use std::ops::ControlFlow;
 
@@ -8,12 +8,12 @@ use super::Guesser;
 use crate::Error;
 
 impl Guesser<'_> {
-    /// Walks the outermost expressions of something.
+    /// Walks the outermost expressions of a node.
     pub(super) fn inside(&mut self, node: &mut impl VisitMut) -> Result<(), Error> {
         self.visit(node, 0)
     }
 
-    /// The same of what is so deep inside: of an expression whose parts are meant, -1.
+    /// Walks expressions at this depth; -1 means the parts of an expression.
     pub(super) fn visit(&mut self, node: &mut impl VisitMut, depth: isize) -> Result<(), Error> {
         match node.visit(&mut Inside { guesser: self, depth }) {
             ControlFlow::Continue(()) => Ok(()),
@@ -22,10 +22,10 @@ impl Guesser<'_> {
     }
 }
 
-/// Hands the expressions right inside of a node to a guesser.
+/// Passes the expressions directly inside a node to a guesser.
 struct Inside<'g, 'a> {
     guesser: &'g mut Guesser<'a>,
-    /// How deep inside the node: below 0 is an expression whose parts are meant.
+    /// The depth inside the node; below 0, the parts of an expression are meant.
     depth: isize,
 }
 

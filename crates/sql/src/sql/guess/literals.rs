@@ -1,4 +1,4 @@
-//! What literals tell of the columns that they are compared with.
+//! Inference from literals that columns are compared with.
 
 use datafusion::sql::sqlparser::ast::{DataType, Expr, TypedString, UnaryOperator, Value};
 
@@ -24,7 +24,7 @@ pub(super) fn text(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if text_of(&value.value).is_some())
 }
 
-/// The uses that a type of a cast or a literal tells.
+/// The uses implied by the type of a cast or a literal.
 pub(super) fn typed(data_type: &DataType) -> Uses {
     match data_type {
         DataType::Date | DataType::Date32 => TIME,
@@ -46,7 +46,7 @@ pub(super) fn typed(data_type: &DataType) -> Uses {
     }
 }
 
-/// The value of a literal, or of something close to one.
+/// The value of a literal, or of a similar constant.
 pub(super) fn literal(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Value(value) => match &value.value {

@@ -1,8 +1,8 @@
-//! Which columns a statement asks of tables that are made up, and of what type each has to be.
+//! Infers the columns of generated tables, and their types, from a statement.
 //!
-//! The statement is walked once before its names are resolved: `query` and `from` go through its queries,
-//! `columns` and `scope` tell whose column a name is, `exprs`, `operators`, `literals` and `calls` what an
-//! expression tells of the columns in it, `evidence` holds that. Names of made-up columns are spelled out, so that nothing is ambiguous later.
+//! The statement is walked once, before name resolution. `query` and `from` walk its queries; `columns` and `scope`
+//! find the relation of a column name; `exprs`, `operators`, `literals` and `calls` infer types from expressions;
+//! `evidence` collects them. Names of generated columns are qualified, so that nothing is ambiguous later.
 
 mod calls;
 mod columns;
@@ -31,19 +31,19 @@ use crate::{
 use evidence::{Classes, decided};
 use scope::{Relation, Scope, initials, prefix};
 
-/// Queries and relations that are walked through at most: the first part of a recursive WITH is twice.
+/// The most queries and relations walked; the first part of a recursive WITH is walked twice.
 const STEPS: usize = 10_000;
 
-/// What a statement asked of one made-up table.
+/// The columns that a statement used of one generated table.
 pub(super) type Learned = (Path, Vec<Remembered>);
 
-/// A made-up table of the statement.
+/// A generated table of the statement.
 struct Made {
     path: Path,
     columns: Vec<Named>,
-    /// What was asked of it before.
+    /// The columns that earlier statements used.
     remembered: Option<Vec<Remembered>>,
-    /// Whether a `*` asks for all of it.
+    /// Whether a `*` selects all of it.
     all: bool,
     initials: Option<String>,
 }
@@ -61,22 +61,22 @@ struct Guesser<'a> {
     guesses: &'a Guesses,
     tables: Vec<Made>,
     by_path: HashMap<Path, usize>,
-    /// Of each column, its table and its place there.
+    /// The table of each column, and the index in it.
     columns: Vec<(usize, usize)>,
     classes: Classes,
     scopes: Vec<Scope>,
-    /// Tables that WITH names, innermost last.
+    /// Tables defined by WITH, innermost last.
     ctes: Vec<Relation>,
     lambdas: Vec<String>,
     prefixes: HashSet<String>,
-    /// Queries and relations that were walked through.
+    /// The number of queries and relations walked.
     steps: usize,
-    /// Whether the next SELECT is one of EXISTS, whose list is not looked at.
+    /// Whether the next SELECT is in EXISTS, where the select list is ignored.
     exists: bool,
 }
 
-/// Gives the tables of a statement that are made up the columns that it names, and tells what to remember of
-/// them if it can be planned.
+/// Gives the generated tables of a statement the columns that it names. Returns what to remember if the statement can
+/// be planned.
 pub(super) fn guess(
     guesses: &Guesses,
     query: &mut Query,
@@ -124,7 +124,7 @@ pub(super) fn guess(
 }
 
 impl Guesser<'_> {
-    /// One more query or relation.
+    /// Counts a query or relation.
     fn step(&mut self) -> Result<(), Error> {
         self.steps += 1;
         if self.steps > STEPS {
@@ -135,7 +135,7 @@ impl Guesser<'_> {
         Ok(())
     }
 
-    /// The made-up table of a path, which may be met for the first time.
+    /// The generated table of a path; adds it if needed.
     fn made(&mut self, path: &Path) -> usize {
         if let Some(known) = self.by_path.get(path) {
             return *known;
@@ -173,7 +173,7 @@ impl Guesser<'_> {
                 learned.sort_by_key(|column| place(&column.name).unwrap_or(before.len()));
             }
             if asked.is_empty() {
-                // No query names this column: what counts rows needs a table with one.
+                // No query can name this column; `count(*)` needs a table with one.
                 let name = format!("rows of {}", table.path.join("."));
                 asked.push(Asked::plain(&Remembered::new(name, crate::catalog::Kind::Long, false)));
             }

@@ -1,4 +1,4 @@
-//! What operators tell of the columns beside them.
+//! Inference from operators.
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator as Op, Expr, UnaryOperator};
 
@@ -10,14 +10,14 @@ use super::{
 use crate::{Error, catalog::Kind};
 
 impl Guesser<'_> {
-    /// Two expressions that are compared.
+    /// Walks two expressions that are compared.
     pub(super) fn compared(&mut self, left: &mut Expr, right: &mut Expr) -> Result<Term, Error> {
         let one = self.expr(left)?;
         self.compared_with(one, left, right)?;
         Ok(Term::Is(BOOLEAN))
     }
 
-    /// An expression that was walked, and what it is compared with.
+    /// Walks the right side of a comparison; the left side was walked already.
     pub(super) fn compared_with(&mut self, one: Term, left: &Expr, right: &mut Expr) -> Result<(), Error> {
         let other = self.expr(right)?;
         self.classes.unify(one, other);
@@ -29,7 +29,7 @@ impl Guesser<'_> {
         Ok(())
     }
 
-    /// One of two values. A text beside a number makes a text of that, wherever it stands.
+    /// Unifies alternatives. A text beside a number makes the result a text.
     pub(super) fn either(&mut self, one: Term, other: Term) -> Term {
         let soft = |term| match term {
             Term::Is(uses) => Term::Is(uses & !TEXT),
@@ -39,7 +39,7 @@ impl Guesser<'_> {
         if one == Term::Nothing { other } else { one }
     }
 
-    /// Walks an expression whose value has to be of a kind.
+    /// Walks an expression that must be of a kind.
     pub(super) fn need(&mut self, expr: &mut Expr, uses: Uses) -> Result<Term, Error> {
         let term = self.expr(expr)?;
         self.classes.mark(term, uses);
@@ -50,8 +50,7 @@ impl Guesser<'_> {
         Ok(term)
     }
 
-    /// The parts of an expression that was walked have to be of a kind too: results of CASE, and what is
-    /// added up.
+    /// Requires the kind of the parts too: the results of CASE, and the operands of a sum.
     fn parts(&mut self, expr: &mut Expr, uses: Uses) -> Result<(), Error> {
         match expr {
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
@@ -138,7 +137,7 @@ impl Guesser<'_> {
         }
     }
 
-    /// Whether something is a date or a timestamp, by what is known so far.
+    /// Returns whether a term is a date or a timestamp, as far as is known.
     fn is_time(&self, term: Term) -> bool {
         match term {
             Term::Is(uses) => uses & TIME != 0,

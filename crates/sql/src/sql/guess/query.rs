@@ -1,4 +1,4 @@
-//! Queries: their parts in the order in which these tell most.
+//! Walks queries. The clauses with the strongest evidence come first.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArgExpr, GroupByExpr, Ident, NamedWindowExpr, OrderByKind, Query, Select, SelectItem,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Error, sql::relations::alias_columns};
 
-/// What a query yields: names with what they are, and the made-up tables that a `*` passes on.
+/// The output of a query: column names with types, and the generated tables that a `*` passes on.
 #[derive(Default)]
 pub(super) struct Output {
     pub(super) known: Vec<(String, Term)>,
@@ -69,7 +69,7 @@ impl Guesser<'_> {
         Ok(output)
     }
 
-    /// What a query's body yields, and what its ORDER BY sees.
+    /// Walks a query's body. Returns its output, and the scope of its ORDER BY.
     fn body(&mut self, body: &mut SetExpr) -> Result<(Output, Scope), Error> {
         let (mut rights, mut first) = (Vec::new(), body);
         while let SetExpr::SetOperation { left, right, .. } = first {
@@ -121,7 +121,7 @@ impl Guesser<'_> {
         let (mut output, mut aliases) = (Output::default(), Vec::new());
         for item in &mut select.projection {
             self.item(item, exists, &mut output, &mut aliases)?;
-            // The next item may mean a name that this one gives.
+            // The next item may use the alias of this one.
             if let Some(scope) = self.scopes.last_mut() {
                 (scope.aliases, scope.order) = (aliases.clone(), Aliases::Last);
             }
@@ -193,7 +193,7 @@ impl Guesser<'_> {
         Ok(())
     }
 
-    /// What has to be true.
+    /// Walks a condition.
     pub(super) fn condition(&mut self, expr: &mut Expr) -> Result<(), Error> {
         let term = self.expr(expr)?;
         self.classes.mark(term, BOOLEAN);

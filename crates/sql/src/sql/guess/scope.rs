@@ -1,10 +1,10 @@
-//! Where the columns that a statement names are: in relations whose columns are known, or in a made-up table.
+//! Scopes for inference: relations with known columns, and generated tables.
 //!
-//! A name without a qualifier is looked up in the innermost query first. There it is a column of a relation
-//! that is known to have it, or else of a made-up table: the one whose name it begins with (`customer_name`,
-//! `customers`), whose initials it begins with (`c_name`, `ps_comment`), the only one that was asked for it
-//! before, or the first in FROM. It is a column of an outer query if that has the table of its initials, or is
-//! known to have it, and the tables of the inner one all have other initials.
+//! An unqualified name is looked up in the innermost query first. There it is a column of a relation that is known to
+//! have it, or else of a generated table: the one whose name it begins with (`customer_name`, `customers`), the one
+//! whose initials it begins with (`c_name`, `ps_comment`), the only one that was asked for it before, or the first in
+//! FROM. It belongs to an outer query if that has the table of its initials, or is known to have it, and the tables
+//! of the inner query all have other initials.
 
 use std::collections::HashSet;
 
@@ -16,17 +16,17 @@ use crate::catalog::{Found, find, quoted};
 /// A relation of a FROM clause.
 #[derive(Clone, Debug)]
 pub(super) struct Relation {
-    /// Its name with qualifiers, or its alias.
+    /// The qualified name, or the alias.
     pub(super) path: Vec<String>,
     pub(super) source: Source,
 }
 
-/// What a relation's columns are.
+/// The columns of a relation.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// A made-up table.
+    /// A generated table.
     Made(usize),
-    /// Those that are known, and those of made-up tables that a `*` passes on.
+    /// Known columns, and those of generated tables that a `*` passes on.
     Columns { known: Vec<(String, Term)>, through: Vec<usize> },
 }
 
@@ -37,7 +37,7 @@ impl Source {
         known.iter().find(|(name, _)| name == found).map(|(_, term)| *term)
     }
 
-    /// The made-up tables that may have a column.
+    /// The generated tables that may have a column.
     pub(super) fn made(&self) -> &[usize] {
         match self {
             Self::Made(table) => std::slice::from_ref(table),
@@ -46,26 +46,26 @@ impl Source {
     }
 }
 
-/// What one query sees.
+/// The names that one query can see.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub(super) relations: Vec<Relation>,
-    /// Columns that USING made one.
+    /// Columns merged by USING.
     pub(super) merged: Vec<(String, Term)>,
-    /// Names that the select list gives.
+    /// The aliases of the select list.
     pub(super) aliases: Vec<(String, Term)>,
-    /// Where these come in: not at all, after columns, or before them.
+    /// The priority of aliases: none, after columns, or before them.
     pub(super) order: Aliases,
 }
 
-/// When a name may be one that the select list gives.
+/// The priority of aliases.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum Aliases {
     #[default]
     Never,
-    /// The select list, GROUP BY, HAVING, QUALIFY.
+    /// After columns: in the select list, GROUP BY, HAVING, QUALIFY.
     Last,
-    /// ORDER BY.
+    /// Before columns: in ORDER BY.
     First,
 }
 
@@ -78,7 +78,7 @@ impl Scope {
         named(&self.merged, name)
     }
 
-    /// The relations whose path ends with a qualifier.
+    /// The relation whose path ends with a qualifier.
     pub(super) fn qualified(&self, qualifier: &[Ident]) -> Option<usize> {
         self.relations.iter().position(|relation| {
             let Some(start) = relation.path.len().checked_sub(qualifier.len()) else { return false };
@@ -96,14 +96,14 @@ fn named(names: &[(String, Term)], name: &Ident) -> Option<Term> {
     names.iter().find(|(own, _)| find(name, [own.as_str()]) != Found::Nothing).map(|(_, term)| *term)
 }
 
-/// The part of a column's name before the first `_`, where that is short.
+/// The part of a column's name before the first `_`, if it is short.
 pub(super) fn prefix(name: &str) -> Option<String> {
     let (prefix, rest) = name.split_once('_')?;
     ((1..=3).contains(&prefix.len()) && !rest.is_empty()).then(|| prefix.to_lowercase())
 }
 
-/// The initials by which a statement's columns go that are of a table: the longest prefix whose letters the
-/// table's name has in this order, from its first one on.
+/// The prefix that marks columns of a table: the longest whose letters occur in the table's name in this order,
+/// starting with its first letter.
 pub(super) fn initials(table: &str, prefixes: &HashSet<String>) -> Option<String> {
     let table = table.to_lowercase();
     let within = |prefix: &&String| {
@@ -114,7 +114,7 @@ pub(super) fn initials(table: &str, prefixes: &HashSet<String>) -> Option<String
     prefixes.iter().filter(within).max_by_key(|prefix| (prefix.len(), (*prefix).clone())).cloned()
 }
 
-/// Whether a column's name begins with a table's, in the singular or the plural.
+/// Returns whether a column's name begins with a table's name, in singular or plural.
 pub(super) fn begins_with(name: &str, table: &str) -> bool {
     let (name, table) = (name.to_lowercase(), table.to_lowercase());
     let singular = table.strip_suffix("ies").map(|stem| format!("{stem}y"));
@@ -123,7 +123,7 @@ pub(super) fn begins_with(name: &str, table: &str) -> bool {
     after(&singular) || after(&table)
 }
 
-/// A relation's name and a column's, as they are spelled.
+/// The qualified name of a column.
 pub(super) fn spelled(path: &[String], name: &str) -> Vec<Ident> {
     path.iter().map(String::as_str).chain([name]).map(quoted).collect()
 }
