@@ -1,4 +1,4 @@
-//! A call that has come: what the switch has to know of its request is read, then it is judged.
+//! An arriving call: reads what the switch needs from the request, then asks the switch.
 
 use std::{
     pin::Pin,
@@ -26,12 +26,12 @@ use super::{
     request::RequestBody,
 };
 
-/// A call that is not judged.
+/// A call that the switch has not judged yet.
 pub(super) struct Arriving<S, B: Body> {
     inner: S,
     request: Request<RequestBody<B>>,
     method: Arc<Method>,
-    /// Where its message names the query, and the caller, if that has to be read and can be.
+    /// The message fields with the query id and the caller, where they are needed and readable.
     pub(super) reads: [Option<u32>; 2],
 }
 
@@ -56,7 +56,7 @@ where
         Self { inner, request, method, reads }
     }
 
-    /// The query id and the caller, as far as they are read.
+    /// Reads the query id and the caller, where `reads` names them.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<[Option<String>; 2]> {
         let coding = Coding::of(self.request.headers());
         let mut read = [None, None];
@@ -68,7 +68,7 @@ where
         Poll::Ready(read)
     }
 
-    /// Asks the switch, and goes on as it says.
+    /// Asks the switch, and returns the phase that follows.
     pub(super) fn judge<O: ObserveConnection>(
         self,
         shared: &Shared,

@@ -1,4 +1,4 @@
-//! What the gate remembers of a client's connection.
+//! The gate's state per client connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,9 +8,9 @@ use tracing::info;
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Connection<O> {
-    /// The last announcement that it was told of; 0 is none.
+    /// The epoch of the last announcement that was logged for it; 0 means none.
     announced: AtomicU64,
-    /// Where it is told what becomes of calls, if anybody wants to know.
+    /// Observes its calls, if anything does.
     pub(super) observer: Option<O>,
 }
 
@@ -19,7 +19,7 @@ impl<O> Connection<O> {
         Self { announced: AtomicU64::default(), observer }
     }
 
-    /// Logs the notice, unless this connection had it already.
+    /// Logs the notice, once per announcement.
     pub(super) fn announce(&self, notice: Notice) {
         if self.announced.swap(notice.announcement, Ordering::Relaxed) != notice.announcement {
             info!(strategy = %notice.strategy, epoch = notice.announcement, "Notifying client about pending strategy change to: {}", notice.strategy);

@@ -23,7 +23,7 @@ use super::{
 };
 
 pin_project! {
-    /// Resolves to the answer from behind the gate, or to a rejection.
+    /// Resolves to the response of the inner service, or to a rejection.
     pub struct ResponseFuture<S, B, O>
     where
         S: Service<Request<RequestBody<B>>>,
@@ -42,13 +42,13 @@ pin_project! {
 pin_project! {
     #[project = PhaseProj]
     pub(super) enum Phase<S, F, B: Body, C> {
-        /// What has to be read of it is on its way in; `None` once it is judged.
+        /// Its request is being read; `None` once it is judged.
         Arriving { arriving: Option<Box<Arriving<S, B>>> },
-        /// Let in: the answer is awaited.
+        /// Admitted: waits for the response.
         Inside { #[pin] future: F, call: Option<AdmittedCall<C>>, left: Option<Leaving> },
-        /// Not let in, and what it named.
+        /// Rejected, with the strategy that its header named.
         Refused { refused: StrategyMismatch, received: Option<HeaderValue> },
-        /// Not for the gate to judge.
+        /// Not gRPC: forwarded without judgement.
         Foreign { #[pin] future: F },
     }
 }

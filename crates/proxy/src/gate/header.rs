@@ -1,4 +1,4 @@
-//! The names of what the gate reads and writes in metadata, and how it reads it.
+//! The metadata that the gate reads and writes.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::GetAll};
 use protocol::Strategy;
@@ -6,16 +6,16 @@ use switch::Header;
 
 /// Request: the strategy that the client wants.
 pub(crate) const STRATEGY: HeaderName = HeaderName::from_static("strategy");
-/// Response: where the work is headed.
+/// Response: the strategy that the switch is headed for.
 pub(crate) const NEW_STRATEGY: HeaderName = HeaderName::from_static("new-strategy");
-/// Rejection: the strategy to come back with.
+/// Rejection: the strategy to retry with.
 pub(crate) const EXPECTED_STRATEGY: HeaderName = HeaderName::from_static("expected-strategy");
-/// Rejection: what the request named.
+/// Rejection: the strategy that the request named.
 pub(crate) const RECEIVED_STRATEGY: HeaderName = HeaderName::from_static("received-strategy");
-/// How much of a header's value is told back.
+/// The most bytes of a request's header value that a rejection repeats.
 const RECEIVED_LEN: usize = 64;
 
-/// What the `strategy` header says: the first of several values, or of a comma list.
+/// Reads the `strategy` header: the first of several values, or of a comma-separated list.
 pub(super) fn strategy(headers: &HeaderMap) -> Header {
     match first(&headers.get_all(STRATEGY)) {
         None | Some(b"") => Header::Absent,
@@ -26,7 +26,7 @@ pub(super) fn strategy(headers: &HeaderMap) -> Header {
     }
 }
 
-/// What the `strategy` header said, to be told back: at most 64 printable ASCII characters.
+/// The value of the `strategy` header for a rejection: at most 64 printable ASCII characters.
 pub(super) fn received(headers: &HeaderMap) -> Option<HeaderValue> {
     let value = first(&headers.get_all(STRATEGY))?;
     let printable = value.iter().copied().filter(|byte| matches!(byte, b' '..=b'~'));

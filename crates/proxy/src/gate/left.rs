@@ -1,4 +1,4 @@
-//! A call that waits for an engine which teal leaves, and what its client is told.
+//! Ends calls that wait for an engine which teal has abandoned.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use http::{Response, header::CONTENT_TYPE};
 use switch::Left;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-/// Resolves when the engine is left that a call waits for.
+/// Resolves when teal abandons the engine that a call waits for.
 pub(super) struct Leaving(Pin<Box<WaitForCancellationFutureOwned>>);
 
 impl Leaving {
@@ -32,7 +32,7 @@ impl fmt::Debug for Leaving {
     }
 }
 
-/// UNAVAILABLE, and why the engine is left. `why` names it.
+/// UNAVAILABLE with the reason, which names the engine.
 pub(super) fn response(why: &str) -> Response<Option<Bytes>> {
     let mut response = Response::new(None);
     *response.headers_mut() = Failure::Unavailable.trailers(why);

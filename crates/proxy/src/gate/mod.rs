@@ -1,5 +1,5 @@
-//! The tower layer at the door: asks the switch about each call, rejects it or lets it through, and
-//! appends the notice to what comes back. Knows nothing of who answers behind it.
+//! The tower layer that judges calls: asks the switch about each one, rejects it or lets it through, and
+//! appends the notice to the response. It knows nothing of the service behind it.
 
 mod admitted;
 mod arriving;
@@ -46,7 +46,7 @@ pub use self::{
     response_override::ResponseOverride,
 };
 
-/// Puts a [`Gate`] before a service.
+/// Puts a [`Gate`] in front of a service.
 #[derive(Clone, Debug)]
 pub struct GateLayer {
     shared: Arc<Shared>,
@@ -60,7 +60,7 @@ struct Shared {
     counters: Arc<Counters>,
 }
 
-/// What the gate counts.
+/// The gate's counters.
 #[derive(Debug, Default)]
 pub struct Counters {
     untouched: AtomicU64,
@@ -71,30 +71,30 @@ impl Counters {
         self.untouched.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Compressed responses that were due a notice and could not be given it.
+    /// Returns the number of compressed responses whose message could not carry the notice that was due.
     pub fn untouched(&self) -> u64 {
         self.untouched.load(Ordering::Relaxed)
     }
 }
 
 impl GateLayer {
-    /// A gate that asks `switch`, and says no as `mismatch` wants it.
+    /// Creates a gate that asks `switch`, and encodes rejections as `mismatch` says.
     pub fn new(switch: Switch, protocol: Protocol, mismatch: Mismatch) -> Self {
         let counters = Arc::default();
         Self { shared: Arc::new(Shared { switch, protocol, mismatch, counters }) }
     }
 
-    /// What the gate has counted.
+    /// The gate's counters.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
     }
 
-    /// What stands in the gate's place where the strategy that is not active can be tried.
+    /// Creates the service of the preview listener, which calls the inactive strategy.
     pub fn preview<S>(&self, inner: S) -> Preview<S> {
         Preview::new(inner, self.shared.clone())
     }
 
-    /// A gate for one client's connection whose calls are watched.
+    /// Creates a gate for one client's connection, with an observer of its calls.
     pub fn watched<S, O>(&self, observer: O, inner: S) -> Gate<S, O> {
         Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::new(Some(observer))) }
     }
@@ -103,13 +103,13 @@ impl GateLayer {
 impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
 
-    /// A gate for one client's connection: each is told of an announcement once in the log.
+    /// Creates a gate for one client's connection. The log shows each announcement once per connection.
     fn layer(&self, inner: S) -> Gate<S> {
         Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::new(None)) }
     }
 }
 
-/// The service behind the gate, with the gate. A clone is for the same connection.
+/// A service with the gate in front of it. Clones belong to the same connection.
 #[derive(Debug)]
 pub struct Gate<S, O = Infallible> {
     inner: S,

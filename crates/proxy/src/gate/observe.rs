@@ -1,4 +1,4 @@
-//! Whoever is told of the calls that pass the gate. The gate knows no more of them.
+//! The interface between the gate and whatever observes its calls.
 
 use std::{convert::Infallible, fmt::Debug, time::Instant};
 
@@ -6,7 +6,7 @@ use http::HeaderMap;
 use protocol::{CallKind, Method, Strategy};
 use switch::{Effect, Notice};
 
-/// What a request's message says of its caller.
+/// The caller, as the request's message names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller<'a> {
     /// The name of the user who logs in.
@@ -15,15 +15,15 @@ pub enum Caller<'a> {
     Session(&'a str),
 }
 
-/// Watches the calls of one client's connection.
+/// Observes the calls of one client's connection.
 pub trait ObserveConnection: Debug + Send + Sync + 'static {
-    /// Watches one call.
+    /// Observes one call.
     type Call: ObserveCall;
 
-    /// Whether the message of such a request has to be read to know its caller.
+    /// Returns whether the caller has to be read from the request's message.
     fn reads_caller(&self, kind: CallKind, head: &HeaderMap) -> bool;
 
-    /// A call is about to be judged. It came at `arrived`; `heading` is what was announced last.
+    /// Called before a call that came at `arrived` is judged; `heading` is the last announcement.
     fn call(
         &self,
         arrived: Instant,
@@ -33,33 +33,33 @@ pub trait ObserveConnection: Debug + Send + Sync + 'static {
         heading: Notice,
     ) -> Self::Call;
 
-    /// A request that is no gRPC call, which came at `arrived`, is answered.
+    /// Called when a request that is not gRPC, and came at `arrived`, has its response.
     fn foreign(&self, arrived: Instant);
 }
 
-/// Watches one call. Dropped before it is [over](ObserveCall::over) or [rejected](ObserveCall::rejected), the call was
-/// given up.
+/// Observes one call. If it is dropped before [`over`](ObserveCall::over) or [`rejected`](ObserveCall::rejected), the
+/// client has given up the call.
 pub trait ObserveCall: Debug + Send + 'static {
-    /// It was let in under `strategy`. What its request carries to the engine may be added to `head`.
+    /// Called when the call is admitted under `strategy`. May add metadata for the engine to `head`.
     fn let_in(&mut self, strategy: Strategy, head: &mut HeaderMap);
 
-    /// Its response carries a notice.
+    /// Called when the response carries a notice.
     fn notified(&self, notice: Notice);
 
-    /// Its response's message could not be given the notice that was due.
+    /// Called when the response's message could not carry the notice that was due.
     fn untouched(&self);
 
-    /// Its login was answered with this session.
+    /// Called when a login was answered with this session.
     fn logged_in(&self, session: &str);
 
-    /// It got a 456, whatever strategy it `named`.
+    /// Called when the call was rejected with a 456; `named` is the strategy in its header.
     fn rejected(self, named: Option<Strategy>);
 
-    /// It was answered to the end, with these trailers, and that did something to queries.
+    /// Called when the call is complete, with its trailers and its effect on the record of queries.
     fn over(self, trailers: Option<&HeaderMap>, effect: Effect);
 }
 
-/// Nobody watches.
+/// Observes nothing.
 impl ObserveConnection for Infallible {
     type Call = Self;
 

@@ -1,4 +1,4 @@
-//! The gate of the preview listener: picks the strategy that is not active, and judges nothing else.
+//! The service of the preview listener: calls the inactive strategy, without judgement.
 
 use std::{
     future::{Ready, ready},
@@ -19,7 +19,7 @@ use tower::Service;
 
 use super::{Shared, header, reject, request::RequestBody, response::ResponseBody};
 
-/// The service behind the gate, as clients of the preview listener reach it.
+/// The inner service, as clients of the preview listener reach it.
 #[derive(Clone, Debug)]
 pub struct Preview<S> {
     inner: S,
@@ -31,10 +31,10 @@ impl<S> Preview<S> {
         Self { inner, shared }
     }
 
-    /// The strategy whose engine answers; or that a login has to come back under another one.
+    /// Returns the strategy whose engine answers, or a mismatch if a login has to come back under the other one.
     ///
     /// Published clients do not know the strategy when they log in: they try blue, and green after a 456.
-    /// Taken at their word they would try the engine that is active, and report that the other one works.
+    /// Without the mismatch they would log in to the active engine, and report that the other one works.
     fn strategy(&self, path: &str, headers: &HeaderMap) -> Result<Strategy, StrategyMismatch> {
         let active = self.shared.switch.snapshot().phase.active();
         let other = active.other();
@@ -48,7 +48,7 @@ impl<S> Preview<S> {
     }
 }
 
-/// Turns the answer from behind the gate into one that passes as it is.
+/// Passes a response on as it is.
 type Pass<R> = fn(Response<R>) -> Response<ResponseBody<R>>;
 
 impl<S, B, R> Service<Request<B>> for Preview<S>

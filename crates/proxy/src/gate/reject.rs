@@ -1,4 +1,4 @@
-//! What a 456 looks like on the wire. No other file knows.
+//! The encoding of a 456. No other file knows it.
 
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -8,24 +8,24 @@ use switch::StrategyMismatch;
 
 use super::header::{EXPECTED_STRATEGY, RECEIVED_STRATEGY};
 
-/// In which dialect a 456 is said.
+/// The encoding of a 456.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Mismatch {
-    /// HTTP status 456 and a gRPC status, in one HEADERS frame: every client generation knows it.
+    /// HTTP status 456 and a gRPC status in one HEADERS frame; every client generation understands it.
     #[default]
     Both,
-    /// HTTP status 456 with a sentence: what an edge proxy in front of the engine says.
+    /// HTTP status 456 with a text body, as an edge proxy in front of the engine sends it.
     Http,
-    /// A gRPC status alone, for those that do not pass other HTTP statuses.
+    /// A gRPC status alone, for networks that drop unknown HTTP statuses.
     Grpc,
 }
 
-/// Some clients compare the text exactly, some look for it in a longer one.
+/// Some clients compare the whole text, others look for it in a longer one.
 const TEXT: HeaderValue = HeaderValue::from_static("status: 456");
 /// gRPC's UNKNOWN.
 const UNKNOWN: HeaderValue = HeaderValue::from_static("2");
 
-/// The rejection, and the body it carries in the HTTP dialect.
+/// The rejection, with a body in the HTTP encoding.
 pub(super) fn response(
     mismatch: Mismatch,
     refused: StrategyMismatch,

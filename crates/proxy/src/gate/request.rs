@@ -1,4 +1,4 @@
-//! The request body, whose first message may be read for its query id before it passes on unchanged.
+//! The request body. Its first message may be read for the query id before it passes on unchanged.
 
 use std::{
     fmt,
@@ -13,11 +13,11 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use protocol::Strategy;
 
-/// How much of a message is held, or inflated, to find its query id.
+/// The most bytes of a message that are held, or inflated, to find its query id.
 pub(super) const HELD: usize = 64 * 1024;
 
 pin_project! {
-    /// The body as it came, what was held of it first.
+    /// The body, starting with the bytes that were held.
     pub struct RequestBody<B: Body> {
         strategy: Option<Strategy>,
         // What is read of the first message.
@@ -33,7 +33,7 @@ pin_project! {
 }
 
 impl<B: Body<Data = Bytes>> RequestBody<B> {
-    /// The body as it is, with nothing held.
+    /// Wraps a body, with nothing held.
     pub fn new(inner: B) -> Self {
         Self {
             strategy: None,
@@ -45,18 +45,19 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
         }
     }
 
-    /// The strategy that the gate let the request in under. `None` without a gate.
+    /// The strategy that the gate admitted the request under; `None` without a gate.
     pub fn strategy(&self) -> Option<Strategy> {
         self.strategy
     }
 
-    /// Notes the strategy for whoever answers: here, because extensions cost three allocations a call.
+    /// Stores the strategy for the service behind the gate. It is kept in the body because extensions cost three
+    /// allocations a call.
     pub(crate) fn let_in(&mut self, strategy: Strategy) {
         self.strategy = Some(strategy);
     }
 
     /// Holds the first message until it is whole (64 KiB at most), and reads the string in `field`, such
-    /// as the query id. `None` where it is unreadable; empty where the message has none.
+    /// as the query id. Returns `None` if it is unreadable, and an empty string if the message has none.
     pub(super) fn poll_string(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -67,7 +68,7 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
         Poll::Ready(string(self.project().held, field, coding))
     }
 
-    /// Holds the first message until it is whole, and shows it uncompressed. `None` where it is unreadable,
+    /// Holds the first message until it is whole, and returns it uncompressed. Returns `None` if it is unreadable,
     /// or longer than `limit`.
     pub(crate) fn poll_message(
         mut self: Pin<&mut Self>,
@@ -123,12 +124,12 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
     }
 }
 
-/// Whether there is as much of the first message as is ever held.
+/// Returns whether as much of the first message is there as is ever held.
 fn is_enough(bytes: &[u8], limit: usize) -> bool {
     Prefix::read(bytes).is_some_and(|prefix| bytes.len() >= limit.min(PREFIX_LEN + prefix.len as usize))
 }
 
-/// The first message behind these headers, if it is whole, can be read and isn't longer than `limit`.
+/// Returns the first message, if it is whole, readable and not longer than `limit`.
 pub(crate) fn message(bytes: &[u8], headers: &HeaderMap, limit: usize) -> Option<Bytes> {
     let prefix = Prefix::read(bytes)?;
     let message = bytes[PREFIX_LEN..].get(..prefix.len as usize)?;

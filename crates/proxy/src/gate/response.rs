@@ -1,5 +1,5 @@
-//! The response body: passes frames on, and meanwhile reads the query id, appends the notice and
-//! learns the outcome.
+//! The response body: passes frames on while it reads the query id, appends the notice and
+//! observes the outcome.
 
 use std::{
     convert::Infallible,
@@ -18,14 +18,14 @@ use switch::RequestGuard;
 
 use super::{Counters, observe::ObserveCall, plan::HeldMessage, request::HELD};
 
-/// How long a message that is inflated to be appended to may be, before and after.
+/// The size limit of a message that is inflated to be appended to, before and after, in bytes.
 const INFLATED: usize = 16 * 1024 * 1024;
-/// A message no longer than this is appended to when it is whole, so that one that is cut short passes
-/// as it is.
+/// Up to this size, in bytes, a message is held until it is whole before it is appended to. One that breaks off passes
+/// unchanged.
 const SMALL: usize = 16 * 1024;
 
 pin_project! {
-    /// What the client gets.
+    /// The body that the client receives.
     pub struct ResponseBody<B: Body, C = Infallible> {
         #[pin]
         kind: Kind<B, C>,
@@ -35,38 +35,38 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<B: Body, C> {
-        /// A rejection's, or none.
+        /// The body of a rejection, or none.
         Own { body: Option<Bytes> },
-        /// A backend's that isn't for the gate to read.
+        /// A body that the gate does not read.
         Foreign { #[pin] inner: B },
-        /// A backend's answer to a call that was let in, and why it broke off, until what was held has left.
+        /// The body of an admitted call. An error waits in `broken` until the bytes held before it are sent.
         Answer { #[pin] inner: B, answer: Answer<C>, broken: Option<B::Error> },
     }
 }
 
-/// What is left to do about an answer.
+/// The work that is left on the response of an admitted call.
 #[derive(Debug)]
 pub(super) struct Answer<C> {
-    /// Taken when the outcome is known.
+    /// `None` once the outcome is known.
     guard: Option<RequestGuard>,
-    /// Taken then, too.
+    /// `None` once the outcome is known.
     observer: Option<C>,
     work: Work,
-    /// Held back until what belongs before them has left.
+    /// Trailers that wait until the bytes before them are sent.
     trailers: Option<HeaderMap>,
 }
 
 #[derive(Debug)]
 enum Work {
-    /// Frames pass as they are.
+    /// Passes frames on as they are.
     Passing,
-    /// The field is appended to a message that passes.
+    /// Appends the field to a message that passes.
     Append(Appender),
-    /// The message is held until it is whole.
+    /// Holds the message until it is whole.
     Hold(Hold),
 }
 
-/// The first message, as far as it is there, and what is done with it once it is whole.
+/// The first message as far as it has arrived, and what to do with it once it is whole.
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) held: BytesMut,
@@ -89,17 +89,17 @@ impl<B: Body, C> ResponseBody<B, C> {
 }
 
 impl<C: ObserveCall> Answer<C> {
-    /// Passes the body on, and tells `guard` the outcome.
+    /// Passes the body on, and reports the outcome to `guard`.
     pub(super) fn passing(guard: RequestGuard, observer: Option<C>) -> Self {
         Self { guard: Some(guard), observer, work: Work::Passing, trailers: None }
     }
 
-    /// Does to the first message what `hold` says.
+    /// Applies `hold` to the first message.
     pub(super) fn holding(guard: RequestGuard, observer: Option<C>, hold: Hold) -> Self {
         Self { guard: Some(guard), observer, work: Work::Hold(hold), trailers: None }
     }
 
-    /// Takes a chunk and returns what is to be sent for it: empty where more is needed.
+    /// Takes a chunk, and returns the bytes to send for it; none if more are needed.
     fn push(&mut self, chunk: Bytes) -> Bytes {
         match &mut self.work {
             Work::Passing => chunk,
@@ -118,7 +118,7 @@ impl<C: ObserveCall> Answer<C> {
         }
     }
 
-    /// What is to be sent before the end of the stream.
+    /// Returns the bytes to send before the end of the stream.
     fn finish(&mut self) -> Bytes {
         match &mut self.work {
             Work::Passing => Bytes::new(),
@@ -127,7 +127,7 @@ impl<C: ObserveCall> Answer<C> {
         }
     }
 
-    /// Goes on with bytes that are held no longer.
+    /// Goes on with bytes that are no longer held.
     fn release(&mut self, bytes: Bytes) -> Bytes {
         let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Passing) else { return bytes };
         let inflated = hold.inflate(&bytes);
@@ -155,7 +155,7 @@ impl<C: ObserveCall> Answer<C> {
         sent
     }
 
-    /// The stream has come to its end, with these trailers.
+    /// Reports the end of the stream, with its trailers.
     fn end(&mut self, trailers: Option<&HeaderMap>) {
         let Some(guard) = self.guard.take() else { return };
         let effect = guard.answered(trailers.is_some_and(is_success));
@@ -166,7 +166,7 @@ impl<C: ObserveCall> Answer<C> {
 }
 
 impl Hold {
-    /// How many bytes have to be there before they are released.
+    /// The number of bytes to hold before they are released.
     fn wants(&self, bytes: &[u8]) -> usize {
         let Some(prefix) = Prefix::read(bytes) else { return PREFIX_LEN };
         let limit = match prefix.flag {
@@ -182,7 +182,7 @@ impl Hold {
         }
     }
 
-    /// The whole message uncompressed, with its prefix and what came behind it.
+    /// Returns the whole message uncompressed, with its prefix and the bytes behind it.
     fn inflate(&self, bytes: &[u8]) -> Option<Bytes> {
         let prefix = Prefix::read(bytes).filter(|prefix| prefix.flag == 1 && prefix.len > 0)?;
         let (message, behind) = bytes[PREFIX_LEN..].split_at_checked(prefix.len as usize)?;
@@ -196,7 +196,7 @@ impl Hold {
     }
 }
 
-/// The first message of what there is of a stream, if it isn't compressed.
+/// Returns the first message, as far as it has arrived, if it is not compressed.
 fn first_message(bytes: &[u8]) -> Option<&[u8]> {
     let prefix = Prefix::read(bytes).filter(|prefix| prefix.flag == 0)?;
     let rest = &bytes[PREFIX_LEN..];

@@ -1,14 +1,14 @@
-//! What somebody behind the gate wants it to say: a fault that is about the switch.
+//! Faults that concern the switch: they change what the gate adds to a response.
 
 use protocol::Strategy;
 
-/// Among the extensions of an answer: what the gate is to say in its place, or beside it.
+/// An extension of a response that tells the gate what to add, or to send instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseOverride {
-    /// That the request is of the wrong strategy.
+    /// Reject the request as one of the wrong strategy.
     Mismatch,
-    /// That the work is headed for this strategy, wherever it is headed.
+    /// Announce this strategy, whatever the switch is headed for.
     Notice(Strategy),
-    /// The notice that is due, twice.
+    /// Send the notice that is due twice.
     DuplicateNotice,
 }

@@ -1,4 +1,4 @@
-//! One call, from the moment it is judged until it is over.
+//! The record of one call, from its judgement to its end.
 
 use std::{sync::Arc, time::Instant};
 
@@ -13,18 +13,18 @@ use crate::{
     gate::ObserveCall,
 };
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Answered with success.
+    /// Completed with status OK.
     Ok,
-    /// Answered with another status.
+    /// Completed with another status.
     Error,
-    /// Refused with a 456.
+    /// Rejected with a 456.
     Rejected,
     /// Given up by the client, or cut short by the engine.
     Dropped,
-    /// No gRPC call: passed on unjudged.
+    /// Not gRPC: passed on without judgement.
     Foreign,
 }
 
@@ -45,16 +45,16 @@ impl Outcome {
 pub struct Status(u8);
 
 impl Status {
-    /// There was none, or none that is defined.
+    /// No status, or one that gRPC does not define.
     pub const NONE: Self = Self(CODES.len() as u8);
     /// Success.
     pub const OK: Self = Self(0);
-    /// What a 456 looks like to a client.
+    /// UNKNOWN, which clients see for a 456.
     pub const UNKNOWN: Self = Self(2);
-    /// How many there are.
+    /// The number of values.
     pub(crate) const COUNT: usize = CODES.len() + 1;
 
-    /// The one that trailers, or the headers of a Trailers-Only response, tell.
+    /// Reads the status from trailers, or from the headers of a Trailers-Only response.
     pub fn of(trailers: &HeaderMap) -> Self {
         let status = trailers.get(GRPC_STATUS).and_then(|status| status.to_str().ok());
         match status.and_then(|status| status.parse().ok()) {
@@ -63,12 +63,12 @@ impl Status {
         }
     }
 
-    /// Its name in gRPC's specification, or `none`.
+    /// The name in gRPC's specification, or `none`.
     pub fn as_str(self) -> &'static str {
         CODES.get(self.index()).copied().unwrap_or("none")
     }
 
-    /// All of them.
+    /// Iterates over all values.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..=Self::NONE.0).map(Self)
     }
@@ -86,7 +86,7 @@ impl Status {
     }
 }
 
-/// A call that was judged. Dropped before it is [over](ObserveCall::over), it counts as dropped.
+/// An observed call. If it is dropped before it is [over](ObserveCall::over), it counts as dropped.
 #[derive(Debug)]
 pub struct Call {
     pub(super) shard: Arc<Shard>,
@@ -128,7 +128,7 @@ impl ObserveCall for Call {
         self.shard.tally().untouched += 1;
     }
 
-    /// The session stands for the user from now on.
+    /// Maps the session to the user from now on.
     fn logged_in(&self, session: &str) {
         if self.record.kind == CallKind::LogIn {
             self.shard.directory().introduce(session, self.client.key());

@@ -1,4 +1,4 @@
-//! A client's connection, and who is heard on it.
+//! A client's connection, and the callers on it.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -16,7 +16,7 @@ use crate::{
     gate::{Caller, ObserveConnection},
 };
 
-/// A connection. A client may have several, and a balancer may bring several clients on one.
+/// A connection. A client may have several, and a load balancer may put several clients on one.
 #[derive(Debug)]
 pub struct ClientConnection {
     shard: Arc<Shard>,
@@ -24,7 +24,7 @@ pub struct ClientConnection {
     caller: Mutex<LastCaller>,
 }
 
-/// Who called last: the next call is most likely from the same.
+/// The caller of the last call. The next call is most likely from the same one.
 #[derive(Default)]
 struct LastCaller {
     agent: Option<HeaderValue>,
@@ -85,7 +85,7 @@ impl ClientConnection {
 impl ObserveConnection for ClientConnection {
     type Call = Call;
 
-    /// A neutral call is taken to be from whoever was heard last, if somebody was.
+    /// Attributes a neutral call to the last caller, if there was one.
     fn reads_caller(&self, kind: CallKind, head: &HeaderMap) -> bool {
         if head.contains_key(AUTHORIZATION) {
             return false;

@@ -1,4 +1,4 @@
-//! What teal knows about calls and clients, for whoever wants to see it.
+//! The collector of everything observed about calls and clients.
 
 use std::{
     collections::HashMap,
@@ -20,11 +20,11 @@ use super::{
 };
 use crate::adoption::{self, Client, ClientIdentity, Directory, Key, KnownClient, SwitchWindows};
 
-/// How often what the threads have counted is collected.
+/// How often the counts of the threads are collected.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The watch: each network thread counts for itself, in a [shard](Collector::shard); here it is put
-/// together. A clone is the same watch.
+/// Puts together what the network threads count, each in its own [shard](Collector::shard). Clones share their
+/// state.
 #[derive(Clone, Debug)]
 pub struct Collector {
     shared: Arc<Shared>,
@@ -40,12 +40,12 @@ struct Shared {
     directory: Arc<Mutex<Directory>>,
     shards: Mutex<Vec<Arc<Shard>>>,
     turns: Mutex<SwitchWindows>,
-    /// Queries in flight.
+    /// The number of queries in flight.
     sampled: Mutex<Ring>,
     exported: Mutex<Exported>,
 }
 
-/// What time it was at a moment.
+/// Converts monotonic times to wall-clock times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     start: Instant,
@@ -64,14 +64,14 @@ impl Clock {
 }
 
 impl Default for Collector {
-    /// Of the methods that are known, without a switch.
+    /// Creates a collector for the known methods, without a switch.
     fn default() -> Self {
         Self::new(&Protocol::default(), None, Metrics::default(), None)
     }
 }
 
 impl Collector {
-    /// Watches the calls of these methods and, where there is one, the switch.
+    /// Creates a collector for these methods and, if there is one, the switch.
     pub fn new(
         protocol: &Protocol,
         switch: Option<Switch>,
@@ -95,7 +95,7 @@ impl Collector {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The part of one more network thread.
+    /// Creates the shard of one more network thread.
     pub fn shard(&self) -> Arc<Shard> {
         let Shared { labels, clock, directory, tracer, shards, .. } = &*self.shared;
         let shard = Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref()));
@@ -103,7 +103,7 @@ impl Collector {
         shard
     }
 
-    /// Who logged in to a session, if it is known.
+    /// Returns the user of a session, if it is known.
     pub(crate) fn user(&self, session: &str) -> Option<String> {
         match self.shared.directory.lock().whose(session) {
             ClientIdentity::User(user) => Some(user.into()),
@@ -111,7 +111,7 @@ impl Collector {
         }
     }
 
-    /// The switch took a step.
+    /// Records a transition of the switch.
     pub fn step(&self, step: &Step) {
         let (ended, turn) = {
             let mut turns = self.shared.turns.lock();
@@ -127,7 +127,7 @@ impl Collector {
         exported.abandoned(step.abandoned);
     }
 
-    /// No query of a strategy is on record any more: in `abandoned_in`, those that were are lost.
+    /// Records that a strategy has no queries any more. If `abandoned_in` is given, those it had are lost.
     fn close(&self, strategy: Strategy, abandoned_in: Option<u64>) {
         let mut all: HashMap<Key, Vec<Arc<KnownClient>>> = HashMap::new();
         for known in self.known() {
@@ -142,7 +142,7 @@ impl Collector {
         }
     }
 
-    /// The clients that were heard from most recently, the latest first: 10 000 at most.
+    /// The clients heard from most recently, latest first, 10 000 at most.
     pub fn clients(&self) -> Vec<Client> {
         let Shared { labels, clock, turns, .. } = &*self.shared;
         let turns = turns.lock().clone();
@@ -175,7 +175,7 @@ impl Collector {
         self.shared.metrics.render()
     }
 
-    /// Collects what the threads count, and sends their spans, for as long as it is polled.
+    /// Collects the counts of the threads and sends their spans, for as long as it is polled.
     pub async fn run(self) {
         match self.shared.tracer.clone() {
             None => self.count().await,

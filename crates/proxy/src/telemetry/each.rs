@@ -1,15 +1,15 @@
-//! A number for each strategy.
+//! A number per strategy.
 
 use protocol::Strategy;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A number for each strategy.
+/// A number per strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Each {
-    /// Blue's.
+    /// For blue.
     pub blue: u64,
-    /// Green's.
+    /// For green.
     pub green: u64,
 }
 
@@ -20,7 +20,7 @@ impl From<[u64; 2]> for Each {
 }
 
 impl Each {
-    /// The number of one strategy.
+    /// The number for one strategy.
     pub fn of(self, strategy: Strategy) -> u64 {
         [self.blue, self.green][strategy.index()]
     }

@@ -1,4 +1,4 @@
-//! The metrics for Prometheus. Handles are got once and kept; nothing here is on the path of a call.
+//! The metrics for Prometheus. Handles are created once; nothing here is on the path of a call.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::adoption::End;
 
-/// The upper bounds of how long a switch takes, in seconds.
+/// The upper bounds of the histogram of switch durations, in seconds.
 const SWITCH_BOUNDS: [f64; 10] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0];
 
-/// What is exposed. A clone is the same.
+/// The exposed metrics. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
@@ -46,7 +46,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics of a process whose connections share this budget.
+    /// Creates the metrics of a process whose connections share this budget.
     pub fn new(budget: Budget) -> Self {
         Self { budget, ..Self::default() }
     }
@@ -98,7 +98,7 @@ impl Metrics {
         });
     }
 
-    /// What there is to count of one engine.
+    /// Creates the metrics of one engine.
     pub fn upstream(&self, url: &str) -> UpstreamMetrics {
         let error =
             |kind| counter!("teal_upstream_errors_total", "upstream" => url.to_owned(), "kind" => kind);
@@ -113,7 +113,7 @@ impl Metrics {
         })
     }
 
-    /// All of it, in Prometheus's text format.
+    /// Renders all metrics in Prometheus's text format.
     pub(super) fn render(&self) -> String {
         self.with(|| {
             self.process.collect();
@@ -126,7 +126,7 @@ impl Metrics {
         self.recorder.handle().render()
     }
 
-    /// Makes room for what comes. To be called from time to time.
+    /// Frees the memory of old samples. Call it periodically.
     pub(super) fn tidy(&self) {
         self.recorder.handle().run_upkeep();
     }
@@ -142,25 +142,25 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// What is counted of one engine.
+/// The metrics of one engine.
 #[derive(Clone, Debug)]
 pub struct UpstreamMetrics {
     metrics: Metrics,
     url: String,
-    /// Open ones.
+    /// Open connections.
     pub(crate) connections: Gauge,
-    /// A connection could not be established.
+    /// Connections that could not be opened.
     pub(crate) connect: Counter,
-    /// A call got no connection.
+    /// Calls that got no connection.
     pub(crate) unreachable: Counter,
-    /// A connection was lost under a call.
+    /// Connections lost during a call.
     pub(crate) lost: Counter,
-    /// The engine reset a call.
+    /// Calls that the engine reset.
     pub(crate) reset: Counter,
 }
 
 impl UpstreamMetrics {
-    /// What there is to count of one of its addresses.
+    /// Creates the metrics of one of its addresses.
     pub fn address(&self, address: SocketAddr) -> AddressMetrics {
         let (url, address) = (&self.url, address.to_string());
         self.metrics.with(|| AddressMetrics {
@@ -176,20 +176,20 @@ impl UpstreamMetrics {
     }
 }
 
-/// What is counted of one address of an engine.
+/// The metrics of one address of an engine.
 #[derive(Clone, Debug)]
 pub struct AddressMetrics {
     /// Open connections.
     pub(crate) connections: Gauge,
-    /// It could not be connected to, or another address has answered sooner.
+    /// Failed attempts, and those that another address overtook.
     pub(crate) failures: Counter,
 }
 
-/// The handles that what the threads have counted is added to.
+/// The metrics that the counts of the threads are added to.
 pub(super) struct Exported {
     metrics: Metrics,
     labels: Arc<[String]>,
-    /// As the rows of a [`ThreadCounters`].
+    /// In the order of the rows of [`ThreadCounters`].
     requests: Vec<Vec<(Outcome, Status, Counter)>>,
     durations: Vec<Option<Histogram>>,
     rejected: Counter,
@@ -223,7 +223,7 @@ impl Exported {
         })
     }
 
-    /// Takes over what a thread has counted.
+    /// Adds the counts of a thread.
     pub(super) fn collect(&mut self, tally: &mut ThreadCounters) {
         self.rejected.increment(std::mem::take(&mut tally.rejected));
         self.notices.increment(std::mem::take(&mut tally.notices));
@@ -243,19 +243,19 @@ impl Exported {
         }
     }
 
-    /// A switch came to its end.
+    /// Records the duration of a completed switch.
     pub(super) fn switched(&self, end: End, seconds: f64) {
         let at = End::ALL.iter().position(|known| *known == end).expect("all are there");
         self.switches[at].increment(1);
         self.switch_duration.record(seconds);
     }
 
-    /// Queries were left behind.
+    /// Counts abandoned queries.
     pub(super) fn abandoned(&self, queries: u64) {
         self.abandoned.increment(queries);
     }
 
-    /// What the switch is like now.
+    /// Updates the metrics of the switch's state.
     pub(super) fn show(&self, snapshot: &Snapshot) {
         let one_if = |is: bool| f64::from(u8::from(is));
         for strategy in Strategy::ALL {
@@ -292,7 +292,7 @@ impl Exported {
         self.durations[row].as_ref().expect("it is there")
     }
 
-    /// The method and the strategy that a row is about.
+    /// The method and strategy of a row.
     fn row(&self, row: usize) -> (String, &'static str) {
         let strategy = Strategy::ALL.get(row % STRATEGIES).map_or("none", |strategy| strategy.as_str());
         (self.labels[row / STRATEGIES].clone(), strategy)

@@ -1,5 +1,5 @@
-//! What is told of teal's work: the log, metrics, the last minutes as a series, traces. The gate tells
-//! the [watch](Collector) of each call; each network thread counts for itself.
+//! Metrics, clients, the last minutes as a series, and traces. The gate reports each call to the
+//! [collector](Collector); each network thread counts for itself.
 
 mod call;
 mod client_connection;

@@ -7,26 +7,26 @@ use serde::Serialize;
 
 use super::{collector::Clock, each::Each};
 
-/// Seconds that are kept.
+/// The number of seconds kept.
 pub(super) const KEPT: u64 = 600;
 
-/// The last ten minutes: one point a second, oldest first, the present second not among them.
+/// The last ten minutes: one point per second, oldest first, without the current second.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Series {
-    /// From one point to the next.
+    /// The seconds between two points.
     pub step_seconds: u64,
-    /// Oldest first.
+    /// The points, oldest first.
     pub points: Vec<Point>,
 }
 
 /// One second.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Point {
-    /// When it began, as in RFC 3339.
+    /// Its start, as in RFC 3339.
     pub time: String,
-    /// Calls that were let in and came to their end in it.
+    /// Calls that were admitted and completed in it.
     pub requests: Each,
-    /// 456s.
+    /// Calls rejected with a 456.
     pub rejected: u64,
     /// Queries in flight at its end.
     pub queries: Each,
@@ -34,14 +34,14 @@ pub struct Point {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Second {
-    /// Which second since the start this is about: a place of the ring is used again and again.
+    /// The second since the start that this place of the ring holds.
     number: u64,
     pub(super) requests: [u64; 2],
     pub(super) rejected: u64,
     pub(super) queries: [u64; 2],
 }
 
-/// Seconds since the start, the last [`KEPT`] of them.
+/// The last [`KEPT`] seconds since the start.
 #[derive(Debug)]
 pub(super) struct Ring {
     start: Instant,
@@ -53,7 +53,7 @@ impl Ring {
         Self { start, seconds: vec![Second::default(); KEPT as usize + 1] }
     }
 
-    /// A call of `strategy` is over, or was refused.
+    /// Counts a call of `strategy` that completed or was rejected.
     pub(super) fn count(&mut self, strategy: Option<Strategy>, is_rejected: bool, now: Instant) {
         let second = self.at(now);
         if let Some(strategy) = strategy {
@@ -62,7 +62,7 @@ impl Ring {
         second.rejected += u64::from(is_rejected);
     }
 
-    /// So many queries were in flight.
+    /// Records the number of queries in flight.
     pub(super) fn sample(&mut self, queries: [u64; 2], now: Instant) {
         self.at(now).queries = queries;
     }
@@ -76,7 +76,7 @@ impl Ring {
         second
     }
 
-    /// Adds what this ring knows of the seconds to what others know.
+    /// Adds this ring's counts to those of others.
     pub(super) fn add_to(&self, sums: &mut [Second]) {
         for sum in sums {
             let second = &self.seconds[(sum.number % (KEPT + 1)) as usize];
@@ -91,7 +91,7 @@ impl Ring {
     }
 }
 
-/// The seconds that are over and kept, with nothing counted yet.
+/// The complete seconds that are kept, with nothing counted yet.
 pub(super) fn seconds(start: Instant, now: Instant) -> Vec<Second> {
     let present = now.saturating_duration_since(start).as_secs();
     let number = |number| Second { number, ..Second::default() };

@@ -1,5 +1,5 @@
-//! What belongs to one network thread: nobody else takes its locks but, once a second and when
-//! somebody asks, the watch.
+//! The state of one network thread. Only the collector takes its locks besides, once a second and on
+//! request.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -14,12 +14,12 @@ use super::{
 };
 use crate::adoption::{ClientTable, Directory};
 
-/// A network thread's part of the [watch](super::Collector).
+/// A network thread's part of the [collector](super::Collector).
 #[derive(Debug)]
 pub struct Shard {
     tally: Mutex<ThreadCounters>,
     clients: Mutex<ClientTable>,
-    /// Shared by all threads: who is behind a session. Taken where a caller is first heard on a line.
+    /// The users of sessions, shared by all threads. Locked when a caller is first seen on a connection.
     directory: Arc<Mutex<Directory>>,
     spans: Option<Spans>,
 }
@@ -35,12 +35,12 @@ impl Shard {
         Self { tally, clients: Mutex::default(), directory, spans: tracer.map(Tracer::spans) }
     }
 
-    /// A client's connection that this thread serves.
+    /// Creates the observer of a client's connection on this thread.
     pub fn connection(self: &Arc<Self>, peer: IpAddr) -> ClientConnection {
         ClientConnection::new(self.clone(), peer)
     }
 
-    /// A call that is not gRPC was answered.
+    /// Counts a request that is not gRPC.
     pub(crate) fn foreign(&self, arrived: Instant) {
         let now = Instant::now();
         let took = now.saturating_duration_since(arrived);

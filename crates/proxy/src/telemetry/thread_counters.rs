@@ -1,4 +1,4 @@
-//! What one network thread has counted and nobody has collected yet.
+//! What one network thread has counted since the last collection.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use super::{
 pub(super) const BOUNDS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// By strategy, and without one.
+/// The number of strategies, and one for calls without.
 pub(super) const STRATEGIES: usize = 3;
 
-/// Counts of one thread. Only that thread adds to them.
+/// The counts of one thread. Only that thread adds to them.
 #[derive(Debug)]
 pub(super) struct ThreadCounters {
     /// By [`Method::label`](protocol::Method) and strategy.
@@ -30,12 +30,12 @@ pub(super) struct ThreadCounters {
 /// The calls of one method and strategy.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Row {
-    /// Few: a method has one outcome or two.
+    /// A short list: most methods have one or two outcomes.
     pub(super) outcomes: Vec<(Outcome, Status, u64)>,
     pub(super) durations: Option<Box<[Bucket; BOUNDS.len() + 1]>>,
 }
 
-/// Durations between two bounds.
+/// The durations between two bounds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bucket {
     pub(super) count: u32,
@@ -49,7 +49,7 @@ impl ThreadCounters {
         Self { rows, rejected: 0, notices: 0, untouched: 0, ring: Ring::new(start) }
     }
 
-    /// A call is over.
+    /// Counts a completed call.
     pub(super) fn count(
         &mut self,
         label: usize,

@@ -1,6 +1,6 @@
-//! Traces by OTLP, where an endpoint is given: one span a call, within the trace that the client
-//! began. The thread of a call only notes what its span is made of; it is made and sent elsewhere.
-//! Without an endpoint no call's metadata is looked at or changed.
+//! Traces by OTLP, if an endpoint is set: one span per call, within the client's trace. The thread
+//! of a call only records the facts of its span; it is built and sent elsewhere.
+//! Without an endpoint, no metadata is read or changed.
 
 mod span;
 
@@ -31,21 +31,21 @@ pub(super) use self::span::{Sampling, Span};
 use super::call::{Outcome, Status};
 use crate::adoption::CallRecord;
 
-/// How long the last spans may take to be sent when teal ends.
+/// How long the last spans may take to be sent when teal stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// How often spans are made of what threads have noted: the processor's queue takes as much.
+/// How often recorded spans are built; the processor's queue holds as many.
 const EVERY: Duration = Duration::from_millis(20);
-/// Spans that a thread notes meanwhile at most.
+/// The most spans that a thread records in between.
 const NOTED: usize = 4096;
 
-/// The way to a collector.
+/// The connection to a collector.
 #[derive(Debug)]
 pub struct Traces {
     tracer: Tracer,
 }
 
 impl Traces {
-    /// Sends spans of these methods to the collector at `endpoint`, which need not be there. Within a
+    /// Sends spans of these methods to the collector at `endpoint`, which may be unavailable. Call it within a
     /// runtime.
     pub fn to(endpoint: &str, protocol: &Protocol) -> io::Result<Self> {
         let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -77,12 +77,12 @@ impl Traces {
         Ok(Self { tracer: Tracer { shared: Arc::new(shared) } })
     }
 
-    /// What begins spans.
+    /// Creates the part that begins spans.
     pub fn tracer(&self) -> Tracer {
         self.tracer.clone()
     }
 
-    /// Sends what is left, for a few seconds at most.
+    /// Sends the remaining spans, for a few seconds at most.
     pub async fn end(self) {
         let end = move || {
             self.tracer.send();
@@ -95,7 +95,7 @@ impl Traces {
     }
 }
 
-/// An exporter whose failures are logged: the first of each row.
+/// An exporter that logs the first failure of each series.
 #[derive(Debug)]
 struct Reporting<E> {
     inner: E,
@@ -126,7 +126,7 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
     }
 }
 
-/// Makes and sends the spans of all threads. A clone is the same.
+/// Builds and sends the spans of all threads. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Tracer {
     shared: Arc<Shared>,
@@ -141,10 +141,10 @@ struct Shared {
     threads: Mutex<Vec<Arc<Noted>>>,
 }
 
-/// What one thread has noted.
+/// The spans that one thread has recorded.
 type Noted = Mutex<Vec<Ended>>;
 
-/// A span that is over.
+/// A completed span.
 #[derive(Debug)]
 struct Ended {
     span: Span,
@@ -164,7 +164,7 @@ pub(super) struct Spans {
 }
 
 impl Spans {
-    /// A call is over.
+    /// Records a completed call.
     pub(super) fn end(
         &self,
         span: Span,
@@ -182,14 +182,14 @@ impl Spans {
 }
 
 impl Tracer {
-    /// For one more thread.
+    /// Creates the part for one more thread.
     pub(super) fn spans(&self) -> Spans {
         let noted = Arc::<Noted>::default();
         self.shared.threads.lock().push(noted.clone());
         Spans { sampling: self.shared.sampling, noted }
     }
 
-    /// Sends what the threads note, for as long as it is polled.
+    /// Sends what the threads record, for as long as it is polled.
     pub(super) async fn run(self) {
         loop {
             tokio::time::sleep(EVERY).await;
