@@ -28,7 +28,7 @@ mod tests;
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{self, AtomicU64, Ordering},
     },
     time::Duration,
@@ -126,7 +126,9 @@ struct Shared {
     queries: Queries,
     heading: TargetStrategy,
     start: std::time::Instant,
-    /// When the state changes by itself, in nanoseconds from `start`.
+    /// What other instances share with this one, if there are others.
+    store: OnceLock<etcd::Handle>,
+    /// When the state changes by itself, in nanoseconds from `start`. With other instances: when etcd may be lost.
     due: AtomicU64,
     /// Something happened that may bring a deadline forward.
     changed: Notify,
@@ -184,6 +186,7 @@ impl Switch {
             queries: Queries::default(),
             heading,
             start,
+            store: OnceLock::new(),
             due: AtomicU64::new(NEVER),
             changed: Notify::new(),
             moved: tokio::sync::watch::channel(()).0,
@@ -251,6 +254,10 @@ impl Switch {
             CallKind::LogIn | CallKind::Neutral => false,
         };
         if arrival.header == Header::Unknown || is_counted || self.is_due() {
+            return None;
+        }
+        // Which record it is on has to be looked at.
+        if arrival.query.is_some() && self.shared.store.get().is_some() {
             return None;
         }
         // It may have to hear that its engine is left.
@@ -342,7 +349,15 @@ impl Switch {
 impl Shared {
     /// Opens what need not stay shut until the next change.
     fn publish(&self, machine: &Machine) {
-        let due = machine.deadline().map_or(NEVER, |deadline| nanos(deadline - self.start));
+        let deadline = match self.store.get() {
+            None => machine.deadline(),
+            Some(store) => {
+                let course = machine.course();
+                self.heading.set(course.headed_for(), course.heading, machine.is_silent());
+                Some(store.deadline().at().into_std())
+            }
+        };
+        let due = deadline.map_or(NEVER, |deadline| nanos(deadline.saturating_duration_since(self.start)));
         self.due.store(due, Ordering::Release);
         for strategy in Strategy::ALL.into_iter().filter(|strategy| machine.is_served(*strategy)) {
             self.in_flight[strategy.index()].open(strategy == machine.phase().active());

@@ -155,6 +155,16 @@ impl Machine {
         &self.course
     }
 
+    /// Whether clients are told nothing yet: not all instances let in what the heading names.
+    pub(super) fn is_silent(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// The stage with the present heading.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+
     /// The present phase.
     pub(super) fn phase(&self) -> Phase {
         let (active, since) = (self.course.active, self.followed);
@@ -172,7 +182,7 @@ impl Machine {
 
     /// Queries of a strategy: on record, or counted for a request in progress.
     pub(super) fn queries(&self, strategy: Strategy) -> u64 {
-        self.load(strategy).queries
+        self.load(strategy).queries + self.shared.map_or(0, |shared| shared.queries[strategy.index()])
     }
 
     /// Requests of a strategy in progress.

@@ -1,9 +1,20 @@
 //! A request that was let in, until it is answered or gone.
 
+use futures::{
+    FutureExt,
+    future::{BoxFuture, OptionFuture},
+};
 use protocol::{CallKind, Strategy};
 use tokio::time::Instant;
 
-use super::{Left, Switch, phase::Admission, queries::Query};
+use super::{
+    Left, Shared, Switch,
+    etcd::{Handle, Own, Recorded},
+    phase::Admission,
+    phase_name::PhaseName,
+    queries::Query,
+    state::LONGEST_ID,
+};
 
 /// Where the work is headed, as told to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +50,10 @@ pub struct RequestGuard {
     /// The query of this begin is on record already.
     is_recorded: bool,
     is_finished: bool,
+    /// The incarnation of this instance at the arrival, where there are others.
+    own: Option<Own>,
+    /// The query, where it was looked up.
+    found: Option<Query>,
 }
 
 impl RequestGuard {
@@ -50,7 +65,17 @@ impl RequestGuard {
         left: Option<Left>,
     ) -> Self {
         let query = query.map(Box::from);
-        Self { switch, admission, kind, query, left, is_recorded: false, is_finished: false }
+        Self {
+            switch,
+            admission,
+            kind,
+            query,
+            left,
+            is_recorded: false,
+            is_finished: false,
+            own: None,
+            found: None,
+        }
     }
 
     /// The strategy that the request was let in under.
@@ -65,7 +90,11 @@ impl RequestGuard {
 
     /// What a response that leaves now has to tell.
     pub fn notice(&self) -> Option<Notice> {
-        let (strategy, announcement) = self.switch.shared.heading.get();
+        let Shared { heading, store, .. } = &*self.switch.shared;
+        let (strategy, announcement) = heading.told()?;
+        if store.get().is_some_and(Handle::is_cut_off) {
+            return None;
+        }
         (strategy != self.admission.strategy).then_some(Notice { strategy, announcement })
     }
 
@@ -96,6 +125,9 @@ impl RequestGuard {
     fn finish(&mut self, with_success: bool) -> Effect {
         if std::mem::replace(&mut self.is_finished, true) {
             return Effect::Nothing;
+        }
+        if let Some(store) = self.switch.shared.store.get() {
+            return self.finish_shared(store, with_success);
         }
         let queries = &self.switch.shared.queries;
         let (admission, counted, is_recorded) = (self.admission, self.counted(), self.is_recorded);
@@ -135,6 +167,70 @@ impl RequestGuard {
             state.machine.finish(admission, keeps_query, with_success, now);
             effect
         })
+    }
+}
+
+/// With other instances.
+impl RequestGuard {
+    /// The same guard, of a request that came in this incarnation, about a query that was looked up.
+    pub(super) fn shared(mut self, own: Option<Own>, found: Option<Query>) -> Self {
+        (self.own, self.found) = (own, found);
+        self
+    }
+
+    /// The answer of a begin names its query: it may leave once this says that the query is on record. `None` where
+    /// nothing has to be waited for.
+    pub fn record(&mut self, id: &str) -> Option<BoxFuture<'static, Recorded>> {
+        let Some(store) = self.switch.shared.store.get() else {
+            self.begun(id);
+            return None;
+        };
+        if self.kind != CallKind::Begin || self.is_recorded || !(1..=LONGEST_ID).contains(&id.len()) {
+            return None;
+        }
+        let query = self.counted()?;
+        let own = self.own;
+        let put = own.map(|own| store.put(own, id, query));
+        (self.is_recorded, self.query) = (true, Some(id.into()));
+        Some(async move { OptionFuture::from(put).await.unwrap_or(Recorded::CutOff) }.boxed())
+    }
+
+    fn finish_shared(&self, store: &Handle, with_success: bool) -> Effect {
+        let (admission, id) = (self.admission, self.query.as_deref());
+        let is_end = self.kind == CallKind::End && with_success;
+        let adopts = with_success && admission.adopts.is_some();
+        if self.counted().is_none() && !is_end && !adopts && self.switch.leave(admission.strategy) {
+            return Effect::Nothing;
+        }
+        let now = Instant::now().into_std();
+        let mut ended = None;
+        let effect = match (self.kind, id, with_success) {
+            (CallKind::Begin, Some(id), false) if self.is_recorded => {
+                store.end(id, None, now);
+                Effect::Nothing
+            }
+            (CallKind::Begin, Some(_), true) if self.is_recorded => Effect::Begun,
+            (CallKind::Continue, Some(id), true) => match self.counted().zip(self.own) {
+                Some((query, own)) if store.put_back(own, id, query) => Effect::Begun,
+                _ => Effect::Nothing,
+            },
+            (CallKind::End, Some(id), true) => {
+                ended = store.end(id, self.found, now);
+                if ended.is_some() { Effect::Ended } else { Effect::Nothing }
+            }
+            _ => Effect::Nothing,
+        };
+        let is_stable = self.switch.change(|state, now| {
+            if let Some(query) = ended {
+                state.machine.ended(query.strategy, now);
+            }
+            state.machine.finish(admission, false, with_success, now);
+            state.machine.course().phase == PhaseName::Stable
+        });
+        if !is_stable {
+            store.changed();
+        }
+        effect
     }
 }
 

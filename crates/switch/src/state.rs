@@ -22,7 +22,7 @@ use super::{
 const EXPIRED_PER_CHANGE: usize = 4;
 
 /// Bytes of a query id. Engines give out UUIDs; what is longer is nobody's query.
-const LONGEST_ID: usize = 256;
+pub(super) const LONGEST_ID: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -123,7 +123,7 @@ impl State {
         for (epoch, (transition, by)) in (before + 1..).zip(transitions) {
             let course = self.machine.course();
             if course.heading != heading.get().1 {
-                heading.set(course.headed_for(), course.heading);
+                heading.set(course.headed_for(), course.heading, self.machine.is_silent());
             }
             let forgotten = match transition {
                 Transition::DrainTimedOut { old } => Some(queries.forget(old)),

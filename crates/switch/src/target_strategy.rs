@@ -17,17 +17,29 @@ impl TargetStrategy {
     }
 
     /// Turns. Whoever [gets](TargetStrategy::get) the new heading also sees what was written before this.
-    pub(super) fn set(&self, strategy: Strategy, epoch: u64) {
-        self.0.store(pack(strategy, epoch), Ordering::Release);
+    pub(super) fn set(&self, strategy: Strategy, epoch: u64, is_silent: bool) {
+        self.0.store(pack(strategy, epoch) | if is_silent { SILENT } else { 0 }, Ordering::Release);
     }
 
     /// The strategy, and the epoch in which the heading became that.
     pub(super) fn get(&self) -> (Strategy, u64) {
+        unpack(self.0.load(Ordering::Acquire))
+    }
+
+    /// The same, unless nobody is to be told yet.
+    pub(super) fn told(&self) -> Option<(Strategy, u64)> {
         let packed = self.0.load(Ordering::Acquire);
-        (Strategy::ALL[(packed & 1) as usize], packed >> 1)
+        (packed & SILENT == 0).then(|| unpack(packed))
     }
 }
 
+/// Not all instances let in what the heading names.
+const SILENT: u64 = 2;
+
 fn pack(strategy: Strategy, epoch: u64) -> u64 {
-    epoch << 1 | strategy.index() as u64
+    epoch << 2 | strategy.index() as u64
+}
+
+fn unpack(packed: u64) -> (Strategy, u64) {
+    (Strategy::ALL[(packed & 1) as usize], packed >> 2)
 }

@@ -139,13 +139,20 @@ impl RecordCopy {
         }
     }
 
-    /// This instance has let a query end: it is off the record, and its key is about to be deleted.
-    pub fn end(&mut self, id: &str, now: Instant) -> Option<Query> {
-        let (id, entry) = self.queries.remove_entry(id)?;
-        self.discount(entry);
-        self.leave(id.clone(), now);
-        self.ending.insert(id, Ending { is_seen: entry.is_seen });
-        Some(entry.query)
+    /// This instance has let a query end: it is off the record, and its key is about to be deleted. `found`: the query,
+    /// where it was looked up and may not be in the copy yet. `None` where it has ended already.
+    pub fn end(&mut self, id: &str, found: Option<Query>, now: Instant) -> Option<Query> {
+        let (query, is_seen) = match self.queries.remove(id) {
+            Some(entry) => {
+                self.discount(entry);
+                (entry.query, entry.is_seen)
+            }
+            None if self.get(id, now) == Known::Left => return None,
+            None => (found?, false),
+        };
+        self.leave(id.into(), now);
+        self.ending.insert(id.into(), Ending { is_seen });
+        Some(query)
     }
 
     /// The key of a query that was [ended](Self::end) here is deleted, in this revision.

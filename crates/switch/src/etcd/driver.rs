@@ -54,6 +54,8 @@ pub(super) struct Driver<F> {
     is_restoring: bool,
     orders: VecDeque<Waiting>,
     retractions: Vec<oneshot::Sender<()>>,
+    /// Those who have read a truth of this revision, and wait until it is followed.
+    behind: Vec<(i64, oneshot::Sender<()>)>,
     leaves: Option<oneshot::Sender<Result<(), StoreError>>>,
 }
 
@@ -163,10 +165,25 @@ impl<F: Follower> Driver<F> {
         if !self.is_live(own) {
             return false;
         }
-        self.follower.learn(&self.copy.lock());
+        self.learn_record();
         let has_vanished = std::mem::take(&mut self.has_vanished);
         self.follower.see(&self.board.live(), has_vanished);
+        let followed = self.followed.as_ref().map_or(0, |(_, modified)| *modified);
+        for (_, done) in self.behind.extract_if(.., |(modified, _)| *modified <= followed) {
+            _ = done.send(());
+        }
         true
+    }
+
+    /// Tells the follower what is on record. Nobody who holds the copy waits for the follower.
+    fn learn_record(&self) {
+        if let Some(kept) = &self.board.truth {
+            let (holding, queries) = {
+                let copy = self.copy.lock();
+                (copy.holding(&kept.value.course), copy.queries(&kept.value.course))
+            };
+            self.follower.learn(holding, queries);
+        }
     }
 
     fn is_live(&self, own: Own) -> bool {
@@ -219,9 +236,9 @@ impl<F: Follower> Driver<F> {
         if !std::mem::take(&mut self.is_restoring) {
             return;
         }
-        for (id, query) in self.copy.lock().unseen() {
-            // Whether it is done is seen by the watch.
-            drop(self.recorder.put(own, &id, query));
+        let unseen = self.copy.lock().unseen();
+        for (id, query) in unseen {
+            self.is_restoring |= !self.recorder.put_back(own, &id, query);
         }
     }
 
@@ -231,6 +248,7 @@ impl<F: Follower> Driver<F> {
                 self.orders.push_back(Waiting { order, until: Instant::now() + ORDER_WITHIN, done });
             }
             Ask::Retract { done } => self.retractions.push(done),
+            Ask::CatchUp { modified, done } => self.behind.push((modified, done)),
             Ask::Leave { done } => self.leaves = Some(done),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::copy::RecordCopy;
 use crate::{
     course::{TransitionKind, Truth},
     instance::InstanceStatus,
@@ -24,8 +23,8 @@ pub trait Follower: Send + Sync + 'static {
     /// since the last call.
     fn see(&self, live: &[InstanceStatus], has_vanished: bool);
 
-    /// Takes in what is on record.
-    fn learn(&self, record: &RecordCopy);
+    /// Takes in how many queries on record hold the drain, and how many there are of each strategy.
+    fn learn(&self, holding: u64, queries: [u64; 2]);
 
     /// What is to be published. Whoever says that it is quiet takes that back before it lets in what would hold the drain.
     fn report(&self, may_be_quiet: bool) -> InstanceStatus;

@@ -37,7 +37,12 @@ pub struct Handle {
     pub(super) recorder: Recorder,
     pub(super) reader: Reader,
     pub(super) changed: Arc<Notify>,
-    pub(super) _task: Arc<AbortOnDropHandle<()>>,
+}
+
+/// The task that drives an instance. It ends when this is dropped; then the instance loses its lease.
+#[derive(Debug)]
+pub struct Task {
+    pub(super) _driver: AbortOnDropHandle<()>,
 }
 
 /// What the driver is asked for.
@@ -45,6 +50,7 @@ pub struct Handle {
 pub(super) enum Ask {
     Order { order: TransitionOrder, done: oneshot::Sender<Result<Truth, OrderError>> },
     Retract { done: oneshot::Sender<()> },
+    CatchUp { modified: i64, done: oneshot::Sender<()> },
     Leave { done: oneshot::Sender<Result<(), StoreError>> },
 }
 
@@ -117,12 +123,18 @@ impl Handle {
         self.recorder.put(own, id, query)
     }
 
-    /// A query has ended: it is off the record, and its key is deleted when there is time.
-    pub fn end(&self, id: &str, now: std::time::Instant) -> Option<Query> {
-        let query = self.copy.lock().end(id, now)?;
+    /// A query has ended: it is off the record, and its key is deleted when there is time. `found`: the query, where it
+    /// was looked up and the copy may not know it yet.
+    pub fn end(&self, id: &str, found: Option<Query>, now: std::time::Instant) -> Option<Query> {
+        let query = self.copy.lock().end(id, found, now)?;
         self.recorder.delete(id);
         self.changed();
         Some(query)
+    }
+
+    /// Puts a query on record for which nobody waits.
+    pub(crate) fn put_back(&self, own: Own, id: &str, query: Query) -> bool {
+        self.recorder.put_back(own, id, query)
     }
 
     /// Reads the truth, and the query of an id, before a call is judged.
@@ -139,6 +151,18 @@ impl Handle {
         select! {
             biased;
             done = retracted, if sent.is_ok() => done.is_ok(),
+            () = self.deadline.passed() => false,
+            else => false,
+        }
+    }
+
+    /// Waits until a truth of this revision is followed. False if the instance is cut off before.
+    pub async fn catch_up(&self, modified: i64) -> bool {
+        let (done, followed) = oneshot::channel();
+        let sent = self.asks.try_send(Ask::CatchUp { modified, done });
+        select! {
+            biased;
+            done = followed, if sent.is_ok() => done.is_ok(),
             () = self.deadline.passed() => false,
             else => false,
         }

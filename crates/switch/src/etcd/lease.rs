@@ -64,7 +64,8 @@ impl Deadline {
         }
     }
 
-    fn at(&self) -> Instant {
+    /// When it is over.
+    pub fn at(&self) -> Instant {
         self.base + Duration::from_nanos(self.at.load(Ordering::Acquire))
     }
 }

@@ -8,6 +8,7 @@
 //! | `copy`, `watch` | the queries on record, and how a copy of them keeps up |
 //! | `record`, `look_up` | puts, deletions and look-ups of queries, many at once |
 //! | `follower`, `driver`, `handle` | a switch that follows, the task that drives it, and what that can be asked |
+//! | `switch`, `arrive` | the switch as a follower, and how it judges requests where etcd has to be asked |
 //!
 //! | limit | value |
 //! | --- | --- |
@@ -19,6 +20,7 @@
 //! | puts and deletions that wait; of a transaction; transactions in flight | [`MAX_QUEUE`]; [`MAX_BATCH`]; [`MAX_COMMITS`] |
 //! | look-ups that wait; of a read; reads in flight; age of an answer | [`MAX_LOOK_UPS`]; [`MAX_IDS`]; [`MAX_READS`]; [`FRESH`] |
 
+mod arrive;
 mod board;
 mod copy;
 mod driver;
@@ -29,6 +31,7 @@ mod lease;
 mod look_up;
 mod record;
 mod store;
+mod switch;
 mod truth;
 mod watch;
 
@@ -36,10 +39,11 @@ mod watch;
 mod tests;
 
 pub use self::{
+    arrive::{Arrived, Rejected, Unsure},
     board::{Board, Difference, Kept, MAX_INSTANCES, MAX_VALUE},
     copy::{Known, LEFT_FOR, MAX_LEFT, RecordChange, RecordCopy},
     follower::Follower,
-    handle::{Handle, MAX_ASKS, ORDER_WITHIN, OrderError, TransitionOrder},
+    handle::{Handle, MAX_ASKS, ORDER_WITHIN, OrderError, Task, TransitionOrder},
     keys::{BadKey, BadPrefix, FORMAT, LONGEST_PREFIX, Name, Prefix},
     lease::{Deadline, MIN_TTL},
     look_up::{FRESH, LookUp, Looked, MAX_IDS, MAX_LOOK_UPS, MAX_READS, Reader},

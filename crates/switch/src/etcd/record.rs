@@ -16,7 +16,7 @@ use teal_etcd::{Op, Outcome, Retry, Txn};
 use tokio::{
     select,
     sync::{Notify, mpsc, oneshot},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -62,7 +62,7 @@ pub struct Recorder {
 
 #[derive(Debug)]
 enum Ask {
-    Put { own: Own, id: Box<str>, query: Query, done: oneshot::Sender<Recorded> },
+    Put { own: Own, id: Box<str>, query: Query, done: Option<oneshot::Sender<Recorded>> },
     Delete { id: Box<str> },
 }
 
@@ -114,13 +114,18 @@ impl Recorder {
     /// or is not going to be.
     pub fn put(&self, own: Own, id: &str, query: Query) -> impl Future<Output = Recorded> + Send + use<> {
         let (done, recorded) = oneshot::channel();
-        let is_queued = self.ask(Ask::Put { own, id: id.into(), query, done });
+        let is_queued = self.ask(Ask::Put { own, id: id.into(), query, done: Some(done) });
         async move {
             match is_queued {
                 true => recorded.await.unwrap_or(Recorded::CutOff),
                 false => Recorded::Busy,
             }
         }
+    }
+
+    /// Puts a query back on record, for which nobody waits. False if too much waits already.
+    pub(super) fn put_back(&self, own: Own, id: &str, query: Query) -> bool {
+        self.ask(Ask::Put { own, id: id.into(), query, done: None })
     }
 
     /// Deletes the key of a query that has ended. If too much waits already the key stays, and goes by age.
@@ -262,7 +267,7 @@ impl Writer {
                     if !outcome.succeeded {
                         again.extend(self.give_up(&mut batch, &Recorded::CutOff, outcome.repeated));
                     }
-                    self.done(std::mem::take(&mut batch), &outcome);
+                    again.extend(self.done(std::mem::take(&mut batch), &outcome));
                 }
                 // A put without an answer is tried again. So is a deletion, whatever etcd says.
                 Err(error) if error.is_outage() || batch.own.is_none() => sleep(AGAIN).await,
@@ -275,18 +280,25 @@ impl Writer {
         (ids, again)
     }
 
-    fn done(&self, batch: Batch, outcome: &Outcome) {
+    /// Tells what is done. Returns what has to be deleted: queries whose begins are gone meanwhile.
+    fn done(&self, batch: Batch, outcome: &Outcome) -> Vec<Ask> {
         let mut copy = self.copy.lock();
+        let mut again = Vec::new();
         for ask in batch.asks {
             match ask {
                 Ask::Put { id, query, done, .. } => {
                     copy.put(&id, query, outcome.revision);
-                    _ = done.send(Recorded::Done);
+                    if done.is_some_and(|done| done.send(Recorded::Done).is_err()) {
+                        copy.end(&id, None, Instant::now().into_std());
+                        again.push(Ask::Delete { id });
+                        continue;
+                    }
                 }
                 Ask::Delete { id } => copy.deleted(&id, outcome.revision),
             }
             self.on_the_way.remove();
         }
+        again
     }
 
     /// Tells the begins of a batch that their queries are not on record. Returns what has to be deleted later: puts that
@@ -296,7 +308,7 @@ impl Writer {
         for ask in batch.asks.drain(..) {
             match ask {
                 Ask::Put { id, done, .. } => {
-                    _ = done.send(recorded.clone());
+                    done.map(|done| done.send(recorded.clone()));
                     match is_unsure {
                         true => again.push(Ask::Delete { id }),
                         false => self.on_the_way.remove(),

@@ -36,6 +36,18 @@ impl Machine {
         if !self.course.lets_in(self.stage, kind, strategy) {
             return Err(StrategyMismatch { expected: active });
         }
+        Ok(self.admit(kind, strategy, counts_query, now))
+    }
+
+    /// Counts a request that is let in, and a query with it.
+    pub(crate) fn admit(
+        &mut self,
+        kind: CallKind,
+        strategy: Strategy,
+        counts_query: bool,
+        now: Instant,
+    ) -> Admission {
+        let active = self.course.active;
         let birth = self.course.birth(self.stage);
         let load = self.load_mut(strategy);
         load.requests += 1;
@@ -49,11 +61,11 @@ impl Machine {
             withheld.left += 1;
         }
         let adopts = strategy != active && matches!(kind, CallKind::LogIn | CallKind::Begin);
-        Ok(Admission {
+        Admission {
             strategy,
             birth: counts_query.then_some(birth),
             adopts: adopts.then_some(self.course.epoch),
-        })
+        }
     }
 
     /// A request is answered, or gone. `keeps_query`: the query counted for it is on record now.
@@ -86,6 +98,11 @@ impl Machine {
     pub(crate) fn end(&mut self, strategy: Strategy, birth: u64, now: Instant) {
         self.advance(now);
         self.forget(strategy, birth, now);
+        self.ended(strategy, now);
+    }
+
+    /// A query has ended with success, on whatever record it was.
+    pub(crate) fn ended(&mut self, strategy: Strategy, now: Instant) {
         // Its client was told where to go next.
         if strategy == self.course.active && self.stage >= Stage::Telling {
             self.adopt(now);

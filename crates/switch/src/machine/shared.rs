@@ -8,6 +8,7 @@ use crate::{
     instance::{InstanceStatus, Stage},
     phase::Actor,
     phase_name::PhaseName,
+    rules::Cutover,
     saved_state::SavedTimer,
 };
 
@@ -16,6 +17,8 @@ use crate::{
 pub(super) struct Shared {
     /// Queries on record that hold the drain. Begins in progress are counted with the requests.
     pub(super) holding: u64,
+    /// Queries on record, by strategy.
+    pub(super) queries: [u64; 2],
     /// When there last were any others.
     pub(super) changed: Instant,
     /// It has reported quiet, or is about to.
@@ -26,7 +29,7 @@ impl Machine {
     /// Joins others, whose course and timer are these, at the first stage. From then on it only wishes.
     pub(crate) fn join(&mut self, course: Course, timer: SavedTimer, now: Instant) {
         let is_other = course.active != self.course.active;
-        self.shared = Some(Shared { holding: 0, changed: now, is_reported: false });
+        self.shared = Some(Shared { holding: 0, queries: [0; 2], changed: now, is_reported: false });
         for (load, closed) in self.loads.iter_mut().zip(course.closed) {
             // What is still counted was begun by an earlier incarnation, in an epoch before.
             if closed > self.course.epoch {
@@ -52,9 +55,23 @@ impl Machine {
         }
     }
 
-    /// So many queries on record hold the drain of the present course.
-    pub(crate) fn hold(&mut self, holding: u64, now: Instant) {
-        if let Some(shared) = self.shared.as_mut().filter(|shared| shared.holding != holding) {
+    /// Adopts the course that somebody has made, and notes the transition, if it is the next one.
+    pub(crate) fn follow_truth(&mut self, course: Course, by: Actor, now: Instant) {
+        let before = self.course;
+        let holding = self.shared.map_or(0, |shared| shared.holding);
+        self.follow(course, now);
+        if course.epoch == before.epoch + 1
+            && let Some(kind) = kind_of(&before, &course, holding)
+        {
+            self.transitions.push((kind.transition(&before), by));
+        }
+    }
+
+    /// So many queries on record hold the drain of the present course, and so many there are.
+    pub(crate) fn learn(&mut self, holding: u64, queries: [u64; 2], now: Instant) {
+        let Some(shared) = &mut self.shared else { return };
+        shared.queries = queries;
+        if shared.holding != holding {
             (shared.holding, shared.changed) = (holding, now);
         }
     }
@@ -90,4 +107,20 @@ impl Machine {
             }
         }
     }
+}
+
+/// The transition between two courses. A drain that ends while something holds it has timed out.
+fn kind_of(before: &Course, course: &Course, holding: u64) -> Option<TransitionKind> {
+    use PhaseName::{Announced, Draining, Stable};
+    Some(match (before.phase, course.phase) {
+        (Stable, Announced) => TransitionKind::Announce,
+        (Announced, Draining) if course.active != before.active => TransitionKind::CutOver,
+        (Announced, Draining) => TransitionKind::Abort,
+        (Draining, Announced) => TransitionKind::RollBack,
+        (Draining, Stable) if holding > 0 || before.cutover == Cutover::Strict => {
+            TransitionKind::TimeOutDrain
+        }
+        (Draining, Stable) => TransitionKind::Drain,
+        _ => return None,
+    })
 }

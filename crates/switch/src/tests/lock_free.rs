@@ -32,7 +32,7 @@ fn accepting_comes_before_announcing() {
             move || {
                 let mut phase = shared.0.lock().unwrap();
                 *phase = "ANNOUNCED";
-                shared.1.set(Green, 1);
+                shared.1.set(Green, 1, false);
             }
         });
         if shared.1.get().0 == Green {
@@ -49,13 +49,15 @@ fn strategy_and_announcement_are_read_as_one() {
         let turning = thread::spawn({
             let heading = heading.clone();
             move || {
-                heading.set(Green, 1);
-                heading.set(Blue, 2);
+                heading.set(Green, 1, false);
+                heading.set(Blue, 2, false);
             }
         });
         assert!([(Blue, 0), (Green, 1), (Blue, 2)].contains(&heading.get()));
         turning.join().unwrap();
-        assert_eq!(heading.get(), (Blue, 2));
+        assert_eq!((heading.get(), heading.told()), ((Blue, 2), Some((Blue, 2))));
+        heading.set(Green, 3, true);
+        assert_eq!((heading.get(), heading.told()), ((Green, 3), None));
     });
 }
 

@@ -41,6 +41,8 @@ impl<F: Follower> Driver<F> {
     /// The own status, if it is not what etcd holds.
     fn publish(&mut self, own: Own) -> Option<Next> {
         let may_be_quiet = self.is_listed && self.retractions.is_empty() && self.recorder.on_the_way() == 0;
+        // What was put on record a moment ago counts.
+        self.learn_record();
         let status = self.follower.report(may_be_quiet);
         let truth = self.board.truth.clone()?;
         if self.board.own(own.lease, own.created) == Some(&status) && !self.is_unsure {

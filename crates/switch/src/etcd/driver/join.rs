@@ -15,7 +15,7 @@ use crate::{
     etcd::{
         board::Board,
         copy::RecordCopy,
-        handle::{Handle, MAX_ASKS},
+        handle::{Handle, MAX_ASKS, Task},
         lease::{Deadline, MIN_TTL},
         look_up::Reader,
         record::Recorder,
@@ -36,7 +36,7 @@ impl Handle {
         store: Store,
         follower: Arc<F>,
         ttl: Duration,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<(Self, Task), StoreError> {
         store.check().await?;
         let deadline = Deadline::over();
         let copy = Arc::<Mutex<RecordCopy>>::default();
@@ -64,11 +64,12 @@ impl Handle {
             is_restoring: false,
             orders: VecDeque::new(),
             retractions: Vec::new(),
+            behind: Vec::new(),
             leaves: None,
         };
         let own = driver.join().await?;
-        let _task = Arc::new(AbortOnDropHandle::new(tokio::spawn(driver.run(own))));
-        Ok(Self { asks, own: live, deadline, copy, recorder, reader, changed, _task })
+        let _driver = AbortOnDropHandle::new(tokio::spawn(driver.run(own)));
+        Ok((Self { asks, own: live, deadline, copy, recorder, reader, changed }, Task { _driver }))
     }
 }
 
@@ -76,6 +77,7 @@ impl<F: Follower> Driver<F> {
     /// As another incarnation, as soon as etcd allows it.
     pub(super) async fn join_again(&mut self) -> Own {
         self.retractions.clear();
+        self.behind.clear();
         self.orders.clear();
         self.is_unsure = false;
         // The watch of data that are lost would be silent for ever.

@@ -63,6 +63,10 @@ impl<F: Follower> Driver<F> {
             let (store, deadline) = (self.store.clone(), self.deadline.clone());
             *round = Round::Renews(async move { store.renew(own, &deadline).await }.boxed());
         }
+        // A call has read a newer truth, and waits for it.
+        if matches!(round, Round::Rests(_)) && !self.behind.is_empty() {
+            *round = Round::Rests(Instant::now());
+        }
     }
 
     /// Goes on with the round. False if this incarnation is over.

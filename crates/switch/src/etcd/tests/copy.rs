@@ -66,8 +66,8 @@ fn own_put_counts_before_the_watch_shows_it() {
 fn own_end_counts_before_the_watch_shows_it() {
     let (mut copy, now) = (RecordCopy::default(), Instant::now());
     copy.put("a", BLUE, 5);
-    assert_eq!(copy.end("a", now), Some(BLUE));
-    assert_eq!(copy.end("a", now), None, "a cursor clears twice");
+    assert_eq!(copy.end("a", None, now), Some(BLUE));
+    assert_eq!(copy.end("a", None, now), None, "a cursor clears twice");
     copy.take([put("a", BLUE, 5)], 5, now);
     assert_eq!((copy.get("a", now + LEFT_FOR), copy.len(), copy.keys()), (Known::Left, 0, 1));
     copy.deleted("a", 6);
@@ -81,7 +81,7 @@ fn list_keeps_what_is_newer() {
     let (mut copy, now) = (RecordCopy::default(), Instant::now());
     copy.take([put("old", BLUE, 2), put("ended", BLUE, 3)], 3, now);
     copy.put("new", BLUE, 9);
-    copy.end("ended", now);
+    copy.end("ended", None, now);
     copy.replace([("ended".into(), BLUE, 3), ("listed".into(), BLUE, 6)], 7);
     let known = ["old", "ended", "new", "listed"].map(|id| copy.get(id, now));
     assert_eq!(known, [Known::Unknown, Known::Left, Known::OnRecord(BLUE), Known::OnRecord(BLUE)]);
@@ -129,7 +129,7 @@ proptest! {
                 }
                 2 if there.remove(&id).is_some() => {
                     gone.push(id);
-                    if copy.end(&name, now).is_some() {
+                    if copy.end(&name, None, now).is_some() {
                         deletions.push((name.clone(), revision));
                     }
                     log.push(deleted(&name, revision));

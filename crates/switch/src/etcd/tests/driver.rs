@@ -89,7 +89,7 @@ async fn query_holds_the_drain_of_all() {
     }
     let ended = Instant::now();
     assert_eq!(
-        three.handle.end("a", Instant::now().into_std()),
+        three.handle.end("a", None, Instant::now().into_std()),
         Some(query(Blue, Course { epoch: 1, ..one.course() }))
     );
     one.until(is_stable(Green, 4), SECOND * 2).await;
@@ -181,7 +181,7 @@ async fn report_of_quiet_is_taken_back() {
     two.until(|course| course.phase == PhaseName::Draining, SECOND).await;
     // From here on the third one hears nothing, so that it reports nothing.
     etcd.lag(2, SECOND * 3);
-    assert!(two.handle.end("a", Instant::now().into_std()).is_some());
+    assert!(two.handle.end("a", None, Instant::now().into_std()).is_some());
     sleep(rules().grace * 2).await;
     let machine = &two.follows.machine;
     assert!(machine.lock().is_reported());
@@ -242,6 +242,6 @@ async fn wrong_copy_ends_no_drain() {
     one.handle.order(order(TransitionKind::CutOver)).await.expect("all tell");
     sleep(SECOND * 10).await;
     assert_eq!(one.course().phase, PhaseName::Draining);
-    assert!(one.handle.end("a", Instant::now().into_std()).is_some(), "it is on record again");
+    assert!(one.handle.end("a", None, Instant::now().into_std()).is_some(), "it is on record again");
     one.until(is_stable(Green, 4), SECOND * 5).await;
 }

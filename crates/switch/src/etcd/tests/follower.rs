@@ -11,7 +11,7 @@ use super::{TTL, store};
 use crate::{
     Actor, InvalidTransition, Rules,
     course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
-    etcd::{Deadline, Follower, Handle, RecordCopy, Store},
+    etcd::{Deadline, Follower, Handle, Store, Task},
     instance::{InstanceStatus, Stage},
     machine::Machine,
     phase_name::PhaseName,
@@ -100,6 +100,7 @@ pub(super) struct Instance {
     pub(super) name: String,
     pub(super) follows: Arc<Follows>,
     pub(super) handle: Handle,
+    _task: Task,
 }
 
 fn now() -> std::time::Instant {
@@ -125,7 +126,7 @@ impl Instance {
         let machine = Mutex::new(Machine::new(rules.clone(), now()));
         let (name, observer, rules) = (name.to_owned(), observer.clone(), rules.clone());
         let follows = Arc::new(Follows { name: name.clone(), rules, machine, observer: observer.clone() });
-        let handle = Handle::join(store, Arc::clone(&follows), TTL).await.expect("it joins");
+        let (handle, task) = Handle::join(store, Arc::clone(&follows), TTL).await.expect("it joins");
         {
             let mut seen = observer.seen.lock();
             let known = seen.iter_mut().find(|seen| seen.name == name);
@@ -138,7 +139,7 @@ impl Instance {
             }
         }
         handle.ready().await;
-        Self { name, follows, handle }
+        Self { name, follows, handle, _task: task }
     }
 
     pub(super) fn course(&self) -> Course {
@@ -207,10 +208,8 @@ impl Follower for Follows {
         self.change(|machine| machine.see(live, has_vanished, now()));
     }
 
-    fn learn(&self, record: &RecordCopy) {
-        let mut machine = self.machine.lock();
-        let holding = record.holding(machine.course());
-        machine.hold(holding, now());
+    fn learn(&self, holding: u64, queries: [u64; 2]) {
+        self.machine.lock().learn(holding, queries, now());
     }
 
     fn report(&self, may_be_quiet: bool) -> InstanceStatus {

@@ -8,6 +8,7 @@ mod keys;
 mod lease;
 mod real;
 mod record;
+mod switch;
 mod truth;
 mod watch;
 

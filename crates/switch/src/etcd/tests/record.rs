@@ -63,7 +63,7 @@ async fn query_is_in_etcd_before_the_answer(world: World) {
     assert_eq!(instance.put("a").await, Recorded::Done);
     assert_eq!(value(&world, "a").await.as_deref(), Some("b1"));
     assert_eq!(instance.copy.lock().get("a", Instant::now()), Known::OnRecord(BLUE));
-    instance.copy.lock().end("a", Instant::now());
+    instance.copy.lock().end("a", None, Instant::now());
     assert!(instance.recorder.delete("a") && instance.recorder.flush(SOON).await);
     assert_eq!(value(&world, "a").await, None);
 }

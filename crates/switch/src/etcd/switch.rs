@@ -1,0 +1,110 @@
+//! The switch as one of several: it follows, and says what it wishes.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{
+    follower::Follower,
+    handle::{Handle, Task},
+    store::{Store, StoreError},
+};
+use crate::{
+    InvalidTransition, Switch,
+    course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
+    instance::InstanceStatus,
+    phase::Actor,
+};
+
+/// A switch under the name of its instance.
+#[derive(Debug)]
+struct Member {
+    switch: Switch,
+    name: String,
+}
+
+impl Switch {
+    /// Shares the switch with other instances from now on, under the keys of `store`. Comes before the first request. The
+    /// instance is driven for as long as the task is kept.
+    pub async fn share(&self, store: Store, name: &str, ttl: Duration) -> Result<Task, StoreError> {
+        let member = Member { switch: self.clone(), name: name.to_owned() };
+        let (handle, task) = Handle::join(store, Arc::new(member), ttl).await?;
+        // A switch is shared once: a second time its first store would stay.
+        _ = self.shared.store.set(handle.clone());
+        handle.ready().await;
+        self.change(|_, _| ());
+        Ok(task)
+    }
+
+    /// What it shares with others, if it does.
+    pub fn store(&self) -> Option<&Handle> {
+        self.shared.store.get()
+    }
+}
+
+impl Member {
+    fn every(&self) -> Duration {
+        self.switch.lock().machine.rules().switch_every.unwrap_or_default()
+    }
+
+    fn stamp(&self, why: Actor) -> Stamp {
+        Stamp { by: self.name.clone(), why, at: wall() }
+    }
+}
+
+impl Follower for Member {
+    fn first(&self) -> Truth {
+        let (rules, kept) =
+            self.switch.change(|state, now| (state.machine.rules().clone(), state.machine.keep(now)));
+        let stamp = self.stamp(Actor::Teal);
+        let timer = TimerState::of(kept.timer, rules.switch_every.unwrap_or_default(), stamp.at);
+        Truth { course: Course::stable(rules.initial, rules.cutover, 1), timer, stamp }
+    }
+
+    fn join(&self, truth: &Truth) {
+        let timer = truth.timer.joined(self.every(), wall());
+        self.switch.change(|state, now| state.machine.join(truth.course, timer, now));
+    }
+
+    fn follow(&self, truth: &Truth) {
+        let timer = truth.timer.joined(self.every(), wall());
+        self.switch.change(|state, now| {
+            if truth.course.epoch > state.machine.epoch() {
+                state.machine.follow_truth(truth.course, truth.stamp.why, now);
+            } else {
+                state.machine.set_timer(timer, now);
+            }
+        });
+    }
+
+    fn see(&self, live: &[InstanceStatus], has_vanished: bool) {
+        self.switch.change(|state, now| state.machine.see(live, has_vanished, now));
+    }
+
+    fn learn(&self, holding: u64, queries: [u64; 2]) {
+        self.switch.change(|state, now| state.machine.learn(holding, queries, now));
+    }
+
+    fn report(&self, may_be_quiet: bool) -> InstanceStatus {
+        self.switch.change(|state, now| state.machine.report(&self.name, may_be_quiet, now))
+    }
+
+    fn wishes(&self) -> Vec<(Instant, TransitionKind, Actor)> {
+        let state = self.switch.lock();
+        let timer = state.machine.timer_due().map(|due| (due, TransitionKind::Announce, Actor::Timer));
+        state.machine.wishes().into_iter().chain(timer).collect()
+    }
+
+    fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor) -> Result<Truth, InvalidTransition> {
+        let rules = self.switch.rules();
+        let proposer = Proposer { cutover: rules.cutover, is_alone: false };
+        truth.next(kind, proposer, rules.switch_every.unwrap_or_default(), self.stamp(by))
+    }
+}
+
+/// Milliseconds since 1970, by the wall clock.
+fn wall() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

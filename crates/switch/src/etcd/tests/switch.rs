@@ -1,0 +1,194 @@
+//! Real switches that share etcd: what each request meets.
+
+use std::time::Duration;
+
+use protocol::{
+    CallKind,
+    Strategy::{self, Blue, Green},
+};
+use teal_etcd::{Settings, simulated::Etcd};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{SOON, TTL, World, both, store};
+use crate::{
+    Actor, Arrival, Header, Phase, PhaseName, RequestGuard, Rules, StrategyMismatch, Switch,
+    course::TransitionKind,
+    etcd::{Arrived, Recorded, Rejected, Store, Task, TransitionOrder},
+};
+
+both! { query_goes_on_through_any_instance }
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) struct Instance {
+    pub(super) switch: Switch,
+    _task: Task,
+}
+
+impl Instance {
+    pub(super) async fn start(store: Store, name: &str, rules: Rules) -> Self {
+        let (switch, _) = Switch::new(rules);
+        let task = switch.share(store, name, TTL).await.expect("it joins");
+        Self { switch, _task: task }
+    }
+
+    pub(super) async fn arrive(
+        &self,
+        kind: CallKind,
+        header: Option<Strategy>,
+        query: Option<&str>,
+    ) -> Result<RequestGuard, Rejected> {
+        let header = header.map_or(Header::Absent, Header::Names);
+        match self.switch.try_arrive(Arrival { kind, query, header }) {
+            Arrived::In(pass) => Ok(pass),
+            Arrived::Refused(mismatch) => Err(Rejected::Mismatch(mismatch)),
+            Arrived::Unsure(unsure) => unsure.judged().await,
+        }
+    }
+
+    /// A begin, answered: its message waits until the query is on record.
+    pub(super) async fn begin(&self, strategy: Strategy, id: &str) -> Result<Strategy, Rejected> {
+        let mut pass = self.arrive(CallKind::Begin, Some(strategy), None).await?;
+        let record = pass.record(id).expect("it is shared");
+        let recorded = record.await;
+        assert_eq!(recorded, Recorded::Done);
+        let strategy = pass.strategy();
+        pass.answered(true);
+        Ok(strategy)
+    }
+
+    /// A call about a query, answered.
+    pub(super) async fn call(
+        &self,
+        kind: CallKind,
+        header: Strategy,
+        id: &str,
+    ) -> Result<Strategy, Rejected> {
+        let pass = self.arrive(kind, Some(header), Some(id)).await?;
+        let strategy = pass.strategy();
+        pass.answered(true);
+        Ok(strategy)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.switch.snapshot().phase
+    }
+
+    async fn order(&self, kind: TransitionKind) {
+        let order = TransitionOrder { kind, by: Actor::Operator, epoch: None, is_forced: false };
+        let store = self.switch.store().expect("it is shared");
+        store.order(order).await.expect("it is carried out");
+    }
+
+    async fn until(&self, name: PhaseName, active: Strategy) {
+        timeout(SOON, async {
+            while (self.phase().name(), self.phase().active()) != (name, active) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("it comes there");
+    }
+}
+
+pub(super) fn rules() -> Rules {
+    Rules {
+        switch_every: None,
+        notice: Duration::from_millis(200),
+        grace: Duration::from_millis(500),
+        ..Rules::default()
+    }
+}
+
+fn simulated(etcd: &Etcd, first: usize) -> Store {
+    store(&etcd.client(Settings { first, ..etcd.settings() }), "teal/")
+}
+
+async fn query_goes_on_through_any_instance(world: World) {
+    let one = Instance::start(world.store.clone(), "web-1", rules()).await;
+    let two = Instance::start(world.store.clone(), "web-2", rules()).await;
+    assert_eq!(one.begin(Blue, "a").await, Ok(Blue));
+    // Whatever its header says, whether the copy knows it by now or not.
+    assert_eq!(two.call(CallKind::Continue, Green, "a").await, Ok(Blue));
+    one.order(TransitionKind::Announce).await;
+    two.until(PhaseName::Announced, Blue).await;
+    timeout(SOON, async {
+        // The notice is given once both let green in.
+        while one.arrive(CallKind::Neutral, Some(Blue), None).await.expect("it is let in").notice().is_none()
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("it is told");
+    assert_eq!(two.begin(Green, "b").await, Ok(Green), "some client adopts it");
+    one.until(PhaseName::Draining, Green).await;
+    two.until(PhaseName::Draining, Green).await;
+    assert_eq!(two.call(CallKind::Continue, Green, "a").await, Ok(Blue));
+    assert_eq!(one.switch.snapshot().queries, [1, 1]);
+    assert_eq!(two.call(CallKind::End, Green, "a").await, Ok(Blue));
+    // A cursor clears twice, through another instance.
+    assert_eq!(two.call(CallKind::End, Green, "a").await, Ok(Green));
+    one.until(PhaseName::Stable, Green).await;
+    let refused = one.arrive(CallKind::Begin, Some(Blue), None).await.expect_err("blue is over");
+    assert_eq!(refused, Rejected::Mismatch(StrategyMismatch { expected: Green }));
+    assert_eq!(one.call(CallKind::End, Blue, "b").await, Ok(Green));
+}
+
+/// A view that lags refuses nobody: the truth is read first.
+#[tokio::test(start_paused = true)]
+async fn refusal_is_said_by_the_truth() {
+    let etcd = Etcd::new(2);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
+    etcd.lag(1, SECOND * 60);
+    let two = Instance::start(simulated(&etcd, 1), "web-2", rules()).await;
+    one.order(TransitionKind::Announce).await;
+    assert_eq!(two.phase(), Phase::Stable { active: Blue });
+    two.arrive(CallKind::Begin, Some(Green), None).await.expect("it has followed by then");
+    assert_eq!(two.phase().name(), PhaseName::Announced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cut_off_instance_serves_its_copy_alone() {
+    let etcd = Etcd::new(3);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
+    assert_eq!(one.begin(Blue, "a").await, Ok(Blue));
+    (0..3).for_each(|member| etcd.stop(member));
+    one.switch.store().expect("it is shared").deadline().passed().await;
+    assert_eq!(one.call(CallKind::Continue, Green, "a").await, Ok(Blue));
+    for (kind, header, id) in [
+        (CallKind::Continue, Blue, Some("b")),
+        (CallKind::Neutral, Blue, None),
+        (CallKind::LogIn, Blue, None),
+        (CallKind::Begin, Green, None),
+    ] {
+        let rejected = one.arrive(kind, Some(header), id).await.expect_err("it has lost etcd");
+        let Rejected::Unavailable(why) = &rejected else { panic!("{rejected:?}") };
+        assert!(!why.contains("status"), "{why}");
+    }
+    assert_eq!(one.call(CallKind::End, Green, "a").await, Ok(Blue));
+    (0..3).for_each(|member| etcd.resume(member));
+    sleep(SECOND * 3).await;
+    one.arrive(CallKind::Begin, Some(Blue), None).await.expect("it is back");
+    let store = simulated(&etcd, 0);
+    let revision = store.read().await.expect("it is read").revision;
+    assert_eq!(store.count(revision).await.expect("it is counted"), 0, "the end was written later");
+}
+
+/// The begin's client goes away while its query is put: then there is none.
+#[tokio::test(start_paused = true)]
+async fn abandoned_begin_leaves_no_query() {
+    let etcd = Etcd::new(1);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
+    etcd.delay(0, Duration::from_millis(50));
+    let mut pass = one.arrive(CallKind::Begin, None, None).await.expect("it is let in");
+    let record = pass.record("a").expect("it is shared");
+    assert!(timeout(Duration::from_millis(60), record).await.is_err());
+    drop(pass);
+    let began = Instant::now();
+    sleep(SECOND).await;
+    assert_eq!(one.switch.snapshot().queries, [0, 0], "{:?}", began.elapsed());
+    let store = simulated(&etcd, 0);
+    let revision = store.read().await.expect("it is read").revision;
+    assert_eq!(store.count(revision).await.expect("it is counted"), 0);
+}
