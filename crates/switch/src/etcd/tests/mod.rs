@@ -11,6 +11,7 @@ mod record;
 mod switch;
 mod truth;
 mod watch;
+mod world;
 
 use std::{sync::Arc, time::Duration};
 

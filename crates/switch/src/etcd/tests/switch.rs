@@ -22,14 +22,19 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) struct Instance {
     pub(super) switch: Switch,
-    _task: Task,
+    task: parking_lot::Mutex<Option<Task>>,
 }
 
 impl Instance {
     pub(super) async fn start(store: Store, name: &str, rules: Rules) -> Self {
         let (switch, _) = Switch::new(rules);
         let task = switch.share(store, name, TTL).await.expect("it joins");
-        Self { switch, _task: task }
+        Self { switch, task: parking_lot::Mutex::new(Some(task)) }
+    }
+
+    /// It does nothing any more for etcd, nor for others.
+    pub(super) fn kill(&self) {
+        self.task.lock().take();
     }
 
     pub(super) async fn arrive(
