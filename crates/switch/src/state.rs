@@ -238,7 +238,8 @@ impl State {
 
     /// When the timer asks for an announcement.
     pub(super) fn announcement_due(&self) -> Option<Instant> {
-        let due = self.machine.timer_due()?;
+        // Where there are others it is one of the wishes.
+        let due = self.machine.timer_due().filter(|_| !self.machine.is_shared())?;
         match self.asking {
             Asking::Nobody => Some(due),
             Asking::Now => None,

@@ -48,6 +48,11 @@ impl Machine {
         self.withhold(now);
     }
 
+    /// Whether it is one of several.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Takes over the timer as an instance has paused or resumed it.
     pub(crate) fn set_timer(&mut self, timer: SavedTimer, now: Instant) {
         if let Some(countdown) = Countdown::resumed(timer, self.rules.switch_every, now) {

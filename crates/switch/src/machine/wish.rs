@@ -25,7 +25,7 @@ impl Machine {
 
     /// When [`Machine::advance`] has something to do, if nothing else happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.wish().map(|(due, ..)| due)
+        self.wish().filter(|_| self.shared.is_none()).map(|(due, ..)| due)
     }
 
     /// Once the active engine has been unhealthy for too long while the other one is healthy: first announces the other

@@ -197,3 +197,39 @@ async fn abandoned_begin_leaves_no_query() {
     let revision = store.read().await.expect("it is read").revision;
     assert_eq!(store.count(revision).await.expect("it is counted"), 0);
 }
+
+/// A copy that lags sends no query to the wrong engine: what it does not know is looked up.
+#[tokio::test(start_paused = true)]
+async fn unknown_query_is_looked_up() {
+    let etcd = Etcd::new(2);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
+    let two = Instance::start(simulated(&etcd, 1), "web-2", rules()).await;
+    one.order(TransitionKind::Announce).await;
+    two.until(PhaseName::Announced, Blue).await;
+    etcd.lag(1, SECOND * 60);
+    assert_eq!(one.begin(Blue, "a").await, Ok(Blue));
+    assert_eq!(two.call(CallKind::Continue, Green, "a").await, Ok(Blue));
+    assert_eq!(two.call(CallKind::End, Green, "a").await, Ok(Blue));
+    // It has ended: by the header, though etcd may still have its key.
+    assert_eq!(two.call(CallKind::Continue, Green, "a").await, Ok(Green));
+}
+
+/// The drain goes on during a call of the old strategy, whatever its instance has reported before.
+#[tokio::test(start_paused = true)]
+async fn call_after_a_report_of_quiet_holds_the_drain() {
+    let etcd = Etcd::new(2);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
+    let two = Instance::start(simulated(&etcd, 1), "web-2", rules()).await;
+    let held = one.arrive(CallKind::Neutral, Some(Blue), None).await.expect("it is let in");
+    one.order(TransitionKind::Announce).await;
+    one.order(TransitionKind::CutOver).await;
+    two.until(PhaseName::Draining, Green).await;
+    sleep(SECOND).await;
+    assert!(two.switch.lock().machine.is_reported() && !one.switch.lock().machine.is_reported());
+    let late = two.arrive(CallKind::Neutral, Some(Blue), None).await.expect("it is let in");
+    held.answered(true);
+    sleep(SECOND * 5).await;
+    assert_eq!(two.phase().name(), PhaseName::Draining);
+    late.answered(true);
+    one.until(PhaseName::Stable, Green).await;
+}

@@ -148,7 +148,12 @@ impl Client {
             return Err(Missed::Unavailable);
         };
         let gone = |place: &Place| place.is_killed.load(Relaxed);
-        let arrived = place.instance.arrive(kind, Some(self.strategy), query).await;
+        // A call about a query may have any header: other threads of its client have moved on.
+        let header = match query {
+            Some(_) if self.random.below(2) == 0 => self.strategy.other(),
+            _ => self.strategy,
+        };
+        let arrived = place.instance.arrive(kind, Some(header), query).await;
         world.check();
         let mut pass: RequestGuard = match arrived {
             _ if gone(&place) => return Err(Missed::Unavailable),
