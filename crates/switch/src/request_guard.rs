@@ -220,8 +220,10 @@ impl RequestGuard {
             }
             _ => Effect::Nothing,
         };
+        // Whoever is cut off has told its client nothing.
+        let has_told = !store.is_cut_off();
         let is_stable = self.switch.change(|state, now| {
-            if let Some(query) = ended {
+            if let Some(query) = ended.filter(|_| has_told) {
                 state.machine.ended(query.strategy, now);
             }
             state.machine.finish(admission, false, with_success, now);

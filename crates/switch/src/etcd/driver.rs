@@ -53,6 +53,13 @@ pub(super) struct Driver<F> {
     /// etcd has lost its data: what the copy holds has to be put back.
     is_restoring: bool,
     orders: VecDeque<Waiting>,
+    /// Orders that were made, to be answered once they are followed here too.
+    ordered: Vec<(Truth, oneshot::Sender<Result<Truth, OrderError>>)>,
+    /// How many orders came, and how many before the last read that was answered began.
+    serial: u64,
+    read_serial: u64,
+    /// An order would be refused by a view that may be old.
+    wants_read: bool,
     retractions: Vec<oneshot::Sender<()>>,
     /// Those who have read a truth of this revision, and wait until it is followed.
     behind: Vec<(i64, oneshot::Sender<()>)>,
@@ -63,6 +70,8 @@ pub(super) struct Driver<F> {
 struct Waiting {
     order: TransitionOrder,
     until: Instant,
+    /// How many orders came before, and this one.
+    serial: u64,
     done: oneshot::Sender<Result<Truth, OrderError>>,
 }
 
@@ -168,6 +177,9 @@ impl<F: Follower> Driver<F> {
         self.learn_record();
         let has_vanished = std::mem::take(&mut self.has_vanished);
         self.follower.see(&self.board.live(), has_vanished);
+        for (truth, done) in self.ordered.drain(..) {
+            _ = done.send(Ok(truth));
+        }
         let followed = self.followed.as_ref().map_or(0, |(_, modified)| *modified);
         for (_, done) in self.behind.extract_if(.., |(modified, _)| *modified <= followed) {
             _ = done.send(());
@@ -245,7 +257,9 @@ impl<F: Follower> Driver<F> {
     fn ask(&mut self, ask: Ask) {
         match ask {
             Ask::Order { order, done } => {
-                self.orders.push_back(Waiting { order, until: Instant::now() + ORDER_WITHIN, done });
+                self.serial += 1;
+                let (until, serial) = (Instant::now() + ORDER_WITHIN, self.serial);
+                self.orders.push_back(Waiting { order, until, serial, done });
             }
             Ask::Retract { done } => self.retractions.push(done),
             Ask::CatchUp { modified, done } => self.behind.push((modified, done)),

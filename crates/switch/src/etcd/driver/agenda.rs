@@ -69,11 +69,18 @@ impl<F: Follower> Driver<F> {
         for _ in 0..self.orders.len() {
             let waiting = self.orders.pop_front()?;
             let (order, epoch) = (waiting.order, course.epoch);
-            if let Some(seen) = order.epoch.filter(|seen| *seen != epoch) {
+            let fits = course.phase == order.kind.starts_in();
+            let seen = order.epoch.filter(|seen| *seen != epoch);
+            if waiting.serial > self.read_serial && (seen.is_some() || !fits) {
+                // Like a call, an order is refused by the truth alone.
+                self.wants_read = true;
+                self.orders.push_back(waiting);
+                continue;
+            }
+            if let Some(seen) = seen {
                 _ = waiting.done.send(Err(OrderError::Stale { epoch, seen }));
                 continue;
             }
-            let fits = course.phase == order.kind.starts_in();
             match obstacle(order.kind, order.is_forced, &course, &live).filter(|_| fits) {
                 Some(obstacle) if waiting.until <= now => {
                     _ = waiting.done.send(Err(OrderError::Waiting(said(&obstacle, &course))));
@@ -171,9 +178,12 @@ impl<F: Follower> Driver<F> {
                 let is_done = matches!(written, Written::Done(_));
                 self.take(written);
                 match waiting {
-                    Some(waiting) if is_done => _ = waiting.done.send(Ok(next)),
+                    Some(waiting) if is_done => self.ordered.push((next, waiting.done)),
                     // Something else came first: the order is looked at again.
-                    Some(waiting) => self.orders.push_front(waiting),
+                    Some(waiting) => {
+                        self.read_serial = self.read_serial.max(waiting.serial);
+                        self.orders.push_front(waiting);
+                    }
                     None => {}
                 }
             }

@@ -63,6 +63,10 @@ impl Handle {
             is_unsure: false,
             is_restoring: false,
             orders: VecDeque::new(),
+            ordered: Vec::new(),
+            serial: 0,
+            read_serial: 0,
+            wants_read: false,
             retractions: Vec::new(),
             behind: Vec::new(),
             leaves: None,
@@ -79,6 +83,7 @@ impl<F: Follower> Driver<F> {
         self.retractions.clear();
         self.behind.clear();
         self.orders.clear();
+        self.ordered.clear();
         self.is_unsure = false;
         // The watch of data that are lost would be silent for ever.
         self.is_listed = false;

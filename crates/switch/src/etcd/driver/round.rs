@@ -19,8 +19,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(super) enum Round {
     /// The next one begins then.
     Rests(Instant),
-    /// It reads. The board was at this revision when that began.
-    Reads(BoxFuture<'static, Result<Board, StoreError>>, i64),
+    /// It reads. When that began the board was at this revision, and so many orders had come.
+    Reads(BoxFuture<'static, Result<Board, StoreError>>, i64, u64),
     /// What was read has to be followed, and that published.
     Follows,
     /// The lease is being renewed.
@@ -47,7 +47,7 @@ impl Round {
                 sleep_until(*until).await;
                 Step::Begins
             }
-            Self::Reads(read, _) => Step::Read(read.await),
+            Self::Reads(read, ..) => Step::Read(read.await),
             Self::Follows => std::future::pending().await,
             Self::Renews(renew) => Step::Renewed(renew.await),
         }
@@ -56,15 +56,16 @@ impl Round {
 
 impl<F: Follower> Driver<F> {
     /// Renews the lease once what was read is followed, and the others know that.
-    pub(super) fn next_round(&self, own: Own, round: &mut Round) {
+    pub(super) fn next_round(&mut self, own: Own, round: &mut Round) {
         let epoch = self.followed.as_ref().map(|(truth, _)| truth.course.epoch);
         let published = self.board.own(own.lease, own.created).map(|status| status.epoch);
         if matches!(round, Round::Follows) && epoch == published {
             let (store, deadline) = (self.store.clone(), self.deadline.clone());
             *round = Round::Renews(async move { store.renew(own, &deadline).await }.boxed());
         }
-        // A call has read a newer truth, and waits for it.
-        if matches!(round, Round::Rests(_)) && !self.behind.is_empty() {
+        // A call has read a newer truth, and waits for it; or an order, before it is refused.
+        if matches!(round, Round::Rests(_)) && (!self.behind.is_empty() || self.wants_read) {
+            self.wants_read = false;
             *round = Round::Rests(Instant::now());
         }
     }
@@ -75,10 +76,15 @@ impl<F: Follower> Driver<F> {
         *round = match step {
             Step::Begins => {
                 let store = self.store.clone();
-                Round::Reads(async move { store.read().await }.boxed(), self.board.revision)
+                Round::Reads(async move { store.read().await }.boxed(), self.board.revision, self.serial)
             }
             Step::Read(Ok(board)) => {
-                let is_set_back = matches!(round, Round::Reads(_, from) if board.revision < *from);
+                let (from, serial) = match round {
+                    Round::Reads(_, from, serial) => (*from, *serial),
+                    _ => (0, 0),
+                };
+                self.read_serial = self.read_serial.max(serial);
+                let is_set_back = board.revision < from;
                 if is_set_back || board.truth.is_none() {
                     self.is_restoring = true;
                     self.board = board;

@@ -245,3 +245,38 @@ async fn wrong_copy_ends_no_drain() {
     assert!(one.handle.end("a", None, Instant::now().into_std()).is_some(), "it is on record again");
     one.until(is_stable(Green, 4), SECOND * 5).await;
 }
+
+/// An order that does not fit the view is not refused before the truth is read.
+#[tokio::test(start_paused = true)]
+async fn order_is_refused_by_the_truth() {
+    let (etcd, observer) = (Etcd::new(3), Observer::default());
+    let [one, two, _three] = three(&etcd, &observer).await;
+    etcd.lag(1, SECOND * 60);
+    one.handle.order(order(TransitionKind::Announce)).await.expect("it is announced");
+    assert_eq!(two.course().epoch, 1);
+    let seen = TransitionOrder { epoch: Some(2), ..order(TransitionKind::Abort) };
+    let aborted = two.handle.order(seen).await.expect("the truth is that it is announced");
+    assert_eq!((aborted.course.epoch, two.course().epoch), (3, 3), "it is answered once it is followed");
+    let stale = two.handle.order(seen).await;
+    assert_eq!(stale, Err(OrderError::Stale { epoch: 3, seen: 2 }));
+}
+
+/// What counts keeps an instance from being quiet: a put on its way counts.
+#[tokio::test(start_paused = true)]
+async fn put_on_its_way_is_not_quiet() {
+    let (etcd, observer) = (Etcd::new(1), Observer::default());
+    let one = Instance::start(&etcd, &[0], "web-1", &rules(), &observer).await;
+    one.handle.order(order(TransitionKind::Announce)).await.expect("it is announced");
+    one.handle.order(order(TransitionKind::CutOver)).await.expect("it tells");
+    etcd.delay(0, SECOND / 2);
+    let own = one.handle.own().expect("it is live");
+    for number in 0..1000 {
+        assert!(one.handle.put_back(own, &number.to_string(), query(Green, one.course())));
+    }
+    sleep(rules().grace * 4).await;
+    one.handle.changed();
+    sleep(SECOND / 10).await;
+    assert!(!one.follows.machine.lock().is_reported());
+    etcd.delay(0, Duration::ZERO);
+    one.until(is_stable(Green, 4), SECOND * 10).await;
+}

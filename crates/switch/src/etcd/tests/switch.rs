@@ -158,8 +158,13 @@ async fn cut_off_instance_serves_its_copy_alone() {
     let etcd = Etcd::new(3);
     let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
     assert_eq!(one.begin(Blue, "a").await, Ok(Blue));
+    one.order(TransitionKind::Announce).await;
+    let waits = one.arrive(CallKind::Neutral, Some(Blue), None).await.expect("it is let in");
+    assert_eq!(waits.notice().map(|notice| notice.strategy), Some(Green));
     (0..3).for_each(|member| etcd.stop(member));
     one.switch.store().expect("it is shared").deadline().passed().await;
+    assert_eq!(waits.notice(), None, "others may have withdrawn it");
+    waits.answered(true);
     assert_eq!(one.call(CallKind::Continue, Green, "a").await, Ok(Blue));
     for (kind, header, id) in [
         (CallKind::Continue, Blue, Some("b")),
@@ -174,7 +179,7 @@ async fn cut_off_instance_serves_its_copy_alone() {
     assert_eq!(one.call(CallKind::End, Green, "a").await, Ok(Blue));
     (0..3).for_each(|member| etcd.resume(member));
     sleep(SECOND * 3).await;
-    one.arrive(CallKind::Begin, Some(Blue), None).await.expect("it is back");
+    one.arrive(CallKind::Begin, Some(Blue), None).await.expect("it is back, and nobody has adopted");
     let store = simulated(&etcd, 0);
     let revision = store.read().await.expect("it is read").revision;
     assert_eq!(store.count(revision).await.expect("it is counted"), 0, "the end was written later");
