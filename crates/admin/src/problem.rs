@@ -66,8 +66,14 @@ impl From<Refusal> for Problem {
             RefusalCode::InvalidTransition => "unfit",
             RefusalCode::Stale => "stale",
             RefusalCode::Engine => "engine",
+            RefusalCode::Waiting => "waiting",
+            RefusalCode::LostEtcd => "lost_etcd",
         };
-        let mut problem = Self::new(StatusCode::CONFLICT, code, refusal.why);
+        let status = match refusal.code {
+            RefusalCode::LostEtcd => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        let mut problem = Self::new(status, code, refusal.why);
         problem.answer.error.phase = Some(refusal.phase);
         problem.answer.error.epoch = Some(refusal.epoch);
         problem

@@ -11,6 +11,7 @@ use super::{
     Cutover, Snapshot, State, Switch,
     course::TransitionKind,
     engines::Report,
+    etcd::{Handle, OrderError, TimerOrder, TransitionOrder},
     event_log::{EventLog, NewEvent},
     machine::TimerView,
     phase::{Actor, Phase, Transition},
@@ -103,6 +104,10 @@ pub enum RefusalCode {
     Stale,
     /// An engine is not well.
     Engine,
+    /// Another instance has not come along in time, or too many orders wait.
+    Waiting,
+    /// This instance has lost etcd.
+    LostEtcd,
 }
 
 /// Why an announcement did not begin.
@@ -177,6 +182,9 @@ impl Switch {
             let asked = tokio::time::Instant::now().into_std();
             order = order.at(now.epoch).found(asked, ask(named).await);
         }
+        if let Some(store) = self.store() {
+            return self.order_shared(store, command, order).await;
+        }
         let done = self.command(command, order)?;
         // Who is told that it is done can rely on it.
         self.kept().await;
@@ -199,7 +207,94 @@ impl Switch {
     }
 }
 
+/// With other instances.
+impl Switch {
+    /// The same command, for all instances: it is done once etcd has it and this instance has followed.
+    async fn order_shared(&self, store: &Handle, command: Command, order: Order) -> Result<Done, Refusal> {
+        let checked = self.change(|state, now| {
+            let phase = state.machine.phase();
+            let to = match command {
+                Command::Announce { to } => to,
+                _ => None,
+            };
+            if let Some(to) = to.filter(|to| phase == (Phase::Stable { active: *to })) {
+                let why = format!("cannot switch to {to} in phase STABLE: it is active already");
+                return Err(state.refusal(RefusalCode::InvalidTransition, why));
+            }
+            match command.names(phase) {
+                Some(named) => state.ask(command, named, &order, now),
+                None => Ok(()),
+            }
+        });
+        let by = order.by;
+        let ordered = match (checked, command.transition()) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), Some((kind, is_forced))) => {
+                let asked = store.order(TransitionOrder { kind, by, epoch: order.seen, is_forced }).await;
+                asked
+                    .map(|truth| told(kind.transition_to(&truth.course), truth.course.cutover))
+                    .map_err(|error| self.lock().refusal(code(&error), error.to_string()))
+            }
+            (Ok(()), None) => self.time_shared(store, command, by, order.seen).await,
+        };
+        self.change(|state, now| match ordered {
+            Ok(what) => Ok(Done { what, event: state.noted, view: state.view(now) }),
+            Err(refusal) => {
+                state.refused(command, &refusal, by);
+                Err(refusal)
+            }
+        })
+    }
+
+    /// Pauses or resumes the timer of all instances.
+    async fn time_shared(
+        &self,
+        store: &Handle,
+        command: Command,
+        by: Actor,
+        epoch: Option<u64>,
+    ) -> Result<String, Refusal> {
+        let pauses = command == Command::PauseTimer;
+        self.lock().needs_timer(if pauses { "pause" } else { "resume" })?;
+        let set = store.set_timer(TimerOrder { pauses, by, epoch }).await;
+        let has_changed = set.map_err(|error| self.lock().refusal(code(&error), error.to_string()))?;
+        Ok(self.change(|state, now| {
+            let left = state.machine.timer_view(now).left.unwrap_or_default().as_secs();
+            let (kind, message, what) = match (pauses, has_changed) {
+                (true, false) => return "the timer was paused already".to_owned(),
+                (false, false) => return "the timer was running already".to_owned(),
+                (true, true) => {
+                    ("timer_paused", "The timer is paused", format!("the timer is paused with {left} s left"))
+                }
+                (false, true) => ("timer_resumed", "The timer goes on", "the timer goes on".to_owned()),
+            };
+            state.note_timer(kind, message);
+            what
+        }))
+    }
+}
+
+fn code(error: &OrderError) -> RefusalCode {
+    match error {
+        OrderError::Invalid(_) => RefusalCode::InvalidTransition,
+        OrderError::Stale { .. } => RefusalCode::Stale,
+        OrderError::Waiting(_) | OrderError::Busy => RefusalCode::Waiting,
+        OrderError::CutOff => RefusalCode::LostEtcd,
+    }
+}
+
 impl Command {
+    /// The transition that it is, and whether it is forced.
+    fn transition(self) -> Option<(TransitionKind, bool)> {
+        Some(match self {
+            Self::Announce { .. } => (TransitionKind::Announce, false),
+            Self::Cutover { force } => (TransitionKind::CutOver, force),
+            Self::Abort => (TransitionKind::Abort, false),
+            Self::Rollback => (TransitionKind::RollBack, false),
+            Self::PauseTimer | Self::ResumeTimer => return None,
+        })
+    }
+
     /// As the command line and the API call it.
     pub fn name(self) -> &'static str {
         match self {
@@ -240,6 +335,11 @@ impl State {
     /// Carries a command out, and says in a sentence what it did.
     fn obey(&mut self, command: Command, order: &Order, now: Instant) -> Result<String, Refusal> {
         let (phase, by) = (self.machine.phase(), order.by);
+        if self.machine.is_shared() {
+            // Who orders something of several instances waits for them.
+            let why = "expected an order that waits for the other instances".to_owned();
+            return Err(self.refusal(RefusalCode::Waiting, why));
+        }
         if by == Actor::Timer && !self.machine.is_timer_due(now) {
             return Err(
                 self.refusal(RefusalCode::InvalidTransition, "the timer was set anew meanwhile".to_owned())

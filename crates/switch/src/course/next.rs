@@ -59,6 +59,13 @@ impl TransitionKind {
         }
     }
 
+    /// The same, seen from the course that it led to.
+    pub fn transition_to(self, course: &Course) -> Transition {
+        let is_switched = self == Self::CutOver;
+        let active = if is_switched { course.active.other() } else { course.active };
+        self.transition(&Course { active, ..*course })
+    }
+
     /// The transition with its strategies, made from `course`.
     pub fn transition(self, course: &Course) -> Transition {
         let (active, other) = (course.active, course.active.other());

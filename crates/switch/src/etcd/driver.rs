@@ -20,7 +20,7 @@ use super::{
     board::{Board, Difference},
     copy::RecordCopy,
     follower::Follower,
-    handle::{Ask, ORDER_WITHIN, OrderError, TransitionOrder},
+    handle::{Ask, ORDER_WITHIN, OrderError, TimerOrder, TransitionOrder},
     lease::Deadline,
     record::Recorder,
     store::{Own, Store, StoreError},
@@ -53,6 +53,10 @@ pub(super) struct Driver<F> {
     /// etcd has lost its data: what the copy holds has to be put back.
     is_restoring: bool,
     orders: VecDeque<Waiting>,
+    /// Orders about the timer, the first of which is carried out next.
+    timers: VecDeque<TimerWaiting>,
+    /// Orders about the timer that are carried out, to be answered once they are followed here too.
+    timed: Vec<oneshot::Sender<Result<bool, OrderError>>>,
     /// Orders that were made, to be answered once they are followed here too.
     ordered: Vec<(Truth, oneshot::Sender<Result<Truth, OrderError>>)>,
     /// How many orders came, and how many before the last read that was answered began.
@@ -73,6 +77,13 @@ struct Waiting {
     /// How many orders came before, and this one.
     serial: u64,
     done: oneshot::Sender<Result<Truth, OrderError>>,
+}
+
+/// An order about the timer.
+struct TimerWaiting {
+    order: TimerOrder,
+    serial: u64,
+    done: oneshot::Sender<Result<bool, OrderError>>,
 }
 
 /// Why an incarnation is over.
@@ -180,6 +191,9 @@ impl<F: Follower> Driver<F> {
         for (truth, done) in self.ordered.drain(..) {
             _ = done.send(Ok(truth));
         }
+        for done in self.timed.drain(..) {
+            _ = done.send(Ok(true));
+        }
         let followed = self.followed.as_ref().map_or(0, |(_, modified)| *modified);
         for (_, done) in self.behind.extract_if(.., |(modified, _)| *modified <= followed) {
             _ = done.send(());
@@ -260,6 +274,10 @@ impl<F: Follower> Driver<F> {
                 self.serial += 1;
                 let (until, serial) = (Instant::now() + ORDER_WITHIN, self.serial);
                 self.orders.push_back(Waiting { order, until, serial, done });
+            }
+            Ask::Timer { order, done } => {
+                self.serial += 1;
+                self.timers.push_back(TimerWaiting { order, serial: self.serial, done });
             }
             Ask::Retract { done } => self.retractions.push(done),
             Ask::CatchUp { modified, done } => self.behind.push((modified, done)),

@@ -32,6 +32,9 @@ pub trait Follower: Send + Sync + 'static {
     /// The transitions that are due by this instance's clock, and when.
     fn wishes(&self) -> Vec<(Instant, TransitionKind, Actor)>;
 
+    /// The truth with the timer as this instance has it, paused or not.
+    fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth;
+
     /// The truth after a transition that this instance tries.
     fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor)
     -> Result<Truth, crate::InvalidTransition>;

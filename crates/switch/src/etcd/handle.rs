@@ -49,6 +49,7 @@ pub struct Task {
 #[derive(Debug)]
 pub(super) enum Ask {
     Order { order: TransitionOrder, done: oneshot::Sender<Result<Truth, OrderError>> },
+    Timer { order: TimerOrder, done: oneshot::Sender<Result<bool, OrderError>> },
     Retract { done: oneshot::Sender<()> },
     CatchUp { modified: i64, done: oneshot::Sender<()> },
     Leave { done: oneshot::Sender<Result<(), StoreError>> },
@@ -65,6 +66,17 @@ pub struct TransitionOrder {
     pub epoch: Option<u64>,
     /// A cutover to an unhealthy engine, too.
     pub is_forced: bool,
+}
+
+/// An order to pause the timer, or to let it go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerOrder {
+    /// To pause it.
+    pub pauses: bool,
+    /// Who orders it.
+    pub by: Actor,
+    /// In this epoch alone.
+    pub epoch: Option<u64>,
 }
 
 /// Why an order was not carried out.
@@ -171,7 +183,21 @@ impl Handle {
     /// Orders a transition. Where other instances have to come along it waits for them for a while.
     pub async fn order(&self, order: TransitionOrder) -> Result<Truth, OrderError> {
         let (done, ordered) = oneshot::channel();
-        self.asks.try_send(Ask::Order { order, done }).map_err(|_| OrderError::Busy)?;
+        self.asked(Ask::Order { order, done }, ordered).await
+    }
+
+    /// Pauses the timer or lets it go on. Says whether it did not before.
+    pub async fn set_timer(&self, order: TimerOrder) -> Result<bool, OrderError> {
+        let (done, ordered) = oneshot::channel();
+        self.asked(Ask::Timer { order, done }, ordered).await
+    }
+
+    async fn asked<T>(
+        &self,
+        ask: Ask,
+        ordered: oneshot::Receiver<Result<T, OrderError>>,
+    ) -> Result<T, OrderError> {
+        self.asks.try_send(ask).map_err(|_| OrderError::Busy)?;
         select! {
             biased;
             done = ordered => done.unwrap_or(Err(OrderError::CutOff)),

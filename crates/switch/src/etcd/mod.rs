@@ -43,7 +43,7 @@ pub use self::{
     board::{Board, Difference, Kept, MAX_INSTANCES, MAX_VALUE},
     copy::{Known, LEFT_FOR, MAX_LEFT, RecordChange, RecordCopy},
     follower::Follower,
-    handle::{Handle, MAX_ASKS, ORDER_WITHIN, OrderError, Task, TransitionOrder},
+    handle::{Handle, MAX_ASKS, ORDER_WITHIN, OrderError, Task, TimerOrder, TransitionOrder},
     keys::{BadKey, BadPrefix, FORMAT, LONGEST_PREFIX, Name, Prefix},
     lease::{Deadline, MIN_TTL},
     look_up::{FRESH, LookUp, Looked, MAX_IDS, MAX_LOOK_UPS, MAX_READS, Reader},

@@ -15,6 +15,7 @@ use crate::{
     course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
     instance::InstanceStatus,
     phase::Actor,
+    saved_state::SavedTimer,
 };
 
 /// A switch under the name of its instance.
@@ -94,6 +95,13 @@ impl Follower for Member {
         let state = self.switch.lock();
         let timer = state.machine.timer_due().map(|due| (due, TransitionKind::Announce, Actor::Timer));
         state.machine.wishes().into_iter().chain(timer).collect()
+    }
+
+    fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth {
+        let (every, stamp) = (self.every(), self.stamp(by));
+        let kept = self.switch.change(|state, now| state.machine.keep(now).timer);
+        let timer = TimerState::of(SavedTimer { paused: pauses, ..kept }, every, stamp.at);
+        truth.with_timer(timer, stamp)
     }
 
     fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor) -> Result<Truth, InvalidTransition> {

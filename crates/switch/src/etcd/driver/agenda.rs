@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, sleep};
 
-use super::{Driver, Follower, OrderError, Own, StoreError, Truth, Waiting, Written};
+use super::{Driver, Follower, OrderError, Own, StoreError, TimerWaiting, Truth, Waiting, Written};
 use crate::{
-    course::{Course, TransitionKind},
+    course::{Course, TimerState, TransitionKind},
     instance::{Obstacle, obstacle},
 };
 
@@ -22,6 +22,8 @@ pub(super) enum Writing {
     Published(Result<Written, StoreError>),
     /// A transition was tried, for an order where there is one.
     Proposed(Result<Written, StoreError>, Truth, Option<Waiting>),
+    /// The timer was paused, or goes on.
+    Timed(Result<Written, StoreError>, TimerWaiting),
     /// The drain seems to be over, but the copy of the record is not what etcd holds.
     WrongCopy,
 }
@@ -34,7 +36,7 @@ impl<F: Follower> Driver<F> {
         if let Some(publish) = self.publish(own) {
             return Some((publish, true));
         }
-        let next = self.ordered(own).or_else(|| self.wished(own))?;
+        let next = self.ordered(own).or_else(|| self.timed(own)).or_else(|| self.wished(own))?;
         Some((next, false))
     }
 
@@ -91,6 +93,37 @@ impl<F: Follower> Driver<F> {
                     None => continue,
                 },
             }
+        }
+        None
+    }
+
+    /// The timer as it was ordered. Like any order it is refused by the truth alone.
+    fn timed(&mut self, own: Own) -> Option<Next> {
+        let kept = self.board.truth.clone()?;
+        while let Some(waiting) = self.timers.pop_front() {
+            let (order, epoch) = (waiting.order, kept.value.course.epoch);
+            let seen = order.epoch.filter(|seen| *seen != epoch);
+            let is_done = matches!(kept.value.timer, TimerState::Left(_)) == order.pauses;
+            if (seen.is_some() || is_done) && waiting.serial > self.read_serial {
+                self.wants_read = true;
+                self.timers.push_front(waiting);
+                return None;
+            }
+            if seen.is_some() || is_done {
+                let refused = seen.map_or(Ok(false), |seen| Err(OrderError::Stale { epoch, seen }));
+                _ = waiting.done.send(refused);
+                continue;
+            }
+            let next = self.follower.with_timer(&kept.value, order.pauses, order.by);
+            let store = self.store.clone();
+            let set = async move {
+                let set = store.set_timer(own, &kept, &next).await;
+                if set.is_err() {
+                    sleep(AGAIN).await;
+                }
+                Writing::Timed(set, waiting)
+            };
+            return Some(set.boxed());
         }
         None
     }
@@ -190,6 +223,20 @@ impl<F: Follower> Driver<F> {
             Writing::Proposed(Err(error), _, waiting) => {
                 tracing::debug!("The transition is not made: {error}");
                 self.orders.extend(waiting);
+            }
+            Writing::Timed(Ok(written), waiting) => {
+                match &written {
+                    Written::Done(_) => self.timed.push(waiting.done),
+                    Written::Lost(_) => {
+                        self.read_serial = self.read_serial.max(waiting.serial);
+                        self.timers.push_front(waiting);
+                    }
+                }
+                self.take(written);
+            }
+            Writing::Timed(Err(error), waiting) => {
+                tracing::debug!("The timer is not set: {error}");
+                self.timers.push_front(waiting);
             }
             Writing::WrongCopy => {
                 self.is_listed = false;

@@ -64,6 +64,8 @@ impl Handle {
             is_restoring: false,
             orders: VecDeque::new(),
             ordered: Vec::new(),
+            timers: VecDeque::new(),
+            timed: Vec::new(),
             serial: 0,
             read_serial: 0,
             wants_read: false,
@@ -84,6 +86,8 @@ impl<F: Follower> Driver<F> {
         self.behind.clear();
         self.orders.clear();
         self.ordered.clear();
+        self.timers.clear();
+        self.timed.clear();
         self.is_unsure = false;
         // The watch of data that are lost would be silent for ever.
         self.is_listed = false;

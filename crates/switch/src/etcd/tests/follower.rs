@@ -220,6 +220,11 @@ impl Follower for Follows {
         self.machine.lock().wishes()
     }
 
+    fn with_timer(&self, truth: &Truth, pauses: bool, _: Actor) -> Truth {
+        let timer = if pauses { TimerState::Left(0) } else { TimerState::Since(0) };
+        truth.with_timer(timer, truth.stamp.clone())
+    }
+
     fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor) -> Result<Truth, InvalidTransition> {
         let proposer = Proposer { cutover: self.rules.cutover, is_alone: false };
         let stamp = Stamp { by: self.name.clone(), why: by, at: 0 };

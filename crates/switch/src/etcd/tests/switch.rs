@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{SOON, TTL, World, both, store};
 use crate::{
-    Actor, Arrival, Header, Phase, PhaseName, RequestGuard, Rules, StrategyMismatch, Switch,
+    Actor, Arrival, Command, Header, Phase, PhaseName, RefusalCode, RequestGuard, Rules, StrategyMismatch,
+    Switch,
     course::TransitionKind,
     etcd::{Arrived, Recorded, Rejected, Store, Task, TransitionOrder},
 };
@@ -237,4 +238,52 @@ async fn call_after_a_report_of_quiet_holds_the_drain() {
     assert_eq!(two.phase().name(), PhaseName::Draining);
     late.answered(true);
     one.until(PhaseName::Stable, Green).await;
+}
+
+/// Any instance takes any command.
+#[tokio::test(start_paused = true)]
+async fn commands_are_for_all_instances() {
+    let timed = Rules { switch_every: Some(SECOND * 60), ..rules() };
+    let etcd = Etcd::new(2);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", timed.clone()).await;
+    let two = Instance::start(simulated(&etcd, 1), "web-2", timed).await;
+    let order = |of: &Instance, command, seen| {
+        let switch = of.switch.clone();
+        async move { switch.order(command, Actor::Operator, seen, |_| async { Ok(()) }).await }
+    };
+    sleep(SECOND * 20).await;
+    let paused = order(&one, Command::PauseTimer, Some(1)).await.expect("it is carried out");
+    assert_eq!(paused.what, "the timer is paused with 40 s left");
+    etcd.lag(1, SECOND * 120);
+    let again = order(&two, Command::PauseTimer, None).await.expect("it is carried out");
+    assert_eq!(again.what, "the timer was paused already");
+    sleep(SECOND * 60).await;
+    assert_eq!(one.phase().name(), PhaseName::Stable);
+    let resumed = order(&two, Command::ResumeTimer, None).await.expect("it is carried out");
+    assert_eq!(resumed.what, "the timer goes on");
+    one.until(PhaseName::Stable, Blue).await;
+    let announced = order(&two, Command::Announce { to: Some(Green) }, Some(1)).await.expect("it is");
+    assert_eq!(announced.what, "green is announced; blue stays active until the cutover");
+    assert_eq!((announced.view.now.epoch, announced.view.now.phase), (2, two.phase()));
+    let cut_over = order(&one, Command::Cutover { force: false }, None).await.expect("all tell");
+    assert_eq!(cut_over.what, "green is active; blue is being drained");
+    let refused = order(&two, Command::Abort, None).await.expect_err("it is cut over");
+    assert_eq!(refused.why, "cannot abort in phase DRAINING: expected ANNOUNCED");
+    (0..2).for_each(|member| etcd.stop(member));
+    one.switch.store().expect("it is shared").deadline().passed().await;
+    let lost = order(&one, Command::Rollback, None).await.expect_err("it has lost etcd");
+    assert_eq!(lost.code, RefusalCode::LostEtcd);
+}
+
+/// The timer of all instances announces once.
+#[tokio::test(start_paused = true)]
+async fn timer_announces_for_all_instances() {
+    let timed = Rules { switch_every: Some(SECOND * 60), ..rules() };
+    let etcd = Etcd::new(2);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", timed.clone()).await;
+    sleep(SECOND * 30).await;
+    let two = Instance::start(simulated(&etcd, 1), "web-2", timed).await;
+    sleep(SECOND * 31).await;
+    assert_eq!((one.phase().name(), two.phase().name()), (PhaseName::Announced, PhaseName::Announced));
+    assert_eq!(one.switch.snapshot().epoch, 2);
 }

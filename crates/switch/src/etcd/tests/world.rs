@@ -393,7 +393,7 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn simulated_instances_keep_the_promises() {
     if let Some(seed) = number("TEAL_SIMULATION_SEED") {
-        println!("seed {seed}: {:?}", run(seed));
+        run(seed);
         return;
     }
     let seeds = number("TEAL_SIMULATION_SEEDS").unwrap_or(SEEDS);
@@ -405,7 +405,6 @@ fn simulated_instances_keep_the_promises() {
         }
     }
     assert!(failed.is_empty(), "failing seeds: {failed:?}");
-    println!("{all:?}");
     let (queries, refused, epochs) = all;
     assert!(queries > 20 * usize::try_from(seeds).expect("it is small"), "{queries} queries");
     assert!(epochs > 5 * seeds && refused > 0, "{epochs} epochs, {refused} refused");
