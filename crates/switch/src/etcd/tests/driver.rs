@@ -190,8 +190,15 @@ async fn report_of_quiet_is_taken_back() {
     let admission =
         machine.lock().judge(protocol::CallKind::Neutral, Blue, false, now).expect("it is let in");
     two.handle.changed();
+    let quiet = || async {
+        let client = etcd.client(etcd.settings());
+        let board = super::store(&client, "teal/").read().await.expect("it is read");
+        board.instances[&two.handle.own().expect("it is live").lease].value.quiet
+    };
+    assert!(quiet().await);
+    etcd.delay(1, SECOND / 50);
     assert!(two.handle.retract_quiet().await);
-    assert!(!machine.lock().is_reported());
+    assert!(!quiet().await && !machine.lock().is_reported());
     sleep(SECOND * 8).await;
     assert_eq!(three.course().phase, PhaseName::Draining);
     machine.lock().finish(admission, false, true, Instant::now().into_std());
@@ -279,4 +286,21 @@ async fn put_on_its_way_is_not_quiet() {
     assert!(!one.follows.machine.lock().is_reported());
     etcd.delay(0, Duration::ZERO);
     one.until(is_stable(Green, 4), SECOND * 10).await;
+}
+
+/// An instance that cannot publish what it follows does not renew its lease: the others wait one ttl for it.
+#[tokio::test(start_paused = true)]
+async fn lease_is_renewed_by_those_who_follow() {
+    let (etcd, observer) = (Etcd::new(3), Observer::default());
+    let [one, two, _three] = three(&etcd, &observer).await;
+    etcd.lag(1, SECOND * 60);
+    one.handle.order(order(TransitionKind::Announce)).await.expect("it is announced");
+    // Renewals work, puts do not.
+    etcd.set_full(true);
+    sleep(TTL).await;
+    assert!(two.handle.is_cut_off() && !one.handle.is_cut_off());
+    etcd.set_full(false);
+    sleep(SECOND * 3).await;
+    assert!(!two.handle.is_cut_off());
+    assert_eq!(two.course().epoch, 2);
 }

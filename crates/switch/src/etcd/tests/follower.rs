@@ -175,9 +175,9 @@ impl Follows {
     fn change<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machine = self.machine.lock();
         let done = act(&mut machine);
-        let (course, status) = (*machine.course(), machine.report(&self.name, false, now()));
+        let (course, stage) = (*machine.course(), machine.stage());
         drop(machine);
-        self.observer.note(&self.name, course, status.stage);
+        self.observer.note(&self.name, course, stage);
         done
     }
 

@@ -27,6 +27,9 @@ async fn status_is_published_under_the_lease(world: World) {
     let (own, board) = world.joined().await;
     let done = world.store.publish(own, &board, kept(&board), &status(1)).await.expect("it is answered");
     assert!(matches!(done, Written::Done(_)), "{done:?}");
+    // An attempt that was given up before may come late.
+    let late = world.store.publish(own, &board, kept(&board), &status(0)).await.expect("it is answered");
+    assert!(matches!(late, Written::Lost(_)), "{late:?}");
     assert_eq!(world.read().await.live(), [status(1)]);
     world.store.leave(own, &Deadline::over()).await.expect("it leaves");
     assert!(world.read().await.instances.is_empty());
