@@ -1,7 +1,7 @@
 //! Three real switches, an etcd that fails, clients that send each call through another instance, and operators: from a
 //! seed, on paused time.
 //!
-//! `TEAL_SIMULATION_SEEDS=100000` runs more seeds, `TEAL_SIMULATION_SEED=17` runs one.
+//! `TEAL_INSTANCES_SEEDS=100000` runs more seeds, `TEAL_INSTANCES_SEED=17` runs one.
 
 use std::{
     env,
@@ -392,11 +392,11 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn simulated_instances_keep_the_promises() {
-    if let Some(seed) = number("TEAL_SIMULATION_SEED") {
+    if let Some(seed) = number("TEAL_INSTANCES_SEED") {
         run(seed);
         return;
     }
-    let seeds = number("TEAL_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("TEAL_INSTANCES_SEEDS").unwrap_or(SEEDS);
     let (mut all, mut failed) = ((0, 0, 0), Vec::new());
     for seed in 0..seeds {
         match catch_unwind(AssertUnwindSafe(|| run(seed))) {
