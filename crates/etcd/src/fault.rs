@@ -1,4 +1,4 @@
-//! What a failed attempt means: for people, and for what is done next.
+//! Classifies a failed attempt: the error for people, and the next step.
 
 use std::{error::Error as StdError, io};
 
@@ -6,7 +6,7 @@ use tonic::{Code, ConnectError, Status};
 
 use crate::{Error, member::CONNECT};
 
-/// What to do after a failed attempt.
+/// The next step after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Another member may be asked: the request was not applied.
@@ -19,7 +19,7 @@ pub(crate) enum Next {
     Stop,
 }
 
-/// What was tried, as an error needs it.
+/// The attempt, as an error describes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) member: &'a str,
@@ -33,7 +33,7 @@ pub(crate) struct Context<'a> {
     pub(crate) lease: i64,
 }
 
-/// What is found in the sources of a status that no server has sent.
+/// The cause of a status that no server has sent.
 #[derive(Default)]
 struct Found {
     while_connecting: bool,
@@ -183,7 +183,7 @@ mod tests {
         judge(&Status::new(code, said), context)
     }
 
-    /// What etcd 3.4 to 3.6 say, as they say it.
+    /// Messages of etcd 3.4 to 3.6, word for word.
     #[test]
     fn refusals_are_told_apart() {
         let cases = [

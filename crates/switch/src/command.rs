@@ -128,7 +128,7 @@ pub struct View {
     pub timer: TimerView,
     /// Why the last requested announcement did not begin.
     pub last_refusal: Option<LastRefusal>,
-    /// What happens to the old strategy's queries.
+    /// The handling of the old strategy's queries.
     pub cutover: Cutover,
 }
 

@@ -140,7 +140,7 @@ struct Shared {
     event_log: EventLog,
 }
 
-/// What a switch starts with, besides its rules.
+/// The surroundings that a switch starts with, besides its rules.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
     /// Each strategy has its own engine, whose health counts.

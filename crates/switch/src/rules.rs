@@ -13,7 +13,7 @@ pub struct Rules {
     pub initial: Strategy,
     /// How long after a strategy became active the other one is announced.
     pub switch_every: Option<Duration>,
-    /// What happens to the old strategy's queries.
+    /// The handling of the old strategy's queries.
     pub cutover: Cutover,
     /// The least age of an announcement at its cutover.
     pub notice: Duration,
@@ -33,7 +33,7 @@ pub struct Rules {
     pub max_queries: usize,
 }
 
-/// What happens to the old strategy's queries at a cutover.
+/// The handling of the old strategy's queries at a cutover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Cutover {

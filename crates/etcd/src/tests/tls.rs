@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{SOON, has_etcd, real::Real};
 use crate::{Client, Error, Range, Setting, Settings, Tls};
 
-/// Somebody who issues certificates, and the files of one for this host.
+/// A certificate authority, and the files of a certificate for this host.
 struct Authority {
     folder: TempDir,
 }
@@ -66,7 +66,7 @@ impl Authority {
         )
     }
 
-    /// What a client needs.
+    /// The TLS settings of a client.
     fn tls(&self) -> Tls {
         Tls {
             authority: Some(self.file("authority.pem")),
