@@ -40,6 +40,7 @@ struct Found {
     tls: Option<String>,
     is_protocol: bool,
     timed_out: bool,
+    broke_off: bool,
     innermost: String,
 }
 
@@ -114,6 +115,10 @@ fn broken(found: &Found, context: Context<'_>) -> (Error, Next) {
         let next = if found.while_connecting { Next::Elsewhere } else { Next::Perhaps };
         return (Error::Untrusted { member, why }, next);
     }
+    if found.while_connecting && found.broke_off && context.member.starts_with("https") {
+        let why = "the other side broke off; does it speak TLS?".to_owned();
+        return (Error::Untrusted { member, why }, Next::Elsewhere);
+    }
     if found.while_connecting && !found.is_protocol {
         let why = if found.timed_out { format!("no connection within {CONNECT:?}") } else { why };
         return (Error::Unreachable { member, why }, Next::Elsewhere);
@@ -152,9 +157,11 @@ fn find(error: &(dyn StdError + 'static)) -> Found {
             h2.get_io().map(|io| io as _)
         } else if let Some(io) = error.downcast_ref::<io::Error>() {
             found.timed_out |= io.kind() == io::ErrorKind::TimedOut;
-            if found.while_connecting && io.kind() == io::ErrorKind::UnexpectedEof {
-                found.tls = Some("the other side broke off; does it speak TLS?".to_owned());
-            }
+            found.broke_off |= matches!(
+                io.kind(),
+                // A side that closes before it has read all resets the connection: which of these is seen is chance.
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            );
             io.get_ref().map(|inner| inner as _)
         } else {
             error.source()
