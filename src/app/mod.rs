@@ -161,7 +161,7 @@ impl Switching {
     fn run(self, backend: &Backend, collector: &Collector) -> (GateLayer, AbortOnDropHandle<()>) {
         let Self { switch, timer, gate } = self;
         let collector = collector.clone();
-        let mut timer = timer.tell(move |step| collector.step(step));
+        let mut timer = timer.observed_by(move |step| collector.step(step));
         if let Some(alarm) = backend.alarm.clone() {
             timer = timer.alarmed_by(alarm);
         }

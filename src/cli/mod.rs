@@ -156,7 +156,7 @@ fn explain(error: &clap::Error, has_environment: bool, entries: &[Entry]) -> Sto
     })
 }
 
-/// What clap knows of an error.
+/// A part of clap's error, as text.
 fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
@@ -165,7 +165,7 @@ fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-/// What was expected in place of a value that is refused.
+/// The expected value, where a value is refused.
 fn expected(error: &clap::Error) -> Option<String> {
     match error.kind() {
         ErrorKind::ValueValidation => error.source().map(ToString::to_string),

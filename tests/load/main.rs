@@ -4,6 +4,26 @@
 //! its kind.
 #![allow(missing_docs)]
 
+/// The tests under load, by the `loads` of the module that calls this.
+macro_rules! tests_under_load {
+    () => {
+        #[test]
+        fn nothing_is_lost_under_fast_switches() {
+            loads("drain", Pace::Fast);
+        }
+
+        #[test]
+        fn nothing_is_lost_under_default_times() {
+            loads("drain", Pace::Slow);
+        }
+
+        #[test]
+        fn every_connector_recovers_from_strict_switches() {
+            loads("strict", Pace::Fast);
+        }
+    };
+}
+
 mod attacks;
 mod chaos;
 mod dying;

@@ -65,17 +65,4 @@ fn loads(cutover: &str, pace: Pace) {
     load(&VERSIONS, teal().with("--batch-rows", "512"), cutover, pace);
 }
 
-#[test]
-fn nothing_is_lost_under_fast_switches() {
-    loads("drain", Pace::Fast);
-}
-
-#[test]
-fn nothing_is_lost_under_default_times() {
-    loads("drain", Pace::Slow);
-}
-
-#[test]
-fn every_connector_recovers_from_strict_switches() {
-    loads("strict", Pace::Fast);
-}
+tests_under_load!();

@@ -27,7 +27,7 @@ pub enum Retry {
     Idempotent,
 }
 
-/// What the requests of a client share.
+/// The state that all requests of a client share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) members: Members,
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     waiting: Semaphore,
 }
 
-/// What is asked, for errors.
+/// The operation and its subject, as error messages name them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About {
     pub(crate) op: &'static str,

@@ -1,4 +1,4 @@
-//! What can be asked of etcd, and by which members it is answered.
+//! The operations of the client, and how each is sent to the members.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What may go wrong, in words for people: who was asked, what was expected, what was found.
+//! The errors of the client. Each message names the member, what was expected and what was found.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ pub enum Error {
     /// There is no connection to that address. Nothing was sent.
     #[error("{member}: expected etcd there, but cannot connect: {why}")]
     Unreachable {
-        /// Who was asked.
+        /// The member.
         member: String,
-        /// What the system says.
+        /// The error of the system.
         why: String,
     },
     /// TLS failed: the certificate of one side is not accepted by the other.
     #[error("{member}: expected a TLS connection that both sides accept: {why}")]
     Untrusted {
-        /// Who was asked.
+        /// The member.
         member: String,
-        /// What rustls says.
+        /// The error of rustls.
         why: String,
     },
     /// Something else answers there.
     #[error("{member}: expected the client port of an etcd of version 3, found {found}")]
     NotEtcd {
-        /// Who was asked.
+        /// The member.
         member: String,
-        /// What answered.
+        /// The answer that was not etcd's.
         found: String,
     },
     /// No answer came in time. The request may have been applied.
     #[error("{member}: expected an answer within {within:?}; the request may have been applied")]
     Unanswered {
-        /// Who was asked.
+        /// The member.
         member: String,
         /// How long it was waited for.
         within: Duration,
@@ -41,29 +41,29 @@ pub enum Error {
     /// The connection broke before the answer was there. The request may have been applied.
     #[error("{member}: the connection broke before the answer ({why}); the request may have been applied")]
     Broken {
-        /// Who was asked.
+        /// The member.
         member: String,
-        /// What broke.
+        /// The failure of the connection.
         why: String,
     },
     /// That member knows no leader. Nothing was applied.
     #[error("{member}: expected an etcd with a leader; it has none at present")]
     NoLeader {
-        /// Who was asked.
+        /// The member.
         member: String,
     },
     /// The member could not finish the request. It may have been applied.
     #[error("{member}: etcd could not finish the request, which may have been applied: {said}")]
     Unfinished {
-        /// Who was asked.
+        /// The member.
         member: String,
-        /// What etcd says.
+        /// The message of etcd.
         said: String,
     },
     /// The member takes no more requests at present. Nothing was applied.
     #[error("{member}: etcd has too many requests at present")]
     Overloaded {
-        /// Who was asked.
+        /// The member.
         member: String,
     },
     /// All that were tried within the deadline failed; each with its last failure.
@@ -78,13 +78,13 @@ pub enum Error {
     /// etcd wants to know who asks, and the settings name no user.
     #[error("{member}: etcd asks for a user and a password, and none is set")]
     NeedsUser {
-        /// Who was asked.
+        /// The member.
         member: String,
     },
     /// etcd does not know the user, or by another password.
     #[error("{member}: etcd does not accept user {user:?} with this password")]
     WrongPassword {
-        /// Who was asked.
+        /// The member.
         member: String,
         /// Of the settings.
         user: String,
@@ -92,33 +92,33 @@ pub enum Error {
     /// etcd does not accept a token that it has just issued.
     #[error("{member}: etcd does not accept the token that it issued to user {user:?}: {said}")]
     BadToken {
-        /// Who was asked.
+        /// The member.
         member: String,
         /// Of the settings.
         user: String,
-        /// What etcd says.
+        /// The message of etcd.
         said: String,
     },
     /// The user lacks a permission.
     #[error("{member}: expected the right to {op} these keys for {}", who(.user))]
     NoRights {
-        /// Who was asked.
+        /// The member.
         member: String,
         /// The user of the settings, if any.
         user: Option<String>,
-        /// What was tried.
+        /// The operation that was tried.
         op: &'static str,
     },
     /// etcd has reached its quota: it takes no put and no lease until somebody frees space.
     #[error("{member}: etcd is out of space: compact and defragment it, then disarm its alarm")]
     NoSpace {
-        /// Who was asked.
+        /// The member.
         member: String,
     },
     /// The lease has expired or was revoked.
     #[error("{member}: expected lease {lease:x}, which has expired or was revoked")]
     LeaseNotFound {
-        /// Who was asked.
+        /// The member.
         member: String,
         /// Its id; 0 where the request named several.
         lease: i64,
@@ -134,7 +134,7 @@ pub enum Error {
     /// etcd has not come to the revision that was asked for: it may have lost data.
     #[error("{member}: expected revision {asked}, to which etcd has not come: it may have lost data")]
     FutureRevision {
-        /// Who was asked.
+        /// The member.
         member: String,
         /// The revision that was asked for.
         asked: i64,
@@ -163,9 +163,9 @@ pub enum Error {
     /// The answer is larger than this client takes.
     #[error("{member}: expected a smaller answer: {said}")]
     AnswerTooLarge {
-        /// Who was asked.
+        /// The member.
         member: String,
-        /// What is too large.
+        /// The part that is too large.
         said: String,
     },
     /// Too many requests of this client wait, or this one waited until its deadline. Nothing was sent.
@@ -178,9 +178,9 @@ pub enum Error {
     /// etcd refuses the request for another reason.
     #[error("{member}: etcd refuses the request: {said}")]
     Refused {
-        /// Who was asked.
+        /// The member.
         member: String,
-        /// What etcd says.
+        /// The message of etcd.
         said: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What a failed attempt means: for people, and for what is done next.
+//! Classifies a failed attempt: the error for people, and the next step.
 
 use std::{error::Error as StdError, io};
 
@@ -6,7 +6,7 @@ use tonic::{Code, ConnectError, Status};
 
 use crate::{Error, member::CONNECT};
 
-/// What to do after a failed attempt.
+/// The next step after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Another member may be asked: the request was not applied.
@@ -19,7 +19,7 @@ pub(crate) enum Next {
     Stop,
 }
 
-/// What was tried, as an error needs it.
+/// The attempt, as an error describes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) member: &'a str,
@@ -33,13 +33,14 @@ pub(crate) struct Context<'a> {
     pub(crate) lease: i64,
 }
 
-/// What is found in the sources of a status that no server has sent.
+/// The cause of a status that no server has sent.
 #[derive(Default)]
 struct Found {
     while_connecting: bool,
     tls: Option<String>,
     is_protocol: bool,
     timed_out: bool,
+    broke_off: bool,
     innermost: String,
 }
 
@@ -114,6 +115,10 @@ fn broken(found: &Found, context: Context<'_>) -> (Error, Next) {
         let next = if found.while_connecting { Next::Elsewhere } else { Next::Perhaps };
         return (Error::Untrusted { member, why }, next);
     }
+    if found.while_connecting && found.broke_off && context.member.starts_with("https") {
+        let why = "the other side broke off; does it speak TLS?".to_owned();
+        return (Error::Untrusted { member, why }, Next::Elsewhere);
+    }
     if found.while_connecting && !found.is_protocol {
         let why = if found.timed_out { format!("no connection within {CONNECT:?}") } else { why };
         return (Error::Unreachable { member, why }, Next::Elsewhere);
@@ -152,9 +157,11 @@ fn find(error: &(dyn StdError + 'static)) -> Found {
             h2.get_io().map(|io| io as _)
         } else if let Some(io) = error.downcast_ref::<io::Error>() {
             found.timed_out |= io.kind() == io::ErrorKind::TimedOut;
-            if found.while_connecting && io.kind() == io::ErrorKind::UnexpectedEof {
-                found.tls = Some("the other side broke off; does it speak TLS?".to_owned());
-            }
+            found.broke_off |= matches!(
+                io.kind(),
+                // A side that closes before it has read all resets the connection: which of these is seen is chance.
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            );
             io.get_ref().map(|inner| inner as _)
         } else {
             error.source()
@@ -183,7 +190,7 @@ mod tests {
         judge(&Status::new(code, said), context)
     }
 
-    /// What etcd 3.4 to 3.6 say, as they say it.
+    /// Messages of etcd 3.4 to 3.6, word for word.
     #[test]
     fn refusals_are_told_apart() {
         let cases = [

@@ -24,7 +24,7 @@ pub struct Lease {
     pub ttl: Duration,
 }
 
-/// What etcd says about a lease that is not there.
+/// The message of etcd about a lease that does not exist.
 const NOT_FOUND: &str = "etcdserver: requested lease not found";
 
 fn about(op: &'static str, lease: i64) -> About {

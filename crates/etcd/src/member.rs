@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tonic::{body::Body, transport::Endpoint};
 use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
 
-/// What carries a request to a member: a connection, or a function of a simulated one.
+/// The transport to a member: a connection, or a function of a simulated one.
 pub(crate) type Transport = BoxCloneSyncService<Request<Body>, Response<Body>, Undelivered>;
 
 /// Why a transport has no answer. tonic finds in its sources what it knows.

@@ -74,7 +74,7 @@ impl Members {
         &self.list
     }
 
-    /// Who is tried next: in turn from the current one, those aside last. `None` once all were tried.
+    /// The member to try next: in turn from the current one, those left aside last. `None` once all were tried.
     pub(crate) fn next(&self, attempts: &Attempts) -> Option<usize> {
         let all = self.list.len();
         let current = self.current.load(Relaxed);

@@ -21,7 +21,7 @@ pub struct KeyValue {
     pub lease: i64,
 }
 
-/// What to read. Reads are linearizable: they see all that was applied before they began.
+/// A read. Reads are linearizable: they see everything that was applied before they began.
 #[derive(Clone, Debug)]
 pub struct Range {
     pub(crate) keys: Keys,
@@ -37,7 +37,7 @@ pub(crate) enum Only {
     Count,
 }
 
-/// What was read.
+/// The result of a read.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The revision of the store at the moment of the answer. The page is of the revision that was asked for, if one was.

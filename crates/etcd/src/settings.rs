@@ -15,7 +15,7 @@ pub struct Settings {
     pub first: usize,
     /// How TLS is spoken with `https` members.
     pub tls: Tls,
-    /// Who logs in, where etcd asks for it.
+    /// The user, if etcd requires authentication.
     pub user: Option<User>,
     /// How long a request may take in all, with the members that are tried in vain.
     pub deadline: Duration,
@@ -37,7 +37,7 @@ pub struct User {
     pub password: String,
 }
 
-/// What a setting is for: the caller knows what people call it.
+/// The kind of a setting. The caller knows its name for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// The list of members.
@@ -58,7 +58,7 @@ pub struct BadSetting {
     pub setting: Setting,
     /// Its value.
     pub value: String,
-    /// What was expected.
+    /// The expected value.
     pub expected: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a member says about itself.
+//! The status of a member.
 
 use std::time::Duration;
 

@@ -63,7 +63,7 @@ pub enum Op {
     Range(Range),
 }
 
-/// What came of a transaction.
+/// The result of a transaction.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Whether all comparisons held.
@@ -76,7 +76,7 @@ pub struct Outcome {
     pub repeated: bool,
 }
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// The value is put.
@@ -88,7 +88,7 @@ pub enum Answer {
 }
 
 impl Txn {
-    /// One that compares nothing and does nothing.
+    /// Creates a transaction without comparisons and operations.
     pub fn new() -> Self {
         Self::default()
     }

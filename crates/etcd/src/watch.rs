@@ -29,7 +29,7 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What happened to a key.
+/// A change of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It was put, or created.
@@ -43,7 +43,7 @@ pub enum Event {
     },
 }
 
-/// What happened in one or more revisions, all of it.
+/// All changes of one or more revisions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
     /// The last of the revisions.

@@ -1,4 +1,4 @@
-//! The door for whoever orders something: commands, decided in one step with the state that they meet.
+//! Commands: each is decided in one step with the state that it meets.
 
 use std::time::{Duration, Instant};
 
@@ -19,51 +19,51 @@ use super::{
     queries::QueryView,
 };
 
-/// What is ordered.
+/// A command to the switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Announce the other strategy; `to` says which one is meant.
     Announce {
-        /// The one to announce.
+        /// The strategy to announce.
         to: Option<Strategy>,
     },
     /// Make the pending strategy the active one.
     Cutover {
-        /// Also if its engine is not healthy.
+        /// Also if its engine is unhealthy.
         force: bool,
     },
     /// Withdraw the announcement.
     Abort,
     /// Announce the old strategy again.
     Rollback,
-    /// Freeze what is left of the timer.
+    /// Pause the timer.
     PauseTimer,
-    /// Go on with what was left of the timer.
+    /// Resume the timer with the time that was left.
     ResumeTimer,
 }
 
-/// Who gives a command, and what is known as it is given.
+/// The actor of a command, and the facts known when it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     by: Actor,
     seen: Option<u64>,
-    /// What the engine said that the command names, and when it was asked.
+    /// The response of the engine that the command names, and when it was asked.
     health: Option<(Instant, Result<(), String>)>,
 }
 
 impl Order {
-    /// An order that asked no engine.
+    /// Creates an order without a health check.
     pub fn by(actor: Actor) -> Self {
         Self { by: actor, seen: None, health: None }
     }
 
-    /// For the epoch `seen` alone: refused if the state has moved on.
+    /// Limits it to the epoch `seen`: it is refused if the state has moved on.
     pub fn at(mut self, seen: u64) -> Self {
         self.seen = Some(seen);
         self
     }
 
-    /// The engine that the command names was asked at that moment: it is well, or why not.
+    /// Adds the health of the engine that the command names, and when it was asked.
     pub fn found(mut self, asked: Instant, health: Result<(), String>) -> Self {
         self.health = Some((asked, health));
         self
@@ -73,19 +73,19 @@ impl Order {
 /// A command that was carried out.
 #[derive(Clone, Debug)]
 pub struct Done {
-    /// One sentence.
+    /// The effect, in one sentence.
     pub what: String,
-    /// The event that it caused, if it changed anything.
+    /// The id of the event that it caused, if it changed anything.
     pub event: Option<u64>,
     /// The state right after it.
     pub view: View,
 }
 
-/// A command that was not.
+/// A command that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Refusal {
-    /// What kind of reason there is.
+    /// The kind of reason.
     pub code: RefusalCode,
     /// The reason, which names the phase.
     pub why: String,
@@ -100,9 +100,9 @@ pub struct Refusal {
 pub enum RefusalCode {
     /// It does not fit the phase.
     InvalidTransition,
-    /// It was meant for a state that is no more.
+    /// It was limited to an earlier epoch.
     Stale,
-    /// An engine is not well.
+    /// An engine is unhealthy.
     Engine,
     /// Another instance has not come along in time, or too many orders wait.
     Waiting,
@@ -113,33 +113,33 @@ pub enum RefusalCode {
 /// Why an announcement did not begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastRefusal {
-    /// When it was asked for.
+    /// When it was requested.
     pub time: DateTime<Utc>,
     /// The reason.
     pub why: String,
 }
 
-/// All that operators see of the switch, at one moment.
+/// Everything that operators see of the switch, at one moment.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// The phase, and what is going on in it.
+    /// The phase, and the activity in it.
     pub now: Snapshot,
     /// How long the phase has lasted.
     pub age: Duration,
-    /// How long until the phase ends by itself, as far as is known now: by the timer's announcement, by
-    /// the cutover, by the end of the drain.
+    /// How long until the phase ends by itself, as far as is known: by the timer's announcement, by
+    /// the cutover, or by the end of the drain.
     pub ends_in: Option<Duration>,
-    /// What the timer is doing.
+    /// The state of the timer.
     pub timer: TimerView,
-    /// Why the last announcement that was asked for did not begin.
+    /// Why the last requested announcement did not begin.
     pub last_refusal: Option<LastRefusal>,
-    /// What becomes of the old strategy's queries.
+    /// The handling of the old strategy's queries.
     pub cutover: Cutover,
 }
 
 impl Switch {
-    /// Carries a command out, unless it doesn't fit, the state has moved on from the epoch that was seen,
-    /// or the engine that it names is not healthy. Every command passes here, whoever gives it.
+    /// Carries out a command, unless it does not fit the phase, the state has moved on from the epoch that it names,
+    /// or the engine that it names is unhealthy. Every command passes through here, whoever gives it.
     pub fn command(&self, command: Command, order: Order) -> Result<Done, Refusal> {
         let shared = &*self.shared;
         let ordered = self.change(|state, now| {
@@ -157,13 +157,13 @@ impl Switch {
                 }
             }
         });
-        // The timer may be about to do what is no longer wanted.
+        // The timer may be about to make an announcement that is no longer wanted.
         shared.changed.notify_one();
         ordered
     }
 
-    /// [Carries a command out](Switch::command) for somebody who has not asked the engine that it names:
-    /// `ask` does, where there is one, and what it says holds for the epoch in which it was asked.
+    /// [Carries out a command](Switch::command) after asking the engine that it names with
+    /// `ask`, if there is one. The response holds for the epoch in which the engine was asked.
     pub async fn order<A>(
         &self,
         command: Command,
@@ -186,22 +186,22 @@ impl Switch {
             return self.order_shared(store, command, order).await;
         }
         let done = self.command(command, order)?;
-        // Who is told that it is done can rely on it.
+        // The caller can rely on the state once the command is done.
         self.kept().await;
         Ok(done)
     }
 
-    /// What operators see.
+    /// The overview for operators.
     pub fn view(&self) -> View {
         self.change(|state, now| state.view(now))
     }
 
-    /// Queries on record, the longest silent first, so many at most; and how many there are.
+    /// The queries on record, the longest idle first, at most `limit`; and their number.
     pub fn on_record(&self, limit: usize, of: Option<Strategy>) -> (Vec<QueryView>, usize) {
         self.change(|_, now| self.shared.queries.list(limit, of, now))
     }
 
-    /// What has happened.
+    /// The event log.
     pub fn event_log(&self) -> &EventLog {
         &self.shared.event_log
     }
@@ -284,7 +284,7 @@ fn code(error: &OrderError) -> RefusalCode {
 }
 
 impl Command {
-    /// The transition that it is, and whether it is forced.
+    /// The transition it asks for, and whether it is forced.
     fn transition(self) -> Option<(TransitionKind, bool)> {
         Some(match self {
             Self::Announce { .. } => (TransitionKind::Announce, false),
@@ -295,7 +295,7 @@ impl Command {
         })
     }
 
-    /// As the command line and the API call it.
+    /// The name in the command line and the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Announce { .. } => "switch",
@@ -307,7 +307,7 @@ impl Command {
         }
     }
 
-    /// The strategy that it announces or cuts over to in a phase, if it fits: its engine has to be healthy.
+    /// The strategy that it announces or cuts over to in this phase, if it fits: its engine has to be healthy.
     pub fn names(self, phase: Phase) -> Option<Strategy> {
         let other = phase.active().other();
         match (self, phase) {
@@ -318,7 +318,7 @@ impl Command {
         }
     }
 
-    /// What it does to the engine that it names.
+    /// The verb for what it does to that strategy.
     fn verb(self) -> &'static str {
         match self {
             Self::Announce { .. } => "announce",
@@ -332,11 +332,11 @@ impl Command {
 }
 
 impl State {
-    /// Carries a command out, and says in a sentence what it did.
+    /// Carries out a command, and returns its effect as a sentence.
     fn obey(&mut self, command: Command, order: &Order, now: Instant) -> Result<String, Refusal> {
         let (phase, by) = (self.machine.phase(), order.by);
         if self.machine.is_shared() {
-            // Who orders something of several instances waits for them.
+            // An order to several instances waits for them.
             let why = "expected an order that waits for the other instances".to_owned();
             return Err(self.refusal(RefusalCode::Waiting, why));
         }
@@ -368,7 +368,7 @@ impl State {
         }
     }
 
-    /// Whether the engine that a command names is healthy.
+    /// Checks the health of the engine that a command names.
     fn ask(&mut self, command: Command, named: Strategy, order: &Order, now: Instant) -> Result<(), Refusal> {
         let health = match order.health.clone() {
             Some((asked, health)) => {
@@ -386,7 +386,7 @@ impl State {
         })
     }
 
-    /// Notes a refusal. The timer tries again and again: a reason that stays the same is noted once.
+    /// Records a refusal. The timer retries, so a reason that stays the same is recorded once.
     fn refused(&mut self, command: Command, refusal: &Refusal, by: Actor) {
         let mut is_news = by != Actor::Timer;
         let is_announcement = matches!(command, Command::Announce { .. } | Command::Rollback);
@@ -469,7 +469,7 @@ impl State {
     }
 }
 
-/// What an operator is told of a transition that he ordered.
+/// The sentence about a transition for the operator who ordered it.
 fn told(transition: Transition, cutover: Cutover) -> String {
     match transition {
         Transition::Announced { from, to } => {
@@ -483,6 +483,6 @@ fn told(transition: Transition, cutover: Cutover) -> String {
             format!("the announcement of {withdrawn} is withdrawn; {} stays active", withdrawn.other())
         }
         // No command ends a drain.
-        other => other.told(0),
+        other => other.message(0),
     }
 }

@@ -30,7 +30,7 @@ pub struct Course {
     /// By [`Strategy::index`]: the epoch in which the strategy's last drain ended. Queries born before it are off the
     /// record.
     pub closed: [u64; 2],
-    /// What happens to the old strategy's queries at a cutover or abort. The announcer's setting.
+    /// The handling of the old strategy's queries at a cutover or abort. The announcer's setting.
     pub cutover: Cutover,
 }
 

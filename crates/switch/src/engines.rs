@@ -1,25 +1,25 @@
-//! What the machine knows of an engine's health, and when it learned that.
+//! The machine's knowledge of an engine's health, and how old it is.
 
 use std::time::Instant;
 
-/// What an engine, once asked, turned out to be.
+/// The result of a health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Report {
     /// Whether it is healthy.
     pub(super) is_healthy: bool,
-    /// When it was asked. The answer of an engine that hangs comes later.
+    /// When the engine was asked. The response of one that hangs comes later.
     pub(super) asked: Instant,
 }
 
-/// The health of an engine, as far as known.
+/// The health of an engine, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EngineHealth {
     /// Not asked yet.
     Unknown { since: Instant },
-    /// All its answers since then were good. The last one was to a question that was `asked` then, and came when
-    /// it was `known`.
+    /// Healthy in all responses since then. The last check was sent at `asked`, and its response came at
+    /// `known`.
     Healthy { since: Instant, asked: Instant, known: Instant },
-    /// Not healthy since it was asked then, as was `known` at that time.
+    /// Unhealthy since the check sent at that time, whose result came at `known`.
     Unhealthy { since: Instant, known: Instant },
 }
 
@@ -28,14 +28,14 @@ impl EngineHealth {
         Self::Unknown { since }
     }
 
-    /// Takes in what was heard of it by `now`.
+    /// Applies a result that came at `now`.
     pub(super) fn hear(&mut self, report: Report, now: Instant) {
         *self = match (*self, report.is_healthy) {
             (Self::Unhealthy { .. }, false) => return,
             (Self::Healthy { asked, .. }, true) if report.asked <= asked => return,
             (Self::Healthy { since, .. }, true) => Self::Healthy { since, asked: report.asked, known: now },
             (_, true) => Self::Healthy { since: now, asked: report.asked, known: now },
-            // Asked before it was last found healthy: it has become unhealthy since.
+            // Sent before it was last found healthy: it has become unhealthy since.
             (Self::Healthy { since, .. }, false) => {
                 Self::Unhealthy { since: report.asked.max(since), known: now }
             }
@@ -62,14 +62,14 @@ impl EngineHealth {
         }
     }
 
-    /// Since when the present answer, or the lack of one, holds.
+    /// Since when the present response, or the lack of one, holds.
     pub(super) fn not_healthy_since(self) -> Instant {
         match self {
             Self::Unknown { since } | Self::Healthy { since, .. } | Self::Unhealthy { since, .. } => since,
         }
     }
 
-    /// When it became known to be as it is.
+    /// When its present health became known.
     pub(super) fn known(self) -> Instant {
         match self {
             Self::Unknown { since }

@@ -1,4 +1,4 @@
-//! What happened, for operators: transitions, commands and refusals, the last of them in order.
+//! The event log for operators: the latest transitions, commands and refusals, in order.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -13,38 +13,38 @@ use super::{
     rules::Cutover,
 };
 
-/// How many events are kept.
+/// The number of events kept.
 pub const KEPT: usize = 10_000;
 
-/// What there is to say about an event.
+/// A new event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewEvent {
-    /// A word for machines, such as `cut_over`.
+    /// The kind, for machines, such as `cut_over`.
     pub kind: &'static str,
     /// The epoch of the switch, after a transition.
     pub epoch: u64,
-    /// The strategy that was left, where there is one.
+    /// The strategy before it, if any.
     pub from: Option<Strategy>,
-    /// The strategy that is turned to, where there is one.
+    /// The strategy after it, if any.
     pub to: Option<Strategy>,
-    /// One sentence for people.
+    /// The event in one sentence.
     pub message: String,
-    /// What else its kind has to tell.
+    /// More fields, depending on the kind.
     pub details: Map<String, Value>,
 }
 
-/// An event that is kept.
+/// An event with its id and time.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// 1 and up, without gaps.
     pub id: u64,
-    /// When it was noted.
+    /// The time of the event.
     pub time: DateTime<Utc>,
-    /// What happened.
+    /// The event.
     pub note: NewEvent,
 }
 
-/// The last [`KEPT`] events. A clone is the same journal.
+/// The last [`KEPT`] events. Clones share them.
 #[derive(Clone, Debug)]
 pub struct EventLog {
     shared: Arc<Shared>,
@@ -65,7 +65,7 @@ impl Default for EventLog {
 }
 
 impl EventLog {
-    /// Keeps an event, and returns its id.
+    /// Adds an event, and returns its id.
     pub fn note(&self, note: NewEvent) -> u64 {
         let mut kept = self.kept();
         if kept.len() == KEPT {
@@ -77,7 +77,7 @@ impl EventLog {
         id
     }
 
-    /// Events after the one of that id, oldest first, so many at most.
+    /// Returns the events after the one of that id, oldest first, at most `limit`.
     pub fn after(&self, id: u64, limit: usize) -> Vec<Arc<Event>> {
         let kept = self.kept();
         let first = kept.front().map_or(0, |record| record.id);
@@ -90,12 +90,12 @@ impl EventLog {
         *self.shared.next.borrow()
     }
 
-    /// Tells of each event, by the id of the next one.
+    /// Watches for events: the value is the id of the next one.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.shared.next.subscribe()
     }
 
-    /// When the journal was begun: no two runs of a server have the same.
+    /// When the log was begun. No two runs of a server have the same value.
     pub fn started(&self) -> DateTime<Utc> {
         self.shared.started
     }
@@ -106,7 +106,7 @@ impl EventLog {
 }
 
 impl NewEvent {
-    /// A step of the switch into `epoch`, with the queries that were left behind at it.
+    /// Creates the event of a transition into `epoch`, with the number of queries that it abandoned.
     pub(super) fn transition(
         transition: Transition,
         epoch: u64,
@@ -129,7 +129,7 @@ impl NewEvent {
                 ("drain_timed_out", Some(old), Some(old.other()))
             }
         };
-        Self { kind, epoch, from, to, message: transition.told(left), details }
+        Self { kind, epoch, from, to, message: transition.message(left), details }
     }
 }
 

@@ -1,41 +1,41 @@
-//! Where requests come and go without the switch's lock: one word per strategy, which says who may
-//! pass and counts who did, so that both are one step.
+//! Counts requests without the switch's lock: one word per strategy holds whether requests may
+//! pass and how many did, so that both change in one step.
 
-// Tests put loom's atomics in this place.
+// Tests use loom's atomics instead.
 use super::atomic::{AtomicU64, Ordering};
 
 const OPEN: u64 = 1;
 const ACTIVE: u64 = 2;
 const ONE: u64 = 4;
 
-/// The turnstile of one strategy, alone on its cache lines. It is open while nobody holds the lock,
-/// and nothing but the number of the strategy's requests has to be known.
+/// The turnstile of one strategy, alone on its cache lines. It is open while the lock is free
+/// and only the number of the strategy's requests has to be known.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct InFlight(AtomicU64);
 
 impl InFlight {
-    /// Lets one in and counts it. False where it is shut.
+    /// Counts a request in. Returns false if the turnstile is shut.
     pub(super) fn enter(&self) -> bool {
         self.pass(OPEN, u64::wrapping_add)
     }
 
-    /// Lets one in and counts it, if this is the active strategy's. False where it isn't, or is shut.
+    /// Counts a request in, if this is the active strategy's turnstile. Returns false if not, or if it is shut.
     pub(super) fn enter_active(&self) -> bool {
         self.pass(OPEN | ACTIVE, u64::wrapping_add)
     }
 
-    /// Lets one out, wherever it came in. False where it is shut.
+    /// Counts a request out, wherever it was counted in. Returns false if the turnstile is shut.
     pub(super) fn leave(&self) -> bool {
         self.pass(OPEN, u64::wrapping_sub)
     }
 
-    /// Opens. For the holder of the lock, after all that it has changed.
+    /// Opens. The holder of the lock calls it, after all changes.
     pub(super) fn open(&self, is_active: bool) {
         self.0.store(if is_active { OPEN | ACTIVE } else { OPEN }, Ordering::Release);
     }
 
-    /// Shuts: whoever passes later sees what is changed after this. Returns by how many more came than
+    /// Shuts: requests that pass later see what changes after this. Returns by how many more came than
     /// went since it was opened.
     pub(super) fn shut(&self) -> i64 {
         self.0.swap(0, Ordering::AcqRel).cast_signed() >> ONE.trailing_zeros()

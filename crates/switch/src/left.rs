@@ -1,10 +1,10 @@
-//! Engines that teal has left because they are not healthy: who waits for one is told, and who comes.
+//! Engines that teal has abandoned as unhealthy: calls that wait for one end, and new ones are turned away.
 
 use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Whether the engine of a strategy is left, for a call that would wait for it. A clone is the same.
+/// Tells calls that wait for the engine of a strategy whether teal has abandoned it. Clones share the answer.
 #[derive(Clone, Debug, Default)]
 pub struct Left {
     shared: Arc<Shared>,
@@ -17,7 +17,7 @@ struct Shared {
 }
 
 impl Left {
-    /// From now on it is, for good: whoever comes back to the engine waits for another one of these.
+    /// Abandons the engine for good: calls that come after its return get a new one of these.
     pub(super) fn leave(&self, why: String) {
         _ = self.shared.why.set(why);
         self.shared.token.cancel();
@@ -27,12 +27,12 @@ impl Left {
         self.shared.token.is_cancelled()
     }
 
-    /// Resolves when it is.
+    /// Resolves when the engine is abandoned.
     pub fn wait(&self) -> WaitForCancellationFutureOwned {
         self.shared.token.clone().cancelled_owned()
     }
 
-    /// Why, in words that name the engine.
+    /// The reason, which names the engine.
     pub fn why(&self) -> &str {
         self.shared.why.get().map_or("", String::as_str)
     }

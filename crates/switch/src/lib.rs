@@ -1,5 +1,5 @@
-//! The switch: who may talk to which colour, when. One cloneable handle over the state machine and
-//! the queries on record; knows nothing of HTTP, gRPC or bytes.
+//! The switch: which strategy is served, and when that changes. One cloneable handle over the state machine and
+//! the record of queries. It knows nothing of HTTP, gRPC or bytes.
 
 mod command;
 pub mod course;
@@ -59,30 +59,30 @@ use self::{
     state_writer::StateWriter, target_strategy::TargetStrategy,
 };
 
-/// A deadline that there is not.
+/// The value of a deadline that is not set.
 const NEVER: u64 = u64::MAX;
-/// How long anybody waits for the state to be in its file.
+/// The longest wait for the state to be written to its file.
 const KEPT_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the switch has to know about a request.
+/// The facts about a request that the switch judges it by.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// What its method does.
+    /// The effect of its method on queries.
     pub kind: CallKind,
-    /// The id of the query that it continues or ends, where it could be read. Unreadable counts as not on record.
+    /// The id of the query that it continues or ends, if it was readable. An unreadable id counts as not on record.
     pub query: Option<&'a str>,
-    /// What its header says.
+    /// Its `strategy` header.
     pub header: Header,
 }
 
-/// What a request's header says.
+/// The `strategy` header of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
-    /// Nothing.
+    /// There is none.
     Absent,
-    /// A strategy.
+    /// It names a strategy.
     Names(Strategy),
-    /// Something that is no strategy: never let in.
+    /// Its value is no strategy. Such a request is always rejected.
     Unknown,
 }
 
@@ -96,22 +96,22 @@ impl Header {
     }
 }
 
-/// What can be seen of the switch at one moment.
+/// The visible state of the switch at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The phase.
     pub phase: Phase,
-    /// How many transitions there have been.
+    /// The number of transitions so far.
     pub epoch: u64,
-    /// Queries per strategy: on record, or begun and not yet answered.
+    /// Queries per strategy: on record, or begun and not answered yet.
     pub queries: [u64; 2],
     /// Requests in progress per strategy.
     pub requests: [u64; 2],
-    /// Queries that drains have left behind at their timeout, since the start.
+    /// Queries that drains abandoned at their timeout, since the start.
     pub forgotten: u64,
 }
 
-/// The handle. A clone is the same switch.
+/// A handle to the switch. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Switch {
     shared: Arc<Shared>,
@@ -120,41 +120,41 @@ pub struct Switch {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// By [`Strategy::index`]. Whoever holds the lock has shut them.
+    /// By [`Strategy::index`]. Shut while the lock is held.
     in_flight: [InFlight; 2],
-    /// Queries leave the record, and come to it, under the lock only.
+    /// Queries are added and removed under the lock only.
     queries: Queries,
     heading: TargetStrategy,
     start: std::time::Instant,
-    /// What other instances share with this one, if there are others.
+    /// What the instances share, if there are several.
     store: OnceLock<etcd::Handle>,
-    /// When the state changes by itself, in nanoseconds from `start`. With other instances: when etcd may be lost.
+    /// When the state next changes by itself, in nanoseconds since `start`. With several instances: the end of the lease.
     due: AtomicU64,
-    /// Something happened that may bring a deadline forward.
+    /// Notified when a deadline may have moved forward.
     changed: Notify,
-    /// Which engine has to be asked, or when, may be another one.
+    /// Notified when another engine may have to be asked, or at another time.
     moved: tokio::sync::watch::Sender<()>,
     has_engines: bool,
     event_log: EventLog,
 }
 
-/// What a switch begins with, besides its rules.
+/// The surroundings that a switch starts with, besides its rules.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// Each strategy has an engine of its own, whose health counts.
+    /// Each strategy has its own engine, whose health counts.
     pub has_engines: bool,
-    /// Where the state is kept, and what was found there.
+    /// The file that keeps the state, and the state found in it.
     pub state: Option<(StateFile, Option<SavedState>)>,
 }
 
 impl Switch {
-    /// A switch in `STABLE` with one engine, and the timer that [drives](Timer::run) it.
+    /// Creates a switch in `STABLE` with one engine, and the timer that [drives](Timer::run) it.
     pub fn new(rules: Rules) -> (Self, Timer) {
         Self::build(rules, false, None, |_| Ok(None)).expect("nothing is written")
     }
 
-    /// A switch that goes on from what was kept, and the timer that [drives](Timer::run) it. Fails where
-    /// its state can't be written.
+    /// Creates a switch that continues from a saved state, and the timer that [drives](Timer::run) it. Fails if
+    /// its state cannot be written.
     pub fn start(rules: Rules, start: Start) -> io::Result<(Self, Timer)> {
         let Start { has_engines, state } = start;
         let (file, kept) = state.map_or((None, None), |(file, kept)| (Some(file), kept));
@@ -197,8 +197,8 @@ impl Switch {
         Ok((switch.clone(), Timer::new(switch, log)))
     }
 
-    /// Resolves once the present state is in its file, if there is one, or could not be put there. 1 s at most: a disk
-    /// that hangs stops nobody.
+    /// Resolves once the present state is in its file, if there is one, or writing has failed. Waits 1 s at most, so
+    /// that a disk that hangs stops nothing.
     pub async fn kept(&self) {
         let state_writer = self.lock().state_writer.clone();
         if let Some(state_writer) = state_writer {
@@ -228,7 +228,7 @@ impl Switch {
             let active = state.machine.phase().active();
             let judged =
                 if kind == CallKind::LogIn && strategy != active && state.left[strategy.index()].is_left() {
-                    // Its engine was left because it is not healthy: whoever logs in there has to go on elsewhere.
+                    // Its engine was abandoned as unhealthy: logins have to go to the other strategy.
                     Err(StrategyMismatch { expected: active })
                 } else {
                     state.machine.judge(kind, strategy, counts_query, now)
@@ -243,8 +243,8 @@ impl Switch {
         })
     }
 
-    /// Lets a request in without the lock, where no more has to be known than that it is there: it
-    /// counts as no query, is of a strategy that is served, and makes nothing happen.
+    /// Admits a request without the lock if it only has to be counted: it
+    /// is no query, its strategy is served, and it triggers nothing.
     fn pass_by(&self, arrival: Arrival<'_>) -> Option<RequestGuard> {
         let Shared { in_flight, queries, .. } = &*self.shared;
         let in_flight = |strategy: Strategy| &in_flight[strategy.index()];
@@ -256,11 +256,11 @@ impl Switch {
         if arrival.header == Header::Unknown || is_counted || self.is_due() {
             return None;
         }
-        // Which record it is on has to be looked at.
+        // With several instances the record may have to be read.
         if arrival.query.is_some() && self.shared.store.get().is_some() {
             return None;
         }
-        // It may have to hear that its engine is left.
+        // It may have to learn that its engine is abandoned.
         if self.shared.has_engines && arrival.kind == CallKind::LogIn {
             return None;
         }
@@ -270,7 +270,7 @@ impl Switch {
                 let let_in = |query: Query| in_flight(query.strategy).enter();
                 queries.arrive(id, Instant::now().into_std(), let_in)?.strategy
             }
-            // Who logs in to the pending strategy adopts it.
+            // A login to the pending strategy adopts it.
             (None, Header::Names(strategy)) if arrival.kind == CallKind::LogIn => {
                 in_flight(strategy).enter_active().then_some(strategy)?
             }
@@ -281,26 +281,26 @@ impl Switch {
         Some(RequestGuard::new(self.clone(), admission, arrival.kind, id, None))
     }
 
-    /// Lets a request out without the lock, where no more has to be known than that it is gone.
+    /// Ends a request without the lock, if it only has to be counted.
     fn leave(&self, strategy: Strategy) -> bool {
         !self.is_due() && self.shared.in_flight[strategy.index()].leave()
     }
 
-    /// Whether something is due that has not been done yet.
+    /// Returns whether a deadline has passed and is not handled yet.
     fn is_due(&self) -> bool {
         let Shared { due, start, .. } = &*self.shared;
         let due = due.load(Ordering::Acquire);
         due != NEVER && due <= nanos(Instant::now().into_std() - *start)
     }
 
-    /// What was announced last: where the work is headed. Costs no lock.
+    /// The last announcement: where the switch is headed. Takes no lock.
     pub fn heading(&self) -> Notice {
         let (strategy, announcement) = self.shared.heading.get();
         Notice { strategy, announcement }
     }
 
-    /// Moves by other rules from now on, in one step. What is over by them ends now; a drain that has
-    /// begun is brought to its end whatever `cutover` says. The initial strategy stays as it was.
+    /// Replaces the rules in one step. Deadlines that have passed by the new rules end now; a drain in
+    /// progress is completed whatever `cutover` says. The initial strategy stays.
     pub fn set_rules(&self, rules: Rules) {
         self.change(|state, now| {
             state.machine.set_rules(rules, now);
@@ -311,21 +311,21 @@ impl Switch {
         self.shared.changed.notify_one();
     }
 
-    /// The rules that it moves by.
+    /// The rules in force.
     pub fn rules(&self) -> Rules {
         self.lock().machine.rules().clone()
     }
 
-    /// The state as it is now.
+    /// The present state.
     pub fn snapshot(&self) -> Snapshot {
         self.change(|state, _| state.snapshot())
     }
 
-    /// Does one thing to the state, at one moment, with nothing due before it left undone.
+    /// Changes the state at one moment, after everything that was due before it.
     fn change<T>(&self, act: impl FnOnce(&mut State, std::time::Instant) -> T) -> T {
         let shared = &*self.shared;
         let mut state = self.lock();
-        // Nobody comes or goes from here on, so the counts are whole and the change is one step.
+        // No request comes or goes from here on, so the counts are complete and the change is one step.
         for strategy in Strategy::ALL {
             state.machine.count(strategy, shared.in_flight[strategy.index()].shut());
         }
@@ -347,7 +347,7 @@ impl Switch {
 }
 
 impl Shared {
-    /// Opens what need not stay shut until the next change.
+    /// Opens the turnstiles that need not stay shut until the next change.
     fn publish(&self, machine: &Machine) {
         let deadline = match self.store.get() {
             None => machine.deadline(),

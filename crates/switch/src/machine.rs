@@ -49,7 +49,7 @@ pub(super) struct Machine {
     /// When a client was first seen to act on the present announcement.
     adopted: Option<Instant>,
     withheld: Option<Withheld>,
-    /// What is known of the engines, where each strategy has its own.
+    /// The health of the engines, if each strategy has its own.
     engines: Option<[EngineHealth; 2]>,
     /// Since when the active strategy is that.
     active_since: Instant,
@@ -104,7 +104,7 @@ impl Machine {
         self
     }
 
-    /// What a later run goes on from.
+    /// The state that a later run continues from.
     pub(super) fn keep(&self, now: Instant) -> SavedState {
         SavedState {
             phase: self.course.phase,
@@ -115,8 +115,7 @@ impl Machine {
         }
     }
 
-    /// What an engine, asked at `report.asked`, said of itself by `now`. Of no account where one engine
-    /// serves both.
+    /// Applies the health report of an engine, which came at `now`. Ignored if one engine serves both strategies.
     pub(super) fn hear(&mut self, strategy: Strategy, report: Report, now: Instant) {
         self.advance(now);
         if let Some(engines) = &mut self.engines {

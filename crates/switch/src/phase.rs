@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{phase_name::PhaseName, rules::Cutover};
 
-/// Who is served, and where the work is headed.
+/// The phase, with its strategies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// One strategy is served.
     Stable {
-        /// The one that is served.
+        /// The strategy that is served.
         active: Strategy,
     },
     /// Both are served; the other one is announced.
     Announced {
-        /// The one that new work still belongs to.
+        /// The strategy that new work still belongs to.
         active: Strategy,
-        /// When it was announced.
+        /// When the other one was announced.
         since: Instant,
     },
-    /// New work belongs to `active`; the other one's queries run to their end.
+    /// New work belongs to `active`; the other strategy's queries run to their end.
     Draining {
-        /// The one that new work belongs to.
+        /// The strategy that new work belongs to.
         active: Strategy,
-        /// When the cutover (or abort) was.
+        /// When the cutover or abort happened.
         since: Instant,
     },
 }
@@ -59,18 +59,18 @@ impl Phase {
     }
 }
 
-/// A request that was let in, until it is answered or gone.
+/// An admitted request, until it is answered or given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Admission {
-    /// The strategy it was let in under.
+    /// The strategy that it was admitted under.
     pub(super) strategy: Strategy,
-    /// The epoch at its arrival, where a query is counted for it: that query's birth.
+    /// The epoch at its arrival, if a query is counted for it: the birth of that query.
     pub(super) birth: Option<u64>,
-    /// The epoch at its arrival, where an answer with success adopts what is announced then.
+    /// The epoch at its arrival, if a successful response adopts the announcement of that time.
     pub(super) adopts: Option<u64>,
 }
 
-/// Who makes a transition.
+/// The actor of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Actor {
@@ -87,7 +87,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// As events and the log call it.
+    /// The name in events and in the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Teal => "teal",
@@ -99,14 +99,14 @@ impl Actor {
     }
 }
 
-/// A request's strategy isn't served.
+/// The strategy of a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StrategyMismatch {
-    /// The strategy to come back with.
+    /// The strategy to retry with.
     pub expected: Strategy,
 }
 
-/// A command that doesn't fit the phase.
+/// A command that does not fit the phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {verb} in phase {phase}: expected {expected}")]
 pub struct InvalidTransition {
@@ -114,11 +114,11 @@ pub struct InvalidTransition {
     pub verb: &'static str,
     /// The phase that it met.
     pub phase: PhaseName,
-    /// The phase that it asks for.
+    /// The phase that it requires.
     pub expected: PhaseName,
 }
 
-/// A step from one phase to the next.
+/// A transition from one phase to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// `to` is announced.
@@ -135,17 +135,17 @@ pub enum Transition {
         /// The active one.
         to: Strategy,
     },
-    /// The announcement of `withdrawn` is taken back.
+    /// The announcement of `withdrawn` was aborted.
     Aborted {
         /// The strategy that was pending.
         withdrawn: Strategy,
     },
-    /// Nothing is left of `old`.
+    /// `old` has no queries left.
     Drained {
         /// The strategy that was drained.
         old: Strategy,
     },
-    /// The drain of `old` took too long: its queries are off the record.
+    /// The drain of `old` timed out: its queries are off the record.
     DrainTimedOut {
         /// The strategy that was drained.
         old: Strategy,
@@ -163,8 +163,8 @@ impl Transition {
         }
     }
 
-    /// In the words that users grep the log for. `left`: the queries that a timeout takes off the record.
-    pub(super) fn told(self, left: usize) -> String {
+    /// The log line that users search for. `left`: the queries that a timeout takes off the record.
+    pub(super) fn message(self, left: usize) -> String {
         match self {
             Self::Announced { from, to } => format!("Strategy change pending: {from} -> {to}"),
             Self::CutOver { from, to } => format!("Strategy switched from {from} to {to}"),

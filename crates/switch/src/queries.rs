@@ -1,4 +1,4 @@
-//! The queries on record: to which strategy each belongs, and since when nobody asked about it.
+//! The record of queries: the strategy of each, and when it was last used.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -27,30 +27,30 @@ struct Entry {
     birth: u64,
     begun: Instant,
     last_request: Instant,
-    /// Requests about it in progress.
+    /// The number of its requests in progress.
     requests: u32,
 }
 
 /// A query, as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryView {
-    /// As the engine named it.
+    /// The id, as the engine named it.
     pub id: String,
     /// The strategy that it was begun under.
     pub strategy: Strategy,
-    /// How long it is on record.
+    /// How long it has been on record.
     pub age: Duration,
-    /// How long nobody has asked about it.
+    /// How long it has been idle.
     pub idle: Duration,
-    /// Requests about it in progress.
+    /// The number of its requests in progress.
     pub requests: u32,
 }
 
-/// One map per strategy, least recently asked about first, so that forgetting a whole strategy costs
+/// One map per strategy, least recently used first, so that forgetting a whole strategy costs
 /// nothing that grows with its queries.
 type Shard = [LinkedHashMap<Box<str>, Entry>; 2];
 
-/// The record, in shards by id: who asks about a query waits at most for one who asks about another.
+/// The record, in shards by id: requests wait at most for others of the same shard.
 #[derive(Debug)]
 pub(super) struct Queries {
     shards: [Mutex<Shard>; SHARDS],
@@ -58,12 +58,12 @@ pub(super) struct Queries {
     len: AtomicUsize,
 }
 
-/// What was taken off the record. Dropping it takes time that grows with its queries.
+/// The queries that were taken off the record. Dropping them takes time that grows with their number.
 #[derive(Debug)]
 pub(super) struct Forgotten(Vec<LinkedHashMap<Box<str>, Entry>>);
 
 impl Forgotten {
-    /// How many queries.
+    /// The number of queries.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(LinkedHashMap::len).sum()
     }
@@ -77,18 +77,18 @@ impl Default for Queries {
 }
 
 impl Queries {
-    /// The query of that id, about which a request arrives, if `let_in` lets it in. It stays on record
-    /// until `let_in` has said so.
+    /// Returns the query of that id for an arriving request, if `let_in` admits it. It stays on record
+    /// until `let_in` has returned.
     pub(super) fn arrive(&self, id: &str, now: Instant, let_in: impl FnOnce(Query) -> bool) -> Option<Query> {
         self.touch(id, now, let_in, |requests| requests.saturating_add(1))
     }
 
-    /// The query of that id, which somebody asks about.
+    /// Returns the query of that id, and marks it as used.
     pub(super) fn ask(&self, id: &str, now: Instant) -> Option<Query> {
         self.touch(id, now, |_| true, |requests| requests)
     }
 
-    /// The query of that id, about which a request is finished.
+    /// Returns the query of that id, a request of which is finished.
     pub(super) fn leave(&self, id: &str, now: Instant) -> Option<Query> {
         self.touch(id, now, |_| true, |requests| requests.saturating_sub(1))
     }
@@ -108,7 +108,7 @@ impl Queries {
         Some(query)
     }
 
-    /// Puts a query on record. Returns the one that had its id before.
+    /// Adds a query. Returns the one that had its id before.
     pub(super) fn insert(&self, id: &str, query: Query, now: Instant) -> Option<Query> {
         let before = self.remove(id);
         let entry = Entry { birth: query.birth, begun: now, last_request: now, requests: 0 };
@@ -117,7 +117,7 @@ impl Queries {
         before
     }
 
-    /// Takes a query off the record.
+    /// Removes a query.
     pub(super) fn remove(&self, id: &str) -> Option<Query> {
         let mut shard = self.shard(id);
         let query = find(&shard, id)?;
@@ -126,7 +126,7 @@ impl Queries {
         Some(query)
     }
 
-    /// Takes all queries of a strategy off the record.
+    /// Removes all queries of a strategy.
     pub(super) fn forget(&self, strategy: Strategy) -> Forgotten {
         let of = |shard: &Mutex<Shard>| std::mem::take(&mut shard.lock()[strategy.index()]);
         let forgotten = Forgotten(self.shards.iter().map(of).collect());
@@ -134,8 +134,8 @@ impl Queries {
         forgotten
     }
 
-    /// Takes the least recently asked about query off the record, if there are more than `max` or
-    /// nobody has asked about it for `ttl`.
+    /// Removes the least recently used query, if there are more than `max` or
+    /// it has been idle for `ttl`.
     pub(super) fn expire(&self, max: usize, ttl: Duration, now: Instant) -> Option<Query> {
         let (last_request, shard, strategy) = self.oldest()?;
         if self.len() <= max && now.saturating_duration_since(last_request) < ttl {
@@ -144,7 +144,7 @@ impl Queries {
         let of = &mut self.shards[shard].lock()[strategy.index()];
         let (id, entry) = of.pop_front()?;
         if entry.requests > 0 && self.len() <= max {
-            // It is being asked about for all this time.
+            // It has requests in progress, so it is in use.
             of.insert(id, Entry { last_request: now, ..entry });
             return None;
         }
@@ -152,8 +152,8 @@ impl Queries {
         Some(Query { strategy, birth: entry.birth })
     }
 
-    /// So many queries at most, of one strategy or of both, the longest silent first; and how many
-    /// there are.
+    /// Returns at most `limit` queries of one strategy or of both, the longest idle first; and
+    /// their total number.
     pub(super) fn list(&self, limit: usize, of: Option<Strategy>, now: Instant) -> (Vec<QueryView>, usize) {
         let (mut listed, mut total) = (Vec::new(), 0);
         for shard in &self.shards {
@@ -176,17 +176,17 @@ impl Queries {
         (listed, total)
     }
 
-    /// When the query that was not asked about for the longest time was last asked about.
+    /// When the longest idle query was last used.
     pub(super) fn oldest_request(&self) -> Option<Instant> {
         self.oldest().map(|(last_request, ..)| last_request)
     }
 
-    /// How many queries are on record.
+    /// The number of queries on record.
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// When the query was asked about that has waited longest, its shard and its strategy.
+    /// When the longest idle query was last used, its shard and its strategy.
     fn oldest(&self) -> Option<(Instant, usize, Strategy)> {
         let fronts = self.shards.iter().enumerate().flat_map(|(number, shard)| {
             let shard = shard.lock();

@@ -1,4 +1,4 @@
-//! A request that was let in, until it is answered or gone.
+//! An admitted request, until it is answered or given up.
 
 use futures::{
     FutureExt,
@@ -16,36 +16,36 @@ use super::{
     state::LONGEST_ID,
 };
 
-/// Where the work is headed, as told to a client.
+/// The announcement that a response carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The strategy that the work is headed for.
+    /// The strategy that the switch is headed for.
     pub strategy: Strategy,
     /// The epoch of the announcement: one number per announcement.
     pub announcement: u64,
 }
 
-/// What the end of a call did to queries.
+/// The effect of a completed call on the record of queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing.
     Nothing,
-    /// A query came on record.
+    /// A query was added to the record.
     Begun,
-    /// A query that was on record has ended.
+    /// A query was removed from the record.
     Ended,
 }
 
-/// The right of one request to be answered. Dropped before [`RequestGuard::answered`], the answer counts as
+/// Counts an admitted request. If it is dropped before [`RequestGuard::answered`], the response counts as
 /// not delivered.
 #[derive(Debug)]
 pub struct RequestGuard {
     switch: Switch,
     admission: Admission,
     kind: CallKind,
-    /// The query that the request, or the answer of a begin, names.
+    /// The id of the query in the request, or in the response of a begin.
     query: Option<Box<str>>,
-    /// Whether its engine is left, if it is one that does not wait for that.
+    /// Tells whether the engine is abandoned, for a call that must not wait then.
     left: Option<Left>,
     /// The query of this begin is on record already.
     is_recorded: bool,
@@ -78,17 +78,17 @@ impl RequestGuard {
         }
     }
 
-    /// The strategy that the request was let in under.
+    /// The strategy that the request was admitted under.
     pub fn strategy(&self) -> Strategy {
         self.admission.strategy
     }
 
-    /// Whether its engine is left, for a call that logs in or begins a query: it is not to wait then.
+    /// Tells whether the engine is abandoned, for a call that logs in or begins a query: it must not wait then.
     pub fn left(&self) -> Option<&Left> {
         self.left.as_ref()
     }
 
-    /// What a response that leaves now has to tell.
+    /// The notice for a response that is sent now.
     pub fn notice(&self) -> Option<Notice> {
         let Shared { heading, store, .. } = &*self.switch.shared;
         let (strategy, announcement) = heading.told()?;
@@ -98,7 +98,7 @@ impl RequestGuard {
         (strategy != self.admission.strategy).then_some(Notice { strategy, announcement })
     }
 
-    /// The answer of a begin names its query: it is on record from now on.
+    /// Adds the query that the response of a begin names to the record.
     pub fn begun(&mut self, id: &str) {
         let queries = &self.switch.shared.queries;
         if self.kind == CallKind::Begin
@@ -111,7 +111,7 @@ impl RequestGuard {
         }
     }
 
-    /// The answer was delivered to its end.
+    /// Reports that the response was delivered to its end.
     pub fn answered(mut self, with_success: bool) -> Effect {
         self.finish(with_success)
     }

@@ -1,4 +1,4 @@
-//! What an operator sets of the switch.
+//! The settings of the switch.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 pub struct Rules {
     /// The active strategy at start.
     pub initial: Strategy,
-    /// From a strategy becoming active to the announcement of the other one.
+    /// How long after a strategy became active the other one is announced.
     pub switch_every: Option<Duration>,
-    /// What becomes of the old strategy's queries.
+    /// The handling of the old strategy's queries.
     pub cutover: Cutover,
     /// The least age of an announcement at its cutover.
     pub notice: Duration,
-    /// The age of an announcement at which it is cut over without having been adopted.
+    /// The age of an announcement at which it is cut over even if no client has adopted it.
     pub announce_timeout: Option<Duration>,
     /// How long the announced engine may be unhealthy before its announcement is aborted.
     pub unhealthy_abort: Option<Duration>,
     /// How long the active engine may be unhealthy before the other one, if healthy, takes its place.
     pub failover: Option<Duration>,
-    /// How long the old strategy must have been silent for its drain to be over.
+    /// How long the old strategy must be idle for its drain to be over.
     pub grace: Duration,
-    /// The age of a drain at which what is left is forgotten.
+    /// The age of a drain at which remaining queries are forgotten.
     pub drain_timeout: Option<Duration>,
     /// How long a query is remembered after the last request about it.
     pub query_ttl: Duration,
@@ -33,7 +33,7 @@ pub struct Rules {
     pub max_queries: usize,
 }
 
-/// What becomes of the old strategy's queries at a cutover.
+/// The handling of the old strategy's queries at a cutover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Cutover {

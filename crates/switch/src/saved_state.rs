@@ -1,4 +1,4 @@
-//! The state that a restart takes up again, and the file that holds it: one JSON object.
+//! The state that a restart continues from, and the file that holds it: one JSON object.
 
 use std::{
     fs, io,
@@ -14,34 +14,34 @@ use super::phase_name::PhaseName;
 
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
-/// Bytes of a file that may be one of ours.
+/// The size above which a file cannot be a saved state, in bytes.
 const LARGEST: u64 = 64 << 10;
 
-/// What a later run goes on from.
+/// The state that a later run continues from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedState {
     /// The phase.
     pub phase: PhaseName,
-    /// The active strategy: the other one is pending, or old, as the phase has it.
+    /// The active strategy. The other one is pending or old, depending on the phase.
     pub active: Strategy,
-    /// How many transitions there have been.
+    /// The number of transitions so far.
     pub epoch: u64,
     /// The announcement takes back a cutover.
     pub rollback: bool,
-    /// The rest of the timer.
+    /// The timer.
     pub timer: SavedTimer,
 }
 
-/// The rest of the timer.
+/// The timer in a saved state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedTimer {
-    /// Whether it is frozen.
+    /// Whether it is paused.
     pub paused: bool,
-    /// What is left of it; none where there was no timer.
+    /// The time left; none without a timer.
     pub left: Option<Duration>,
 }
 
-/// What stands in the file.
+/// The content of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -52,23 +52,23 @@ struct Written {
     rollback: bool,
     timer_paused: bool,
     timer_left_ms: Option<u64>,
-    /// Milliseconds since 1970: the timer runs on while teal does not.
+    /// Milliseconds since 1970. The timer runs on while teal is stopped.
     written_ms: u64,
 }
 
-/// Why a file is of no use.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadState {
-    /// It can't be read.
+    /// It is unreadable.
     #[error("expected a readable file ({0})")]
     Unreadable(io::Error),
-    /// It can't be written.
+    /// It cannot be written.
     #[error("expected a file that can be written ({0})")]
     Unwritable(io::Error),
-    /// It holds something else.
+    /// Its content is no saved state.
     #[error("expected the state of a switch, as teal writes it ({0})")]
     Foreign(String),
-    /// Another teal wrote it.
+    /// Another version of teal wrote it.
     #[error("expected state of version {VERSION}, found version {0}: another teal wrote it")]
     Version(u64),
 }
@@ -80,7 +80,7 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// A file that can be written; and what it holds, if it is there.
+    /// Opens a file for writing, and reads the state in it, if it exists.
     pub fn open(path: &Path) -> Result<(Self, Option<SavedState>), BadState> {
         let file = Self { path: path.to_owned() };
         let kept = file.read(SystemTime::now())?;
@@ -88,7 +88,7 @@ impl StateFile {
         Ok((file, kept))
     }
 
-    /// The file's name.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -107,7 +107,7 @@ impl StateFile {
         SavedState::read(&text, now).map(Some)
     }
 
-    /// Puts the state in the file's place, whole or not at all, and on the disk.
+    /// Replaces the file with the state, atomically, and syncs it to the disk.
     pub fn write(&self, kept: &SavedState, now: SystemTime) -> io::Result<()> {
         let new = self.beside(".new");
         let mut file = fs::File::create(&new)?;
@@ -118,7 +118,7 @@ impl StateFile {
         fs::File::open(self.folder())?.sync_all()
     }
 
-    /// Whether a file can be made beside it.
+    /// Checks that a file can be created beside it.
     fn probe(&self) -> io::Result<()> {
         let probe = self.beside(&format!(".probe-{}", std::process::id()));
         fs::File::create(&probe)?;

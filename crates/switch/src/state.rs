@@ -1,4 +1,4 @@
-//! The one state behind the switch's lock: the machine, and what has to be told of what it does.
+//! The state behind the switch's lock: the machine, and the reports of its transitions.
 
 use std::time::Instant;
 
@@ -21,32 +21,32 @@ use super::{
 /// More than one, so that the record shrinks while it is in use; few, so that no request waits.
 const EXPIRED_PER_CHANGE: usize = 4;
 
-/// Bytes of a query id. Engines give out UUIDs; what is longer is nobody's query.
+/// The most bytes of a query id. Engines use UUIDs; a longer id names no query.
 pub(super) const LONGEST_ID: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) machine: Machine,
-    /// No query on record was last asked about before.
+    /// No query on record was last used before this time.
     oldest_request: Option<Instant>,
     forgotten: u64,
-    /// For the log, in order, written where nobody waits for it.
+    /// Transitions for the log, in order. They are written where no request waits for it.
     events: UnboundedSender<Event>,
-    /// What the timer waits for; it need not hear of anything later.
+    /// When the timer wakes up; it need not hear of later deadlines.
     pub(super) sleeps_until: Option<Instant>,
-    /// What has become of the announcement that the timer wants.
+    /// The progress of the timer's announcement.
     pub(super) asking: Asking,
-    /// For operators, in order.
+    /// The event log.
     pub(super) event_log: EventLog,
-    /// The last event that was noted there by this.
+    /// The id of the last event from this switch.
     pub(super) noted: Option<u64>,
     /// When the pending engine has to be asked, so that the cutover can go on.
     question: Option<Instant>,
-    /// What becomes of calls that wait for an engine.
+    /// Per strategy: ends the calls that wait for an abandoned engine.
     pub(super) left: [Left; 2],
-    /// What is wrong with each engine, as far as known.
+    /// Per strategy: the problem of its engine, as far as is known.
     pub(super) problems: [Option<String>; 2],
-    /// Has the state written.
+    /// Writes the state to its file.
     pub(super) state_writer: Option<StateWriter>,
     /// When the present phase began.
     pub(super) entered: Instant,
@@ -89,9 +89,9 @@ impl State {
         }
     }
 
-    /// Puts a query on record, if it may still be there. Returns whether it is.
+    /// Adds a query to the record, if it may still be there. Returns whether it is.
     pub(super) fn record(&mut self, queries: &Queries, id: &str, query: Query, now: Instant) -> bool {
-        // A request whose message could not be read names none.
+        // A request whose message was unreadable names none.
         let is_id = (1..=LONGEST_ID).contains(&id.len());
         let is_remembered = is_id && self.machine.remembers(query.strategy, query.birth);
         if is_remembered {
@@ -103,7 +103,7 @@ impl State {
         is_remembered
     }
 
-    /// Makes known what the machine did, and forgets a few of the queries whose time is over.
+    /// Reports what the machine did, and forgets a few expired queries.
     pub(super) fn settle(&mut self, shared: &Shared, now: Instant) {
         let Shared { queries, heading, .. } = shared;
         let &Rules { query_ttl, max_queries, .. } = self.machine.rules();
@@ -141,7 +141,7 @@ impl State {
             }
             let (phase, announcement) = (self.machine.phase(), heading.get().1);
             let step = Step { transition, by, phase, announcement, at: now, abandoned };
-            // The receiver is gone only where nobody runs the timer: then there is no log either.
+            // The receiver is gone only if nothing runs the timer: then there is no log either.
             let _ = self.events.send(Event { step, forgotten });
         }
         if has_moved {
@@ -157,14 +157,14 @@ impl State {
         }
     }
 
-    /// Has the present state written, where it is kept.
+    /// Saves the present state, if there is a file for it.
     pub(super) fn keep(&self, now: Instant) {
         if let Some(state_writer) = &self.state_writer {
             state_writer.keep(self.machine.keep(now));
         }
     }
 
-    /// Takes in what an engine said of itself, and what is wrong with it.
+    /// Applies an engine's response to a health check, with its problem.
     pub(super) fn hear(&mut self, strategy: Strategy, report: Report, problem: Option<String>, now: Instant) {
         self.problems[strategy.index()] = problem;
         if report.is_healthy {
@@ -173,13 +173,13 @@ impl State {
         self.machine.hear(strategy, report, now);
     }
 
-    /// What is wrong with the engine of a strategy.
+    /// The problem of a strategy's engine.
     pub(super) fn problem(&self, strategy: Strategy) -> String {
         let known = self.problems[strategy.index()].clone();
         known.unwrap_or_else(|| format!("the engine of {strategy} is not known to be healthy"))
     }
 
-    /// Whose engine is left at a transition, because of its health.
+    /// The strategy whose engine is abandoned at a transition, because of its health.
     fn left_at(&mut self, transition: Transition, by: Actor) -> Option<Strategy> {
         match transition {
             Transition::CutOver { from: left, .. } | Transition::Aborted { withdrawn: left } => {
@@ -193,7 +193,7 @@ impl State {
         }
     }
 
-    /// Tells those who wait for the engine of a strategy to log in or to begin a query that it is left.
+    /// Ends the calls that wait for the engine of a strategy to log in or to begin a query.
     fn leave(&mut self, strategy: Strategy) {
         let problem = self.problem(strategy);
         let message = format!("Nobody waits for the engine of {strategy} any longer: {problem}");
@@ -205,12 +205,12 @@ impl State {
         self.left[strategy.index()].leave(problem);
     }
 
-    /// The engine that is left next, if nothing else happens, and when.
+    /// The engine that is abandoned next, if nothing else happens, and when.
     fn leaves(&self) -> Option<(Strategy, Instant)> {
         self.machine.leaves().filter(|(old, _)| !self.left[old.index()].is_left())
     }
 
-    /// Whoever comes to the engine from now on may wait for it.
+    /// Lets calls wait for the engine again.
     fn come_back(&mut self, strategy: Strategy) {
         let left = &mut self.left[strategy.index()];
         if left.is_left() {
@@ -218,7 +218,7 @@ impl State {
         }
     }
 
-    /// Notes when the phase began to which the machine has come.
+    /// Records when the machine's present phase began.
     fn enter(&mut self, transition: Transition, now: Instant) {
         self.entered = match self.machine.phase() {
             Phase::Stable { .. } => now,

@@ -1,4 +1,4 @@
-//! Writes the switch's state to its file, on a thread of its own: nobody else waits for the disk.
+//! Writes the switch's state to its file, on a thread of its own, so that nothing else waits for the disk.
 
 use std::{
     io,
@@ -14,18 +14,18 @@ use super::saved_state::{SavedState, StateFile};
 
 enum Order {
     Write(SavedState, SystemTime),
-    /// Says when all before is written.
+    /// Signals that all states before it are written.
     Flush(oneshot::Sender<()>),
 }
 
-/// The thread's end of a line. It ends with the last clone.
+/// A handle to the writing thread, which ends with the last clone.
 #[derive(Clone, Debug)]
 pub(super) struct StateWriter {
     orders: Sender<Order>,
 }
 
 impl StateWriter {
-    /// Writes the present state at once, to see that it can be.
+    /// Writes the present state at once, to check that it can be written.
     pub(super) fn start(file: StateFile, now: SavedState) -> io::Result<Self> {
         file.write(&now, SystemTime::now())?;
         let (orders, received) = channel();
@@ -33,12 +33,12 @@ impl StateWriter {
         Ok(Self { orders })
     }
 
-    /// Has the state written, unless a later one is there by then.
+    /// Queues the state for writing, unless a later one replaces it.
     pub(super) fn keep(&self, kept: SavedState) {
         _ = self.orders.send(Order::Write(kept, SystemTime::now()));
     }
 
-    /// Resolves when all is written, or could not be.
+    /// Resolves when everything queued is written, or could not be.
     pub(super) fn flush(&self) -> oneshot::Receiver<()> {
         let (done, wait) = oneshot::channel();
         // Without the thread it resolves at once.
@@ -63,7 +63,7 @@ fn write(file: &StateFile, orders: &Receiver<Order>) {
                 Ok(()) if failed.take().is_some() => info!("The state is written to {path} again"),
                 Ok(()) => {}
                 Err(error) => {
-                    // The same failure, again and again, is no news.
+                    // A repeated failure is logged once.
                     let why = error.to_string();
                     if failed.as_ref() != Some(&why) {
                         warn!("The state cannot be written to {path}: {why}");

@@ -1,27 +1,28 @@
-//! Where the work is headed, readable without a lock: each response asks when its message leaves.
+//! The strategy that the switch is headed for, readable without a lock: each response reads it when its message is
+//! sent.
 
-// Tests put loom's atomics in this place.
+// Tests use loom's atomics instead.
 
 use protocol::Strategy;
 
 use super::atomic::{AtomicU64, Ordering};
 
-/// The strategy that the work is headed for, and the epoch in which it became that.
+/// The strategy that the switch is headed for, and the epoch of that change.
 #[derive(Debug)]
 pub(super) struct TargetStrategy(AtomicU64);
 
 impl TargetStrategy {
-    /// Headed for `strategy` since `epoch`.
+    /// Creates a target: `strategy`, since `epoch`.
     pub(super) fn new(strategy: Strategy, epoch: u64) -> Self {
         Self(AtomicU64::new(pack(strategy, epoch)))
     }
 
-    /// Turns. Whoever [gets](TargetStrategy::get) the new heading also sees what was written before this.
+    /// Sets the target. A thread that [reads](TargetStrategy::get) it also sees what was written before this.
     pub(super) fn set(&self, strategy: Strategy, epoch: u64, is_silent: bool) {
         self.0.store(pack(strategy, epoch) | if is_silent { SILENT } else { 0 }, Ordering::Release);
     }
 
-    /// The strategy, and the epoch in which the heading became that.
+    /// The strategy, and the epoch in which it became the target.
     pub(super) fn get(&self) -> (Strategy, u64) {
         unpack(self.0.load(Ordering::Acquire))
     }

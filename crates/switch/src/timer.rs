@@ -1,4 +1,4 @@
-//! What moves the switch while nobody asks, and the log of its moves.
+//! The timer: moves the switch at its deadlines, and logs its transitions.
 
 use std::{fmt, pin::pin, time::Duration};
 
@@ -17,75 +17,75 @@ use super::{
     watch,
 };
 
-/// From one attempt to announce to the next.
+/// The interval between two attempts to announce.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// A transition, for those who keep a record of them.
+/// A transition, for those who record it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What happened.
+    /// The transition.
     pub transition: Transition,
-    /// Who made it.
+    /// The actor that made it.
     pub by: Actor,
     /// The phase that it led to.
     pub phase: Phase,
-    /// The epoch in which the work became headed for where it is headed now: one number per
+    /// The epoch of the last change of heading: one number per
     /// announcement, and per abort.
     pub announcement: u64,
-    /// When.
+    /// The time of the transition.
     pub at: std::time::Instant,
-    /// Queries that were taken off the record for it.
+    /// The number of queries that it took off the record.
     pub abandoned: u64,
 }
 
-/// What has become of the announcement that the timer wants.
+/// The progress of the timer's announcement.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Asking {
-    /// None is under way.
+    /// None is in progress.
     Nobody,
-    /// One is.
+    /// The engine is being asked.
     Now,
-    /// The last one could not begin: the next is tried then.
+    /// The engine was unhealthy: the next attempt is at this time.
     From(std::time::Instant),
 }
 
-/// A transition to be logged, with what was taken off the record for it.
+/// A transition for the log, with the queries that it took off the record.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) step: Step,
     pub(super) forgotten: Option<Forgotten>,
 }
 
-type Told = Box<dyn Fn(&Step) + Send>;
+type StepObserver = Box<dyn Fn(&Step) + Send>;
 
 /// The switch's own clock: announces by the timer, keeps the deadlines, writes the log.
 pub struct Timer {
     switch: Switch,
     events: UnboundedReceiver<Event>,
-    told: Option<Told>,
+    observer: Option<StepObserver>,
     alarm: Option<Receiver<()>>,
 }
 
 impl Timer {
     pub(super) fn new(switch: Switch, events: UnboundedReceiver<Event>) -> Self {
-        Self { switch, events, told: None, alarm: None }
+        Self { switch, events, observer: None, alarm: None }
     }
 
-    /// Has `told` called with each step, in order and away from the requests.
-    pub fn tell(mut self, told: impl Fn(&Step) + Send + 'static) -> Self {
-        self.told = Some(Box::new(told));
+    /// Calls `observer` with each step, in order, away from the requests.
+    pub fn observed_by(mut self, observer: impl Fn(&Step) + Send + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
         self
     }
 
-    /// Has the engines asked at once when `alarm` changes: when a connection to one has failed, that is.
+    /// Asks the engines at once when `alarm` changes, which means that a connection to one has failed.
     pub fn alarmed_by(mut self, alarm: Receiver<()>) -> Self {
         self.alarm = Some(alarm);
         self
     }
 
-    /// Runs for as long as it is polled. When an announcement is due, `check` tells whether the engine of
-    /// that strategy is well, or why not: then it is tried again after 5 s. It is made only if nothing
-    /// else has moved the switch meanwhile. While health matters, `check` is asked every second.
+    /// Runs for as long as it is polled. When an announcement is due, `check` asks the engine of
+    /// that strategy; if it is unhealthy, the timer retries after 5 s. The announcement is made only if nothing
+    /// else has moved the switch meanwhile. While health matters, `check` is called every second.
     pub async fn run<F, A>(self, check: F)
     where
         F: Fn(Strategy) -> A,
@@ -120,8 +120,8 @@ impl Timer {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 () = changed => {}
                 Some(event) = self.events.recv() => {
-                    if let Some(told) = &self.told {
-                        told(&event.step);
+                    if let Some(observe) = &self.observer {
+                        observe(&event.step);
                     }
                     event.log();
                 }
@@ -133,7 +133,7 @@ impl Timer {
         }
     }
 
-    /// Keeps the deadlines. The epoch and whom to ask, if it is time to announce.
+    /// Handles deadlines. Returns the epoch and the strategy to ask, if it is time to announce.
     fn ask(&self) -> Option<(u64, Strategy)> {
         self.switch.change(|state, now| {
             state.announcement_due().filter(|due| *due <= now)?;
@@ -142,7 +142,7 @@ impl Timer {
         })
     }
 
-    /// Whether the announcement that is under way is wanted no longer: the timer was paused, or set anew, say.
+    /// Returns whether the announcement in progress is no longer wanted: because the timer was paused, for example.
     fn gives_up(&self) -> bool {
         self.switch.change(|state, now| {
             let gives_up = matches!(state.asking, Asking::Now) && !state.machine.is_timer_due(now);
@@ -153,14 +153,14 @@ impl Timer {
         })
     }
 
-    /// Announces, if the engine that was asked is well and the state is still the one it was asked for.
+    /// Announces, if the engine is healthy and the state is still the one that it was asked for.
     fn announce(&self, is_well: Result<(), String>, epoch: u64, asked: Instant) {
         let asking = match is_well {
             Ok(()) => Asking::Nobody,
             Err(_) => Asking::From((asked + AGAIN).into_std()),
         };
         self.switch.change(|state, _| state.asking = asking);
-        // Where it is refused nothing else is lost: the timer comes back to it.
+        // If it is refused, nothing is lost: the timer retries.
         let order = Order::by(Actor::Timer).at(epoch).found(asked.into_std(), is_well);
         _ = self.switch.command(Command::Announce { to: None }, order);
     }
@@ -174,20 +174,21 @@ impl Timer {
 }
 
 impl Event {
-    /// In the words that users grep for.
+    /// Logs the transition in the words that users search for.
     fn log(self) {
         let left = self.forgotten.as_ref().map_or(0, Forgotten::len);
-        let (told, by) = (self.step.transition.told(left), self.step.by.as_str());
+        let (message, by) = (self.step.transition.message(left), self.step.by.as_str());
+        let (phase, strategy) = (self.step.phase.name(), self.step.phase.headed_for());
         match self.step.transition {
             Transition::DrainTimedOut { .. } => {
-                warn!("{told}");
+                warn!(%phase, %strategy, by, "{message}");
                 tokio::task::spawn_blocking(|| drop(self.forgotten));
             }
-            _ => info!("{told}"),
+            _ => info!(%phase, %strategy, by, "{message}"),
         }
         // A line of its own: users compare the one before word for word.
         if self.step.by != Actor::Teal {
-            info!("Strategy change ordered by: {by}");
+            info!(by, "Strategy change ordered by: {by}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the engines how they are, for as long as the switch has to know.
+//! Checks the health of the engines, while the switch has to know it.
 
 use std::{future::pending, time::Duration};
 
@@ -10,9 +10,9 @@ use tokio::{
 
 use super::{Phase, Switch, engines::Report};
 
-/// From one question to the next.
+/// The interval between two checks.
 const EVERY: Duration = Duration::from_secs(1);
-/// The same, when a connection has failed meanwhile: those of a dead engine fail again and again.
+/// The same after a failed connection; those of a dead engine fail repeatedly.
 const SOONEST: Duration = Duration::from_millis(100);
 
 /// Runs for as long as it is polled. `alarm` changes when a connection to an engine has failed.
@@ -54,7 +54,7 @@ where
     }
 }
 
-/// Resolves when a connection has failed since the engine was `asked`, but not sooner after that than it may be
+/// Resolves when a connection has failed since the engine was `asked`, but not before it may be
 /// asked again.
 async fn alarmed(alarm: &mut Option<Receiver<()>>, asked: Option<Instant>) {
     let Some(alarm) = alarm else { return pending().await };
@@ -68,24 +68,24 @@ async fn alarmed(alarm: &mut Option<Receiver<()>>, asked: Option<Instant>) {
 }
 
 impl Switch {
-    /// Whether each strategy has an engine of its own.
+    /// Returns whether each strategy has an engine of its own.
     pub fn has_engines(&self) -> bool {
         self.shared.has_engines
     }
 
-    /// Whether the engine of a strategy is left for its health: nobody waits for it to log in or to begin a query.
+    /// Returns whether the engine of a strategy is abandoned: logins and begins do not wait for it.
     pub fn has_left(&self, strategy: Strategy) -> bool {
         self.lock().left[strategy.index()].is_left()
     }
 
-    /// When the engine of a strategy is to be asked again, if its health matters.
+    /// When to ask the engine of a strategy again, if its health matters.
     fn next_question(&self, strategy: Strategy, asked: Option<Instant>) -> Option<Instant> {
         self.change(|state, now| {
             let phase = state.machine.phase();
             let is_other = strategy != phase.active();
             let matters = match phase {
                 Phase::Announced { .. } | Phase::Draining { .. } => is_other,
-                // None come any more, but some may still wait.
+                // No new calls come, but some may still wait.
                 Phase::Stable { .. } => is_other && state.machine.requests(strategy) > 0,
             };
             if !matters && state.machine.rules().failover.is_none() {

@@ -89,7 +89,9 @@ fn many_clients_share_one_budget() {
     let codes = codes.into_inner().unwrap();
     eprintln!("{} streams reset", codes.len());
     trial.harmed_nobody();
-    assert!(trial.grown() < 32 * MIB * 5 / 4 + 16 * MIB, "{} bytes more", trial.grown());
+    // The limit, in buffers that cost a quarter more, and what the allocator keeps of the streams that are reset.
+    // Unlimited, 270 windows of 1 MiB would fill.
+    assert!(trial.grown() < 32 * MIB * 5 / 4 + 32 * MIB, "{} bytes more", trial.grown());
     assert!(!codes.is_empty() && codes.iter().all(|code| *code == ENHANCE_YOUR_CALM), "{codes:?}");
 }
 

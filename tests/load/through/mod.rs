@@ -37,20 +37,7 @@ macro_rules! tests_of_each_connector {
             every_method_answers(Connector::V3_0_2);
         }
 
-        #[test]
-        fn nothing_is_lost_under_fast_switches() {
-            loads("drain", Pace::Fast);
-        }
-
-        #[test]
-        fn nothing_is_lost_under_default_times() {
-            loads("drain", Pace::Slow);
-        }
-
-        #[test]
-        fn every_connector_recovers_from_strict_switches() {
-            loads("strict", Pace::Fast);
-        }
+        tests_under_load!();
     };
 }
 

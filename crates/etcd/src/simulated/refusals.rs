@@ -1,4 +1,4 @@
-//! What etcd says when it refuses a request, word by word.
+//! The refusals of etcd, word for word.
 
 use tonic::{Code, Status};
 

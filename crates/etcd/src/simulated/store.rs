@@ -30,7 +30,7 @@ pub(super) struct Store {
     pub(super) leases: Leases,
 }
 
-/// What happened in a revision, and when.
+/// The events of a revision, and its time.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) at: Instant,
@@ -53,7 +53,7 @@ impl Store {
         self.compacted
     }
 
-    /// What happened from this revision on.
+    /// The events from this revision on.
     pub(super) fn since(&self, revision: i64) -> impl Iterator<Item = (&i64, &Entry)> {
         self.log.range(revision..)
     }
@@ -236,7 +236,7 @@ fn one_holds(compare: &Compare, entry: &KeyValue) -> bool {
     }
 }
 
-/// What etcd refuses before it looks at the data.
+/// Refuses what etcd refuses before it looks at the data.
 fn check(request: &TxnRequest) -> Result<(), Status> {
     let TxnRequest { compare, success, failure } = request;
     if [compare.len(), success.len(), failure.len()].into_iter().any(|found| found > MAX_OPERATIONS) {

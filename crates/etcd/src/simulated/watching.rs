@@ -61,7 +61,7 @@ struct Created {
     progress: Instant,
 }
 
-/// What a watch can be told now, and when there will be more.
+/// The events that a watch can be sent now, and the time of the next ones.
 struct Ready {
     answers: Vec<WatchResponse>,
     more: Option<Instant>,

@@ -1,4 +1,4 @@
-//! What the members share, how each is, and who leads.
+//! The state of the members: their shared data, the health of each, and the leader.
 
 use std::{sync::Arc, time::Duration};
 

@@ -88,7 +88,7 @@ impl Random {
     }
 }
 
-/// What came of a step, with the member's name taken out.
+/// The result of a step, without the member's name.
 fn told<T: std::fmt::Debug>(result: Result<T, Error>, client: &Client) -> String {
     let member = client.members().next().expect("there is one");
     format!("{result:?}").replace(member, "MEMBER")

@@ -1,4 +1,4 @@
-//! What is refused because it is too much: by the client before it is sent, and by etcd.
+//! Requests that exceed a limit: refused by the client before they are sent, or by etcd.
 
 use futures::future;
 

@@ -62,7 +62,7 @@ macro_rules! both {
 }
 use both;
 
-/// What a test needs.
+/// The etcd and the client of a test.
 enum Start {
     /// One member that other tests use too: each has keys of its own, and none compacts.
     Shared,

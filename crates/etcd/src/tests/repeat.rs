@@ -37,7 +37,7 @@ async fn watch(mut watch: Watch, until: i64) -> Vec<String> {
     notes
 }
 
-/// What becomes of members, one after the other.
+/// The failures of members, one after the other.
 async fn chaos(etcd: &Etcd) {
     for round in 0..6 {
         let member = round % 3;

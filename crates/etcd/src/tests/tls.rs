@@ -7,11 +7,12 @@ use rcgen::{
     date_time_ymd,
 };
 use tempfile::TempDir;
+use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use super::{SOON, has_etcd, real::Real};
 use crate::{Client, Error, Range, Setting, Settings, Tls};
 
-/// Somebody who issues certificates, and the files of one for this host.
+/// A certificate authority, and the files of a certificate for this host.
 struct Authority {
     folder: TempDir,
 }
@@ -66,7 +67,7 @@ impl Authority {
         )
     }
 
-    /// What a client needs.
+    /// The TLS settings of a client.
     fn tls(&self) -> Tls {
         Tls {
             authority: Some(self.file("authority.pem")),
@@ -119,6 +120,31 @@ async fn etcd_without_tls_is_named() {
     let error =
         read(tls, Authority::new().tls(), Duration::from_secs(1)).await.expect_err("it speaks no TLS");
     assert!(matches!(error, Error::Untrusted { .. }), "{error:?}");
+}
+
+/// Whether a reset or an end is seen is chance with a real server: here, each in turn.
+#[tokio::test]
+async fn handshake_that_breaks_off_is_named() {
+    for resets in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let member = format!("https://{}", listener.local_addr().expect("its address"));
+        let closing = tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                if resets {
+                    connection.set_zero_linger().expect("it is open");
+                } else {
+                    let mut hello = vec![0; 1 << 14];
+                    let _ = connection.read(&mut hello).await;
+                }
+            }
+        });
+        let settings = Settings::new([member]);
+        let error = read(settings, Authority::new().tls(), Duration::from_secs(1))
+            .await
+            .expect_err("nobody is there");
+        assert!(matches!(error, Error::Untrusted { .. }), "{resets}: {error:?}");
+        closing.abort();
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What comes in on the stream of a watch, put together to whole revisions.
+//! Assembles the messages of a watch's stream into whole revisions.
 
 use super::{Changes, Event};
 use crate::{MAX_EVENTS, pb, pb::WatchResponse, pb::event::EventType};
@@ -11,7 +11,7 @@ pub(super) struct Inbox {
     held: Vec<pb::Event>,
 }
 
-/// What an answer brings.
+/// The effect of a message.
 #[derive(Debug)]
 pub(super) enum News {
     None,

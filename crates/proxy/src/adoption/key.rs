@@ -100,8 +100,8 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Records a session that a login returned.
-    pub(crate) fn introduce(&mut self, session: &str, key: &Key) {
-        if let ClientIdentity::User(user) = &key.who {
+    pub(crate) fn introduce(&mut self, session: &str, who: &ClientIdentity) {
+        if let ClientIdentity::User(user) = who {
             self.users.insert(hash(session.as_bytes()), user.clone());
             if self.users.len() > SESSIONS {
                 self.users.pop_front();
@@ -116,6 +116,14 @@ impl Directory {
             .to_back(&session)
             .map_or(ClientIdentity::Session(session), |user| ClientIdentity::User(user.clone()))
     }
+
+    /// The user of a session, if it is known.
+    pub(crate) fn user(&mut self, session: &str) -> Option<String> {
+        match self.whose(session) {
+            ClientIdentity::User(user) => Some(user.into()),
+            ClientIdentity::Nobody | ClientIdentity::Session(_) | ClientIdentity::Token(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -128,12 +136,12 @@ mod tests {
     fn a_session_identifies_its_user() {
         let mut directory = Directory::default();
         let ann = Key::new(None, ClientIdentity::user("ann"), HERE);
-        directory.introduce("s-1", &ann);
+        directory.introduce("s-1", ann.who());
         assert_eq!(directory.whose("s-1"), ClientIdentity::user("ann"));
         let unknown = directory.whose("s-2");
         assert!(matches!(unknown, ClientIdentity::Session(_)), "{unknown:?}");
         for number in 0..SESSIONS {
-            directory.introduce(&number.to_string(), &ann);
+            directory.introduce(&number.to_string(), ann.who());
         }
         assert_eq!(directory.users.len(), SESSIONS);
         assert_ne!(directory.whose("s-1"), ClientIdentity::user("ann"), "the oldest leaves");

@@ -12,7 +12,6 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use hashlink::LruCache;
 use parking_lot::Mutex;
 use switch::{Cutover, EventLog, PhaseName, Switch};
 use tracing::info;
@@ -20,9 +19,12 @@ use tracing::info;
 pub(super) use self::active::ActiveFault;
 pub use self::active::{Listed, Source};
 use super::rule::{BadRule, Rule, Setting};
-use crate::telemetry::Collector;
+use crate::{
+    adoption::{ClientIdentity, Directory},
+    telemetry::Collector,
+};
 
-/// The most sessions whose user is remembered, and the most queries whose batches are counted.
+/// The most queries whose batches are counted.
 const REMEMBERED: usize = 100_000;
 
 /// Why a rule was not added.
@@ -70,7 +72,7 @@ struct Shared {
     /// The number of rules named automatically. Locked while rules change.
     named: Mutex<u64>,
     /// The users of sessions, if there is no collector to know them.
-    users: Mutex<LruCache<String, String>>,
+    users: Mutex<Directory>,
     observer: ArcSwapOption<Arc<dyn CallObserver>>,
 }
 
@@ -90,7 +92,7 @@ impl Faults {
             by_header,
             context,
             named: Mutex::new(0),
-            users: Mutex::new(LruCache::new(REMEMBERED)),
+            users: Mutex::default(),
             observer: ArcSwapOption::empty(),
         };
         Self { shared: Arc::new(shared) }
@@ -216,13 +218,13 @@ impl Faults {
 
     /// Remembers the user of a session.
     pub(super) fn learn(&self, session: &str, user: &str) {
-        self.shared.users.lock().insert(session.to_owned(), user.to_owned());
+        self.shared.users.lock().introduce(session, &ClientIdentity::user(user));
     }
 
     pub(super) fn user(&self, session: &str) -> Option<String> {
         match &self.shared.context.collector {
             Some(collector) => collector.user(session),
-            None => self.shared.users.lock().get(session).cloned(),
+            None => self.shared.users.lock().user(session),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the gate does to an engine's answer. Decided from the answer's head, before anything is changed.
+//! Plans what the gate does to an engine's answer: from the answer's head, before anything is changed.
 
 use bytes::Bytes;
 use grpc::{
@@ -11,16 +11,16 @@ use switch::Notice;
 
 use super::response_override::ResponseOverride;
 
-/// What is done to an answer.
+/// The plan for an answer.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// A 456 takes its place: a fault wants that.
     Reject,
     /// It is passed on.
     Pass {
-        /// What its head announces.
+        /// The notice in its head.
         notice: Option<PlannedNotice>,
-        /// What follows the head.
+        /// The handling of the body.
         rest: Rest,
     },
 }
@@ -35,7 +35,7 @@ pub(super) struct PlannedNotice {
     pub(super) is_doubled: bool,
 }
 
-/// What follows the head of an answer.
+/// The handling of the body of an answer.
 #[derive(Debug)]
 pub(super) enum Rest {
     /// Nothing: the head carries the status.
@@ -49,7 +49,7 @@ pub(super) enum Rest {
     Held(HeldMessage),
 }
 
-/// What is read from the first message of an answer, and appended to it.
+/// The fields to read from the first message of an answer, and the one to append.
 #[derive(Debug)]
 pub(super) struct HeldMessage {
     /// The field that names the query which the call began.
@@ -62,18 +62,18 @@ pub(super) struct HeldMessage {
     pub(super) coding: Option<Coding>,
 }
 
-/// What a plan depends on, beside the answer's head.
+/// The facts that a plan depends on, beside the answer's head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Circumstances<'a> {
     /// The method that is answered.
     pub(super) method: &'a Method,
     /// The notice that is due as the head passes.
     pub(super) due: Option<Notice>,
-    /// What a fault wants said instead.
+    /// The order of a fault.
     pub(super) response_override: Option<ResponseOverride>,
     /// No body follows the head.
     pub(super) is_trailers_only: bool,
-    /// Somebody wants to know the session that a login opens.
+    /// The observer needs the session that a login opens.
     pub(super) reads_session: bool,
 }
 

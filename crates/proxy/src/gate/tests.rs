@@ -63,7 +63,7 @@ impl Body for Frames {
     }
 }
 
-/// What the backend got.
+/// The requests that reached the backend.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     calls: Arc<AtomicUsize>,

@@ -131,7 +131,7 @@ impl ObserveCall for Call {
     /// Maps the session to the user from now on.
     fn logged_in(&self, session: &str) {
         if self.record.kind == CallKind::LogIn {
-            self.shard.directory().introduce(session, self.client.key());
+            self.shard.directory().introduce(session, self.client.key().who());
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
     shard::Shard,
     traces::Tracer,
 };
-use crate::adoption::{self, Client, ClientIdentity, Directory, Key, KnownClient, SwitchWindows};
+use crate::adoption::{self, Client, Directory, Key, KnownClient, SwitchWindows};
 
 /// How often the counts of the threads are collected.
 const EVERY: Duration = Duration::from_secs(1);
@@ -105,10 +105,7 @@ impl Collector {
 
     /// Returns the user of a session, if it is known.
     pub(crate) fn user(&self, session: &str) -> Option<String> {
-        match self.shared.directory.lock().whose(session) {
-            ClientIdentity::User(user) => Some(user.into()),
-            ClientIdentity::Nobody | ClientIdentity::Session(_) | ClientIdentity::Token(_) => None,
-        }
+        self.shared.directory.lock().user(session)
     }
 
     /// Records a transition of the switch.

@@ -1,4 +1,4 @@
-//! What one network thread has counted since the last collection.
+//! The counts of one network thread since the last collection.
 
 use std::time::{Duration, Instant};
 

@@ -149,7 +149,7 @@ async fn live(seed: u64) -> Tally {
     let (switch, timer) = Switch::start(rules.clone(), Start { has_engines, state: None }).unwrap();
     let (moves, moved) = unbounded_channel();
     let fates = Rc::new(fates);
-    let timer = timer.tell(move |_| _ = moves.send(())).alarmed_by(fates.alarm());
+    let timer = timer.observed_by(move |_| _ = moves.send(())).alarmed_by(fates.alarm());
     let asked = fates.clone();
     let timer = timer.run(move |strategy| {
         let asked = asked.clone();

@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -21,6 +21,7 @@ use datafusion::{
     logical_expr::{Expr, TableType},
     physical_plan::{ExecutionPlan, execute_stream},
 };
+use parking_lot::Mutex;
 use url::Url;
 
 use super::{folder, parquet::Parquet};
@@ -67,7 +68,7 @@ impl Files {
         folder::unmoved(label, path)?;
         let files = parts(label, path)?;
         let stamp = stamp(&files).map_err(|error| failed(Error::invalid(error.to_string())))?;
-        if let Some((before, provider)) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some((before, provider)) = &*self.opened.lock()
             && *before == stamp
         {
             return Ok(Arc::clone(provider));
@@ -85,7 +86,7 @@ impl Files {
             }
             _ => Arc::new(Parquet::open(label.clone(), files).await?),
         };
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((stamp, Arc::clone(&provider)));
+        *self.opened.lock() = Some((stamp, Arc::clone(&provider)));
         Ok(provider)
     }
 }

@@ -14,11 +14,12 @@ mod random;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use clap::ValueEnum;
 use datafusion::{catalog::TableProvider, execution::context::SessionState};
+use parking_lot::RwLock;
 
 use crate::Error;
 use files::Files;
@@ -138,14 +139,14 @@ impl Catalogs {
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read())
     }
 
     /// Reads the data directory again. Added catalogs stay.
     pub(crate) fn refresh(&self) -> Result<(), Error> {
         let Some(root) = &self.data else { return Ok(()) };
         let fresh = folder::scan(root, &self.snapshot())?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        *self.current.write() = Arc::new(fresh);
         Ok(())
     }
 
@@ -159,7 +160,7 @@ impl Catalogs {
         }
         let root = self.data.as_deref().unwrap_or(&folder);
         let schemas = folder::schemas(root, &folder);
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.write();
         if current.by_name.contains_key(&new.name) {
             return Err(Error::invalid(format!("catalog {} exists already", new.name)));
         }

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 use super::Machine;
 use crate::{phase_name::PhaseName, saved_state::SavedTimer};
 
-/// What the timer is doing.
+/// The activity of the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Countdown {
     Running { since: Instant },
     Paused { left: Duration },
 }
 
-/// What operators see of the timer.
+/// The state of the timer, for operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerView {
     /// From a strategy becoming active to the announcement of the other one; `None` is never.
     pub every: Option<Duration>,
-    /// What is left of that, while it is running down or paused.
+    /// The rest of that, while it is running down or paused.
     pub left: Option<Duration>,
     /// Whether it is frozen.
     pub is_paused: bool,
@@ -36,7 +36,7 @@ impl Countdown {
         Some(countdown)
     }
 
-    /// What a later run goes on from.
+    /// The state that a later run continues from.
     pub(super) fn keep(self, every: Option<Duration>, now: Instant) -> SavedTimer {
         let (paused, left) = match self {
             Self::Paused { left } => (true, left),
@@ -99,7 +99,7 @@ impl Machine {
         self.timer_due().is_some_and(|due| due <= now)
     }
 
-    /// What operators see of the timer.
+    /// The state of the timer, for operators.
     pub(crate) fn timer_view(&self, now: Instant) -> TimerView {
         let every = self.rules.switch_every;
         let (left, is_paused) = match self.countdown {

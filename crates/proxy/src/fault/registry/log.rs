@@ -1,4 +1,4 @@
-//! What becomes of rules, in the log and in the event log.
+//! Reports changes and hits of rules, in the log and in the event log.
 
 use serde_json::Map;
 use switch::NewEvent;

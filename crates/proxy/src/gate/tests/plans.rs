@@ -1,4 +1,4 @@
-//! What is done to an answer, from its head alone.
+//! Plans for answers, from their heads alone.
 
 use protocol::Strategy::{Blue, Green};
 use switch::Notice;

@@ -1,4 +1,4 @@
-//! What is told of calls, and of whom.
+//! The records of observed calls and their clients.
 
 use serde_json::{Value, json};
 

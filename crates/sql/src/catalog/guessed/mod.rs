@@ -10,13 +10,12 @@ mod kind;
 mod rows;
 mod values;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 pub(crate) use kind::Kind;
 pub(crate) use rows::{Asked, Guessed};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Found, Schemas, Snapshot, Table, find_plain};
 use crate::Error;
@@ -106,7 +105,7 @@ fn folded(path: &Path) -> Path {
 
 impl Guesses {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// The remembered columns of a table; `None` if no query named the table.
