@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Left, Shared, Switch,
-    etcd::{Handle, Own, Recorded},
+    etcd::{Handle, MAX_QUEUE, Own, Recorded},
     phase::Admission,
     phase_name::PhaseName,
     queries::Query,
@@ -178,9 +178,14 @@ impl RequestGuard {
         self
     }
 
-    /// The answer of a begin names its query: it may leave once this says that the query is on record. `None` where
-    /// nothing has to be waited for.
-    pub fn record(&mut self, id: &str) -> Option<BoxFuture<'static, Recorded>> {
+    /// Whether other instances share the switch, so that [`record`](Self::record) may have to wait.
+    pub fn is_shared(&self) -> bool {
+        self.switch.shared.store.get().is_some()
+    }
+
+    /// Puts the query that the response of a begin names on record. The response may be sent once this resolves; if
+    /// it fails the query is not on record, and the error says why. `None` where nothing has to be awaited.
+    pub fn record(&mut self, id: &str) -> Option<BoxFuture<'static, Result<(), String>>> {
         let Some(store) = self.switch.shared.store.get() else {
             self.begun(id);
             return None;
@@ -189,10 +194,19 @@ impl RequestGuard {
             return None;
         }
         let query = self.counted()?;
-        let own = self.own;
-        let put = own.map(|own| store.put(own, id, query));
+        let (lost, put) = (store.lost(), self.own.map(|own| store.put(own, id, query)));
         (self.is_recorded, self.query) = (true, Some(id.into()));
-        Some(async move { OptionFuture::from(put).await.unwrap_or(Recorded::CutOff) }.boxed())
+        let recorded = async move {
+            match OptionFuture::from(put).await.unwrap_or(Recorded::CutOff) {
+                Recorded::Done => Ok(()),
+                Recorded::CutOff => Err(lost),
+                Recorded::Failed(why) => Err(why),
+                Recorded::Busy => {
+                    Err(format!("too many queries wait for etcd: expected at most {MAX_QUEUE}"))
+                }
+            }
+        };
+        Some(recorded.boxed())
     }
 
     fn finish_shared(&self, store: &Handle, with_success: bool) -> Effect {

@@ -6,7 +6,7 @@ use protocol::{CallKind, Strategy};
 use super::{
     copy::Known,
     handle::Handle,
-    look_up::{LookUp, Looked},
+    look_up::{LookUp, Looked, MAX_LOOK_UPS},
 };
 use crate::{
     Arrival, Header, RequestGuard, Switch, course::lets_in_cut_off, phase::StrategyMismatch,
@@ -143,8 +143,11 @@ impl Unsure {
     /// this instance is live for certain.
     pub async fn judged(self) -> Result<RequestGuard, Rejected> {
         let Self { switch, kind, header, id, mut doubt } = self;
-        let lost = || Rejected::Unavailable("teal has lost etcd".to_owned());
-        let Some(store) = switch.shared.store.get() else { return Err(lost()) };
+        let Some(store) = switch.shared.store.get() else {
+            // Only a shared switch is ever unsure.
+            return Err(Rejected::Unavailable("expected a switch that is shared".to_owned()));
+        };
+        let lost = || Rejected::Unavailable(store.lost());
         let mut looked = None;
         loop {
             match doubt {
@@ -154,7 +157,11 @@ impl Unsure {
                         LookUp::Found(found) => found,
                         LookUp::CutOff => return Err(lost()),
                         LookUp::Failed(why) => return Err(Rejected::Unavailable(why)),
-                        LookUp::Busy => return Err(Rejected::Unavailable("too many calls wait".to_owned())),
+                        LookUp::Busy => {
+                            return Err(Rejected::Unavailable(format!(
+                                "too many calls wait for etcd: expected at most {MAX_LOOK_UPS}"
+                            )));
+                        }
                     };
                     let is_newer = found.truth.value.course.epoch > switch.lock().machine.epoch();
                     if is_newer && !store.catch_up(found.truth.modified).await {

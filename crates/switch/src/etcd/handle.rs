@@ -30,6 +30,8 @@ pub const ORDER_WITHIN: Duration = Duration::from_secs(5);
 /// The store, as one instance uses it. A clone is the same.
 #[derive(Clone, Debug)]
 pub struct Handle {
+    /// The name of the instance.
+    pub(super) name: Arc<str>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) own: watch::Receiver<Option<Own>>,
     pub(super) deadline: Deadline,
@@ -113,6 +115,11 @@ impl Handle {
     /// Whether the instance may have lost its lease, or has not joined yet. Looked at by each judgement.
     pub fn is_cut_off(&self) -> bool {
         self.deadline.is_over()
+    }
+
+    /// The answer to calls that need etcd while the instance is cut off. No client takes it for a 456 or a 503.
+    pub fn lost(&self) -> String {
+        format!("teal {} has lost etcd", self.name)
     }
 
     /// When it may have lost its lease.

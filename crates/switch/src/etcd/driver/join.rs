@@ -45,6 +45,7 @@ impl Handle {
         let (asks, asked) = mpsc::channel(MAX_ASKS);
         let (own, live) = watch::channel(None);
         let changed = Arc::<Notify>::default();
+        let name = follower.report(false).name;
         let mut driver = Driver {
             feed: Feed::start(store.clone()),
             store,
@@ -75,7 +76,8 @@ impl Handle {
         };
         let own = driver.join().await?;
         let _driver = AbortOnDropHandle::new(tokio::spawn(driver.run(own)));
-        Ok((Self { asks, own: live, deadline, copy, recorder, reader, changed }, Task { _driver }))
+        let name = name.into();
+        Ok((Self { name, asks, own: live, deadline, copy, recorder, reader, changed }, Task { _driver }))
     }
 }
 

@@ -57,7 +57,7 @@ impl Instance {
         let mut pass = self.arrive(CallKind::Begin, Some(strategy), None).await?;
         let record = pass.record(id).expect("it is shared");
         let recorded = record.await;
-        assert_eq!(recorded, Recorded::Done);
+        assert_eq!(recorded, Ok(()));
         let strategy = pass.strategy();
         pass.answered(true);
         Ok(strategy)
