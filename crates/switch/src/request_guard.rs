@@ -54,6 +54,8 @@ pub struct RequestGuard {
     own: Option<Own>,
     /// The query, where it was looked up.
     found: Option<Query>,
+    /// With other instances: the request is counted with its query.
+    is_on_table: bool,
 }
 
 impl RequestGuard {
@@ -75,6 +77,7 @@ impl RequestGuard {
             is_finished: false,
             own: None,
             found: None,
+            is_on_table: false,
         }
     }
 
@@ -172,9 +175,9 @@ impl RequestGuard {
 
 /// With other instances.
 impl RequestGuard {
-    /// The same guard, of a request that came in this incarnation, about a query that was looked up.
-    pub(super) fn shared(mut self, own: Option<Own>, found: Option<Query>) -> Self {
-        (self.own, self.found) = (own, found);
+    /// The same guard, of a request that came in this incarnation, about a query that was looked up or is on the table.
+    pub(super) fn shared(mut self, own: Option<Own>, found: Option<Query>, is_on_table: bool) -> Self {
+        (self.own, self.found, self.is_on_table) = (own, found, is_on_table);
         self
     }
 
@@ -194,6 +197,7 @@ impl RequestGuard {
             return None;
         }
         let query = self.counted()?;
+        let limit = store.limit();
         let (lost, put) = (store.lost(), self.own.map(|own| store.put(own, id, query)));
         (self.is_recorded, self.query) = (true, Some(id.into()));
         let recorded = async move {
@@ -201,9 +205,8 @@ impl RequestGuard {
                 Recorded::Done => Ok(()),
                 Recorded::CutOff => Err(lost),
                 Recorded::Failed(why) => Err(why),
-                Recorded::Busy => {
-                    Err(format!("too many queries wait for etcd: expected at most {MAX_QUEUE}"))
-                }
+                Recorded::Busy => Err(format!("too many queries wait for etcd: expected at most {MAX_QUEUE}")),
+                Recorded::Full => Err(format!("too many queries on record: expected less than {limit}")),
             }
         };
         Some(recorded.boxed())
@@ -213,10 +216,13 @@ impl RequestGuard {
         let (admission, id) = (self.admission, self.query.as_deref());
         let is_end = self.kind == CallKind::End && with_success;
         let adopts = with_success && admission.adopts.is_some();
+        let now = Instant::now().into_std();
+        if let Some(id) = id.filter(|_| self.is_on_table) {
+            store.put_again_if_due(Some(id), self.switch.shared.queries.leave(id, now));
+        }
         if self.counted().is_none() && !is_end && !adopts && self.switch.leave(admission.strategy) {
             return Effect::Nothing;
         }
-        let now = Instant::now().into_std();
         let mut ended = None;
         let effect = match (self.kind, id, with_success) {
             (CallKind::Begin, Some(id), false) if self.is_recorded => {

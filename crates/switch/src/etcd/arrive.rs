@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Arrival, Header, RequestGuard, Switch, course::lets_in_cut_off, phase::StrategyMismatch,
-    phase_name::PhaseName,
+    phase_name::PhaseName, queries::Query,
 };
 
 /// What becomes of a request at its arrival.
@@ -69,7 +69,7 @@ impl Switch {
                 Err(mismatch) => Judged::Refused(mismatch),
             },
             Some(store) => match self.pass_by(arrival) {
-                Some(pass) => Judged::In(pass.shared(store.own(), None)),
+                Some(pass) => Judged::In(pass),
                 None => self.judge_shared(store, arrival, None),
             },
         };
@@ -94,15 +94,19 @@ impl Switch {
         self.change(|state, now| {
             let Arrival { kind, query: id, header } = arrival;
             let (course, stage) = (*state.machine.course(), state.machine.stage());
-            let known = id.map(|id| store.copy().lock().get(id, now));
+            let queries = &self.shared.queries;
+            let remembers = |query: Query| course.remembers(query.strategy, query.birth);
+            let on_table =
+                id.and_then(|id| queries.get(id)).map(|key| key.query).filter(|query| remembers(*query));
+            let known = id.filter(|_| on_table.is_none()).map(|id| store.copy().lock().get(id, now));
             let found = looked.and_then(|looked| looked.query).filter(|_| known == Some(Known::Unknown));
-            let on_record = match known {
-                Some(Known::OnRecord(query)) => Some(query),
-                _ => found,
+            let query = on_table.or(found.filter(|query| remembers(*query)));
+            let guard = |admission| {
+                let touched = id.and_then(|id| queries.arrive(id, now, remembers));
+                store.put_again_if_due(id, touched);
+                let guard = RequestGuard::new(self.clone(), admission, kind, id, None);
+                guard.shared(own, found, touched.is_some())
             };
-            let query = on_record.filter(|query| course.remembers(query.strategy, query.birth));
-            let guard =
-                |admission| RequestGuard::new(self.clone(), admission, kind, id, None).shared(own, found);
             if own.is_none() || store.is_cut_off() {
                 return match query {
                     Some(query) if lets_in_cut_off(kind, true) => {

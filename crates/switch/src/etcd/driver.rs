@@ -2,6 +2,7 @@
 //! each time after all that it knows has been followed.
 
 mod agenda;
+pub(super) mod housekeeping;
 mod join;
 mod round;
 
@@ -15,7 +16,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::{agenda::Writing, round::Round};
+use self::{agenda::Writing, housekeeping::Housekeeping, round::Round};
 use super::{
     board::{Board, Difference},
     copy::RecordCopy,
@@ -27,7 +28,7 @@ use super::{
     truth::Written,
     watch::{Feed, News},
 };
-use crate::course::Truth;
+use crate::{course::Truth, queries::Queries};
 
 /// The task.
 pub(super) struct Driver<F> {
@@ -38,6 +39,9 @@ pub(super) struct Driver<F> {
     recorder: Recorder,
     deadline: Deadline,
     copy: Arc<Mutex<RecordCopy>>,
+    /// The queries of the copy.
+    table: Arc<Queries>,
+    housekeeping: Housekeeping,
     changed: Arc<Notify>,
     asks: mpsc::Receiver<Ask>,
     own: watch::Sender<Option<Own>>,
@@ -138,7 +142,8 @@ impl<F: Follower> Driver<F> {
                 (writing, is_publishing) = (Some(next), publishes);
             }
             self.next_round(own, &mut round);
-            let wake = self.wake(own);
+            self.keep_house(own);
+            let wake = self.wake(own).into_iter().chain(self.housekeeping.wake()).min();
             let changed = Arc::clone(&self.changed);
             let recorder = self.recorder.clone();
             let is_busy = recorder.on_the_way() > 0;
@@ -157,6 +162,7 @@ impl<F: Follower> Driver<F> {
                 },
                 Some(ask) = self.asks.recv() => self.ask(ask),
                 () = changed.notified() => {}
+                () = self.housekeeping.deleted() => {}
                 () = recorder.idle(), if is_busy => {}
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }

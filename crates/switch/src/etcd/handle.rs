@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::OptionFuture;
 use parking_lot::Mutex;
 use tokio::{
     select,
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     course::{TransitionKind, Truth},
     phase::Actor,
-    queries::Query,
+    queries::{Queries, Query, Touched},
 };
 
 /// How many orders and retractions wait. More fail at once.
@@ -36,6 +37,7 @@ pub struct Handle {
     pub(super) own: watch::Receiver<Option<Own>>,
     pub(super) deadline: Deadline,
     pub(super) copy: Arc<Mutex<RecordCopy>>,
+    pub(super) table: Arc<Queries>,
     pub(super) recorder: Recorder,
     pub(super) reader: Reader,
     pub(super) changed: Arc<Notify>,
@@ -139,7 +141,14 @@ impl Handle {
 
     /// Puts a query on record. `own`: the incarnation when its begin came.
     pub fn put(&self, own: Own, id: &str, query: Query) -> impl Future<Output = Recorded> + Send + use<> {
-        self.recorder.put(own, id, query)
+        let is_full = self.table.len() >= self.table.limit();
+        let put = (!is_full).then(|| self.recorder.put(own, id, query));
+        async move { OptionFuture::from(put).await.unwrap_or(Recorded::Full) }
+    }
+
+    /// How many queries there may be for another one to be put on record.
+    pub(crate) fn limit(&self) -> usize {
+        self.table.limit()
     }
 
     /// A query has ended: it is off the record, and its key is deleted when there is time. `found`: the query, where it
@@ -154,6 +163,13 @@ impl Handle {
     /// Puts a query on record for which nobody waits.
     pub(crate) fn put_back(&self, own: Own, id: &str, query: Query) -> bool {
         self.recorder.put_back(own, id, query)
+    }
+
+    /// Puts the key of a query again that a request was about, if the last put is so old that the key would go by age.
+    pub(crate) fn put_again_if_due(&self, id: Option<&str>, touched: Option<Touched>) {
+        if let (Some(id), Some(Touched { query, is_put_due: true }), Some(own)) = (id, touched, self.own()) {
+            self.put_back(own, id, query);
+        }
     }
 
     /// Reads the truth, and the query of an id, before a call is judged.

@@ -14,7 +14,7 @@ use crate::{
     Actor, Arrival, Command, Header, Phase, PhaseName, RefusalCode, RequestGuard, Rules, StrategyMismatch,
     Switch,
     course::TransitionKind,
-    etcd::{Arrived, Recorded, Rejected, Store, Task, TransitionOrder},
+    etcd::{Arrived, Rejected, Store, Task, TransitionOrder},
 };
 
 both! { query_goes_on_through_any_instance }

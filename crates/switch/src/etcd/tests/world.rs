@@ -28,7 +28,7 @@ use super::{TTL, store, switch::Instance};
 use crate::{
     Actor, Cutover, PhaseName, RequestGuard, Rules,
     course::TransitionKind,
-    etcd::{Recorded, Rejected, TransitionOrder},
+    etcd::{Rejected, TransitionOrder},
     instance::Stage,
 };
 
