@@ -205,7 +205,9 @@ impl RequestGuard {
                 Recorded::Done => Ok(()),
                 Recorded::CutOff => Err(lost),
                 Recorded::Failed(why) => Err(why),
-                Recorded::Busy => Err(format!("too many queries wait for etcd: expected at most {MAX_QUEUE}")),
+                Recorded::Busy => {
+                    Err(format!("too many queries wait for etcd: expected at most {MAX_QUEUE}"))
+                }
                 Recorded::Full => Err(format!("too many queries on record: expected less than {limit}")),
             }
         };

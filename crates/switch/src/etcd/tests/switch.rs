@@ -80,13 +80,13 @@ impl Instance {
         self.switch.snapshot().phase
     }
 
-    async fn order(&self, kind: TransitionKind) {
+    pub(super) async fn order(&self, kind: TransitionKind) {
         let order = TransitionOrder { kind, by: Actor::Operator, epoch: None, is_forced: false };
         let store = self.switch.store().expect("it is shared");
         store.order(order).await.expect("it is carried out");
     }
 
-    async fn until(&self, name: PhaseName, active: Strategy) {
+    pub(super) async fn until(&self, name: PhaseName, active: Strategy) {
         timeout(SOON, async {
             while (self.phase().name(), self.phase().active()) != (name, active) {
                 sleep(Duration::from_millis(5)).await;
