@@ -98,7 +98,11 @@ impl<F: Follower> Driver<F> {
 
 impl Store {
     /// Deletes keys of the record, unless one of them was put again meanwhile. Returns the revision.
-    async fn delete(&self, own: Own, keys: &[(Box<str>, Key)]) -> Result<i64, StoreError> {
+    pub(in crate::etcd) async fn delete(
+        &self,
+        own: Own,
+        keys: &[(Box<str>, Key)],
+    ) -> Result<i64, StoreError> {
         let txn = keys.iter().fold(Txn::new().when(self.guard(own)), |txn, (id, known)| {
             let key = self.prefix.query(id);
             txn.when(Compare::modified(key.clone(), Is::Equal, known.modified)).then(Op::delete(key))

@@ -9,11 +9,12 @@ use protocol::{
 use teal_etcd::{Settings, simulated::Etcd};
 use tokio::time::{sleep, timeout};
 
-use super::{SOON, store, switch::Instance, switch::rules};
+use super::{SOON, World, both, store, switch::Instance, switch::rules};
 use crate::{
     Arrival, Cutover, Header, OVERFULL, PhaseName, Rules, StrategyMismatch,
     course::TransitionKind,
     etcd::{MAX_DELETED, Rejected, Store},
+    queries::Key,
 };
 
 const TTL: Duration = Duration::from_secs(400);
@@ -173,4 +174,23 @@ async fn closed_queries_are_deleted_later() {
     assert_eq!(refused, Err(Rejected::Mismatch(StrategyMismatch { expected: Green })));
     // The call under green was a query of its own since then.
     come_to(&etcd, 1).await;
+}
+
+both! { key_that_was_put_again_stays }
+
+async fn key_that_was_put_again_stays(world: World) {
+    let one = Instance::start(world.store.clone(), "web-1", rules()).await;
+    one.begin(Blue, "a").await.expect("it begins");
+    let own = one.switch.store().expect("it is shared").own().expect("it is live");
+    let (_, listed) = world.store.list().await.expect("it is listed");
+    let [(id, query, modified)] = &listed[..] else { panic!("{listed:?}") };
+    let stale = Key { query: *query, modified: modified - 1, is_seen: true };
+    world.store.delete(own, &[(id.clone(), stale)]).await.expect("etcd answers");
+    assert_eq!(world.store.list().await.expect("it is listed").1, listed);
+    world
+        .store
+        .delete(own, &[(id.clone(), Key { modified: *modified, ..stale })])
+        .await
+        .expect("etcd answers");
+    assert!(world.store.list().await.expect("it is listed").1.is_empty());
 }
