@@ -288,7 +288,7 @@ impl Switch {
         let guard = RequestGuard::new(self.clone(), admission, kind, Some(id), None);
         let Some(store) = store.get() else { return Some(guard) };
         store.put_again_if_due(Some(id), Some(touched));
-        let guard = guard.shared(None, None, true);
+        let guard = guard.on_table();
         // What closes it may have come between the look and the turnstile. Then the request is judged under the lock.
         (!is_closed(touched.query)).then_some(guard)
     }
