@@ -249,6 +249,7 @@ impl Switch {
 
     /// Admits a request without the lock if it only has to be counted: it
     /// is no query, its strategy is served, and it triggers nothing.
+    #[inline]
     fn pass_by(&self, arrival: Arrival<'_>) -> Option<RequestGuard> {
         let Shared { in_flight, .. } = &*self.shared;
         let in_flight = |strategy: Strategy| &in_flight[strategy.index()];
