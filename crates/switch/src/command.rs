@@ -174,6 +174,13 @@ impl Switch {
     where
         A: Future<Output = Result<(), String>>,
     {
+        if let Some(why) = self.unready() {
+            return Err(self.change(|state, _| {
+                let refusal = state.refusal(RefusalCode::LostEtcd, why);
+                state.refused(command, &refusal, by);
+                refusal
+            }));
+        }
         let now = self.snapshot();
         let mut order = Order { seen, ..Order::by(by) };
         if let Some(named) = command.names(now.phase).filter(|_| self.has_engines())

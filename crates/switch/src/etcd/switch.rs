@@ -41,6 +41,15 @@ impl Switch {
         Ok(task)
     }
 
+    /// Why it lets in nothing new at present: it is one of several instances, and has not joined the others yet or has lost
+    /// etcd.
+    pub fn unready(&self) -> Option<String> {
+        match self.store() {
+            None => self.shared.is_shared.then(|| "the other instances are not joined yet".to_owned()),
+            Some(store) => (store.own().is_none() || store.is_cut_off()).then(|| store.lost()),
+        }
+    }
+
     /// What it shares with others, if it does.
     pub fn store(&self) -> Option<&Handle> {
         self.shared.store.get()
