@@ -325,6 +325,7 @@ impl Switch {
             state.keep(now);
         });
         self.shared.moved.send_replace(());
+        self.tell_driver();
         // It may be about to announce.
         self.shared.changed.notify_one();
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     InvalidTransition, Switch,
     course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
-    instance::InstanceStatus,
+    instance::{InstanceStatus, Unwell},
     phase::Actor,
     saved_state::SavedTimer,
 };
@@ -101,6 +101,14 @@ impl Follower for Member {
         self.switch.change(|state, now| state.machine.see(live, has_vanished, now));
     }
 
+    fn see_health(&self, others: Vec<Unwell>) {
+        self.switch.change(|state, _| state.machine.see_health(others));
+    }
+
+    fn unwell(&self) -> Unwell {
+        self.switch.lock().machine.unwell()
+    }
+
     fn learn(&self, holding: u64, queries: [u64; 2]) {
         self.switch.change(|state, now| state.machine.learn(holding, queries, now));
     }
@@ -110,9 +118,7 @@ impl Follower for Member {
     }
 
     fn wishes(&self) -> Vec<(Instant, TransitionKind, Actor)> {
-        let state = self.switch.lock();
-        let timer = state.machine.timer_due().map(|due| (due, TransitionKind::Announce, Actor::Timer));
-        state.machine.wishes().into_iter().chain(timer).collect()
+        self.switch.lock().machine.wishes()
     }
 
     fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth {
