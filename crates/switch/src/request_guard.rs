@@ -192,7 +192,14 @@ impl RequestGuard {
         let own = self.own;
         let put = own.map(|own| store.put(own, id, query));
         (self.is_recorded, self.query) = (true, Some(id.into()));
-        Some(async move { OptionFuture::from(put).await.unwrap_or(Recorded::CutOff) }.boxed())
+        let waits = store.counters().wait();
+        Some(
+            async move {
+                let _waits = waits;
+                OptionFuture::from(put).await.unwrap_or(Recorded::CutOff)
+            }
+            .boxed(),
+        )
     }
 
     fn finish_shared(&self, store: &Handle, with_success: bool) -> Effect {

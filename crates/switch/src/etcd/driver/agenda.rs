@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::{Driver, Follower, OrderError, Own, StoreError, TimerWaiting, Truth, Waiting, Written};
 use crate::{
     course::{Course, TimerState, TransitionKind},
-    instance::{Obstacle, obstacle},
+    etcd::counters::ResyncReason,
+    instance::{InstanceStatus, Obstacle, obstacle},
 };
 
 /// From one attempt to the next, where etcd does not do it.
@@ -85,7 +86,8 @@ impl<F: Follower> Driver<F> {
             }
             match obstacle(order.kind, order.is_forced, &course, &live).filter(|_| fits) {
                 Some(obstacle) if waiting.until <= now => {
-                    _ = waiting.done.send(Err(OrderError::Waiting(said(&obstacle, &course))));
+                    let said = self.said(&obstacle, &course);
+                    _ = waiting.done.send(Err(OrderError::Waiting(said)));
                 }
                 Some(_) => self.orders.push_back(waiting),
                 None => match self.propose(own, order.kind, order.by, Some(waiting)) {
@@ -209,6 +211,9 @@ impl<F: Follower> Driver<F> {
             }
             Writing::Proposed(Ok(written), next, waiting) => {
                 let is_done = matches!(written, Written::Done(_));
+                if is_done {
+                    self.follower.won(next.course.epoch);
+                }
                 self.take(written);
                 match waiting {
                     Some(waiting) if is_done => self.ordered.push((next, waiting.done)),
@@ -240,6 +245,7 @@ impl<F: Follower> Driver<F> {
             }
             Writing::WrongCopy => {
                 self.is_listed = false;
+                self.store.counters().resync(ResyncReason::Copy);
                 self.feed.resync();
             }
         }
@@ -266,16 +272,32 @@ impl<F: Follower> Driver<F> {
         let later = |(due, kind, by)| (Instant::from_std(due) + wait, kind, by);
         self.follower.wishes().into_iter().map(later).collect()
     }
-}
 
-fn said(obstacle: &Obstacle<'_>, course: &Course) -> String {
-    match obstacle {
-        Obstacle::Behind(instance) if instance.epoch < course.epoch => {
-            format!("instance {} is still in epoch {}", instance.name, instance.epoch)
+    fn said(&self, obstacle: &Obstacle<'_>, course: &Course) -> String {
+        match obstacle {
+            Obstacle::Behind(instance) if instance.epoch < course.epoch => {
+                let (name, epoch) = (&instance.name, instance.epoch);
+                format!("instance {name} is still in epoch {epoch} ({})", self.lease_ends(instance))
+            }
+            Obstacle::Behind(instance) => format!("instance {} is not ready yet", instance.name),
+            Obstacle::Unhealthy(instance) => {
+                format!("instance {} sees the engine of {} unhealthy", instance.name, course.active.other())
+            }
         }
-        Obstacle::Behind(instance) => format!("instance {} is not ready yet", instance.name),
-        Obstacle::Unhealthy(instance) => {
-            format!("instance {} sees the engine of {} unhealthy", instance.name, course.active.other())
+    }
+
+    /// When the lease of an instance that does not follow ends: it was renewed for the last time before the present epoch
+    /// began, or a moment later.
+    fn lease_ends(&self, instance: &InstanceStatus) -> String {
+        let lease =
+            self.board.instances.iter().find(|(_, kept)| kept.value == *instance).map(|(lease, _)| *lease);
+        let about = lease.and_then(|lease| self.people.abouts.get(lease));
+        let ttl =
+            about.filter(|about| about.ttl > 0).map_or(self.ttl, |about| Duration::from_secs(about.ttl));
+        let left = ttl.saturating_sub(self.followed_at.elapsed());
+        match left.as_secs() + u64::from(left.subsec_nanos() > 0) {
+            0 => "its lease ends now".to_owned(),
+            seconds => format!("its lease ends in {seconds} s at the latest"),
         }
     }
 }

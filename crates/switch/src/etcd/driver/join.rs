@@ -5,20 +5,22 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Driver, Follower, VecDeque};
+use super::{Driver, Follower, ForPeople, VecDeque};
 use crate::{
     course::{Course, Truth},
     etcd::{
         board::Board,
         copy::RecordCopy,
+        counters::ResyncReason,
         handle::{Handle, MAX_ASKS, Task},
         lease::{Deadline, MIN_TTL},
         look_up::Reader,
         record::Recorder,
+        sight::Sight,
         store::{Own, Store, StoreError},
         watch::{Feed, News},
     },
@@ -45,6 +47,7 @@ impl Handle {
         let (asks, asked) = mpsc::channel(MAX_ASKS);
         let (own, live) = watch::channel(None);
         let changed = Arc::<Notify>::default();
+        let sight = Sight::new(deadline.clone(), Arc::clone(store.counters()));
         let mut driver = Driver {
             feed: Feed::start(store.clone()),
             store,
@@ -72,10 +75,12 @@ impl Handle {
             retractions: Vec::new(),
             behind: Vec::new(),
             leaves: None,
+            followed_at: Instant::now(),
+            people: ForPeople::new(sight.clone()),
         };
         let own = driver.join().await?;
         let _driver = AbortOnDropHandle::new(tokio::spawn(driver.run(own)));
-        Ok((Self { asks, own: live, deadline, copy, recorder, reader, changed }, Task { _driver }))
+        Ok((Self { asks, own: live, deadline, copy, recorder, reader, changed, sight }, Task { _driver }))
     }
 }
 
@@ -91,10 +96,16 @@ impl<F: Follower> Driver<F> {
         self.is_unsure = false;
         // The watch of data that are lost would be silent for ever.
         self.is_listed = false;
+        self.store.counters().resync(ResyncReason::Rejoin);
         self.feed.resync();
         loop {
             match self.join().await {
-                Ok(own) => return own,
+                Ok(own) => {
+                    if self.is_restoring {
+                        self.say_restored();
+                    }
+                    return own;
+                }
                 Err(error) => {
                     tracing::debug!("Cannot join: {error}");
                     sleep(AGAIN).await;
@@ -130,6 +141,7 @@ impl<F: Follower> Driver<F> {
         self.board = self.store.read().await?;
         if let Some(kept) = &self.board.truth {
             self.follower.join(&kept.value);
+            self.followed_at = Instant::now();
             self.followed = Some((kept.value.clone(), kept.modified));
         }
         Ok(own)

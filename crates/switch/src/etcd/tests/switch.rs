@@ -80,7 +80,7 @@ impl Instance {
         self.switch.snapshot().phase
     }
 
-    async fn order(&self, kind: TransitionKind) {
+    pub(super) async fn order(&self, kind: TransitionKind) {
         let order = TransitionOrder { kind, by: Actor::Operator, epoch: None, is_forced: false };
         let store = self.switch.store().expect("it is shared");
         store.order(order).await.expect("it is carried out");
@@ -106,7 +106,7 @@ pub(super) fn rules() -> Rules {
     }
 }
 
-fn simulated(etcd: &Etcd, first: usize) -> Store {
+pub(super) fn simulated(etcd: &Etcd, first: usize) -> Store {
     store(&etcd.client(Settings { first, ..etcd.settings() }), "teal/")
 }
 
