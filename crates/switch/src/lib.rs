@@ -48,7 +48,7 @@ pub use self::{
     machine::TimerView,
     phase::{Actor, InvalidTransition, Phase, StrategyMismatch, Transition},
     phase_name::PhaseName,
-    queries::{Query, QueryView},
+    queries::{OVERFULL, Query, QueryView},
     request_guard::{Effect, Notice, RequestGuard},
     rules::{Cutover, Rules},
     saved_state::{BadState, SavedState, StateFile},
@@ -122,8 +122,11 @@ struct Shared {
     state: Mutex<State>,
     /// By [`Strategy::index`]. Shut while the lock is held.
     in_flight: [InFlight; 2],
-    /// Queries are added and removed under the lock only.
-    queries: Queries,
+    /// Queries are added and removed under the lock only; with several instances by the copy of the record, under its.
+    queries: Arc<Queries>,
+    /// With several instances, by [`Strategy::index`]: queries born before that epoch are off the record, though they may
+    /// be on the table.
+    closed: [AtomicU64; 2],
     heading: TargetStrategy,
     start: std::time::Instant,
     /// What the instances share, if there are several.
@@ -183,7 +186,8 @@ impl Switch {
         let shared = Shared {
             state: Mutex::new(State::new(machine, start, events, event_log.clone(), state_writer)),
             in_flight: Default::default(),
-            queries: Queries::default(),
+            queries: Arc::default(),
+            closed: Default::default(),
             heading,
             start,
             store: OnceLock::new(),
@@ -217,7 +221,7 @@ impl Switch {
                 return Err(StrategyMismatch { expected: state.machine.phase().active() });
             }
             let (kind, id) = (arrival.kind, arrival.query);
-            let query = id.and_then(|id| queries.arrive(id, now, |_| true));
+            let query = id.and_then(|id| queries.arrive(id, now, |_| true)).map(|touched| touched.query);
             let strategy = match (query, arrival.header) {
                 (Some(query), _) => query.strategy,
                 (None, Header::Names(strategy)) => strategy,
@@ -246,7 +250,7 @@ impl Switch {
     /// Admits a request without the lock if it only has to be counted: it
     /// is no query, its strategy is served, and it triggers nothing.
     fn pass_by(&self, arrival: Arrival<'_>) -> Option<RequestGuard> {
-        let Shared { in_flight, queries, .. } = &*self.shared;
+        let Shared { in_flight, .. } = &*self.shared;
         let in_flight = |strategy: Strategy| &in_flight[strategy.index()];
         let is_counted = match arrival.kind {
             CallKind::Begin => true,
@@ -256,20 +260,13 @@ impl Switch {
         if arrival.header == Header::Unknown || is_counted || self.is_due() {
             return None;
         }
-        // With several instances the record may have to be read.
-        if arrival.query.is_some() && self.shared.store.get().is_some() {
-            return None;
-        }
         // It may have to learn that its engine is abandoned.
         if self.shared.has_engines && arrival.kind == CallKind::LogIn {
             return None;
         }
         let id = arrival.query;
         let strategy = match (id, arrival.header) {
-            (Some(id), _) => {
-                let let_in = |query: Query| in_flight(query.strategy).enter();
-                queries.arrive(id, Instant::now().into_std(), let_in)?.strategy
-            }
+            (Some(id), _) => return self.pass_query(arrival.kind, id),
             // A login to the pending strategy adopts it.
             (None, Header::Names(strategy)) if arrival.kind == CallKind::LogIn => {
                 in_flight(strategy).enter_active().then_some(strategy)?
@@ -279,6 +276,21 @@ impl Switch {
         };
         let admission = Admission { strategy, birth: None, adopts: None };
         Some(RequestGuard::new(self.clone(), admission, arrival.kind, id, None))
+    }
+
+    /// Admits a request about a query on record without the lock, if its strategy is served.
+    fn pass_query(&self, kind: CallKind, id: &str) -> Option<RequestGuard> {
+        let Shared { in_flight, queries, closed, store, .. } = &*self.shared;
+        let is_closed = |query: Query| query.birth < closed[query.strategy.index()].load(Ordering::Acquire);
+        let let_in = |query: Query| !is_closed(query) && in_flight[query.strategy.index()].enter();
+        let touched = queries.arrive(id, Instant::now().into_std(), let_in)?;
+        let admission = Admission { strategy: touched.query.strategy, birth: None, adopts: None };
+        let guard = RequestGuard::new(self.clone(), admission, kind, Some(id), None);
+        let Some(store) = store.get() else { return Some(guard) };
+        store.put_again_if_due(Some(id), Some(touched));
+        let guard = guard.shared(None, None, true);
+        // What closes it may have come between the look and the turnstile. Then the request is judged under the lock.
+        (!is_closed(touched.query)).then_some(guard)
     }
 
     /// Ends a request without the lock, if it only has to be counted.
@@ -302,6 +314,9 @@ impl Switch {
     /// Replaces the rules in one step. Deadlines that have passed by the new rules end now; a drain in
     /// progress is completed whatever `cutover` says. The initial strategy stays.
     pub fn set_rules(&self, rules: Rules) {
+        if self.shared.store.get().is_some() {
+            self.shared.queries.share(&rules);
+        }
         self.change(|state, now| {
             state.machine.set_rules(rules, now);
             state.keep(now);
@@ -354,6 +369,9 @@ impl Shared {
             Some(store) => {
                 let course = machine.course();
                 self.heading.set(course.headed_for(), course.heading, machine.is_silent());
+                for (closed, since) in self.closed.iter().zip(course.closed) {
+                    closed.store(since, Ordering::Release);
+                }
                 Some(store.deadline().at().into_std())
             }
         };

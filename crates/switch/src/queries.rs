@@ -2,7 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -10,8 +10,16 @@ use hashlink::LinkedHashMap;
 use parking_lot::{Mutex, MutexGuard};
 use protocol::Strategy;
 
+use super::{Rules, etcd::MAX_LISTED, nanos};
+
 /// Enough that two requests seldom meet, and that none waits long for a table to grow.
 const SHARDS: usize = 64;
+
+/// With several instances queries are deleted from etcd at a limited rate: the record has so many times `--max-queries` at
+/// most.
+pub const OVERFULL: usize = 4;
+/// How many of the least recently used queries of each shard are looked at for keys that may be deleted.
+const SCANNED: usize = 1024;
 
 /// A query on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +30,40 @@ pub struct Query {
     pub birth: u64,
 }
 
-#[derive(Debug)]
+/// Times are nanoseconds since the start of the table, which keeps entries small.
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     birth: u64,
-    begun: Instant,
-    last_request: Instant,
+    begun: u64,
+    last_request: u64,
+    /// With several instances: when its key was last put, as far as this one knows.
+    put: u64,
+    /// With several instances: the revision of that put.
+    modified: i64,
     /// The number of its requests in progress.
     requests: u32,
+    /// With several instances: the copy of the record has come to that put.
+    is_seen: bool,
+}
+
+/// A query that was found for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Touched {
+    /// The query.
+    pub(crate) query: Query,
+    /// Its key has to be put again, or it would go by age. Says so once.
+    pub(crate) is_put_due: bool,
+}
+
+/// A query's key, as far as an instance knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// The query.
+    pub(crate) query: Query,
+    /// The revision of the last put.
+    pub(crate) modified: i64,
+    /// The copy of the record has come to that put.
+    pub(crate) is_seen: bool,
 }
 
 /// A query, as operators see it.
@@ -52,10 +87,14 @@ type Shard = [LinkedHashMap<Box<str>, Entry>; 2];
 
 /// The record, in shards by id: requests wait at most for others of the same shard.
 #[derive(Debug)]
-pub(super) struct Queries {
+pub(crate) struct Queries {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     len: AtomicUsize,
+    start: Instant,
+    /// How old the last put of a key is when the key has to be put again, in nanoseconds.
+    put_after: AtomicU64,
+    limit: AtomicUsize,
 }
 
 /// The queries that were taken off the record. Dropping them takes time that grows with their number.
@@ -64,7 +103,7 @@ pub(super) struct Forgotten(Vec<LinkedHashMap<Box<str>, Entry>>);
 
 impl Forgotten {
     /// The number of queries.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.iter().map(LinkedHashMap::len).sum()
     }
 }
@@ -72,24 +111,36 @@ impl Forgotten {
 impl Default for Queries {
     fn default() -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, hasher: RandomState::new(), len: AtomicUsize::new(0) }
+        Self {
+            shards,
+            hasher: RandomState::new(),
+            len: AtomicUsize::new(0),
+            start: tokio::time::Instant::now().into_std(),
+            put_after: AtomicU64::new(u64::MAX),
+            limit: AtomicUsize::new(usize::MAX),
+        }
     }
 }
 
 impl Queries {
     /// Returns the query of that id for an arriving request, if `let_in` admits it. It stays on record
     /// until `let_in` has returned.
-    pub(super) fn arrive(&self, id: &str, now: Instant, let_in: impl FnOnce(Query) -> bool) -> Option<Query> {
+    pub(super) fn arrive(
+        &self,
+        id: &str,
+        now: Instant,
+        let_in: impl FnOnce(Query) -> bool,
+    ) -> Option<Touched> {
         self.touch(id, now, let_in, |requests| requests.saturating_add(1))
     }
 
     /// Returns the query of that id, and marks it as used.
     pub(super) fn ask(&self, id: &str, now: Instant) -> Option<Query> {
-        self.touch(id, now, |_| true, |requests| requests)
+        self.touch(id, now, |_| true, |requests| requests).map(|touched| touched.query)
     }
 
     /// Returns the query of that id, a request of which is finished.
-    pub(super) fn leave(&self, id: &str, now: Instant) -> Option<Query> {
+    pub(super) fn leave(&self, id: &str, now: Instant) -> Option<Touched> {
         self.touch(id, now, |_| true, |requests| requests.saturating_sub(1))
     }
 
@@ -99,31 +150,169 @@ impl Queries {
         now: Instant,
         is_wanted: impl FnOnce(Query) -> bool,
         count: fn(u32) -> u32,
-    ) -> Option<Query> {
+    ) -> Option<Touched> {
+        let now = self.nanos(now);
         let mut shard = self.shard(id);
         let query = find(&shard, id).filter(|query| is_wanted(*query))?;
         let entry = shard[query.strategy.index()].to_back(id)?;
         entry.last_request = now;
         entry.requests = count(entry.requests);
-        Some(query)
+        let is_put_due = now.saturating_sub(entry.put) >= self.put_after.load(Ordering::Relaxed);
+        if is_put_due {
+            entry.put = now;
+        }
+        Some(Touched { query, is_put_due })
     }
 
     /// Adds a query. Returns the one that had its id before.
     pub(super) fn insert(&self, id: &str, query: Query, now: Instant) -> Option<Query> {
-        let before = self.remove(id);
-        let entry = Entry { birth: query.birth, begun: now, last_request: now, requests: 0 };
-        self.shard(id)[query.strategy.index()].insert(id.into(), entry);
-        self.len.fetch_add(1, Ordering::Relaxed);
+        self.put(id, Key { query, modified: 0, is_seen: true }, now).map(|key| key.query)
+    }
+
+    /// Adds a query, or what is newly known of its key. Returns what was known before.
+    pub(crate) fn put(&self, id: &str, key: Key, now: Instant) -> Option<Key> {
+        let now = self.nanos(now);
+        let Key { query, modified, is_seen } = key;
+        let mut shard = self.shard(id);
+        let mut entry = Entry {
+            birth: query.birth,
+            begun: now,
+            last_request: now,
+            put: now,
+            modified,
+            requests: 0,
+            is_seen,
+        };
+        let before = take(&mut shard, id).map(|(before, known)| {
+            if before.query == query && modified != 0 {
+                entry.begun = known.begun;
+                entry.requests = known.requests;
+                entry.modified = modified.max(known.modified);
+                entry.is_seen |= known.is_seen;
+            }
+            before
+        });
+        shard[query.strategy.index()].insert(id.into(), entry);
+        self.len.fetch_add(usize::from(before.is_none()), Ordering::Relaxed);
         before
     }
 
     /// Removes a query.
     pub(super) fn remove(&self, id: &str) -> Option<Query> {
-        let mut shard = self.shard(id);
-        let query = find(&shard, id)?;
-        shard[query.strategy.index()].remove(id);
+        self.take(id).map(|key| key.query)
+    }
+
+    /// Removes a query, and returns what was known of its key.
+    pub(crate) fn take(&self, id: &str) -> Option<Key> {
+        let (key, _) = take(&mut self.shard(id), id)?;
         self.len.fetch_sub(1, Ordering::Relaxed);
-        Some(query)
+        Some(key)
+    }
+
+    /// What is known of a query's key.
+    pub(crate) fn get(&self, id: &str) -> Option<Key> {
+        let shard = self.shard(id);
+        let query = find(&shard, id)?;
+        let entry = shard[query.strategy.index()].get(id)?;
+        Some(Key { query, modified: entry.modified, is_seen: entry.is_seen })
+    }
+
+    /// Keeps the queries whose keys `is_kept` wants, and has it see all of them.
+    pub(crate) fn retain(&self, mut is_kept: impl FnMut(&str, Key) -> bool) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            for strategy in Strategy::ALL {
+                let entries = &mut shard[strategy.index()];
+                let before = entries.len();
+                entries.retain(|id, entry| {
+                    let query = Query { strategy, birth: entry.birth };
+                    is_kept(id, Key { query, modified: entry.modified, is_seen: entry.is_seen })
+                });
+                self.len.fetch_sub(before - entries.len(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The copy of the record is about to be that of another revision: it has come to no put.
+    pub(crate) fn mark_unseen(&self) {
+        for shard in &self.shards {
+            shard
+                .lock()
+                .iter_mut()
+                .flat_map(|entries| entries.values_mut())
+                .for_each(|entry| entry.is_seen = false);
+        }
+    }
+
+    /// Other instances share the queries from now on. Keys are put again in time, and begins fail before the record has
+    /// grown to a multiple of what it may have.
+    pub(crate) fn share(&self, rules: &Rules) {
+        self.put_after.store(nanos(rules.query_ttl / 4), Ordering::Relaxed);
+        let limit = rules.max_queries.saturating_mul(OVERFULL).min(MAX_LISTED);
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// How many queries there may be for another one to be put on record.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Queries that requests in progress are about, and whose keys have to be put again. Says so once.
+    pub(crate) fn puts_due(&self, now: Instant) -> Vec<(Box<str>, Query)> {
+        let (now, after) = (self.nanos(now), self.put_after.load(Ordering::Relaxed));
+        let mut due = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            for strategy in Strategy::ALL {
+                let entries = shard[strategy.index()].iter_mut();
+                let idle = entries.take_while(|(_, entry)| now.saturating_sub(entry.last_request) >= after);
+                for (id, entry) in idle.filter(|(_, entry)| entry.requests > 0) {
+                    if now.saturating_sub(entry.put) >= after {
+                        entry.put = now;
+                        due.push((id.clone(), Query { strategy, birth: entry.birth }));
+                    }
+                }
+            }
+        }
+        due
+    }
+
+    /// At most `limit` keys that may be deleted, of queries without requests in progress: those that `is_closed`
+    /// names, those that were not used for `age`, and of the `excess` least recently used about as many from each shard.
+    pub(crate) fn over(
+        &self,
+        limit: usize,
+        excess: usize,
+        age: Duration,
+        is_closed: Option<impl Fn(Query) -> bool>,
+        now: Instant,
+    ) -> Vec<(Box<str>, Key)> {
+        let (now, age) = (self.nanos(now), nanos(age));
+        let of_each = excess.min(limit.div_ceil(SHARDS));
+        let (mut over, mut in_excess) = (Vec::new(), Vec::new());
+        for shard in &self.shards {
+            let shard = shard.lock();
+            for strategy in Strategy::ALL {
+                for (number, (id, entry)) in shard[strategy.index()].iter().take(SCANNED).enumerate() {
+                    let query = Query { strategy, birth: entry.birth };
+                    let is_old = now.saturating_sub(entry.last_request) >= age;
+                    if !is_old && is_closed.is_none() && number >= of_each || over.len() == limit {
+                        break;
+                    }
+                    let is_over = is_old || is_closed.as_ref().is_some_and(|is_closed| is_closed(query));
+                    if entry.requests == 0 && entry.is_seen && (is_over || number < of_each) {
+                        let key = Key { query, modified: entry.modified, is_seen: true };
+                        let found = if is_over { &mut over } else { &mut in_excess };
+                        found.push((entry.last_request, id.clone(), key));
+                    }
+                }
+            }
+        }
+        in_excess.sort_unstable_by_key(|(last_request, ..)| *last_request);
+        in_excess.truncate(excess.saturating_sub(over.len()));
+        over.append(&mut in_excess);
+        over.truncate(limit);
+        over.into_iter().map(|(_, id, key)| (id, key)).collect()
     }
 
     /// Removes all queries of a strategy.
@@ -138,7 +327,8 @@ impl Queries {
     /// it has been idle for `ttl`.
     pub(super) fn expire(&self, max: usize, ttl: Duration, now: Instant) -> Option<Query> {
         let (last_request, shard, strategy) = self.oldest()?;
-        if self.len() <= max && now.saturating_duration_since(last_request) < ttl {
+        let now = self.nanos(now);
+        if self.len() <= max && Duration::from_nanos(now.saturating_sub(last_request)) < ttl {
             return None;
         }
         let of = &mut self.shards[shard].lock()[strategy.index()];
@@ -156,6 +346,8 @@ impl Queries {
     /// their total number.
     pub(super) fn list(&self, limit: usize, of: Option<Strategy>, now: Instant) -> (Vec<QueryView>, usize) {
         let (mut listed, mut total) = (Vec::new(), 0);
+        let now = self.nanos(now);
+        let since = |then: u64| Duration::from_nanos(now.saturating_sub(then));
         for shard in &self.shards {
             let shard = shard.lock();
             let wanted = Strategy::ALL.into_iter().filter(|strategy| of.is_none_or(|of| of == *strategy));
@@ -165,8 +357,8 @@ impl Queries {
                 listed.extend(entries.iter().take(limit).map(|(id, entry)| QueryView {
                     id: id.to_string(),
                     strategy,
-                    age: now.saturating_duration_since(entry.begun),
-                    idle: now.saturating_duration_since(entry.last_request),
+                    age: since(entry.begun),
+                    idle: since(entry.last_request),
                     requests: entry.requests,
                 }));
             }
@@ -178,16 +370,16 @@ impl Queries {
 
     /// When the longest idle query was last used.
     pub(super) fn oldest_request(&self) -> Option<Instant> {
-        self.oldest().map(|(last_request, ..)| last_request)
+        self.oldest().map(|(last_request, ..)| self.start + Duration::from_nanos(last_request))
     }
 
     /// The number of queries on record.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
     /// When the longest idle query was last used, its shard and its strategy.
-    fn oldest(&self) -> Option<(Instant, usize, Strategy)> {
+    fn oldest(&self) -> Option<(u64, usize, Strategy)> {
         let fronts = self.shards.iter().enumerate().flat_map(|(number, shard)| {
             let shard = shard.lock();
             Strategy::ALL.map(|strategy| {
@@ -196,6 +388,10 @@ impl Queries {
             })
         });
         fronts.flatten().min_by_key(|(last_request, ..)| *last_request)
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        nanos(at.saturating_duration_since(self.start))
     }
 
     fn shard(&self, id: &str) -> MutexGuard<'_, Shard> {
@@ -209,6 +405,12 @@ fn find(shard: &Shard, id: &str) -> Option<Query> {
         let entry = shard[strategy.index()].get(id)?;
         Some(Query { strategy, birth: entry.birth })
     })
+}
+
+fn take(shard: &mut Shard, id: &str) -> Option<(Key, Entry)> {
+    let query = find(shard, id)?;
+    let entry = shard[query.strategy.index()].remove(id)?;
+    Some((Key { query, modified: entry.modified, is_seen: entry.is_seen }, entry))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Left, Shared, Switch,
-    etcd::{Handle, Own, Recorded},
+    etcd::{Handle, MAX_QUEUE, Own, Recorded},
     phase::Admission,
     phase_name::PhaseName,
     queries::Query,
@@ -54,6 +54,8 @@ pub struct RequestGuard {
     own: Option<Own>,
     /// The query, where it was looked up.
     found: Option<Query>,
+    /// With other instances: the request is counted with its query.
+    is_on_table: bool,
 }
 
 impl RequestGuard {
@@ -75,6 +77,7 @@ impl RequestGuard {
             is_finished: false,
             own: None,
             found: None,
+            is_on_table: false,
         }
     }
 
@@ -172,15 +175,20 @@ impl RequestGuard {
 
 /// With other instances.
 impl RequestGuard {
-    /// The same guard, of a request that came in this incarnation, about a query that was looked up.
-    pub(super) fn shared(mut self, own: Option<Own>, found: Option<Query>) -> Self {
-        (self.own, self.found) = (own, found);
+    /// The same guard, of a request that came in this incarnation, about a query that was looked up or is on the table.
+    pub(super) fn shared(mut self, own: Option<Own>, found: Option<Query>, is_on_table: bool) -> Self {
+        (self.own, self.found, self.is_on_table) = (own, found, is_on_table);
         self
     }
 
-    /// The answer of a begin names its query: it may leave once this says that the query is on record. `None` where
-    /// nothing has to be waited for.
-    pub fn record(&mut self, id: &str) -> Option<BoxFuture<'static, Recorded>> {
+    /// Whether other instances share the switch, so that [`record`](Self::record) may have to wait.
+    pub fn is_shared(&self) -> bool {
+        self.switch.shared.store.get().is_some()
+    }
+
+    /// Puts the query that the response of a begin names on record. The response may be sent once this resolves; if
+    /// it fails the query is not on record, and the error says why. `None` where nothing has to be awaited.
+    pub fn record(&mut self, id: &str) -> Option<BoxFuture<'static, Result<(), String>>> {
         let Some(store) = self.switch.shared.store.get() else {
             self.begun(id);
             return None;
@@ -189,27 +197,36 @@ impl RequestGuard {
             return None;
         }
         let query = self.counted()?;
-        let own = self.own;
-        let put = own.map(|own| store.put(own, id, query));
+        let limit = store.limit();
+        let (lost, put) = (store.lost(), self.own.map(|own| store.put(own, id, query)));
         (self.is_recorded, self.query) = (true, Some(id.into()));
         let waits = store.counters().wait();
-        Some(
-            async move {
-                let _waits = waits;
-                OptionFuture::from(put).await.unwrap_or(Recorded::CutOff)
+        let recorded = async move {
+            let _waits = waits;
+            match OptionFuture::from(put).await.unwrap_or(Recorded::CutOff) {
+                Recorded::Done => Ok(()),
+                Recorded::CutOff => Err(lost),
+                Recorded::Failed(why) => Err(why),
+                Recorded::Busy => {
+                    Err(format!("too many queries wait for etcd: expected at most {MAX_QUEUE}"))
+                }
+                Recorded::Full => Err(format!("too many queries on record: expected less than {limit}")),
             }
-            .boxed(),
-        )
+        };
+        Some(recorded.boxed())
     }
 
     fn finish_shared(&self, store: &Handle, with_success: bool) -> Effect {
         let (admission, id) = (self.admission, self.query.as_deref());
         let is_end = self.kind == CallKind::End && with_success;
         let adopts = with_success && admission.adopts.is_some();
+        let now = Instant::now().into_std();
+        if let Some(id) = id.filter(|_| self.is_on_table) {
+            store.put_again_if_due(Some(id), self.switch.shared.queries.leave(id, now));
+        }
         if self.counted().is_none() && !is_end && !adopts && self.switch.leave(admission.strategy) {
             return Effect::Nothing;
         }
-        let now = Instant::now().into_std();
         let mut ended = None;
         let effect = match (self.kind, id, with_success) {
             (CallKind::Begin, Some(id), false) if self.is_recorded => {

@@ -12,7 +12,7 @@ use super::{
     event_log::{EventLog, NewEvent},
     machine::Machine,
     phase::{Actor, Phase, Transition},
-    queries::{Forgotten, Queries, Query},
+    queries::{Queries, Query},
     rules::Rules,
     state_writer::StateWriter,
     timer::{Asking, Event, Step},
@@ -110,7 +110,9 @@ impl State {
     pub(super) fn settle(&mut self, shared: &Shared, now: Instant) {
         let Shared { queries, heading, .. } = shared;
         let &Rules { query_ttl, max_queries, .. } = self.machine.rules();
-        for _ in 0..EXPIRED_PER_CHANGE {
+        // With other instances queries leave the record in etcd first.
+        let expiries = if self.machine.is_shared() { 0 } else { EXPIRED_PER_CHANGE };
+        for _ in 0..expiries {
             let is_over = self.oldest_request.is_some_and(|at| at + query_ttl <= now);
             if !is_over && queries.len() <= max_queries {
                 break;
@@ -128,11 +130,16 @@ impl State {
             if course.heading != heading.get().1 {
                 heading.set(course.headed_for(), course.heading, self.machine.is_silent());
             }
+            let is_timed_out = matches!(transition, Transition::DrainTimedOut { .. });
             let forgotten = match transition {
-                Transition::DrainTimedOut { old } => Some(queries.forget(old)),
+                Transition::DrainTimedOut { old } if !self.machine.is_shared() => Some(queries.forget(old)),
                 _ => None,
             };
-            let left = forgotten.as_ref().map_or(0, Forgotten::len);
+            let left = match &forgotten {
+                Some(forgotten) => forgotten.len(),
+                None if is_timed_out => self.machine.held(),
+                None => 0,
+            };
             let abandoned = left as u64;
             self.forgotten += abandoned;
             self.enter(transition, now);

@@ -54,7 +54,7 @@ fn its_successor_goes_on_with_the_switch() {
     eprintln!("{told:?}");
     assert_eq!(told.stuck, 0, "{told:?}");
     // Connections that ended with teal, and none that was refused.
-    assert!(!told.lost.keys().any(|why| why.contains("456") || why.contains("wrong rows")), "{told:?}");
+    assert!(!told.lost.keys().any(|why| why.contains(MISMATCH) || why.contains("wrong rows")), "{told:?}");
     assert!(told.lost.values().sum::<u64>() <= 8, "4 threads, killed twice: {told:?}");
 }
 

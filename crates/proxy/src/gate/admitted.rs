@@ -12,7 +12,6 @@ use super::{
     Shared,
     connection::Connection,
     header::NEW_STRATEGY,
-    left,
     observe::{ObserveCall, ObserveConnection},
     plan::{Circumstances, Plan, PlannedNotice, Rest},
     reject,
@@ -32,7 +31,7 @@ impl<C: ObserveCall> AdmittedCall<C> {
     pub(super) fn leave(self) -> Response<Option<Bytes>> {
         let Self { guard, observer, .. } = self;
         let why = guard.left().map(|left| left.why().to_owned()).unwrap_or_default();
-        let response = left::response(&why);
+        let response = reject::unavailable(&why);
         let effect = guard.answered(false);
         if let Some(observer) = observer {
             observer.over(Some(response.headers()), effect);
@@ -115,7 +114,7 @@ impl<C: ObserveCall> AdmittedCall<C> {
             }
             Rest::Passing => Answer::passing(guard, observer),
             Rest::Held(message) => {
-                if message.notice.is_some() {
+                if message.notice.is_some() || message.query_id.is_some() && guard.is_shared() {
                     head.headers.remove(CONTENT_LENGTH);
                 }
                 let hold = Hold { held: BytesMut::new(), message, counters: shared.counters.clone() };

@@ -8,22 +8,21 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::FutureExt;
 use grpc::{Coding, header::is_protobuf};
 use http::Request;
 use http_body::Body;
 use protocol::{CallKind, Method};
-use switch::Arrival;
+use switch::{Arrival, etcd::Arrived};
 use tower::Service;
-use tracing::Span;
 
 use super::{
     Shared,
-    admitted::AdmittedCall,
     future::Phase,
     header,
-    left::Leaving,
-    observe::{Caller, ObserveCall, ObserveConnection},
+    observe::{Caller, ObserveConnection},
     request::RequestBody,
+    undecided::Undecided,
 };
 
 /// A call that the switch has not judged yet.
@@ -75,11 +74,11 @@ where
         observer: Option<(&O, Instant)>,
         [query, caller]: [Option<&str>; 2],
     ) -> Phase<S, S::Future, B, O::Call> {
-        let Self { mut inner, mut request, method, .. } = self;
+        let Self { inner, request, method, .. } = self;
         // No query has an empty id.
         let kind = if query == Some("") { CallKind::Neutral } else { method.kind };
         let query = query.filter(|id| !id.is_empty());
-        let mut observer = observer.map(|(observer, arrived)| {
+        let observer = observer.map(|(observer, arrived)| {
             let caller = caller.map(|caller| match method.kind {
                 CallKind::LogIn => Caller::User(caller),
                 _ => Caller::Session(caller),
@@ -87,24 +86,12 @@ where
             observer.call(arrived, &method, request.headers(), caller, shared.switch.heading())
         });
         let header = header::strategy(request.headers());
-        match shared.switch.arrive(Arrival { kind, query, header }) {
-            Err(refused) => {
-                if let Some(observer) = observer {
-                    observer.rejected(header.named());
-                }
-                Phase::Refused { refused, received: header::received(request.headers()) }
-            }
-            Ok(guard) => {
-                request.body_mut().let_in(guard.strategy());
-                if tracing::enabled!(tracing::Level::DEBUG) {
-                    Span::current().record("strategy", guard.strategy().as_str());
-                }
-                if let Some(observer) = &mut observer {
-                    observer.let_in(guard.strategy(), request.headers_mut());
-                }
-                let left = guard.left().map(Leaving::of);
-                let call = Some(AdmittedCall { guard, method, observer });
-                Phase::Inside { future: inner.call(request), call, left }
+        let undecided = Undecided { inner, request, method, observer };
+        match shared.switch.try_arrive(Arrival { kind, query, header }) {
+            Arrived::In(guard) => undecided.let_in(guard),
+            Arrived::Refused(refused) => undecided.refuse(refused),
+            Arrived::Unsure(unsure) => {
+                Phase::Undecided { judged: unsure.judged().boxed(), undecided: Some(Box::new(undecided)) }
             }
         }
     }

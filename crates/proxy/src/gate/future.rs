@@ -10,16 +10,17 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
 use grpc::header::is_grpc;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use switch::StrategyMismatch;
+use switch::{RequestGuard, StrategyMismatch, etcd::Rejected};
 use tower::Service;
 
 use super::{
     Shared, admitted::AdmittedCall, arriving::Arriving, connection::Connection, left::Leaving,
-    observe::ObserveConnection, reject, request::RequestBody, response::ResponseBody,
+    observe::ObserveConnection, reject, request::RequestBody, response::ResponseBody, undecided::Undecided,
 };
 
 pin_project! {
@@ -44,10 +45,17 @@ pin_project! {
     pub(super) enum Phase<S, F, B: Body, C> {
         /// Its request is being read; `None` once it is judged.
         Arriving { arriving: Option<Box<Arriving<S, B>>> },
+        /// Waits for etcd to be asked; `None` once that is done.
+        Undecided {
+            judged: BoxFuture<'static, Result<RequestGuard, Rejected>>,
+            undecided: Option<Box<Undecided<S, B, C>>>,
+        },
         /// Admitted: waits for the response.
         Inside { #[pin] future: F, call: Option<AdmittedCall<C>>, left: Option<Leaving> },
         /// Rejected, with the strategy that its header named.
         Refused { refused: StrategyMismatch, received: Option<HeaderValue> },
+        /// Not judged, because etcd is lost.
+        Failed { response: Option<Response<Option<Bytes>>> },
         /// Not gRPC: forwarded without judgement.
         Foreign { #[pin] future: F },
     }
@@ -116,6 +124,14 @@ where
                 PhaseProj::Refused { refused, received } => {
                     let response = reject::response(this.shared.mismatch, *refused, received.take());
                     return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
+                PhaseProj::Failed { response } => {
+                    let response = response.take().expect("polled after completion");
+                    return Poll::Ready(Ok(response.map(ResponseBody::own)));
+                }
+                PhaseProj::Undecided { judged, undecided } => {
+                    let judged = ready!(judged.poll_unpin(cx));
+                    undecided.take().expect("polled after completion").decide(judged)
                 }
                 PhaseProj::Arriving { arriving } => {
                     let read = {

@@ -7,9 +7,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
-use grpc::{Failure, header::GRPC};
-use http::{Response, header::CONTENT_TYPE};
 use switch::Left;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -30,12 +27,4 @@ impl fmt::Debug for Leaving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Leaving").finish_non_exhaustive()
     }
-}
-
-/// UNAVAILABLE with the reason, which names the engine.
-pub(super) fn response(why: &str) -> Response<Option<Bytes>> {
-    let mut response = Response::new(None);
-    *response.headers_mut() = Failure::Unavailable.trailers(why);
-    response.headers_mut().insert(CONTENT_TYPE, GRPC);
-    response
 }

@@ -14,6 +14,7 @@ mod reject;
 mod request;
 mod response;
 mod response_override;
+mod undecided;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
-//! The encoding of a 456. No other file knows it.
+//! The answers of the gate itself: a 456, whose encoding no other file knows, and UNAVAILABLE.
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use grpc::header::{GRPC, GRPC_MESSAGE, GRPC_STATUS};
+use grpc::{
+    Failure,
+    header::{GRPC, GRPC_MESSAGE, GRPC_STATUS},
+};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use switch::StrategyMismatch;
 
@@ -56,5 +59,13 @@ pub(super) fn response(
     if let Some(received) = received {
         headers.insert(RECEIVED_STRATEGY, received);
     }
+    response
+}
+
+/// UNAVAILABLE with the reason, which names the engine or the instance.
+pub(super) fn unavailable(why: &str) -> Response<Option<Bytes>> {
+    let mut response = Response::new(None);
+    *response.headers_mut() = Failure::Unavailable.trailers(why);
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
 }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use grpc::{Appender, PREFIX_LEN, Prefix, header::is_success, read_string};
+use futures::{FutureExt, future::BoxFuture};
+use grpc::{Appender, Failure, PREFIX_LEN, Prefix, header::is_success, read_string};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -52,8 +53,18 @@ pub(super) struct Answer<C> {
     /// `None` once the outcome is known.
     observer: Option<C>,
     work: Work,
+    /// A message that waits until the query it names is on record.
+    recording: Option<Recording>,
     /// Trailers that wait until the bytes before them are sent.
     trailers: Option<HeaderMap>,
+    /// Nothing more of the engine's body is sent.
+    is_cut: bool,
+}
+
+/// A message that names a query, which is being put on record.
+struct Recording {
+    recorded: BoxFuture<'static, Result<(), String>>,
+    message: Bytes,
 }
 
 #[derive(Debug)]
@@ -91,12 +102,21 @@ impl<B: Body, C> ResponseBody<B, C> {
 impl<C: ObserveCall> Answer<C> {
     /// Passes the body on, and reports the outcome to `guard`.
     pub(super) fn passing(guard: RequestGuard, observer: Option<C>) -> Self {
-        Self { guard: Some(guard), observer, work: Work::Passing, trailers: None }
+        Self::new(guard, observer, Work::Passing)
     }
 
     /// Applies `hold` to the first message.
     pub(super) fn holding(guard: RequestGuard, observer: Option<C>, hold: Hold) -> Self {
-        Self { guard: Some(guard), observer, work: Work::Hold(hold), trailers: None }
+        Self::new(guard, observer, Work::Hold(hold))
+    }
+
+    fn new(guard: RequestGuard, observer: Option<C>, work: Work) -> Self {
+        Self { guard: Some(guard), observer, work, recording: None, trailers: None, is_cut: false }
+    }
+
+    /// Whether what is left of the body leaves as it comes.
+    fn is_passing(&self) -> bool {
+        matches!(self.work, Work::Passing) && self.recording.is_none()
     }
 
     /// Takes a chunk, and returns the bytes to send for it; none if more are needed.
@@ -131,19 +151,34 @@ impl<C: ObserveCall> Answer<C> {
     fn release(&mut self, bytes: Bytes) -> Bytes {
         let Work::Hold(hold) = std::mem::replace(&mut self.work, Work::Passing) else { return bytes };
         let inflated = hold.inflate(&bytes);
+        let mut recorded = None;
         let read = |field| read_string(first_message(inflated.as_deref().unwrap_or(&bytes))?, field).ok()?;
         if let (Some(id), Some(guard)) = (hold.message.query_id.and_then(read), &mut self.guard) {
-            guard.begun(id);
+            recorded = guard.record(id);
         }
         if let (Some(session), Some(observer)) = (hold.message.session.and_then(read), &self.observer) {
             observer.logged_in(session);
         }
-        let Some(notice) = hold.message.notice else { return bytes };
+        let sent = match hold.message.notice {
+            None => bytes,
+            Some(notice) => self.append(notice, inflated, bytes, &hold.counters),
+        };
+        match recorded {
+            None => sent,
+            Some(recorded) => {
+                self.recording = Some(Recording { recorded, message: sent });
+                Bytes::new()
+            }
+        }
+    }
+
+    /// Appends the notice to the message that these bytes begin with, and to what follows of it.
+    fn append(&mut self, notice: Bytes, inflated: Option<Bytes>, bytes: Bytes, counters: &Counters) -> Bytes {
         let mut appender = Appender::new(notice);
         let sent = match (inflated, Prefix::read(&bytes)) {
             (Some(inflated), _) => appender.push(inflated),
             (None, Some(Prefix { flag: 1, .. })) => {
-                hold.counters.count_untouched();
+                counters.count_untouched();
                 if let Some(observer) = &self.observer {
                     observer.untouched();
                 }
@@ -153,6 +188,12 @@ impl<C: ObserveCall> Answer<C> {
         };
         self.work = Work::Append(appender);
         sent
+    }
+
+    /// Sends UNAVAILABLE in place of all that is left: the client must not see a query that is not on record.
+    fn fail(&mut self, why: &str) {
+        (self.work, self.is_cut) = (Work::Passing, true);
+        self.trailers = Some(Failure::Unavailable.trailers(why));
     }
 
     /// Reports the end of the stream, with its trailers.
@@ -220,9 +261,21 @@ impl<B: Body<Data = Bytes>, C: ObserveCall> Body for ResponseBody<B, C> {
             if let Some(error) = broken.take() {
                 return Poll::Ready(Some(Err(error)));
             }
+            if let Some(recording) = &mut answer.recording {
+                let recorded = ready!(recording.recorded.poll_unpin(cx));
+                let message = answer.recording.take().map(|recording| recording.message).unwrap_or_default();
+                if let Err(why) = recorded {
+                    answer.fail(&why);
+                } else if !message.is_empty() {
+                    return Poll::Ready(Some(Ok(Frame::data(message))));
+                }
+            }
             if let Some(trailers) = answer.trailers.take() {
                 answer.end(Some(&trailers));
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            if answer.is_cut {
+                return Poll::Ready(None);
             }
             let (sent, is_last) = match ready!(inner.as_mut().poll_frame(cx)) {
                 None => (answer.finish(), true),
@@ -253,7 +306,7 @@ impl<B: Body<Data = Bytes>, C: ObserveCall> Body for ResponseBody<B, C> {
             Kind::Own { body } => body.is_none(),
             Kind::Foreign { inner } => inner.is_end_stream(),
             Kind::Answer { inner, answer, .. } => {
-                matches!(answer.work, Work::Passing) && answer.trailers.is_none() && inner.is_end_stream()
+                answer.is_passing() && answer.trailers.is_none() && (answer.is_cut || inner.is_end_stream())
             }
         }
     }
@@ -262,9 +315,15 @@ impl<B: Body<Data = Bytes>, C: ObserveCall> Body for ResponseBody<B, C> {
         match &self.kind {
             Kind::Own { body } => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Foreign { inner } => inner.size_hint(),
-            Kind::Answer { inner, answer, .. } if matches!(answer.work, Work::Passing) => inner.size_hint(),
+            Kind::Answer { inner, answer, .. } if answer.is_passing() => inner.size_hint(),
             Kind::Answer { .. } => SizeHint::default(),
         }
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("message", &self.message).finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@ mod notices;
 mod plans;
 mod queries;
 mod rejections;
+mod shared;
 mod watched;
 mod wire;
 

@@ -7,11 +7,11 @@ use super::{
     copy::Known,
     counters::LookUpReason,
     handle::Handle,
-    look_up::{LookUp, Looked},
+    look_up::{LookUp, Looked, MAX_LOOK_UPS},
 };
 use crate::{
     Arrival, Header, RequestGuard, Switch, course::lets_in_cut_off, phase::StrategyMismatch,
-    phase_name::PhaseName,
+    phase_name::PhaseName, queries::Query,
 };
 
 /// What becomes of a request at its arrival.
@@ -70,7 +70,7 @@ impl Switch {
                 Err(mismatch) => Judged::Refused(mismatch),
             },
             Some(store) => match self.pass_by(arrival) {
-                Some(pass) => Judged::In(pass.shared(store.own(), None)),
+                Some(pass) => Judged::In(pass),
                 None => self.judge_shared(store, arrival, None),
             },
         };
@@ -95,15 +95,19 @@ impl Switch {
         self.change(|state, now| {
             let Arrival { kind, query: id, header } = arrival;
             let (course, stage) = (*state.machine.course(), state.machine.stage());
-            let known = id.map(|id| store.copy().lock().get(id, now));
+            let queries = &self.shared.queries;
+            let remembers = |query: Query| course.remembers(query.strategy, query.birth);
+            let on_table =
+                id.and_then(|id| queries.get(id)).map(|key| key.query).filter(|query| remembers(*query));
+            let known = id.filter(|_| on_table.is_none()).map(|id| store.copy().lock().get(id, now));
             let found = looked.and_then(|looked| looked.query).filter(|_| known == Some(Known::Unknown));
-            let on_record = match known {
-                Some(Known::OnRecord(query)) => Some(query),
-                _ => found,
+            let query = on_table.or(found.filter(|query| remembers(*query)));
+            let guard = |admission| {
+                let touched = id.and_then(|id| queries.arrive(id, now, remembers));
+                store.put_again_if_due(id, touched);
+                let guard = RequestGuard::new(self.clone(), admission, kind, id, None);
+                guard.shared(own, found, touched.is_some())
             };
-            let query = on_record.filter(|query| course.remembers(query.strategy, query.birth));
-            let guard =
-                |admission| RequestGuard::new(self.clone(), admission, kind, id, None).shared(own, found);
             if own.is_none() || store.is_cut_off() {
                 return match query {
                     Some(query) if lets_in_cut_off(kind, true) => {
@@ -151,8 +155,11 @@ impl Unsure {
     /// this instance is live for certain.
     pub async fn judged(self) -> Result<RequestGuard, Rejected> {
         let Self { switch, kind, header, id, mut doubt } = self;
-        let lost = || Rejected::Unavailable("teal has lost etcd".to_owned());
-        let Some(store) = switch.shared.store.get() else { return Err(lost()) };
+        let Some(store) = switch.shared.store.get() else {
+            // Only a shared switch is ever unsure.
+            return Err(Rejected::Unavailable("expected a switch that is shared".to_owned()));
+        };
+        let lost = || Rejected::Unavailable(store.lost());
         let _waits = store.counters().wait();
         let mut looked = None;
         loop {
@@ -163,7 +170,11 @@ impl Unsure {
                         LookUp::Found(found) => found,
                         LookUp::CutOff => return Err(lost()),
                         LookUp::Failed(why) => return Err(Rejected::Unavailable(why)),
-                        LookUp::Busy => return Err(Rejected::Unavailable("too many calls wait".to_owned())),
+                        LookUp::Busy => {
+                            return Err(Rejected::Unavailable(format!(
+                                "too many calls wait for etcd: expected at most {MAX_LOOK_UPS}"
+                            )));
+                        }
                     };
                     let is_newer = found.truth.value.course.epoch > switch.lock().machine.epoch();
                     if is_newer && !store.catch_up(found.truth.modified).await {

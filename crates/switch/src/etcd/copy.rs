@@ -1,15 +1,19 @@
-//! An instance's copy of the record. It is never wrong, only late: a query's strategy does not change. Pure: it takes in
+//! An instance's copy of the record. It is never wrong, only late: a query's strategy does not change. It takes in
 //! what was listed, what a watch says, and what this instance itself has put and ended.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use hashlink::LinkedHashMap;
 use protocol::Strategy;
 
-use crate::{course::Course, queries::Query};
+use crate::{
+    course::Course,
+    queries::{Key, Queries, Query},
+};
 
 /// For how long it is known that a query has left the record.
 pub const LEFT_FOR: Duration = Duration::from_secs(60);
@@ -48,12 +52,12 @@ pub enum Known {
     Unknown,
 }
 
-/// The copy.
+/// The copy. The queries themselves are in the table of the switch, where requests find them without its lock.
 #[derive(Debug, Default)]
 pub struct RecordCopy {
     /// All that is not newer is in it.
     revision: i64,
-    queries: HashMap<Box<str>, Entry>,
+    queries: Arc<Queries>,
     /// How many there are of each strategy and birth.
     tally: BTreeMap<(usize, u64), u64>,
     /// How many queries were put here and not yet seen in etcd.
@@ -67,21 +71,27 @@ pub struct RecordCopy {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    query: Query,
-    /// The revision of its last put, as far as known.
-    modified: i64,
-    /// Its key is one of those at the copy's revision.
-    is_seen: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
 struct Ending {
     /// Its key is one of those at the copy's revision.
     is_seen: bool,
 }
 
 impl RecordCopy {
+    /// A copy whose queries are in this table, which is empty.
+    pub(crate) fn new(queries: Arc<Queries>) -> Self {
+        Self { queries, ..Self::default() }
+    }
+
+    /// The table of the queries.
+    pub(crate) fn table(&self) -> Arc<Queries> {
+        Arc::clone(&self.queries)
+    }
+
+    /// Whether it has queries that are off the record under a course, though their keys are not deleted yet.
+    pub(crate) fn has_closed(&self, course: &Course) -> bool {
+        self.tally.keys().any(|(strategy, birth)| !course.remembers(Strategy::ALL[*strategy], *birth))
+    }
+
     /// The revision of which it is a copy.
     pub fn revision(&self) -> i64 {
         self.revision
@@ -94,13 +104,13 @@ impl RecordCopy {
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.queries.is_empty()
+        self.len() == 0
     }
 
     /// What is known of an id.
     pub fn get(&self, id: &str, now: Instant) -> Known {
-        if let Some(entry) = self.queries.get(id) {
-            return Known::OnRecord(entry.query);
+        if let Some(key) = self.queries.get(id) {
+            return Known::OnRecord(key.query);
         }
         let has_left = self.left.get(id).is_some_and(|at| now.saturating_duration_since(*at) < LEFT_FOR);
         if has_left || self.ending.contains_key(id) { Known::Left } else { Known::Unknown }
@@ -113,8 +123,14 @@ impl RecordCopy {
 
     /// Queries whose keys etcd has not at the copy's revision.
     pub(super) fn unseen(&self) -> Vec<(Box<str>, Query)> {
-        let unseen = self.queries.iter().filter(|(_, entry)| !entry.is_seen);
-        unseen.map(|(id, entry)| (id.clone(), entry.query)).collect()
+        let mut unseen = Vec::new();
+        self.queries.retain(|id, key| {
+            if !key.is_seen {
+                unseen.push((id.into(), key.query));
+            }
+            true
+        });
+        unseen
     }
 
     /// How many queries hold the drain of a course.
@@ -135,17 +151,17 @@ impl RecordCopy {
     pub fn put(&mut self, id: &str, query: Query, revision: i64) {
         // What is as old as the copy was deleted meanwhile, or is there.
         if revision > self.revision && !self.ending.contains_key(id) {
-            self.insert(id.into(), query, revision, false);
+            self.insert(id, query, revision, false);
         }
     }
 
     /// This instance has let a query end: it is off the record, and its key is about to be deleted. `found`: the query,
     /// where it was looked up and may not be in the copy yet. `None` where it has ended already.
     pub fn end(&mut self, id: &str, found: Option<Query>, now: Instant) -> Option<Query> {
-        let (query, is_seen) = match self.queries.remove(id) {
-            Some(entry) => {
-                self.discount(entry);
-                (entry.query, entry.is_seen)
+        let (query, is_seen) = match self.queries.take(id) {
+            Some(key) => {
+                self.discount(key);
+                (key.query, key.is_seen)
             }
             None if self.get(id, now) == Known::Left => return None,
             None => (found?, false),
@@ -168,12 +184,12 @@ impl RecordCopy {
                 RecordChange::Put { id, query, revision } if revision > self.revision => {
                     match self.ending.get_mut(&id) {
                         Some(ending) => ending.is_seen = true,
-                        None => self.insert(id, query, revision, true),
+                        None => self.insert(&id, query, revision, true),
                     }
                 }
                 RecordChange::Deleted { id, revision } if revision > self.revision => {
-                    if let Some(entry) = self.queries.remove(&id) {
-                        self.discount(entry);
+                    if let Some(key) = self.queries.take(&id) {
+                        self.discount(key);
                     }
                     self.ending.remove(&id);
                     self.leave(id, now);
@@ -187,43 +203,48 @@ impl RecordCopy {
 
     /// Takes a whole list of another revision in its place. What this instance has put since then stays.
     pub fn replace(&mut self, list: impl IntoIterator<Item = (Box<str>, Query, i64)>, revision: i64) {
-        let before = std::mem::take(&mut self.queries);
-        (self.tally, self.ahead, self.revision) = (BTreeMap::new(), 0, revision);
+        self.queries.mark_unseen();
+        self.revision = revision;
         self.ending.values_mut().for_each(|ending| ending.is_seen = false);
         for (id, query, modified) in list {
             match self.ending.get_mut(&id) {
                 Some(ending) => ending.is_seen = true,
-                None => self.insert(id, query, modified, true),
+                None => {
+                    self.left.remove(&id);
+                    self.queries.put(&id, Key { query, modified, is_seen: true }, now());
+                }
             }
         }
-        for (id, entry) in before {
-            if entry.modified > revision && !self.queries.contains_key(&id) {
-                self.insert(id, entry.query, entry.modified, false);
+        let (mut tally, mut ahead) = (BTreeMap::new(), 0);
+        self.queries.retain(|_, key| {
+            let is_kept = key.is_seen || key.modified > revision;
+            if is_kept {
+                *tally.entry(of(key.query)).or_default() += 1;
+                ahead += usize::from(!key.is_seen);
             }
-        }
+            is_kept
+        });
+        (self.tally, self.ahead) = (tally, ahead);
         self.settle();
     }
 
-    fn insert(&mut self, id: Box<str>, query: Query, modified: i64, is_seen: bool) {
-        self.left.remove(&id);
-        let before = self.queries.get(&id).copied();
-        let modified = before.map_or(modified, |before| before.modified.max(modified));
-        let is_seen = is_seen || before.is_some_and(|before| before.is_seen);
+    fn insert(&mut self, id: &str, query: Query, modified: i64, is_seen: bool) {
+        self.left.remove(id);
+        let before = self.queries.put(id, Key { query, modified, is_seen }, now());
+        let was_seen = before.is_some_and(|before| before.query == query && before.is_seen);
         if let Some(before) = before {
             self.discount(before);
         }
-        self.queries.insert(id, Entry { query, modified, is_seen });
-        *self.tally.entry((query.strategy.index(), query.birth)).or_default() += 1;
-        self.ahead += usize::from(!is_seen);
+        *self.tally.entry(of(query)).or_default() += 1;
+        self.ahead += usize::from(!is_seen && !was_seen);
     }
 
-    fn discount(&mut self, entry: Entry) {
-        self.ahead -= usize::from(!entry.is_seen);
-        let of = (entry.query.strategy.index(), entry.query.birth);
-        if let Some(queries) = self.tally.get_mut(&of) {
+    fn discount(&mut self, key: Key) {
+        self.ahead -= usize::from(!key.is_seen);
+        if let Some(queries) = self.tally.get_mut(&of(key.query)) {
             *queries -= 1;
             if *queries == 0 {
-                self.tally.remove(&of);
+                self.tally.remove(&of(key.query));
             }
         }
     }
@@ -246,4 +267,13 @@ impl RecordCopy {
             self.ending.remove(&id);
         }
     }
+}
+
+fn of(query: Query) -> (usize, u64) {
+    (query.strategy.index(), query.birth)
+}
+
+/// The age of a put counts from when it was learned of.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -32,6 +32,8 @@ pub enum EtcdOp {
     Record,
     /// A query, or the truth, is read for a call.
     LookUp,
+    /// Queries that are over are deleted.
+    Housekeep,
     /// What people want to know of an instance is written.
     About,
     /// An instance leaves.
@@ -104,7 +106,7 @@ struct Outstanding<'a> {
 
 impl EtcdOp {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::List,
         Self::Join,
@@ -113,6 +115,7 @@ impl EtcdOp {
         Self::Propose,
         Self::Record,
         Self::LookUp,
+        Self::Housekeep,
         Self::About,
         Self::Leave,
     ];
@@ -128,6 +131,7 @@ impl EtcdOp {
             Self::Propose => "propose",
             Self::Record => "record",
             Self::LookUp => "look_up",
+            Self::Housekeep => "housekeep",
             Self::About => "about",
             Self::Leave => "leave",
         }

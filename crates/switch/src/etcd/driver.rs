@@ -2,6 +2,7 @@
 //! each time after all that it knows has been followed.
 
 mod agenda;
+pub(super) mod housekeeping;
 mod join;
 mod look;
 mod round;
@@ -16,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::{agenda::Writing, look::ForPeople, round::Round};
+use self::{agenda::Writing, housekeeping::Housekeeping, look::ForPeople, round::Round};
 use super::{
     board::{Board, Difference},
     copy::RecordCopy,
@@ -28,7 +29,7 @@ use super::{
     truth::Written,
     watch::{Feed, News},
 };
-use crate::course::Truth;
+use crate::{course::Truth, queries::Queries};
 
 /// The task.
 pub(super) struct Driver<F> {
@@ -39,6 +40,9 @@ pub(super) struct Driver<F> {
     recorder: Recorder,
     deadline: Deadline,
     copy: Arc<Mutex<RecordCopy>>,
+    /// The queries of the copy.
+    table: Arc<Queries>,
+    housekeeping: Housekeeping,
     changed: Arc<Notify>,
     asks: mpsc::Receiver<Ask>,
     own: watch::Sender<Option<Own>>,
@@ -145,8 +149,9 @@ impl<F: Follower> Driver<F> {
                 (writing, is_publishing) = (Some(next), publishes);
             }
             self.next_round(own, &mut round);
-            let looks_again = self.looks_again();
-            let wake = self.wake(own).map_or(looks_again, |wake| wake.min(looks_again));
+            self.keep_house(own);
+            let wakes = [self.wake(own), self.housekeeping.wake()];
+            let wake = wakes.into_iter().flatten().fold(self.looks_again(), Instant::min);
             let changed = Arc::clone(&self.changed);
             let recorder = self.recorder.clone();
             let is_busy = recorder.on_the_way() > 0;
@@ -165,6 +170,7 @@ impl<F: Follower> Driver<F> {
                 },
                 Some(ask) = self.asks.recv() => self.ask(ask),
                 () = changed.notified() => {}
+                () = self.housekeeping.deleted() => {}
                 () = recorder.idle(), if is_busy => {}
                 told = self.people.told() => self.was_told(told),
                 () = sleep_until(wake) => {}

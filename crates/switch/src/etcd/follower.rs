@@ -1,6 +1,6 @@
 //! What the store asks of a switch that it drives. All calls are short: none of them waits.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{about::About, remark::Remark};
 use crate::{
@@ -11,6 +11,9 @@ use crate::{
 
 /// A switch that is one of several.
 pub trait Follower: Send + Sync + 'static {
+    /// How many queries may be on record, and for how long one may be that nobody asks about.
+    fn limits(&self) -> (usize, Duration);
+
     /// The truth to create where there is none: `STABLE` in epoch 1.
     fn first(&self) -> Truth;
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::OptionFuture;
 use parking_lot::Mutex;
 use tokio::{
     select,
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     course::{TransitionKind, Truth},
     phase::Actor,
-    queries::Query,
+    queries::{Queries, Query, Touched},
 };
 
 /// How many orders and retractions wait. More fail at once.
@@ -32,10 +33,13 @@ pub const ORDER_WITHIN: Duration = Duration::from_secs(5);
 /// The store, as one instance uses it. A clone is the same.
 #[derive(Clone, Debug)]
 pub struct Handle {
+    /// The name of the instance.
+    pub(super) name: Arc<str>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) own: watch::Receiver<Option<Own>>,
     pub(super) deadline: Deadline,
     pub(super) copy: Arc<Mutex<RecordCopy>>,
+    pub(super) table: Arc<Queries>,
     pub(super) recorder: Recorder,
     pub(super) reader: Reader,
     pub(super) changed: Arc<Notify>,
@@ -118,6 +122,11 @@ impl Handle {
         self.deadline.is_over()
     }
 
+    /// The answer to calls that need etcd while the instance is cut off. No client takes it for a 456 or a 503.
+    pub fn lost(&self) -> String {
+        format!("teal {} has lost etcd", self.name)
+    }
+
     /// When it may have lost its lease.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
@@ -160,7 +169,14 @@ impl Handle {
 
     /// Puts a query on record. `own`: the incarnation when its begin came.
     pub fn put(&self, own: Own, id: &str, query: Query) -> impl Future<Output = Recorded> + Send + use<> {
-        self.recorder.put(own, id, query)
+        let is_full = self.table.len() >= self.table.limit();
+        let put = (!is_full).then(|| self.recorder.put(own, id, query));
+        async move { OptionFuture::from(put).await.unwrap_or(Recorded::Full) }
+    }
+
+    /// How many queries there may be for another one to be put on record.
+    pub(crate) fn limit(&self) -> usize {
+        self.table.limit()
     }
 
     /// A query has ended: it is off the record, and its key is deleted when there is time. `found`: the query, where it
@@ -175,6 +191,13 @@ impl Handle {
     /// Puts a query on record for which nobody waits.
     pub(crate) fn put_back(&self, own: Own, id: &str, query: Query) -> bool {
         self.recorder.put_back(own, id, query)
+    }
+
+    /// Puts the key of a query again that a request was about, if the last put is so old that the key would go by age.
+    pub(crate) fn put_again_if_due(&self, id: Option<&str>, touched: Option<Touched>) {
+        if let (Some(id), Some(Touched { query, is_put_due: true }), Some(own)) = (id, touched, self.own()) {
+            self.put_back(own, id, query);
+        }
     }
 
     /// Reads the truth, and the query of an id, before a call is judged.

@@ -16,7 +16,8 @@
 //! | live instances | [`MAX_INSTANCES`] |
 //! | orders and retractions that wait; for other instances | [`MAX_ASKS`]; [`ORDER_WITHIN`] |
 //! | bytes of a status, or of the truth | [`MAX_VALUE`] |
-//! | queries in a list | [`MAX_LISTED`] |
+//! | queries in a list; on record for a begin, as a multiple of `--max-queries` | [`MAX_LISTED`]; [`OVERFULL`](crate::OVERFULL) |
+//! | keys deleted in a transaction by the eldest | [`MAX_DELETED`] |
 //! | queries known to have left; for how long | [`MAX_LEFT`]; [`LEFT_FOR`] |
 //! | puts and deletions that wait; of a transaction; transactions in flight | [`MAX_QUEUE`]; [`MAX_BATCH`]; [`MAX_COMMITS`] |
 //! | look-ups that wait; of a read; reads in flight; age of an answer | [`MAX_LOOK_UPS`]; [`MAX_IDS`]; [`MAX_READS`]; [`FRESH`] |
@@ -50,6 +51,7 @@ pub use self::{
     board::{Board, Difference, Kept, MAX_INSTANCES, MAX_VALUE},
     copy::{Known, LEFT_FOR, MAX_LEFT, RecordChange, RecordCopy},
     counters::{Counters, EtcdOp, LookUpReason, ResyncReason, Samples},
+    driver::housekeeping::MAX_DELETED,
     follower::Follower,
     handle::{Handle, MAX_ASKS, ORDER_WITHIN, OrderError, Task, TimerOrder, TransitionOrder},
     keys::{BadKey, BadPrefix, FORMAT, LONGEST_PREFIX, Name, Prefix},

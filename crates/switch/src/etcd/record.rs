@@ -51,6 +51,8 @@ pub enum Recorded {
     Failed(String),
     /// Too much waits already. The query is not on record.
     Busy,
+    /// Too many queries are on record. This one is not.
+    Full,
 }
 
 /// Puts queries on record and takes them off. A clone is the same.

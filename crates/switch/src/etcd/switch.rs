@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     about::About,
+    copy::RecordCopy,
     follower::Follower,
     handle::{Handle, Task},
     remark::{Remark, Weight},
@@ -38,8 +39,10 @@ impl Switch {
     /// Shares the switch with other instances from now on, under the keys of `store`. Comes before the first request. The
     /// instance is driven for as long as the task is kept.
     pub async fn share(&self, store: Store, name: &str, ttl: Duration) -> Result<Task, StoreError> {
+        let copy = RecordCopy::new(Arc::clone(&self.shared.queries));
+        self.shared.queries.share(&self.rules());
         let member = Member { switch: self.clone(), name: name.to_owned(), won: AtomicU64::new(0) };
-        let (handle, task) = Handle::join(store, Arc::new(member), ttl).await?;
+        let (handle, task) = Handle::join(store, Arc::new(member), copy, ttl).await?;
         // A switch is shared once: a second time its first store would stay.
         _ = self.shared.store.set(handle.clone());
         handle.ready().await;
@@ -64,6 +67,12 @@ impl Member {
 }
 
 impl Follower for Member {
+    fn limits(&self) -> (usize, Duration) {
+        let state = self.switch.lock();
+        let rules = state.machine.rules();
+        (rules.max_queries, rules.query_ttl)
+    }
+
     fn first(&self) -> Truth {
         let (rules, kept) =
             self.switch.change(|state, now| (state.machine.rules().clone(), state.machine.keep(now)));

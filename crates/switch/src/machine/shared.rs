@@ -53,6 +53,11 @@ impl Machine {
         self.shared.is_some()
     }
 
+    /// How many queries on record hold the drain, as far as is known.
+    pub(crate) fn held(&self) -> usize {
+        self.shared.map_or(0, |shared| usize::try_from(shared.holding).unwrap_or(usize::MAX))
+    }
+
     /// Takes over the timer as an instance has paused or resumed it.
     pub(crate) fn set_timer(&mut self, timer: SavedTimer, now: Instant) {
         if let Some(countdown) = Countdown::resumed(timer, self.rules.switch_every, now) {

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Driver, Follower, ForPeople, VecDeque};
+use super::{Driver, Follower, ForPeople, Housekeeping, VecDeque};
 use crate::{
     course::{Course, Truth},
     etcd::{
@@ -32,22 +32,25 @@ const AGAIN: Duration = Duration::from_secs(1);
 const EPOCHS: u64 = 1000;
 
 impl Handle {
-    /// Joins the switch under `store`'s prefix, with a lease of `ttl`, and drives `follower` from then on. Fails, with
+    /// Joins the switch under `store`'s prefix, with a lease of `ttl`, and drives `follower` from then on. `copy` is
+    /// empty, and becomes that of the record. Fails, with
     /// nothing written, where the keys are not a switch's, or where etcd cannot be reached.
     pub async fn join<F: Follower>(
         store: Store,
         follower: Arc<F>,
+        copy: RecordCopy,
         ttl: Duration,
     ) -> Result<(Self, Task), StoreError> {
         store.check().await?;
         let deadline = Deadline::over();
-        let copy = Arc::<Mutex<RecordCopy>>::default();
+        let (table, copy) = (copy.table(), Arc::new(Mutex::new(copy)));
         let recorder = Recorder::start(store.clone(), Arc::clone(&copy), deadline.clone());
         let reader = Reader::start(store.clone(), deadline.clone());
         let (asks, asked) = mpsc::channel(MAX_ASKS);
         let (own, live) = watch::channel(None);
         let changed = Arc::<Notify>::default();
         let sight = Sight::new(deadline.clone(), Arc::clone(store.counters()));
+        let name = follower.report(false).name;
         let mut driver = Driver {
             feed: Feed::start(store.clone()),
             store,
@@ -56,6 +59,8 @@ impl Handle {
             recorder: recorder.clone(),
             deadline: deadline.clone(),
             copy: Arc::clone(&copy),
+            table: Arc::clone(&table),
+            housekeeping: Housekeeping::default(),
             changed: Arc::clone(&changed),
             asks: asked,
             own,
@@ -80,7 +85,11 @@ impl Handle {
         };
         let own = driver.join().await?;
         let _driver = AbortOnDropHandle::new(tokio::spawn(driver.run(own)));
-        Ok((Self { asks, own: live, deadline, copy, recorder, reader, changed, sight }, Task { _driver }))
+        let name = name.into();
+        Ok((
+            Self { name, asks, own: live, deadline, copy, table, recorder, reader, changed, sight },
+            Task { _driver },
+        ))
     }
 }
 

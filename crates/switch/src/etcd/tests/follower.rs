@@ -11,7 +11,7 @@ use super::{TTL, store};
 use crate::{
     Actor, InvalidTransition, Rules,
     course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
-    etcd::{Deadline, Follower, Handle, Store, Task},
+    etcd::{Deadline, Follower, Handle, RecordCopy, Store, Task},
     instance::{InstanceStatus, Stage},
     machine::Machine,
     phase_name::PhaseName,
@@ -126,7 +126,8 @@ impl Instance {
         let machine = Mutex::new(Machine::new(rules.clone(), now()));
         let (name, observer, rules) = (name.to_owned(), observer.clone(), rules.clone());
         let follows = Arc::new(Follows { name: name.clone(), rules, machine, observer: observer.clone() });
-        let (handle, task) = Handle::join(store, Arc::clone(&follows), TTL).await.expect("it joins");
+        let (handle, task) =
+            Handle::join(store, Arc::clone(&follows), RecordCopy::default(), TTL).await.expect("it joins");
         {
             let mut seen = observer.seen.lock();
             let known = seen.iter_mut().find(|seen| seen.name == name);
@@ -187,6 +188,11 @@ impl Follows {
 }
 
 impl Follower for Follows {
+    fn limits(&self) -> (usize, Duration) {
+        let rules = Rules::default();
+        (rules.max_queries, rules.query_ttl)
+    }
+
     fn first(&self) -> Truth {
         Truth {
             course: Course::stable(self.rules.initial, self.rules.cutover, 1),

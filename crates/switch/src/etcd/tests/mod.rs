@@ -4,6 +4,7 @@ mod board;
 mod copy;
 mod driver;
 mod follower;
+mod housekeeping;
 mod keys;
 mod lease;
 mod real;

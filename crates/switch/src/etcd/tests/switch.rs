@@ -14,7 +14,7 @@ use crate::{
     Actor, Arrival, Command, Header, Phase, PhaseName, RefusalCode, RequestGuard, Rules, StrategyMismatch,
     Switch,
     course::TransitionKind,
-    etcd::{Arrived, Recorded, Rejected, Store, Task, TransitionOrder},
+    etcd::{Arrived, Rejected, Store, Task, TransitionOrder},
 };
 
 both! { query_goes_on_through_any_instance }
@@ -57,7 +57,7 @@ impl Instance {
         let mut pass = self.arrive(CallKind::Begin, Some(strategy), None).await?;
         let record = pass.record(id).expect("it is shared");
         let recorded = record.await;
-        assert_eq!(recorded, Recorded::Done);
+        assert_eq!(recorded, Ok(()));
         let strategy = pass.strategy();
         pass.answered(true);
         Ok(strategy)
@@ -86,7 +86,7 @@ impl Instance {
         store.order(order).await.expect("it is carried out");
     }
 
-    async fn until(&self, name: PhaseName, active: Strategy) {
+    pub(super) async fn until(&self, name: PhaseName, active: Strategy) {
         timeout(SOON, async {
             while (self.phase().name(), self.phase().active()) != (name, active) {
                 sleep(Duration::from_millis(5)).await;
@@ -255,7 +255,9 @@ async fn commands_are_for_all_instances() {
     };
     sleep(SECOND * 20).await;
     let paused = order(&one, Command::PauseTimer, Some(1)).await.expect("it is carried out");
-    assert_eq!(paused.what, "the timer is paused with 40 s left");
+    // The wall clock goes on while the instances join.
+    let left = ["the timer is paused with 40 s left", "the timer is paused with 39 s left"];
+    assert!(left.contains(&paused.what.as_str()), "{}", paused.what);
     etcd.lag(1, SECOND * 120);
     let again = order(&two, Command::PauseTimer, None).await.expect("it is carried out");
     assert_eq!(again.what, "the timer was paused already");

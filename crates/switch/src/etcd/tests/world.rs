@@ -28,7 +28,7 @@ use super::{TTL, store, switch::Instance};
 use crate::{
     Actor, Cutover, PhaseName, RequestGuard, Rules,
     course::TransitionKind,
-    etcd::{Recorded, Rejected, TransitionOrder},
+    etcd::{Rejected, TransitionOrder},
     instance::Stage,
 };
 
@@ -169,7 +169,7 @@ impl Client {
         };
         sleep(self.random.millis(200)).await;
         if let Some(record) = begins.and_then(|id| pass.record(id))
-            && record.await != Recorded::Done
+            && record.await.is_err()
         {
             return Err(Missed::Unavailable);
         }
