@@ -1,7 +1,10 @@
 //! Several instances as operators see them: commands and the page, over two switches in this process that share a
 //! simulated etcd.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use admin::{Admin, AdminState};
 use serde_json::Value;
@@ -73,6 +76,16 @@ impl Instances {
         self.runtime.block_on(admin.end()).expect("it ends");
     }
 
+    /// Waits until the first one has heard where operators reach both.
+    fn say_where_they_are(&self) {
+        let store = self.all[0].switch.store().expect("it is shared");
+        let until = Instant::now() + SOON;
+        while store.instances().instances.iter().any(|instance| instance.admin.is_none()) {
+            assert!(Instant::now() < until, "{:?}", store.instances());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until an instance says this in its log of events.
     fn wait_for(&self, number: usize, message: &str) {
         let log = self.all[number].switch.event_log().clone();
@@ -95,6 +108,7 @@ fn commands_list_instances() {
     let instances = two();
     let [one, two] = instances.all.each_ref().map(|instance| instance.address.to_string());
     instances.wait_for(0, "Settings differ from web-2: grace");
+    instances.say_where_they_are();
     let told = operate(&["status"], &two).done();
     for start in
         ["instance   web-1, epoch 1, closing", "instance   web-2, this one, epoch 1", "etcd       live, "]

@@ -66,6 +66,9 @@ async fn the_state_lists_the_instances() {
     let (_, state) = bench.get("/api/v1/state").await;
     assert_eq!((&state["instances"][1]["live"], &state["agreed"]["of"]), (&json!(false), &json!(1)));
     let (_, events) = bench.get("/api/v1/events").await;
+    let gone =
+        events["events"].as_array().unwrap().iter().find(|event| event["kind"] == "instance_gone").unwrap();
+    assert_eq!((&gone["instance"], &gone["why"]), (&json!("web-2"), &json!("lease")));
     let kinds: Vec<_> =
         events["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str()).collect();
     for kind in ["instance_joined", "waiting", "instance_gone", "agreed"] {

@@ -72,7 +72,8 @@ pub(super) struct Lookout {
     /// The instance that is waited for, in which epoch and stage, since when, and whether that was said.
     behind: Option<((i64, u64, Stage), Instant, bool)>,
     differs: BTreeMap<i64, Vec<String>>,
-    namesakes: BTreeSet<String>,
+    /// Names that two live instances have, since when, and whether that was said.
+    namesakes: BTreeMap<String, (Instant, bool)>,
 }
 
 /// The instance that the others wait for in this course: one that is behind although it could go on.
@@ -108,6 +109,11 @@ impl Lookout {
             self.look_at_settings(at, kept.value.course.epoch, &mut remarks);
         }
         remarks
+    }
+
+    /// Somebody went, and the reason is not known yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.vanished.is_empty()
     }
 
     /// This incarnation is over before its deadline was.
@@ -209,13 +215,18 @@ impl Lookout {
         let names = at.board.instances.values().map(|kept| kept.value.name.as_str());
         let mut seen = BTreeSet::new();
         let twice: BTreeSet<String> = names.filter(|name| !seen.insert(*name)).map(str::to_owned).collect();
-        for name in twice.difference(&self.namesakes) {
-            let message = format!("Two live instances are named {name}");
-            remarks.push(
-                Remark::new(Weight::Warn, "same_name", epoch, message).with("instance", json!(name.clone())),
-            );
+        self.namesakes.retain(|name, _| twice.contains(name));
+        // An instance that was killed and started again has two keys until the lease of the first one is over.
+        let patience = PATIENCE + Duration::from_secs(at.own_about.ttl);
+        for name in twice {
+            let (since, is_said) = self.namesakes.entry(name.clone()).or_insert((at.now, false));
+            if !*is_said && at.now.saturating_duration_since(*since) >= patience {
+                *is_said = true;
+                let message = format!("Two live instances are named {name}");
+                let remark = Remark::new(Weight::Warn, "same_name", epoch, message);
+                remarks.push(remark.with("instance", json!(name)));
+            }
         }
-        self.namesakes = twice;
     }
 
     fn look_at_stages(&mut self, at: &Sighting<'_>, course: &Course, remarks: &mut Vec<Remark>) {

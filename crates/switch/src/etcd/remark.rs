@@ -37,7 +37,8 @@ impl Remark {
 
     pub(super) fn of(mut self, name: &str, lease: i64) -> Self {
         self.instance = Some(name.to_owned());
-        self.with("instance", json!(name)).with("id", json!(id(lease)))
+        // `id` is the event's own.
+        self.with("instance", json!(name)).with("instance_id", json!(id(lease)))
     }
 
     pub(super) fn with(mut self, field: &str, value: Value) -> Self {

@@ -29,11 +29,24 @@ pub(super) struct ForPeople {
     about: About,
     told: Option<(Own, About)>,
     telling: Option<BoxFuture<'static, Told>>,
-    /// When it looks again.
+    /// When it looks again, and what it has seen last.
     next: Instant,
+    seen: Option<Seen>,
+    /// How often what the instances say of themselves has changed.
+    changes: u64,
     /// The revision up to which the watch has told all, and one that it has not come to.
     watched: i64,
     ahead: Option<(i64, Instant)>,
+}
+
+/// By this is seen that nothing is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    own: Own,
+    is_live: bool,
+    newest: i64,
+    instances: usize,
+    changes: u64,
 }
 
 /// What came of saying something of itself.
@@ -53,6 +66,8 @@ impl ForPeople {
             told: None,
             telling: None,
             next: Instant::now(),
+            seen: None,
+            changes: 0,
             watched: 0,
             ahead: None,
         }
@@ -61,6 +76,7 @@ impl ForPeople {
     /// The watch has told all up to this revision.
     pub(super) fn changed(&mut self, prefix: &Prefix, events: &[Event], revision: i64) {
         if self.abouts.take(prefix, events) {
+            self.changes += 1;
             self.sight.take_abouts(&self.abouts, &self.about);
         }
         self.watched = self.watched.max(revision);
@@ -71,6 +87,7 @@ impl ForPeople {
     /// Everything was listed at this revision.
     pub(super) fn listed(&mut self, prefix: &Prefix, abouts: &[KeyValue], revision: i64) {
         self.abouts.replace(prefix, abouts);
+        self.changes += 1;
         self.sight.take_abouts(&self.abouts, &self.about);
         (self.watched, self.ahead) = (revision, None);
         self.sight.set_lag(None);
@@ -98,14 +115,22 @@ impl<F: Follower> Driver<F> {
     pub(super) fn look(&mut self, own: Own) {
         let now = Instant::now();
         let is_live = *self.own.borrow() == Some(own) && !self.deadline.is_over();
-        if now >= self.people.next {
-            self.people.next = now + EVERY;
-            self.tell(own);
-        }
         // Of keys that may be another program's the watch says nothing.
         let instances = self.board.instances.values().map(|kept| kept.modified);
         let newest = instances.chain(self.board.truth.iter().map(|kept| kept.modified)).max();
-        self.people.changed_in(newest.unwrap_or_default());
+        let newest = newest.unwrap_or_default();
+        self.people.changed_in(newest);
+        let (instances, changes) = (self.board.instances.len(), self.people.changes);
+        let seen = Some(Seen { own, is_live, newest, instances, changes });
+        let is_due = now >= self.people.next;
+        if !is_due && self.people.seen == seen && !self.people.lookout.is_waiting() {
+            return;
+        }
+        self.people.seen = seen;
+        if is_due {
+            self.people.next = now + EVERY;
+            self.tell(own);
+        }
         let people = &mut self.people;
         let remarks = people.lookout.look(&Sighting {
             now,

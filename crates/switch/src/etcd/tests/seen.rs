@@ -192,13 +192,21 @@ async fn namesakes_are_told() {
     let etcd = Etcd::new(1);
     let one = start(&etcd, 0, "web-1").await;
     let _two = start(&etcd, 0, "web-1").await;
-    sleep(SECOND).await;
+    sleep(TTL * 3).await;
     let told = messages(&one);
-    assert_eq!(
-        told.iter().filter(|told| *told == "Two live instances are named web-1").count(),
-        1,
-        "{told:?}"
-    );
+    let twice = told.iter().filter(|told| *told == "Two live instances are named web-1");
+    assert_eq!(twice.count(), 1, "{told:?}");
+}
+
+/// The key of an instance that was killed stays until its lease is over.
+#[tokio::test(start_paused = true)]
+async fn restarted_instance_is_no_namesake() {
+    let etcd = Etcd::new(1);
+    let one = start(&etcd, 0, "web-1").await;
+    one.kill();
+    let again = start(&etcd, 0, "web-1").await;
+    sleep(TTL * 3).await;
+    assert_eq!(messages(&again)[1..], ["Instance web-1 is gone: its lease is over"]);
 }
 
 #[tokio::test(start_paused = true)]
