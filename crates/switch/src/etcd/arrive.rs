@@ -22,7 +22,7 @@ pub enum Arrived {
     /// It is not.
     Refused(StrategyMismatch),
     /// etcd has to be asked first.
-    Unsure(Unsure),
+    Unsure(Box<Unsure>),
 }
 
 /// A request that waits for etcd.
@@ -64,28 +64,22 @@ impl Switch {
     /// Judges a request at its arrival, as [`Switch::arrive`] does; where several instances share the switch it may have to
     /// wait.
     pub fn try_arrive(&self, arrival: Arrival<'_>) -> Arrived {
-        let judged = match self.shared.store.get() {
-            None => match self.arrive(arrival) {
-                Ok(pass) => Judged::In(pass),
-                Err(mismatch) => Judged::Refused(mismatch),
-            },
-            Some(store) => match self.pass_by(arrival) {
-                Some(pass) => Judged::In(pass),
-                None => self.judge_shared(store, arrival, None),
-            },
+        let Some(store) = self.shared.store.get() else {
+            return match self.arrive(arrival) {
+                Ok(pass) => Arrived::In(pass),
+                Err(mismatch) => Arrived::Refused(mismatch),
+            };
         };
-        match judged {
+        if let Some(pass) = self.pass_by(arrival) {
+            return Arrived::In(pass);
+        }
+        match self.judge_shared(store, arrival, None) {
             Judged::In(pass) => Arrived::In(pass),
             Judged::Refused(mismatch) => Arrived::Refused(mismatch),
             Judged::Doubtful(doubt) => {
                 let Arrival { kind, header, query } = arrival;
-                Arrived::Unsure(Unsure {
-                    switch: self.clone(),
-                    kind,
-                    header,
-                    id: query.map(Box::from),
-                    doubt,
-                })
+                let (switch, id) = (self.clone(), query.map(Box::from));
+                Arrived::Unsure(Box::new(Unsure { switch, kind, header, id, doubt }))
             }
         }
     }
@@ -105,8 +99,8 @@ impl Switch {
             let guard = |admission| {
                 let touched = id.and_then(|id| queries.arrive(id, now, remembers));
                 store.put_again_if_due(id, touched);
-                let guard = RequestGuard::new(self.clone(), admission, kind, id, None);
-                guard.shared(own, found, touched.is_some())
+                let guard = RequestGuard::new(self.clone(), admission, kind, id, None).judged_by(own, found);
+                if touched.is_some() { guard.on_table() } else { guard }
             };
             if own.is_none() || store.is_cut_off() {
                 return match query {
