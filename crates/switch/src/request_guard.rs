@@ -216,7 +216,9 @@ impl RequestGuard {
         let limit = store.limit();
         let (lost, put) = (store.lost(), self.own().map(|own| store.put(own, id, query)));
         (self.is_recorded, self.query) = (true, Some(id.into()));
+        let waits = store.counters().wait();
         let recorded = async move {
+            let _waits = waits;
             match OptionFuture::from(put).await.unwrap_or(Recorded::CutOff) {
                 Recorded::Done => Ok(()),
                 Recorded::CutOff => Err(lost),

@@ -52,6 +52,8 @@ pub(super) struct State {
     /// When the present phase began.
     pub(super) entered: Instant,
     pub(super) last_refusal: Option<LastRefusal>,
+    /// The next transition is made here, not by another instance.
+    pub(super) is_own: bool,
 }
 
 impl State {
@@ -77,6 +79,7 @@ impl State {
             state_writer,
             entered: now,
             last_refusal: None,
+            is_own: true,
         }
     }
 
@@ -148,7 +151,8 @@ impl State {
                 self.leave(strategy);
             }
             let (phase, announcement) = (self.machine.phase(), heading.get().1);
-            let step = Step { transition, by, phase, announcement, at: now, abandoned };
+            let is_own = !self.machine.is_shared() || self.is_own;
+            let step = Step { transition, by, phase, announcement, at: now, abandoned, is_own };
             // The receiver is gone only if nothing runs the timer: then there is no log either.
             let _ = self.events.send(Event { step, forgotten });
         }

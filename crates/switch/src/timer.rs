@@ -36,6 +36,8 @@ pub struct Step {
     pub at: std::time::Instant,
     /// The number of queries that it took off the record.
     pub abandoned: u64,
+    /// This instance made it. Where there are others, each of them hears of it.
+    pub is_own: bool,
 }
 
 /// The progress of the timer's announcement.

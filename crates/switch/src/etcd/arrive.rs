@@ -5,6 +5,7 @@ use protocol::{CallKind, Strategy};
 
 use super::{
     copy::Known,
+    counters::LookUpReason,
     handle::Handle,
     look_up::{LookUp, Looked, MAX_LOOK_UPS},
 };
@@ -119,6 +120,7 @@ impl Switch {
                 return Judged::Refused(StrategyMismatch { expected: course.active });
             }
             if known == Some(Known::Unknown) && looked.is_none() {
+                store.counters().look_up(LookUpReason::Unknown);
                 return Judged::Doubtful(Doubt::NeedsReading);
             }
             let named = header.named().unwrap_or(course.active);
@@ -132,7 +134,10 @@ impl Switch {
                 let is_true = looked.is_some_and(|looked| looked.truth.value.course.epoch <= course.epoch);
                 return match is_true {
                     true => Judged::Refused(StrategyMismatch { expected: course.active }),
-                    false => Judged::Doubtful(Doubt::NeedsReading),
+                    false => {
+                        store.counters().look_up(LookUpReason::Refusal);
+                        Judged::Doubtful(Doubt::NeedsReading)
+                    }
                 };
             }
             let counts_query = kind == CallKind::Begin || kind == CallKind::Continue && query.is_none();
@@ -140,7 +145,10 @@ impl Switch {
             let has_reported = is_old && state.machine.is_reported();
             let pass = guard(state.machine.admit(kind, strategy, counts_query, now));
             match has_reported {
-                true => Judged::Doubtful(Doubt::NeedsRetraction(pass, course.epoch)),
+                true => {
+                    store.counters().look_up(LookUpReason::Quiet);
+                    Judged::Doubtful(Doubt::NeedsRetraction(pass, course.epoch))
+                }
                 false => Judged::In(pass),
             }
         })
@@ -157,6 +165,7 @@ impl Unsure {
             return Err(Rejected::Unavailable("expected a switch that is shared".to_owned()));
         };
         let lost = || Rejected::Unavailable(store.lost());
+        let _waits = store.counters().wait();
         let mut looked = None;
         loop {
             match doubt {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::{about::About, remark::Remark};
 use crate::{
     course::{TransitionKind, Truth},
     instance::{InstanceStatus, Unwell},
@@ -43,6 +44,17 @@ pub trait Follower: Send + Sync + 'static {
 
     /// The truth with the timer as this instance has it, paused or not.
     fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth;
+
+    /// What people want to know of this instance, whose admin API has this address.
+    fn about(&self, admin: Option<String>) -> About {
+        About { admin, ..About::default() }
+    }
+
+    /// Tells people of something.
+    fn remark(&self, _: &Remark) {}
+
+    /// The transition into this epoch, which is followed next, was made here.
+    fn won(&self, _: u64) {}
 
     /// The truth after a transition that this instance tries.
     fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor)

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::{Driver, Follower, OrderError, Own, StoreError, TimerWaiting, Truth, Waiting, Written};
 use crate::{
     course::{Course, TimerState, TransitionKind},
-    instance::{Obstacle, Unwell, obstacle},
+    etcd::counters::ResyncReason,
+    instance::{InstanceStatus, Obstacle, Unwell, obstacle},
 };
 
 /// From one attempt to the next, where etcd does not do it.
@@ -88,7 +89,7 @@ impl<F: Follower> Driver<F> {
             }
             match obstacle(order.kind, order.is_forced, &course, &live).filter(|_| fits) {
                 Some(obstacle) if waiting.until <= now => {
-                    _ = waiting.done.send(Err(refusal(&obstacle, &course)));
+                    _ = waiting.done.send(Err(self.refusal(&obstacle, &course)));
                 }
                 Some(_) => self.orders.push_back(waiting),
                 None => match self.propose(own, order.kind, order.by, Some(waiting)) {
@@ -213,6 +214,9 @@ impl<F: Follower> Driver<F> {
             }
             Writing::Proposed(Ok(written), next, waiting) => {
                 let is_done = matches!(written, Written::Done(_));
+                if is_done {
+                    self.follower.won(next.course.epoch);
+                }
                 self.take(written);
                 match waiting {
                     Some(waiting) if is_done => self.ordered.push((next, waiting.done)),
@@ -244,6 +248,7 @@ impl<F: Follower> Driver<F> {
             }
             Writing::WrongCopy => {
                 self.is_listed = false;
+                self.store.counters().resync(ResyncReason::Copy);
                 self.feed.resync();
             }
         }
@@ -270,19 +275,38 @@ impl<F: Follower> Driver<F> {
         let later = |(due, kind, by)| (Instant::from_std(due) + wait, kind, by);
         self.follower.wishes().into_iter().map(later).collect()
     }
-}
 
-fn refusal(obstacle: &Obstacle<'_>, course: &Course) -> OrderError {
-    match obstacle {
-        Obstacle::Behind(instance) if instance.epoch < course.epoch => {
-            OrderError::Waiting(format!("instance {} is still in epoch {}", instance.name, instance.epoch))
+    fn refusal(&self, obstacle: &Obstacle<'_>, course: &Course) -> OrderError {
+        match obstacle {
+            Obstacle::Behind(instance) if instance.epoch < course.epoch => {
+                let (name, epoch) = (&instance.name, instance.epoch);
+                OrderError::Waiting(format!(
+                    "instance {name} is still in epoch {epoch} ({})",
+                    self.lease_ends(instance)
+                ))
+            }
+            Obstacle::Behind(instance) => {
+                OrderError::Waiting(format!("instance {} is not ready yet", instance.name))
+            }
+            Obstacle::Unhealthy(instance) => {
+                let (name, pending) = (&instance.name, course.active.other());
+                OrderError::Unhealthy(format!("instance {name} sees the engine of {pending} unhealthy"))
+            }
         }
-        Obstacle::Behind(instance) => {
-            OrderError::Waiting(format!("instance {} is not ready yet", instance.name))
-        }
-        Obstacle::Unhealthy(instance) => {
-            let (name, pending) = (&instance.name, course.active.other());
-            OrderError::Unhealthy(format!("instance {name} sees the engine of {pending} unhealthy"))
+    }
+
+    /// When the lease of an instance that does not follow ends: it was renewed for the last time before the present epoch
+    /// began, or a moment later.
+    fn lease_ends(&self, instance: &InstanceStatus) -> String {
+        let lease =
+            self.board.instances.iter().find(|(_, kept)| kept.value == *instance).map(|(lease, _)| *lease);
+        let about = lease.and_then(|lease| self.people.abouts.get(lease));
+        let ttl =
+            about.filter(|about| about.ttl > 0).map_or(self.ttl, |about| Duration::from_secs(about.ttl));
+        let left = ttl.saturating_sub(self.followed_at.elapsed());
+        match left.as_secs() + u64::from(left.subsec_nanos() > 0) {
+            0 => "its lease ends now".to_owned(),
+            seconds => format!("its lease ends in {seconds} s at the latest"),
         }
     }
 }

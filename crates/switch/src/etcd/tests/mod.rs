@@ -10,6 +10,7 @@ mod keys;
 mod lease;
 mod real;
 mod record;
+mod seen;
 mod switch;
 mod truth;
 mod watch;

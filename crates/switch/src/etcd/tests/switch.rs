@@ -64,7 +64,7 @@ impl Instance {
 
     /// Between two engines, which are asked as often as their health matters.
     pub(super) async fn between(store: Store, name: &str, rules: Rules, engines: &Engines) -> Self {
-        let start = Start { has_engines: true, state: None };
+        let start = Start { has_engines: true, state: None, is_shared: true };
         let (switch, timer) = Switch::start(rules, start).expect("nothing is written");
         let engines = engines.clone();
         let timer = tokio::spawn(async move { timer.run(|strategy| engines.ask(strategy)).await });
@@ -298,7 +298,9 @@ async fn commands_are_for_all_instances() {
     };
     sleep(SECOND * 20).await;
     let paused = order(&one, Command::PauseTimer, Some(1)).await.expect("it is carried out");
-    assert_eq!(paused.what, "the timer is paused with 40 s left");
+    // The wall clock goes on while the instances join.
+    let left = ["the timer is paused with 40 s left", "the timer is paused with 39 s left"];
+    assert!(left.contains(&paused.what.as_str()), "{}", paused.what);
     etcd.lag(1, SECOND * 120);
     let again = order(&two, Command::PauseTimer, None).await.expect("it is carried out");
     assert_eq!(again.what, "the timer was paused already");
