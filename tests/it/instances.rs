@@ -12,7 +12,7 @@ use switch::{
     Rules, Switch,
     etcd::{Prefix, Store, Task},
 };
-use teal_etcd::simulated::Etcd;
+use etcd::simulated::Etcd;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::support::{Place, Said, command, has_browser, packages, teal};
