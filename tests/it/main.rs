@@ -13,6 +13,7 @@ mod foreign;
 mod introspection;
 mod limits;
 mod log;
+mod many;
 mod methods;
 mod names;
 mod operate;
