@@ -72,6 +72,13 @@ pub enum Operate {
         #[command(flatten)]
         server: Running,
     },
+    /// List the instances that share the switch, and how far each of them is
+    #[command(after_help = "Example:\n  teal instances --admin 10.0.0.1:50061,10.0.0.2:50061")]
+    Instances {
+        /// The running teal.
+        #[command(flatten)]
+        server: Running,
+    },
     /// List the queries on record, the longest idle first
     #[command(after_help = "Example:\n  teal queries --limit 20")]
     Queries {
@@ -124,9 +131,9 @@ pub enum Operate {
 /// A running teal, and how to show its response.
 #[derive(Debug, Args)]
 pub struct Running {
-    /// The address of the admin API
-    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR", default_value = ADMIN)]
-    pub admin: Address,
+    /// The address of the admin API; of several instances, all of them: the next one is asked if one does not answer
+    #[arg(long, env = "TEAL_ADMIN", value_name = "ADDR,...", default_value = ADMIN, value_delimiter = ',')]
+    pub admin: Vec<Address>,
     /// The token that the admin API requires
     #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,

@@ -1,15 +1,22 @@
-//! The API of the running teal that a command's flags name.
+//! The API of the running teal that a command's flags name; of several instances, whichever answers.
 
-use admin::client::{Client, ClientError, Reply};
+use std::cell::Cell;
+
+use admin::{
+    ErrorAnswer,
+    client::{Client, ClientError, Reply},
+};
 use serde_json::Value;
 
 use super::Failure;
 use crate::{cli::Running, config};
 
-/// A running teal.
+/// A running teal, or one of several that share a switch.
 #[derive(Debug)]
 pub(super) struct Api {
-    client: Client,
+    clients: Vec<Client>,
+    /// The one that answered last.
+    current: Cell<usize>,
     /// Whether to print error responses as JSON.
     json: bool,
 }
@@ -19,26 +26,89 @@ impl Api {
     pub(super) fn new(server: &Running) -> Result<Self, Failure> {
         let token = server.admin_token_file.as_deref().map(config::token).transpose();
         let token = token.map_err(|bad| Failure::Usage(bad.to_string()))?;
-        Ok(Self { client: Client::new(server.admin.clone(), token), json: server.json })
+        let clients = server.admin.iter().map(|address| Client::new(address.clone(), token.clone()));
+        Ok(Self { clients: clients.collect(), current: Cell::new(0), json: server.json })
+    }
+
+    /// Each instance on its own, for what they do not share.
+    pub(super) fn each(self) -> impl Iterator<Item = Self> {
+        let json = self.json;
+        self.clients.into_iter().map(move |client| Self {
+            clients: vec![client],
+            current: Cell::new(0),
+            json,
+        })
+    }
+
+    /// Where it is, if it is one.
+    pub(super) fn address(&self) -> String {
+        self.clients[self.current.get()].address().to_string()
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Reply, Failure> {
-        self.client.get(path).await.map_err(|error| self.failure(error))
+        self.ask(true, async |client| client.get(path).await).await
     }
 
     pub(super) async fn post(&self, path: &str, body: Value) -> Result<Reply, Failure> {
-        self.client.post(path, body).await.map_err(|error| self.failure(error))
+        self.ask(false, async |client| client.post(path, body.clone()).await).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<Reply, Failure> {
-        self.client.delete(path).await.map_err(|error| self.failure(error))
+        self.ask(false, async |client| client.delete(path).await).await
     }
 
-    fn failure(&self, error: ClientError) -> Failure {
-        match error {
-            ClientError::Refused { why, json } => Failure::Refused { why, json: self.json.then_some(json) },
-            other => other.into(),
+    /// Asks one after the other until one answers, the one that answered last first. What is not `repeatable` is not sent
+    /// again after one has got it.
+    async fn ask(
+        &self,
+        repeatable: bool,
+        call: impl AsyncFn(&Client) -> Result<Reply, ClientError>,
+    ) -> Result<Reply, Failure> {
+        let mut failures = Vec::new();
+        for step in 0..self.clients.len() {
+            let at = (self.current.get() + step) % self.clients.len();
+            match call(&self.clients[at]).await {
+                Ok(reply) => {
+                    self.current.set(at);
+                    return Ok(reply);
+                }
+                Err(error) => {
+                    let goes_on = asks_next(&error, repeatable);
+                    failures.push(error);
+                    if !goes_on {
+                        break;
+                    }
+                }
+            }
         }
+        Err(self.failure(failures))
+    }
+
+    fn failure(&self, mut failures: Vec<ClientError>) -> Failure {
+        // One that refused has at least answered.
+        let refused = failures.iter().position(|error| matches!(error, ClientError::Refused { .. }));
+        if let Some(refused) = refused
+            && let ClientError::Refused { why, json } = failures.swap_remove(refused)
+        {
+            return Failure::Refused { why, json: self.json.then_some(json) };
+        }
+        let is_anywhere = failures.iter().all(|error| matches!(error, ClientError::Unreachable(..)));
+        let failures: Vec<_> = failures.iter().map(ToString::to_string).collect();
+        let hint = if is_anywhere { "; --admin says where one does" } else { "" };
+        Failure::Unanswered(format!("{}{hint}", failures.join("; ")))
+    }
+}
+
+/// Whether another instance may answer instead.
+fn asks_next(error: &ClientError, repeatable: bool) -> bool {
+    match error {
+        ClientError::Unreachable(..) => true,
+        ClientError::Unanswered(..) => repeatable,
+        ClientError::Refused { json, .. } => {
+            let answer = serde_json::from_str::<ErrorAnswer>(json);
+            answer.is_ok_and(|answer| answer.error.code == "lost_etcd")
+        }
+        ClientError::Foreign(..) => false,
     }
 }
 
@@ -46,9 +116,6 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Refused { why, .. } => Self::refused(why),
-            error @ ClientError::Unreachable(..) => {
-                Self::Unanswered(format!("{error}; --admin says where one does"))
-            }
             error => Self::Unanswered(error.to_string()),
         }
     }

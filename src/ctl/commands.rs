@@ -29,6 +29,14 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
         Operate::Abort { server } => order(&server, paths::ABORT, json!({})).await,
         Operate::Rollback { server } => order(&server, paths::ROLLBACK, json!({})).await,
         Operate::Timer { action, server } => order(&server, paths::TIMER, json!({ "action": action })).await,
+        Operate::Instances { server } => {
+            let reply = Api::new(&server)?.get(paths::STATE).await?;
+            let state: State = reply.read()?;
+            if state.instances.is_none() {
+                return Err(Failure::refused("there is one instance alone: teal was started without --etcd"));
+            }
+            show(&server, &reply, |state: State, paint| text::instances(&state, paint))
+        }
         Operate::Queries { limit, server } => {
             let reply = Api::new(&server)?.get(&format!("{}?limit={limit}", paths::QUERIES)).await?;
             show(&server, &reply, |queries: Queries, paint| text::queries(&queries, paint))

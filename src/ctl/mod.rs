@@ -35,6 +35,14 @@ impl Failure {
     fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), json: None }
     }
+
+    /// The same, of the instance of this name.
+    fn at(self, name: &str) -> Self {
+        match self {
+            Self::Refused { why, json: None } => Self::refused(format!("{name}{why}")),
+            other => other,
+        }
+    }
 }
 
 /// Runs a command. Exit codes: 0 done, 1 refused, 2 no response, 64 usage error.

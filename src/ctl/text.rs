@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use admin::{FaultList, Queries, State};
+use admin::{Agreed, EtcdState, FaultList, Instance, Queries, State};
 use protocol::Strategy;
 use proxy::{
     telemetry::Each,
@@ -86,6 +86,13 @@ pub(super) fn state(state: &State, paint: Paint) -> String {
     if state.abandoned > 0 {
         rows.push(("abandoned", format!("{}, by drains that timed out", queries_in_words(state.abandoned))));
     }
+    rows.extend(agreed(state).map(|agreed| ("agreed", agreed)));
+    for instance in state.instances.iter().flatten() {
+        rows.push(("instance", self::instance(instance, paint)));
+    }
+    if let Some(etcd) = &state.etcd {
+        rows.push(("etcd", self::etcd(etcd, paint)));
+    }
     rows.push(("cutover", state.cutover.clone()));
     rows.push(("timer", timer(state)));
     for engine in &state.engines {
@@ -100,6 +107,86 @@ pub(super) fn state(state: &State, paint: Paint) -> String {
     rows.push(("teal", format!("{}, since {}", state.version, state.started)));
     let rows = rows.into_iter().map(|(label, value)| format!("{label:<9}{GAP}{value}\n"));
     rows.collect()
+}
+
+/// How many instances agree on where the switch is headed, while it is on its way.
+fn agreed(state: &State) -> Option<String> {
+    let agreed = state.agreed.filter(|_| state.phase != PhaseName::Stable)?;
+    let headed = state.pending.unwrap_or(state.active);
+    let Agreed { open, telling, of } = agreed;
+    Some(format!("{open} of {of} instances accept {headed}, {telling} tell"))
+}
+
+fn instance(instance: &Instance, paint: Paint) -> String {
+    let Instance { name, epoch, stage, requests, here, differs, .. } = instance;
+    let mut facts = vec![plain(name)];
+    if *here {
+        facts.push("this one".to_owned());
+    }
+    match instance.live {
+        true => facts.push(format!("epoch {epoch}, {}", plain(stage))),
+        false if *here => facts.push(paint.bad("has lost etcd")),
+        false => facts.push(paint.bad("gone")),
+    }
+    facts.extend(requests.filter(|_| instance.live).map(|requests| match requests {
+        1 => "1 request".to_owned(),
+        number => format!("{number} requests"),
+    }));
+    if instance.waited_for {
+        facts.push(paint.bad("waited for"));
+    }
+    if !differs.is_empty() {
+        facts.push(paint.bad(&format!("settings differ: {}", plain(&differs.join(", ")))));
+    }
+    facts.join(", ")
+}
+
+fn etcd(etcd: &EtcdState, paint: Paint) -> String {
+    match etcd.state.as_str() {
+        "live" => {
+            let lag = if etcd.lag_seconds >= 1.0 {
+                paint.bad(&format!(", {} behind", seconds(etcd.lag_seconds)))
+            } else {
+                String::new()
+            };
+            format!("live, lease ends in {}{lag}", seconds(etcd.lease_seconds))
+        }
+        "cut_off" => paint.bad("lost: only calls about queries on record are let in"),
+        other => plain(other),
+    }
+}
+
+/// Formats the instances.
+pub(super) fn instances(state: &State, paint: Paint) -> String {
+    let rows = state.instances.iter().flatten().map(|instance| {
+        let status = match instance {
+            Instance { live: false, here: true, .. } => "cut off",
+            Instance { live: false, .. } => "gone",
+            Instance { waited_for: true, .. } => "waited for",
+            _ => "live",
+        };
+        let is_bad = status != "live";
+        let painted = if is_bad { paint.bad(status) } else { status.to_owned() };
+        let name = format!("{}{}", instance.name, if instance.here { " *" } else { "" });
+        let requests = instance.requests.map_or_else(|| "-".to_owned(), |requests| requests.to_string());
+        let differs = if instance.differs.is_empty() { "-".to_owned() } else { instance.differs.join(", ") };
+        vec![
+            Cell::from(name.as_str()),
+            Cell { text: status.to_owned(), painted },
+            Cell::from(instance.epoch.to_string().as_str()),
+            Cell::from(instance.stage.as_str()),
+            Cell::from(if instance.quiet { "yes" } else { "no" }),
+            Cell::from(requests.as_str()),
+            Cell::from(instance.version.as_deref().unwrap_or("-")),
+            Cell::from(instance.admin.as_deref().unwrap_or("-")),
+            Cell::from(instance.id.as_str()),
+            Cell::from(differs.as_str()),
+        ]
+    });
+    let heads =
+        ["INSTANCE", "STATE", "EPOCH", "STAGE", "QUIET", "REQUESTS", "VERSION", "ADMIN", "ID", "DIFFERS"];
+    let listed = table(&heads, rows.collect(), paint);
+    format!("{listed}* answers this\n")
 }
 
 /// Formats the progress of a switch in one line.

@@ -19,22 +19,47 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) async fn until_complete(api: &Api, announced: &Answer) -> Result<Reply, Failure> {
     let mut line = Line::new();
     let mut last = announced.event.unwrap_or_default();
+    let mut started = announced.state.started.clone();
     loop {
         let reply = api.get(paths::STATE).await?;
         let state: State = reply.read()?;
-        if state.started != announced.state.started {
-            return Err(Failure::Unanswered("teal was restarted in the meantime".to_owned()));
+        if state.started != started {
+            // Another instance may know the rest of it, and has events of its own.
+            if state.instances.is_none() {
+                return Err(Failure::Unanswered("teal was restarted in the meantime".to_owned()));
+            }
+            (last, started) = (0, state.started.clone());
         }
         line.show(&state);
+        let from = api.address();
         let news: Events = api.get(&format!("{}?after={last}", paths::EVENTS)).await?.read()?;
+        if api.address() != from {
+            continue;
+        }
         for event in &news.events {
             last = event.id;
-            if is_complete(event)? {
+            if event.epoch > announced.state.epoch && is_complete(event)? {
                 line.clear();
                 return api.get(paths::STATE).await;
             }
         }
+        if started != announced.state.started && is_over(&state, announced)? {
+            line.clear();
+            return Ok(reply);
+        }
         sleep(LOOK).await;
+    }
+}
+
+/// Whether the state says that the switch is complete, where the events may be lost with the instance that was asked
+/// first; fails if it ended otherwise.
+fn is_over(state: &State, announced: &Answer) -> Result<bool, Failure> {
+    let is_over = state.phase == PhaseName::Stable && state.epoch > announced.state.epoch;
+    match announced.state.pending {
+        Some(to) if is_over && state.active != to => {
+            Err(Failure::refused(format!("the switch to {to} was aborted or rolled back")))
+        }
+        _ => Ok(is_over),
     }
 }
 

@@ -47,7 +47,8 @@ fn is_other(before: &State, now: &State) -> bool {
     let facts = |state: &State| {
         let State { epoch, queries, requests, abandoned, timer, engines, last_refusal, started, .. } =
             state.clone();
-        (epoch, queries, requests, abandoned, timer.paused, engines, last_refusal, started)
+        let shared = (state.instances.clone(), state.etcd.as_ref().map(|etcd| etcd.state.clone()));
+        (epoch, queries, requests, abandoned, timer.paused, engines, last_refusal, started, shared)
     };
     facts(before) != facts(now)
 }

@@ -10,6 +10,7 @@ mod data;
 mod ending;
 mod faults;
 mod foreign;
+mod instances;
 mod introspection;
 mod limits;
 mod log;

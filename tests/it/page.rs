@@ -2,14 +2,9 @@
 
 use std::{fs, time::Duration};
 
-use crate::support::{Builder, Connector, Place, has, packages, python, teal};
+use crate::support::{Builder, Connector, Place, has_browser, packages, python, teal};
 
 const SOON: Duration = Duration::from_secs(120);
-
-/// Returns whether a browser and its driver are installed.
-fn has_browser() -> bool {
-    has("chromium", "chromium") && has("chromedriver", "chromium-driver")
-}
 
 /// A server with long timeouts and without automatic switches.
 fn patient() -> Builder {

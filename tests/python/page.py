@@ -306,4 +306,23 @@ def works_without_a_switch(address):
         assert not page["verbs"].is_displayed()
 
 
+def shows_instances(address):
+    """Two of them; the second one is dead, and its lease not over yet."""
+    with open_page(address) as page:
+        rows = lambda: [row.text for row in page.driver.find_elements(By.CSS_SELECTOR, "#instances tbody tr")]
+        page.until(lambda: len(rows()) == 2, "both instances")
+        assert page.text("instances-count").startswith("2 live"), page.text("instances-count")
+        assert page.text("etcd") == "✓ etcd: live", page.text("etcd")
+        assert rows()[0].startswith("web-1 (this page)"), rows()
+        assert "settings differ: grace" in rows()[1], rows()
+        page["do-switch"].click()
+        page.until_phase("ANNOUNCED", "blue")
+        waited = lambda: page.driver.find_elements(By.CSS_SELECTOR, "#instances tr.waited")
+        page.until(lambda: len(waited()) == 1 and waited()[0].text.startswith("web-2"), "the one that is waited for")
+        assert page.text("instances-count") == "2 live: 1 of 2 let green in, 0 tell clients of it", page.text("instances-count")
+        page.until(lambda: any(row.startswith("web-2") and "gone" in row for row in rows()), "it is gone")
+        page.until(lambda: page.driver.find_elements(By.CSS_SELECTOR, "#events .instance_gone"), "the event")
+        page.until(lambda: "those of this instance" in page.text("clients-of"), "whose clients these are")
+
+
 globals()[sys.argv[1]](*sys.argv[2:])

@@ -48,7 +48,8 @@ pub struct Event {
     pub epoch: u64,
     /// `announced`, `cut_over`, `aborted`, `drained` and `drain_timed_out` are transitions: they also have the actor,
     /// `by`, and the `phase` that they led to. Other kinds are `refused`, `engine_left`, `timer_paused`,
-    /// `timer_resumed`, `reloaded`, `reload_refused`, `fault` and more.
+    /// `timer_resumed`, `reloaded`, `reload_refused`, `fault` and more. With `--etcd` there are also `instance_joined`,
+    /// `instance_gone`, `agreed`, `waiting`, `cut_off`, `back` and `restored`: of this instance, or seen by it.
     #[schema(example = "cut_over")]
     pub kind: String,
     /// The strategy that the transition leaves.

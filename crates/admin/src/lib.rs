@@ -9,6 +9,7 @@ mod extract;
 mod faults;
 mod guard;
 mod health;
+mod instances;
 mod page;
 pub mod paths;
 mod problem;
@@ -38,6 +39,7 @@ pub use self::{
     events::{Event, Events},
     extract::{Body, Params},
     faults::{FaultList, Removed},
+    instances::{Agreed, EtcdState, Instance},
     problem::{ErrorAnswer, ErrorBody, Problem},
     queries::{Queries, Query},
     reload::{Change, ReloadControl, Reloaded},

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use switch::{Cutover, Phase, PhaseName, View};
 use utoipa::ToSchema;
 
-use super::{Problem, Shared, paths};
+use super::{Agreed, EtcdState, Instance, Problem, Shared, paths};
 
 /// The state of the switch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -55,6 +55,18 @@ pub struct State {
     pub started: String,
     /// The version of this server.
     pub version: String,
+    /// The instances that share the switch, the eldest first; only with `--etcd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub instances: Option<Vec<Instance>>,
+    /// How many of them agree; only with `--etcd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub agreed: Option<Agreed>,
+    /// How this server stands with etcd; only with `--etcd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub etcd: Option<EtcdState>,
 }
 
 /// Deadlines in seconds from now; `null` if nothing is due.
@@ -119,6 +131,8 @@ impl Shared {
                 (None, Some(active.other()), Deadlines { drain_seconds: seconds, ..none })
             }
         };
+        let store = self.admin.switch.as_ref().and_then(|switch| switch.store());
+        let shared = store.map(|store| store.instances());
         let age = TimeDelta::from_std(view.age).unwrap_or_default();
         State {
             phase: phase.name(),
@@ -147,6 +161,9 @@ impl Shared {
             },
             started: rfc3339(self.admin.event_log.started()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            agreed: shared.as_ref().map(Agreed::from),
+            etcd: shared.as_ref().map(EtcdState::from),
+            instances: shared.map(|shared| shared.instances.into_iter().map(Instance::from).collect()),
         }
     }
 }

@@ -4,6 +4,7 @@ mod bodies;
 mod doors;
 mod events;
 mod faults;
+mod instances;
 mod paths;
 mod verbs;
 

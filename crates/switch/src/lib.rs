@@ -1,6 +1,7 @@
 //! The switch: which strategy is served, and when that changes. One cloneable handle over the state machine and
 //! the record of queries. It knows nothing of HTTP, gRPC or bytes.
 
+mod closed;
 mod command;
 pub mod course;
 mod engines;
@@ -41,6 +42,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use self::{
+    closed::Closed, in_flight::InFlight, machine::Machine, phase::Admission, queries::Queries, state::State,
+    state_writer::StateWriter, target_strategy::TargetStrategy,
+};
 pub use self::{
     command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
     event_log::{Event, EventLog, KEPT, NewEvent},
@@ -53,10 +58,6 @@ pub use self::{
     rules::{Cutover, Rules},
     saved_state::{BadState, SavedState, StateFile},
     timer::{Step, Timer},
-};
-use self::{
-    in_flight::InFlight, machine::Machine, phase::Admission, queries::Queries, state::State,
-    state_writer::StateWriter, target_strategy::TargetStrategy,
 };
 
 /// The value of a deadline that is not set.
@@ -124,9 +125,8 @@ struct Shared {
     in_flight: [InFlight; 2],
     /// Queries are added and removed under the lock only; with several instances by the copy of the record, under its.
     queries: Arc<Queries>,
-    /// With several instances, by [`Strategy::index`]: queries born before that epoch are off the record, though they may
-    /// be on the table.
-    closed: [AtomicU64; 2],
+    /// Queries that are off the record and on the table still.
+    closed: Closed,
     heading: TargetStrategy,
     start: std::time::Instant,
     /// What the instances share, if there are several.
@@ -251,6 +251,7 @@ impl Switch {
 
     /// Admits a request without the lock if it only has to be counted: it
     /// is no query, its strategy is served, and it triggers nothing.
+    #[inline]
     fn pass_by(&self, arrival: Arrival<'_>) -> Option<RequestGuard> {
         let Shared { in_flight, .. } = &*self.shared;
         let in_flight = |strategy: Strategy| &in_flight[strategy.index()];
@@ -283,14 +284,14 @@ impl Switch {
     /// Admits a request about a query on record without the lock, if its strategy is served.
     fn pass_query(&self, kind: CallKind, id: &str) -> Option<RequestGuard> {
         let Shared { in_flight, queries, closed, store, .. } = &*self.shared;
-        let is_closed = |query: Query| query.birth < closed[query.strategy.index()].load(Ordering::Acquire);
+        let is_closed = |query: Query| closed.contains(query.strategy, query.birth);
         let let_in = |query: Query| !is_closed(query) && in_flight[query.strategy.index()].enter();
         let touched = queries.arrive(id, Instant::now().into_std(), let_in)?;
         let admission = Admission { strategy: touched.query.strategy, birth: None, adopts: None };
         let guard = RequestGuard::new(self.clone(), admission, kind, Some(id), None);
         let Some(store) = store.get() else { return Some(guard) };
         store.put_again_if_due(Some(id), Some(touched));
-        let guard = guard.shared(None, None, true);
+        let guard = guard.on_table();
         // What closes it may have come between the look and the turnstile. Then the request is judged under the lock.
         (!is_closed(touched.query)).then_some(guard)
     }
@@ -324,6 +325,7 @@ impl Switch {
             state.keep(now);
         });
         self.shared.moved.send_replace(());
+        self.tell_driver();
         // It may be about to announce.
         self.shared.changed.notify_one();
     }
@@ -371,9 +373,7 @@ impl Shared {
             Some(store) => {
                 let course = machine.course();
                 self.heading.set(course.headed_for(), course.heading, machine.is_silent());
-                for (closed, since) in self.closed.iter().zip(course.closed) {
-                    closed.store(since, Ordering::Release);
-                }
+                self.closed.set(course.closed);
                 Some(store.deadline().at().into_std())
             }
         };

@@ -50,12 +50,19 @@ pub struct RequestGuard {
     /// The query of this begin is on record already.
     is_recorded: bool,
     is_finished: bool,
-    /// The incarnation of this instance at the arrival, where there are others.
+    /// With other instances: the request is counted with its query.
+    is_on_table: bool,
+    /// With other instances, of a request that was judged under the lock. Apart, so that guards stay small.
+    judged: Option<Box<JudgedBy>>,
+}
+
+/// What a request was judged by, where there are other instances.
+#[derive(Clone, Copy, Debug)]
+struct JudgedBy {
+    /// The incarnation of this instance at the arrival.
     own: Option<Own>,
     /// The query, where it was looked up.
     found: Option<Query>,
-    /// With other instances: the request is counted with its query.
-    is_on_table: bool,
 }
 
 impl RequestGuard {
@@ -75,9 +82,8 @@ impl RequestGuard {
             left,
             is_recorded: false,
             is_finished: false,
-            own: None,
-            found: None,
             is_on_table: false,
+            judged: None,
         }
     }
 
@@ -175,10 +181,20 @@ impl RequestGuard {
 
 /// With other instances.
 impl RequestGuard {
-    /// The same guard, of a request that came in this incarnation, about a query that was looked up or is on the table.
-    pub(super) fn shared(mut self, own: Option<Own>, found: Option<Query>, is_on_table: bool) -> Self {
-        (self.own, self.found, self.is_on_table) = (own, found, is_on_table);
+    /// The same guard, of a request that is counted with its query.
+    pub(super) fn on_table(mut self) -> Self {
+        self.is_on_table = true;
         self
+    }
+
+    /// The same guard, of a request that came in this incarnation, about a query that was looked up if one is `found`.
+    pub(super) fn judged_by(mut self, own: Option<Own>, found: Option<Query>) -> Self {
+        self.judged = Some(Box::new(JudgedBy { own, found }));
+        self
+    }
+
+    fn own(&self) -> Option<Own> {
+        self.judged.as_ref()?.own
     }
 
     /// Whether other instances share the switch, so that [`record`](Self::record) may have to wait.
@@ -198,9 +214,11 @@ impl RequestGuard {
         }
         let query = self.counted()?;
         let limit = store.limit();
-        let (lost, put) = (store.lost(), self.own.map(|own| store.put(own, id, query)));
+        let (lost, put) = (store.lost(), self.own().map(|own| store.put(own, id, query)));
         (self.is_recorded, self.query) = (true, Some(id.into()));
+        let waits = store.counters().wait();
         let recorded = async move {
+            let _waits = waits;
             match OptionFuture::from(put).await.unwrap_or(Recorded::CutOff) {
                 Recorded::Done => Ok(()),
                 Recorded::CutOff => Err(lost),
@@ -232,12 +250,12 @@ impl RequestGuard {
                 Effect::Nothing
             }
             (CallKind::Begin, Some(_), true) if self.is_recorded => Effect::Begun,
-            (CallKind::Continue, Some(id), true) => match self.counted().zip(self.own) {
+            (CallKind::Continue, Some(id), true) => match self.counted().zip(self.own()) {
                 Some((query, own)) if store.put_back(own, id, query) => Effect::Begun,
                 _ => Effect::Nothing,
             },
             (CallKind::End, Some(id), true) => {
-                ended = store.end(id, self.found, now);
+                ended = store.end(id, self.judged.as_ref().and_then(|judged| judged.found), now);
                 if ended.is_some() { Effect::Ended } else { Effect::Nothing }
             }
             _ => Effect::Nothing,

@@ -104,3 +104,56 @@ fn colour_is_for_terminals() {
     assert_eq!(on.strategy(Strategy::Green), "\x1b[32mgreen\x1b[0m");
     assert_eq!(Paint::off().strategy(Strategy::Green), "green");
 }
+
+fn shared(changes: &Value) -> State {
+    let instance = |name: &str, changes: &Value| {
+        let mut instance = json!({
+            "name": name, "id": "00000000000000a1", "version": "0.1.0", "admin": null, "live": true, "epoch": 7,
+            "stage": "closing", "quiet": false, "requests": 3, "here": false, "waited_for": false, "differs": [],
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            instance[name] = value.clone();
+        }
+        instance
+    };
+    let mut state = json!({
+        "agreed": {"open": 2, "telling": 1, "of": 2},
+        "etcd": {"state": "live", "lag_seconds": 0.0, "lease_seconds": 8.2},
+        "instances": [
+            instance("web-1", &json!({"here": true, "admin": "10.0.0.1:50061"})),
+            instance("web-2\u{7}", &json!({"epoch": 6, "waited_for": true, "requests": 1, "differs": ["grace", "notice"]})),
+            instance("web-3", &json!({"live": false})),
+        ],
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        state[name] = value.clone();
+    }
+    a_state(state)
+}
+
+#[test]
+fn each_instance_has_a_line() {
+    let told = state(&shared(&json!({"phase": "ANNOUNCED", "pending": "green"})), Paint::off());
+    let lines = "agreed     2 of 2 instances accept green, 1 tell\n\
+                 instance   web-1, this one, epoch 7, closing, 3 requests\n\
+                 instance   web-2?, epoch 6, closing, 1 request, waited for, settings differ: grace, notice\n\
+                 instance   web-3, gone\n\
+                 etcd       live, lease ends in 9s\n";
+    assert!(told.contains(lines), "{told}");
+    let lost = json!({"etcd": {"state": "cut_off", "lag_seconds": 0.0, "lease_seconds": 0.0}});
+    let told = state(&shared(&lost), Paint::off());
+    assert!(told.contains("etcd       lost: only calls about queries on record are let in\n"), "{told}");
+    assert!(!told.contains("agreed"), "{told}");
+}
+
+#[test]
+fn instances_are_listed_in_columns() {
+    assert_eq!(
+        instances(&shared(&json!({})), Paint::off()),
+        "INSTANCE  STATE       EPOCH  STAGE    QUIET  REQUESTS  VERSION  ADMIN           ID                DIFFERS\n\
+         web-1 *   live        7      closing  no     3         0.1.0    10.0.0.1:50061  00000000000000a1  -\n\
+         web-2?    waited for  6      closing  no     1         0.1.0    -               00000000000000a1  grace, notice\n\
+         web-3     gone        7      closing  no     3         0.1.0    -               00000000000000a1  -\n\
+         * answers this\n"
+    );
+}

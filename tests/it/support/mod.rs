@@ -84,3 +84,8 @@ pub(crate) fn has(program: &str, package: &str) -> bool {
     }
     found
 }
+
+/// Returns whether a browser and its driver are installed.
+pub(crate) fn has_browser() -> bool {
+    has("chromium", "chromium") && has("chromedriver", "chromium-driver")
+}

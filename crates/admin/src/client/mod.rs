@@ -73,6 +73,11 @@ impl Client {
         Self { address, token }
     }
 
+    /// Where the server is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// Sends GET to one of the [paths](crate::paths), with its parameters.
     pub async fn get(&self, path: &str) -> Result<Reply, ClientError> {
         self.call(Method::GET, path, None).await

@@ -24,6 +24,17 @@ const KINDS = {
   timer_paused: ['timer paused', '‖'],
   timer_resumed: ['timer resumed', '▸'],
   fault: ['fault', '⚡'],
+  instance_joined: ['instance joined', '+'],
+  instance_gone: ['instance gone', '−'],
+  agreed: ['agreed', '='],
+  waiting: ['waiting', '…'],
+  cut_off: ['cut off', '✗'],
+  back: ['back', '✓'],
+  restored: ['restored', '!'],
+  etcd_silent: ['etcd silent', '!'],
+  etcd_answers: ['etcd answers', '✓'],
+  settings_differ: ['settings differ', '!'],
+  same_name: ['same name', '!'],
 };
 
 export const MARKS = Object.values(TRANSITIONS);

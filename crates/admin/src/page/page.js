@@ -6,6 +6,7 @@ import { Clients, LISTED } from './clients.js';
 import { byId, moment, say } from './dom.js';
 import { Events } from './events.js';
 import { Faults } from './faults.js';
+import { Instances } from './instances.js';
 import { State } from './state.js';
 import { Stream } from './stream.js';
 import { Verbs } from './verbs.js';
@@ -14,6 +15,7 @@ const events = new Events();
 const chart = new Chart(events);
 const clients = new Clients();
 const faults = new Faults(() => polls.faults.now());
+const instances = new Instances();
 const state = new State();
 const verbs = new Verbs((seen) => take(seen));
 const stream = new Stream({ open: opened, event: happened, lost });
@@ -32,6 +34,7 @@ async function opened() {
   });
   byId('no-switch').hidden = now !== null;
   for (const id of ['switch', 'verbs', 'flight']) byId(id).hidden = now === null;
+  byId('instances').hidden = now?.instances === undefined;
   // Calls that are forwarded have no cluster here.
   verbs.hasCluster = now !== null && now.engines.length === 0 && has('/api/v1/cluster');
   chart.shown(has('/api/v1/series'));
@@ -56,6 +59,7 @@ function happened(kind, id, data) {
 function take(now) {
   events.know(now);
   state.show(now);
+  instances.show(now);
   verbs.show(now);
 }
 

@@ -144,6 +144,7 @@ mod tests {
                 announcement: second,
                 at,
                 abandoned: 0,
+                is_own: true,
             };
             windows.step(&step).map(|(end, took)| (end, took.as_secs()))
         });

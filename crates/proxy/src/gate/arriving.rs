@@ -22,7 +22,7 @@ use super::{
     header,
     observe::{Caller, ObserveConnection},
     request::RequestBody,
-    undecided::Undecided,
+    undecided::{Undecided, let_in, refuse},
 };
 
 /// A call that the switch has not judged yet.
@@ -86,12 +86,12 @@ where
             observer.call(arrived, &method, request.headers(), caller, shared.switch.heading())
         });
         let header = header::strategy(request.headers());
-        let undecided = Undecided { inner, request, method, observer };
         match shared.switch.try_arrive(Arrival { kind, query, header }) {
-            Arrived::In(guard) => undecided.let_in(guard),
-            Arrived::Refused(refused) => undecided.refuse(refused),
+            Arrived::In(guard) => let_in(inner, request, method, observer, guard),
+            Arrived::Refused(refused) => refuse(&request, observer, refused),
             Arrived::Unsure(unsure) => {
-                Phase::Undecided { judged: unsure.judged().boxed(), undecided: Some(Box::new(undecided)) }
+                let undecided = Box::new(Undecided { inner, request, method, observer });
+                Phase::Undecided { judged: unsure.judged().boxed(), undecided: Some(undecided) }
             }
         }
     }

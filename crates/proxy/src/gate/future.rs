@@ -55,7 +55,7 @@ pin_project! {
         /// Rejected, with the strategy that its header named.
         Refused { refused: StrategyMismatch, received: Option<HeaderValue> },
         /// Not judged, because etcd is lost.
-        Failed { response: Option<Response<Option<Bytes>>> },
+        Failed { response: Option<Box<Response<Option<Bytes>>>> },
         /// Not gRPC: forwarded without judgement.
         Foreign { #[pin] future: F },
     }

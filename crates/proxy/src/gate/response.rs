@@ -54,7 +54,7 @@ pub(super) struct Answer<C> {
     observer: Option<C>,
     work: Work,
     /// A message that waits until the query it names is on record.
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
     /// Trailers that wait until the bytes before them are sent.
     trailers: Option<HeaderMap>,
     /// Nothing more of the engine's body is sent.
@@ -166,7 +166,7 @@ impl<C: ObserveCall> Answer<C> {
         match recorded {
             None => sent,
             Some(recorded) => {
-                self.recording = Some(Recording { recorded, message: sent });
+                self.recording = Some(Box::new(Recording { recorded, message: sent }));
                 Bytes::new()
             }
         }

@@ -117,6 +117,10 @@ impl Collector {
         if let Transition::Drained { old } | Transition::DrainTimedOut { old } = step.transition {
             self.close(old, turn.filter(|_| matches!(step.transition, Transition::DrainTimedOut { .. })));
         }
+        // Of several instances one has made it, and counts it.
+        if !step.is_own {
+            return;
+        }
         let exported = self.shared.exported.lock();
         if let Some((end, took)) = ended {
             exported.switched(end, took.as_secs_f64());
@@ -199,6 +203,9 @@ impl Collector {
         if let Some(switch) = switch {
             let snapshot = switch.snapshot();
             exported.show(&snapshot);
+            if let Some(store) = switch.store() {
+                exported.show_shared(store, snapshot.epoch);
+            }
             sampled.lock().sample(snapshot.queries, Instant::now());
         }
     }

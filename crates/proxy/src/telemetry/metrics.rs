@@ -9,10 +9,11 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use protocol::Strategy;
-use switch::{PhaseName, Snapshot};
+use switch::{PhaseName, Snapshot, etcd::Handle};
 
 use super::{
     call::{Outcome, Status},
+    instances::{HISTOGRAMS, InstanceMetrics},
     thread_counters::{BOUNDS, STRATEGIES, ThreadCounters},
 };
 use crate::adoption::End;
@@ -35,6 +36,11 @@ impl Default for Metrics {
             .and_then(|builder| {
                 let name = Matcher::Full("teal_switch_duration_seconds".to_owned());
                 builder.set_buckets_for_metric(name, &SWITCH_BOUNDS)
+            })
+            .and_then(|builder| {
+                HISTOGRAMS.into_iter().try_fold(builder, |builder, (name, bounds)| {
+                    builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+                })
             })
             .expect("there are bounds")
             .build_recorder();
@@ -201,6 +207,8 @@ pub(super) struct Exported {
     switches: [Counter; 4],
     switch_duration: Histogram,
     abandoned: Counter,
+    /// Where the switch is shared.
+    shared: Option<InstanceMetrics>,
 }
 
 impl Exported {
@@ -218,6 +226,7 @@ impl Exported {
             switches: End::ALL.map(|end| counter!("teal_switches_total", "result" => end.as_str())),
             switch_duration: histogram!("teal_switch_duration_seconds"),
             abandoned: counter!("teal_drain_abandoned_total"),
+            shared: None,
             metrics,
             labels,
         })
@@ -264,6 +273,15 @@ impl Exported {
         }
         for (gauge, phase) in self.phases.iter().zip(PhaseName::ALL) {
             gauge.set(one_if(snapshot.phase.name() == phase));
+        }
+    }
+
+    /// Updates the metrics of a switch that is shared. The queries are those on record, the same at all instances.
+    pub(super) fn show_shared(&mut self, store: &Handle, epoch: u64) {
+        let metrics = &self.metrics;
+        self.shared.get_or_insert_with(|| metrics.with(InstanceMetrics::new)).show(store, epoch);
+        for (gauge, queries) in self.queries.iter().zip(store.queries()) {
+            gauge.set(queries as f64);
         }
     }
 

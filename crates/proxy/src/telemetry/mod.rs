@@ -5,6 +5,7 @@ mod call;
 mod client_connection;
 mod collector;
 mod each;
+mod instances;
 mod metrics;
 mod series;
 mod shard;

@@ -5,12 +5,17 @@ use protocol::{CallKind, Strategy};
 
 use super::{
     copy::Known,
+    counters::LookUpReason,
     handle::Handle,
     look_up::{LookUp, Looked, MAX_LOOK_UPS},
 };
 use crate::{
-    Arrival, Header, RequestGuard, Switch, course::lets_in_cut_off, phase::StrategyMismatch,
-    phase_name::PhaseName, queries::Query,
+    Arrival, Header, RequestGuard, Switch,
+    course::lets_in_cut_off,
+    instance::Stage,
+    phase::{Admission, StrategyMismatch},
+    phase_name::PhaseName,
+    queries::Query,
 };
 
 /// What becomes of a request at its arrival.
@@ -21,7 +26,7 @@ pub enum Arrived {
     /// It is not.
     Refused(StrategyMismatch),
     /// etcd has to be asked first.
-    Unsure(Unsure),
+    Unsure(Box<Unsure>),
 }
 
 /// A request that waits for etcd.
@@ -63,28 +68,22 @@ impl Switch {
     /// Judges a request at its arrival, as [`Switch::arrive`] does; where several instances share the switch it may have to
     /// wait.
     pub fn try_arrive(&self, arrival: Arrival<'_>) -> Arrived {
-        let judged = match self.shared.store.get() {
-            None => match self.arrive(arrival) {
-                Ok(pass) => Judged::In(pass),
-                Err(mismatch) => Judged::Refused(mismatch),
-            },
-            Some(store) => match self.pass_by(arrival) {
-                Some(pass) => Judged::In(pass),
-                None => self.judge_shared(store, arrival, None),
-            },
+        let Some(store) = self.shared.store.get() else {
+            return match self.arrive(arrival) {
+                Ok(pass) => Arrived::In(pass),
+                Err(mismatch) => Arrived::Refused(mismatch),
+            };
         };
-        match judged {
+        if let Some(pass) = self.pass_by(arrival) {
+            return Arrived::In(pass);
+        }
+        match self.judge_shared(store, arrival, None) {
             Judged::In(pass) => Arrived::In(pass),
             Judged::Refused(mismatch) => Arrived::Refused(mismatch),
             Judged::Doubtful(doubt) => {
                 let Arrival { kind, header, query } = arrival;
-                Arrived::Unsure(Unsure {
-                    switch: self.clone(),
-                    kind,
-                    header,
-                    id: query.map(Box::from),
-                    doubt,
-                })
+                let (switch, id) = (self.clone(), query.map(Box::from));
+                Arrived::Unsure(Box::new(Unsure { switch, kind, header, id, doubt }))
             }
         }
     }
@@ -101,11 +100,13 @@ impl Switch {
             let known = id.filter(|_| on_table.is_none()).map(|id| store.copy().lock().get(id, now));
             let found = looked.and_then(|looked| looked.query).filter(|_| known == Some(Known::Unknown));
             let query = on_table.or(found.filter(|query| remembers(*query)));
-            let guard = |admission| {
+            let guard = |admission: Admission| {
                 let touched = id.and_then(|id| queries.arrive(id, now, remembers));
                 store.put_again_if_due(id, touched);
-                let guard = RequestGuard::new(self.clone(), admission, kind, id, None);
-                guard.shared(own, found, touched.is_some())
+                let waits = self.shared.has_engines && matches!(kind, CallKind::LogIn | CallKind::Begin);
+                let left = waits.then(|| state.left[admission.strategy.index()].clone());
+                let guard = RequestGuard::new(self.clone(), admission, kind, id, left).judged_by(own, found);
+                if touched.is_some() { guard.on_table() } else { guard }
             };
             if own.is_none() || store.is_cut_off() {
                 return match query {
@@ -119,15 +120,24 @@ impl Switch {
                 return Judged::Refused(StrategyMismatch { expected: course.active });
             }
             if known == Some(Known::Unknown) && looked.is_none() {
+                store.counters().look_up(LookUpReason::Unknown);
                 return Judged::Doubtful(Doubt::NeedsReading);
             }
             let named = header.named().unwrap_or(course.active);
             let strategy: Strategy = query.map_or(named, |query| query.strategy);
-            if !course.lets_in(stage, kind, strategy) {
+            // Its engine was abandoned as unhealthy, and all tell where to go instead: logins have to go there.
+            let is_left = kind == CallKind::LogIn
+                && strategy != course.active
+                && stage == Stage::Closing
+                && state.left[strategy.index()].is_left();
+            if is_left || !course.lets_in(stage, kind, strategy) {
                 let is_true = looked.is_some_and(|looked| looked.truth.value.course.epoch <= course.epoch);
                 return match is_true {
                     true => Judged::Refused(StrategyMismatch { expected: course.active }),
-                    false => Judged::Doubtful(Doubt::NeedsReading),
+                    false => {
+                        store.counters().look_up(LookUpReason::Refusal);
+                        Judged::Doubtful(Doubt::NeedsReading)
+                    }
                 };
             }
             let counts_query = kind == CallKind::Begin || kind == CallKind::Continue && query.is_none();
@@ -135,7 +145,10 @@ impl Switch {
             let has_reported = is_old && state.machine.is_reported();
             let pass = guard(state.machine.admit(kind, strategy, counts_query, now));
             match has_reported {
-                true => Judged::Doubtful(Doubt::NeedsRetraction(pass, course.epoch)),
+                true => {
+                    store.counters().look_up(LookUpReason::Quiet);
+                    Judged::Doubtful(Doubt::NeedsRetraction(pass, course.epoch))
+                }
                 false => Judged::In(pass),
             }
         })
@@ -152,6 +165,7 @@ impl Unsure {
             return Err(Rejected::Unavailable("expected a switch that is shared".to_owned()));
         };
         let lost = || Rejected::Unavailable(store.lost());
+        let _waits = store.counters().wait();
         let mut looked = None;
         loop {
             match doubt {

@@ -4,9 +4,14 @@
 mod agenda;
 pub(super) mod housekeeping;
 mod join;
+mod look;
 mod round;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -16,7 +21,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::{agenda::Writing, housekeeping::Housekeeping, round::Round};
+use self::{agenda::Writing, housekeeping::Housekeeping, look::ForPeople, round::Round};
 use super::{
     board::{Board, Difference},
     copy::RecordCopy,
@@ -28,7 +33,7 @@ use super::{
     truth::Written,
     watch::{Feed, News},
 };
-use crate::{course::Truth, queries::Queries};
+use crate::{course::Truth, instance::Unwell, queries::Queries};
 
 /// The task.
 pub(super) struct Driver<F> {
@@ -50,6 +55,12 @@ pub(super) struct Driver<F> {
     has_vanished: bool,
     /// The copy is that of one revision, and the watch goes on from there.
     is_listed: bool,
+    /// By lease: when a status was first seen, and the revision of it.
+    seen: BTreeMap<i64, (i64, Instant)>,
+    /// What the follower knows of the others' engines.
+    others: Vec<Unwell>,
+    /// Since when the engines are unhealthy, as this incarnation has published.
+    said: Unwell,
     /// The truth that the follower has, and the revision of its last change.
     followed: Option<(Truth, i64)>,
     /// A status was sent and not answered: it may still come into effect, until another one does.
@@ -72,6 +83,9 @@ pub(super) struct Driver<F> {
     /// Those who have read a truth of this revision, and wait until it is followed.
     behind: Vec<(i64, oneshot::Sender<()>)>,
     leaves: Option<oneshot::Sender<Result<(), StoreError>>>,
+    /// When the present epoch was followed.
+    followed_at: Instant,
+    people: ForPeople,
 }
 
 /// An order that waits for other instances, or for its turn.
@@ -105,6 +119,7 @@ impl<F: Follower> Driver<F> {
             match self.live(own).await {
                 Over::Leaves => {
                     self.own.send_replace(None);
+                    self.say_goodbye(own).await;
                     let left = self.store.leave(own, &self.deadline).await;
                     if let Some(done) = self.leaves.take() {
                         _ = done.send(left);
@@ -114,6 +129,7 @@ impl<F: Follower> Driver<F> {
                 Over::Lost => {
                     self.own.send_replace(None);
                     self.deadline.end();
+                    self.look_back(own);
                     own = self.join_again().await;
                 }
             }
@@ -130,6 +146,7 @@ impl<F: Follower> Driver<F> {
             if !self.follow(own) {
                 return Over::Lost;
             }
+            self.look(own);
             if !is_publishing {
                 self.answer_retractions(own);
             }
@@ -143,7 +160,8 @@ impl<F: Follower> Driver<F> {
             }
             self.next_round(own, &mut round);
             self.keep_house(own);
-            let wake = self.wake(own).into_iter().chain(self.housekeeping.wake()).min();
+            let wakes = [self.wake(own), self.housekeeping.wake()];
+            let wake = wakes.into_iter().flatten().fold(self.looks_again(), Instant::min);
             let changed = Arc::clone(&self.changed);
             let recorder = self.recorder.clone();
             let is_busy = recorder.on_the_way() > 0;
@@ -164,7 +182,8 @@ impl<F: Follower> Driver<F> {
                 () = changed.notified() => {}
                 () = self.housekeeping.deleted() => {}
                 () = recorder.idle(), if is_busy => {}
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                told = self.people.told() => self.was_told(told),
+                () = sleep_until(wake) => {}
             }
         }
     }
@@ -184,6 +203,9 @@ impl<F: Follower> Driver<F> {
             }
             Some((_, modified)) if truth.modified <= modified => {}
             _ => {
+                if before.is_none_or(|(epoch, _)| epoch < truth.value.course.epoch) {
+                    self.followed_at = Instant::now();
+                }
                 self.follower.follow(&truth.value);
                 self.followed = Some((truth.value.clone(), truth.modified));
             }
@@ -192,6 +214,7 @@ impl<F: Follower> Driver<F> {
             return false;
         }
         self.learn_record();
+        self.see_health(own);
         let has_vanished = std::mem::take(&mut self.has_vanished);
         self.follower.see(&self.board.live(), has_vanished);
         for (truth, done) in self.ordered.drain(..) {
@@ -207,6 +230,24 @@ impl<F: Follower> Driver<F> {
         true
     }
 
+    /// Tells the follower what the others say of the engines: since when, is counted from the first sight of it.
+    fn see_health(&mut self, own: Own) {
+        let (now, instances) = (Instant::now(), &self.board.instances);
+        self.seen.retain(|lease, _| instances.contains_key(lease));
+        let others = instances.iter().filter(|(lease, _)| **lease != own.lease).map(|(lease, kept)| {
+            let seen = self.seen.entry(*lease).or_insert((kept.modified, now));
+            if seen.0 != kept.modified {
+                *seen = (kept.modified, now);
+            }
+            kept.value.unwell(seen.1.into_std())
+        });
+        let others: Vec<_> = others.collect();
+        if others != self.others {
+            self.follower.see_health(others.clone());
+            self.others = others;
+        }
+    }
+
     /// Tells the follower what is on record. Nobody who holds the copy waits for the follower.
     fn learn_record(&self) {
         if let Some(kept) = &self.board.truth {
@@ -214,6 +255,7 @@ impl<F: Follower> Driver<F> {
                 let copy = self.copy.lock();
                 (copy.holding(&kept.value.course), copy.queries(&kept.value.course))
             };
+            self.people.sight.set_queries(queries);
             self.follower.learn(holding, queries);
         }
     }
@@ -231,7 +273,8 @@ impl<F: Follower> Driver<F> {
     /// Takes in what the feed says. False if etcd has lost its data.
     fn learn(&mut self, news: News) -> bool {
         match news {
-            News::List { board, queries } => {
+            News::List { board, queries, abouts } => {
+                self.people.listed(self.store.prefix(), &abouts, board.revision);
                 let has_data = board.revision >= self.board.revision && board.truth.is_some();
                 self.copy.lock().replace(queries, board.revision);
                 self.is_listed = true;
@@ -251,6 +294,7 @@ impl<F: Follower> Driver<F> {
                     // Another program's key is nobody's business; a value that cannot be read is found by the next round.
                     Err(error) => tracing::debug!("{error}"),
                 }
+                self.people.changed(self.store.prefix(), &events, revision);
                 let now = Instant::now().into_std();
                 self.copy.lock().take(record, revision, now);
                 true

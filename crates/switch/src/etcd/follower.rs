@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::{about::About, remark::Remark};
 use crate::{
     course::{TransitionKind, Truth},
-    instance::InstanceStatus,
+    instance::{InstanceStatus, Unwell},
     phase::Actor,
 };
 
@@ -26,6 +27,12 @@ pub trait Follower: Send + Sync + 'static {
     /// since the last call.
     fn see(&self, live: &[InstanceStatus], has_vanished: bool);
 
+    /// Takes in what the other live instances say of the engines, by this instance's clock.
+    fn see_health(&self, others: Vec<Unwell>);
+
+    /// Since when the engines are unhealthy as seen from here. Each change of it is published.
+    fn unwell(&self) -> Unwell;
+
     /// Takes in how many queries on record hold the drain, and how many there are of each strategy.
     fn learn(&self, holding: u64, queries: [u64; 2]);
 
@@ -37,6 +44,17 @@ pub trait Follower: Send + Sync + 'static {
 
     /// The truth with the timer as this instance has it, paused or not.
     fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth;
+
+    /// What people want to know of this instance, whose admin API has this address.
+    fn about(&self, admin: Option<String>) -> About {
+        About { admin, ..About::default() }
+    }
+
+    /// Tells people of something.
+    fn remark(&self, _: &Remark) {}
+
+    /// The transition into this epoch, which is followed next, was made here.
+    fn won(&self, _: u64) {}
 
     /// The truth after a transition that this instance tries.
     fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor)

@@ -12,9 +12,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     copy::RecordCopy,
+    counters::Counters,
     lease::Deadline,
     look_up::{LookUp, Reader},
     record::{Recorded, Recorder},
+    sight::{InstanceState, Instances, Sight},
     store::{Own, StoreError},
 };
 use crate::{
@@ -41,6 +43,7 @@ pub struct Handle {
     pub(super) recorder: Recorder,
     pub(super) reader: Reader,
     pub(super) changed: Arc<Notify>,
+    pub(super) sight: Sight,
 }
 
 /// The task that drives an instance. It ends when this is dropped; then the instance loses its lease.
@@ -100,6 +103,9 @@ pub enum OrderError {
     /// Another instance has not come along in time.
     #[error("{0}")]
     Waiting(String),
+    /// Another instance sees the pending engine unhealthy.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The instance has lost etcd.
     #[error("lost etcd: no command is carried out")]
     CutOff,
@@ -127,6 +133,31 @@ impl Handle {
     /// When it may have lost its lease.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
+    }
+
+    /// All instances, as this one sees them.
+    pub fn instances(&self) -> Instances {
+        self.sight.instances()
+    }
+
+    /// How this instance stands with etcd.
+    pub fn state(&self) -> InstanceState {
+        self.sight.state()
+    }
+
+    /// Queries on record, by strategy: the same at all instances.
+    pub fn queries(&self) -> [u64; 2] {
+        self.sight.queries()
+    }
+
+    /// What is counted about etcd.
+    pub fn counters(&self) -> &Arc<Counters> {
+        self.sight.counters()
+    }
+
+    /// Tells the other instances where operators reach the admin API of this one.
+    pub fn set_admin(&self, admin: Option<String>) {
+        self.sight.set_admin(admin);
     }
 
     /// The copy of the record.

@@ -115,6 +115,11 @@ impl Prefix {
         self.key(format_args!("about/{lease:016x}"))
     }
 
+    /// The keys of what people want to know of all instances.
+    pub fn abouts(&self) -> Keys {
+        Keys::prefix(self.key("about/"))
+    }
+
     /// The keys of all queries.
     pub fn queries(&self) -> Keys {
         Keys::prefix(self.key("queries/"))

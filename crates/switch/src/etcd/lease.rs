@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     board::{Board, Kept, MAX_INSTANCES},
+    counters::EtcdOp,
     store::{Own, Store, StoreError, entries},
     truth::Written,
 };
@@ -82,7 +83,7 @@ impl Store {
             return Err(StoreError::Crowded { prefix: self.prefix.to_string() });
         }
         let sent = Instant::now();
-        let lease = self.client.grant(ttl.max(MIN_TTL)).await?;
+        let lease = self.time(EtcdOp::Join, self.client.grant(ttl.max(MIN_TTL))).await?;
         let key = self.prefix.instance(lease.id);
         let text = serde_json::to_string(status).unwrap_or_default();
         // What was applied without an answer is there already; whatever happened, its revision is read.
@@ -91,7 +92,7 @@ impl Store {
             .then(Op::put_leased(key.clone(), text, lease.id))
             .then(Op::Range(Range::new(key.clone())))
             .or_else(Op::Range(Range::new(key)));
-        let outcome = self.client.txn(&txn, Retry::Idempotent).await?;
+        let outcome = self.time(EtcdOp::Join, self.client.txn(&txn, Retry::Idempotent)).await?;
         let revision = outcome.revision;
         let created = entries(outcome).into_iter().flatten().next().map_or(revision, |entry| entry.created);
         deadline.renewed(sent, lease.ttl);
@@ -118,7 +119,7 @@ impl Store {
     /// Renews the lease, once what is new has been followed.
     pub async fn renew(&self, own: Own, deadline: &Deadline) -> Result<(), StoreError> {
         let sent = Instant::now();
-        let ttl = self.client.keep_alive(own.lease).await?;
+        let ttl = self.time(EtcdOp::Renew, self.client.keep_alive(own.lease)).await?;
         deadline.renewed(sent, ttl);
         Ok(())
     }
@@ -126,9 +127,13 @@ impl Store {
     /// Leaves: the key goes with its lease. All that was to be written is written before.
     pub async fn leave(&self, own: Own, deadline: &Deadline) -> Result<(), StoreError> {
         deadline.end();
-        match self.client.revoke(own.lease).await {
-            Err(error) if matches!(error.last(), teal_etcd::Error::LeaseNotFound { .. }) => Ok(()),
-            other => Ok(other?),
+        match self.time(EtcdOp::Leave, self.client.revoke(own.lease)).await {
+            Err(StoreError::Etcd(error))
+                if matches!(error.last(), teal_etcd::Error::LeaseNotFound { .. }) =>
+            {
+                Ok(())
+            }
+            other => other,
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     board::{Board, Kept},
+    counters::EtcdOp,
     keys::read_query,
     lease::Deadline,
     store::{Store, StoreError, entries},
@@ -143,7 +144,7 @@ impl Store {
         let read = |key: Bytes| Op::Range(Range::new(key));
         let txn = Txn::new().then(read(self.prefix.state()));
         let txn = keys.iter().flatten().cloned().map(read).fold(txn, Txn::then);
-        let outcome = self.client.txn(&txn, Retry::Idempotent).await?;
+        let outcome = self.time(EtcdOp::LookUp, self.client.txn(&txn, Retry::Idempotent)).await?;
         let revision = outcome.revision;
         let mut pages = entries(outcome).into_iter();
         let board = Board::read(&self.prefix, revision, &pages.next().unwrap_or_default())?;

@@ -22,9 +22,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     copy::RecordCopy,
+    counters::EtcdOp,
     keys::write_query,
     lease::Deadline,
-    store::{Own, Store},
+    store::{Own, Store, StoreError},
 };
 use crate::queries::Query;
 
@@ -255,9 +256,11 @@ impl Writer {
         let mut again = Vec::new();
         while !batch.asks.is_empty() {
             let txn = batch.txn(&self.store);
+            self.store.counters().batch(batch.asks.len());
+            let written = self.store.client.txn(&txn, Retry::Idempotent);
             let answer = select! {
                 biased;
-                answer = self.store.client.txn(&txn, Retry::Idempotent) => answer,
+                answer = self.store.time(EtcdOp::Record, written) => answer,
                 () = self.deadline.passed(), if batch.own.is_some() => {
                     again.extend(self.give_up(&mut batch, &Recorded::CutOff, true));
                     continue;
@@ -274,7 +277,8 @@ impl Writer {
                 // A put without an answer is tried again. So is a deletion, whatever etcd says.
                 Err(error) if error.is_outage() || batch.own.is_none() => sleep(AGAIN).await,
                 Err(error) => {
-                    let (failed, is_unsure) = (Recorded::Failed(error.to_string()), error.may_have_applied());
+                    let is_unsure = matches!(&error, StoreError::Etcd(error) if error.may_have_applied());
+                    let failed = Recorded::Failed(error.to_string());
                     again.extend(self.give_up(&mut batch, &failed, is_unsure));
                 }
             }

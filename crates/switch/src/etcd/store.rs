@@ -1,9 +1,12 @@
 //! The keys of one switch in one etcd, and what is read of them at once.
 
+use std::sync::Arc;
+
 use teal_etcd::{Answer, Client, Compare, Is, KeyValue, Op, Outcome, Range, Retry, Txn};
 
 use super::{
     board::{Board, MAX_INSTANCES},
+    counters::{Counters, EtcdOp},
     keys::{BadKey, Prefix, check_format},
     watch::MAX_LISTED,
 };
@@ -13,6 +16,7 @@ use super::{
 pub struct Store {
     pub(super) client: Client,
     pub(super) prefix: Prefix,
+    counters: Arc<Counters>,
 }
 
 /// The key of an instance: other incarnations have other leases, or at least other revisions.
@@ -57,12 +61,26 @@ impl StoreError {
 impl Store {
     /// The keys under a prefix.
     pub fn new(client: Client, prefix: Prefix) -> Self {
-        Self { client, prefix }
+        Self { client, prefix, counters: Arc::default() }
     }
 
     /// The prefix.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
+    }
+
+    /// What is counted about it.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Measures a request.
+    pub(super) async fn time<T, E: Into<StoreError>>(
+        &self,
+        op: EtcdOp,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, StoreError> {
+        self.counters.time(op, request).await
     }
 
     /// Whether the keys under the prefix are those of a switch, in the format that this version knows, or there are none.
@@ -71,7 +89,8 @@ impl Store {
         let format = Op::Range(Range::new(self.prefix.format()));
         let gaps = self.prefix.gaps().into_iter().map(|gap| Op::Range(Range::new(gap).limit(1).keys_only()));
         let read = gaps.fold(Txn::new().then(format), Txn::then);
-        let mut pages = entries(self.client.txn(&read, Retry::Idempotent).await?).into_iter();
+        let mut pages =
+            entries(self.time(EtcdOp::Join, self.client.txn(&read, Retry::Idempotent)).await?).into_iter();
         // The format first: a newer one may have other keys.
         for entry in pages.next().unwrap_or_default() {
             check_format(&entry.key, &entry.value)?;
@@ -85,7 +104,7 @@ impl Store {
     /// Reads the truth and the live instances at one revision.
     pub async fn read(&self) -> Result<Board, StoreError> {
         let txn = self.reads().into_iter().fold(Txn::new(), Txn::then);
-        self.board(self.client.txn(&txn, Retry::Idempotent).await?)
+        self.board(self.time(EtcdOp::Read, self.client.txn(&txn, Retry::Idempotent)).await?)
     }
 
     /// What [`board`](Self::board) is made of.

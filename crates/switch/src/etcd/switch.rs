@@ -1,20 +1,27 @@
 //! The switch as one of several: it follows, and says what it wishes.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
 use super::{
+    about::About,
     copy::RecordCopy,
     follower::Follower,
     handle::{Handle, Task},
+    remark::{Remark, Weight},
     store::{Store, StoreError},
 };
+use tracing::{error, info, warn};
+
 use crate::{
-    InvalidTransition, Switch,
+    InvalidTransition, NewEvent, Switch,
     course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
-    instance::InstanceStatus,
+    instance::{InstanceStatus, Unwell},
     phase::Actor,
     saved_state::SavedTimer,
 };
@@ -24,6 +31,8 @@ use crate::{
 struct Member {
     switch: Switch,
     name: String,
+    /// The epoch that this instance has made last.
+    won: AtomicU64,
 }
 
 impl Switch {
@@ -32,7 +41,7 @@ impl Switch {
     pub async fn share(&self, store: Store, name: &str, ttl: Duration) -> Result<Task, StoreError> {
         let copy = RecordCopy::new(Arc::clone(&self.shared.queries));
         self.shared.queries.share(&self.rules());
-        let member = Member { switch: self.clone(), name: name.to_owned() };
+        let member = Member { switch: self.clone(), name: name.to_owned(), won: AtomicU64::new(0) };
         let (handle, task) = Handle::join(store, Arc::new(member), copy, ttl).await?;
         // A switch is shared once: a second time its first store would stay.
         _ = self.shared.store.set(handle.clone());
@@ -90,6 +99,7 @@ impl Follower for Member {
         let timer = truth.timer.joined(self.every(), wall());
         self.switch.change(|state, now| {
             if truth.course.epoch > state.machine.epoch() {
+                state.is_own = truth.course.epoch == self.won.load(Relaxed);
                 state.machine.follow_truth(truth.course, truth.stamp.why, now);
             } else {
                 state.machine.set_timer(timer, now);
@@ -101,6 +111,14 @@ impl Follower for Member {
         self.switch.change(|state, now| state.machine.see(live, has_vanished, now));
     }
 
+    fn see_health(&self, others: Vec<Unwell>) {
+        self.switch.change(|state, _| state.machine.see_health(others));
+    }
+
+    fn unwell(&self) -> Unwell {
+        self.switch.lock().machine.unwell()
+    }
+
     fn learn(&self, holding: u64, queries: [u64; 2]) {
         self.switch.change(|state, now| state.machine.learn(holding, queries, now));
     }
@@ -110,9 +128,7 @@ impl Follower for Member {
     }
 
     fn wishes(&self) -> Vec<(Instant, TransitionKind, Actor)> {
-        let state = self.switch.lock();
-        let timer = state.machine.timer_due().map(|due| (due, TransitionKind::Announce, Actor::Timer));
-        state.machine.wishes().into_iter().chain(timer).collect()
+        self.switch.lock().machine.wishes()
     }
 
     fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth {
@@ -120,6 +136,27 @@ impl Follower for Member {
         let kept = self.switch.change(|state, now| state.machine.keep(now).timer);
         let timer = TimerState::of(SavedTimer { paused: pauses, ..kept }, every, stamp.at);
         truth.with_timer(timer, stamp)
+    }
+
+    fn about(&self, admin: Option<String>) -> About {
+        let (rules, snapshot) = (self.switch.rules(), self.switch.snapshot());
+        About::new(&rules, admin, snapshot.requests.iter().sum())
+    }
+
+    fn remark(&self, remark: &Remark) {
+        let Remark { weight, kind, epoch, message, instance, details } = remark;
+        let (epoch, instance) = (*epoch, instance.as_deref());
+        match weight {
+            Weight::Info => info!(epoch, instance, "{message}"),
+            Weight::Warn => warn!(epoch, instance, "{message}"),
+            Weight::Error => error!(epoch, instance, "{message}"),
+        }
+        let (message, details) = (message.clone(), details.clone());
+        self.switch.event_log().note(NewEvent { kind, epoch, message, details, ..NewEvent::default() });
+    }
+
+    fn won(&self, epoch: u64) {
+        self.won.store(epoch, Relaxed);
     }
 
     fn next(&self, truth: &Truth, kind: TransitionKind, by: Actor) -> Result<Truth, InvalidTransition> {

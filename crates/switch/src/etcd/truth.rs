@@ -6,6 +6,7 @@ use teal_etcd::{Compare, Is, Op, Retry, Txn};
 
 use super::{
     board::{Board, Kept},
+    counters::EtcdOp,
     keys::FORMAT,
     store::{Own, Store, StoreError},
 };
@@ -26,11 +27,11 @@ impl Store {
         let format = Txn::new()
             .when(Compare::absent(self.prefix.format()))
             .then(Op::put(self.prefix.format(), FORMAT.to_string()));
-        self.client.txn(&format, Retry::Idempotent).await?;
+        self.time(EtcdOp::Join, self.client.txn(&format, Retry::Idempotent)).await?;
         let state = Txn::new()
             .when(Compare::absent(self.prefix.state()))
             .then(Op::put(self.prefix.state(), truth.text()));
-        self.client.txn(&state, Retry::Idempotent).await?;
+        self.time(EtcdOp::Join, self.client.txn(&state, Retry::Idempotent)).await?;
         self.read().await
     }
 
@@ -40,7 +41,7 @@ impl Store {
         let state = Txn::new()
             .when(Compare::modified(self.prefix.state(), Is::Equal, found.modified))
             .then(Op::put(self.prefix.state(), truth.text()));
-        self.client.txn(&state, Retry::Idempotent).await?;
+        self.time(EtcdOp::Join, self.client.txn(&state, Retry::Idempotent)).await?;
         Ok(())
     }
 
@@ -84,7 +85,8 @@ impl Store {
         txn = also.into_iter().fold(txn, Txn::when);
         txn = self.reads().into_iter().fold(txn, Txn::then);
         txn = self.reads().into_iter().fold(txn, Txn::or_else);
-        let outcome = self.client.txn(&txn, Retry::Idempotent).await?;
+        let op = if key == self.prefix.state() { EtcdOp::Propose } else { EtcdOp::Publish };
+        let outcome = self.time(op, self.client.txn(&txn, Retry::Idempotent)).await?;
         let (has_succeeded, is_repeated) = (outcome.succeeded, outcome.repeated);
         let board = self.board(outcome)?;
         // An attempt that was not answered may have been applied, and stood in the way of the next one.

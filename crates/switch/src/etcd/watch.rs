@@ -12,8 +12,9 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    board::Board,
+    board::{Board, MAX_INSTANCES},
     copy::RecordChange,
+    counters::{EtcdOp, ResyncReason},
     keys::{BadKey, Name, check_format, read_query},
     store::{Store, StoreError},
 };
@@ -37,6 +38,8 @@ pub enum News {
         board: Board,
         /// The queries: id, strategy and birth, revision of the last put.
         queries: Vec<(Box<str>, Query, i64)>,
+        /// What the instances say of themselves.
+        abouts: Vec<KeyValue>,
     },
     /// What has changed since the list, or the changes before.
     Changes {
@@ -98,6 +101,7 @@ async fn run(store: Store, sender: mpsc::Sender<News>, mut asked: watch::Receive
             StoreError::Etcd(error) => matches!(error.last(), teal_etcd::Error::Compacted { .. }),
             _ => false,
         };
+        store.counters().resync(if is_compacted { ResyncReason::Compacted } else { ResyncReason::Watch });
         if sender.send(News::Lost(error)).await.is_err() {
             return;
         }
@@ -109,9 +113,9 @@ async fn run(store: Store, sender: mpsc::Sender<News>, mut asked: watch::Receive
 
 /// Lists, then watches, until one of the two fails. `Ok` once nobody reads any more.
 async fn follow(store: &Store, sender: &mpsc::Sender<News>) -> Result<(), StoreError> {
-    let (board, queries) = store.list().await?;
+    let (board, queries, abouts) = store.list().await?;
     let next = board.revision + 1;
-    if sender.send(News::List { board, queries }).await.is_err() {
+    if sender.send(News::List { board, queries, abouts }).await.is_err() {
         return Ok(());
     }
     let mut watch = store.client.watch(store.prefix.all(), next);
@@ -128,24 +132,30 @@ async fn follow(store: &Store, sender: &mpsc::Sender<News>) -> Result<(), StoreE
     Ok(())
 }
 
-type Listed = (Board, Vec<(Box<str>, Query, i64)>);
+type Listed = (Board, Vec<(Box<str>, Query, i64)>, Vec<KeyValue>);
 
 impl Store {
     /// Reads everything at one revision.
     pub async fn list(&self) -> Result<Listed, StoreError> {
         let format = Op::Range(Range::new(self.prefix.format()));
         let txn = self.reads().into_iter().fold(Txn::new(), Txn::then);
-        let outcome = self.client.txn(&txn.then(format), Retry::Idempotent).await?;
-        if let Some(Answer::Range(page)) = outcome.answers.last() {
+        let about = Op::Range(Range::new(self.prefix.abouts()).limit(2 * MAX_INSTANCES));
+        let txn = txn.then(about).then(format);
+        let mut outcome = self.time(EtcdOp::List, self.client.txn(&txn, Retry::Idempotent)).await?;
+        if let Some(Answer::Range(page)) = outcome.answers.pop() {
             page.entries.iter().try_for_each(|format| check_format(&format.key, &format.value))?;
         }
+        let abouts = match outcome.answers.pop() {
+            Some(Answer::Range(page)) => page.entries,
+            _ => Vec::new(),
+        };
         let board = self.board(outcome)?;
         let mut queries = Vec::new();
         for number in 0..=u8::MAX {
             let keys = self.prefix.query_range(number);
             let mut next = Some(Range::new(keys).at(board.revision).limit(PAGE));
             while let Some(range) = next {
-                let page = self.client.range(&range).await?;
+                let page = self.time(EtcdOp::List, self.client.range(&range)).await?;
                 for entry in page.entries {
                     queries.extend(self.listed(&entry)?);
                 }
@@ -155,13 +165,13 @@ impl Store {
                 next = page.rest;
             }
         }
-        Ok((board, queries))
+        Ok((board, queries, abouts))
     }
 
     /// How many queries have keys at a revision.
     pub async fn count(&self, revision: i64) -> Result<u64, StoreError> {
         let range = Range::new(self.prefix.queries()).at(revision).count_only();
-        Ok(self.client.range(&range).await?.count)
+        Ok(self.time(EtcdOp::List, self.client.range(&range)).await?.count)
     }
 
     fn listed(&self, entry: &KeyValue) -> Result<Option<(Box<str>, Query, i64)>, BadKey> {

@@ -1,6 +1,8 @@
 //! The stages of a heading. No instance announces a strategy before all live instances let it in, and none rejects the
 //! other one before all of them tell clients where to go instead.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::InstanceStatus;
@@ -16,6 +18,16 @@ pub enum Stage {
     Telling,
     /// It lets in the calls that the phase lets in and tells clients the heading.
     Closing,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Telling => "telling",
+            Self::Closing => "closing",
+        })
+    }
 }
 
 impl Stage {

@@ -13,6 +13,11 @@ mod target_strategy;
 #[path = "../in_flight.rs"]
 mod in_flight;
 
+#[allow(clippy::duplicate_mod)]
+#[path = "../closed.rs"]
+mod closed;
+
+use closed::Closed;
 use loom::{
     sync::{Arc, Mutex},
     thread,
@@ -122,5 +127,26 @@ fn calls_without_strategy_count_as_active() {
             Some(_) => assert_eq!((before, after), ([0, 0], [0, 1])),
             None => assert_eq!((before, after), ([0, 0], [0, 0])),
         }
+    });
+}
+
+/// A query is let in only by a change that comes before the one that closes it, and that change counts its request. As
+/// `Switch::pass_query` does it.
+#[test]
+fn nobody_passes_about_closed_queries() {
+    loom::model(|| {
+        let shared = Arc::new((InFlight::default(), Closed::default()));
+        shared.0.open(true);
+        let arriving = thread::spawn({
+            let shared = shared.clone();
+            move || {
+                let (in_flight, closed) = &*shared;
+                !closed.contains(Blue, 1) && in_flight.enter() && !closed.contains(Blue, 1)
+            }
+        });
+        let counted = shared.0.shut();
+        shared.1.set([2, 0]);
+        shared.0.open(true);
+        assert!(!arriving.join().unwrap() || counted == 1);
     });
 }

@@ -47,7 +47,7 @@ async fn an_ordered_cutover_asks_its_engine_unless_forced() {
         let answer = answer.map_err(str::to_owned);
         let ask = |named| {
             assert_eq!(named, Green);
-            std::future::ready(answer)
+            std::future::ready(answer.clone())
         };
         switch.order(command, Actor::Operator, None, ask).await
     };

@@ -7,7 +7,10 @@ use teal_etcd::{Compare, Is, MAX_OPERATIONS, Op, Retry, Txn};
 use tokio::time::Instant;
 
 use super::{Driver, Follower, Own, Store, StoreError};
-use crate::queries::{Key, Query};
+use crate::{
+    etcd::counters::EtcdOp,
+    queries::{Key, Query},
+};
 
 /// How many keys one transaction deletes: each is compared, and so is the instance's own.
 pub const MAX_DELETED: usize = MAX_OPERATIONS - 1;
@@ -107,6 +110,6 @@ impl Store {
             let key = self.prefix.query(id);
             txn.when(Compare::modified(key.clone(), Is::Equal, known.modified)).then(Op::delete(key))
         });
-        Ok(self.client.txn(&txn, Retry::Idempotent).await?.revision)
+        Ok(self.time(EtcdOp::Housekeep, self.client.txn(&txn, Retry::Idempotent)).await?.revision)
     }
 }

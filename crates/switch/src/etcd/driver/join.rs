@@ -5,20 +5,22 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Driver, Follower, Housekeeping, VecDeque};
+use super::{BTreeMap, Driver, Follower, ForPeople, Housekeeping, Unwell, VecDeque};
 use crate::{
     course::{Course, Truth},
     etcd::{
         board::Board,
         copy::RecordCopy,
+        counters::ResyncReason,
         handle::{Handle, MAX_ASKS, Task},
         lease::{Deadline, MIN_TTL},
         look_up::Reader,
         record::Recorder,
+        sight::Sight,
         store::{Own, Store, StoreError},
         watch::{Feed, News},
     },
@@ -47,6 +49,7 @@ impl Handle {
         let (asks, asked) = mpsc::channel(MAX_ASKS);
         let (own, live) = watch::channel(None);
         let changed = Arc::<Notify>::default();
+        let sight = Sight::new(deadline.clone(), Arc::clone(store.counters()));
         let name = follower.report(false).name;
         let mut driver = Driver {
             feed: Feed::start(store.clone()),
@@ -63,6 +66,9 @@ impl Handle {
             own,
             board: Board::empty(0),
             has_vanished: false,
+            seen: BTreeMap::new(),
+            others: Vec::new(),
+            said: Unwell::default(),
             is_listed: false,
             followed: None,
             is_unsure: false,
@@ -77,12 +83,14 @@ impl Handle {
             retractions: Vec::new(),
             behind: Vec::new(),
             leaves: None,
+            followed_at: Instant::now(),
+            people: ForPeople::new(sight.clone()),
         };
         let own = driver.join().await?;
         let _driver = AbortOnDropHandle::new(tokio::spawn(driver.run(own)));
         let name = name.into();
         Ok((
-            Self { name, asks, own: live, deadline, copy, table, recorder, reader, changed },
+            Self { name, asks, own: live, deadline, copy, table, recorder, reader, changed, sight },
             Task { _driver },
         ))
     }
@@ -100,10 +108,16 @@ impl<F: Follower> Driver<F> {
         self.is_unsure = false;
         // The watch of data that are lost would be silent for ever.
         self.is_listed = false;
+        self.store.counters().resync(ResyncReason::Rejoin);
         self.feed.resync();
         loop {
             match self.join().await {
-                Ok(own) => return own,
+                Ok(own) => {
+                    if self.is_restoring {
+                        self.say_restored();
+                    }
+                    return own;
+                }
                 Err(error) => {
                     tracing::debug!("Cannot join: {error}");
                     sleep(AGAIN).await;
@@ -139,6 +153,10 @@ impl<F: Follower> Driver<F> {
         self.board = self.store.read().await?;
         if let Some(kept) = &self.board.truth {
             self.follower.join(&kept.value);
+            // It forgets what the others have said.
+            self.others.clear();
+            self.said = Unwell::default();
+            self.followed_at = Instant::now();
             self.followed = Some((kept.value.clone(), kept.modified));
         }
         Ok(own)

@@ -105,7 +105,7 @@ async fn killed_instance_is_waited_for_one_ttl() {
     let began = Instant::now();
     one.handle.order(order(TransitionKind::Announce)).await.expect("nobody is waited for");
     let error = two.handle.order(order(TransitionKind::CutOver)).await.expect_err("one does not come along");
-    assert_eq!(error.to_string(), "instance web-2 is still in epoch 1");
+    assert_eq!(error.to_string(), "instance web-2 is still in epoch 1 (its lease ends in 5 s at the latest)");
     sleep(TTL).await;
     two.handle.order(order(TransitionKind::CutOver)).await.expect("it is gone");
     one.until(is_stable(Green, 4), SECOND * 5).await;

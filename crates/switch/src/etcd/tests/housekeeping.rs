@@ -182,7 +182,7 @@ async fn key_that_was_put_again_stays(world: World) {
     let one = Instance::start(world.store.clone(), "web-1", rules()).await;
     one.begin(Blue, "a").await.expect("it begins");
     let own = one.switch.store().expect("it is shared").own().expect("it is live");
-    let (_, listed) = world.store.list().await.expect("it is listed");
+    let (_, listed, _) = world.store.list().await.expect("it is listed");
     let [(id, query, modified)] = &listed[..] else { panic!("{listed:?}") };
     let stale = Key { query: *query, modified: modified - 1, is_seen: true };
     world.store.delete(own, &[(id.clone(), stale)]).await.expect("etcd answers");

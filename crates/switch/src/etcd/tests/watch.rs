@@ -48,7 +48,7 @@ impl Seen {
         while !is_so(self) {
             let news = timeout(SOON, self.feed.next()).await.expect("there is news").expect("it goes on");
             match news {
-                News::List { board, queries } => {
+                News::List { board, queries, .. } => {
                     self.copy.replace(queries, board.revision);
                     self.board = board;
                     self.lists += 1;

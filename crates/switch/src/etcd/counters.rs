@@ -1,0 +1,362 @@
+//! What is counted about etcd, for metrics. Plain numbers: whoever exports them reads them now and then.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::store::StoreError;
+
+/// What is asked of etcd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EtcdOp {
+    /// The state and the instances are read.
+    Read,
+    /// All there is is read, query by query.
+    List,
+    /// An instance joins.
+    Join,
+    /// The lease is renewed.
+    Renew,
+    /// An instance publishes how far it is.
+    Publish,
+    /// A transition is tried, or the timer set.
+    Propose,
+    /// Queries are put and deleted.
+    Record,
+    /// A query, or the truth, is read for a call.
+    LookUp,
+    /// Queries that are over are deleted.
+    Housekeep,
+    /// What people want to know of an instance is written.
+    About,
+    /// An instance leaves.
+    Leave,
+}
+
+/// Why a call has to ask etcd before it is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookUpReason {
+    /// Its query is not in the copy.
+    Unknown,
+    /// It is about to be refused.
+    Refusal,
+    /// A report of quiet has to be taken back before.
+    Quiet,
+}
+
+/// Why everything is listed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResyncReason {
+    /// Revisions that the watch has not seen are compacted away.
+    Compacted,
+    /// The watch ended for another reason, or could not begin.
+    Watch,
+    /// The copy was found to be another one than etcd's.
+    Copy,
+    /// The instance joins anew.
+    Rejoin,
+}
+
+/// Samples, by upper bounds. What is drained is forgotten.
+#[derive(Debug)]
+pub struct Samples {
+    bounds: &'static [f64],
+    /// How many there are, and their sum; one bucket more than there are bounds.
+    buckets: Mutex<Vec<(usize, f64)>>,
+}
+
+/// All that is counted. One for each instance.
+#[derive(Debug)]
+pub struct Counters {
+    base: Instant,
+    ops: [OpCounters; EtcdOp::ALL.len()],
+    batches: Samples,
+    look_ups: [AtomicU64; LookUpReason::ALL.len()],
+    resyncs: [AtomicU64; ResyncReason::ALL.len()],
+    waiting: AtomicI64,
+    outstanding: AtomicI64,
+    /// Nanoseconds from `base`: since when nobody was answered, while somebody waits.
+    silent: AtomicU64,
+    /// The last request that is over was not answered.
+    is_failing: AtomicBool,
+}
+
+#[derive(Debug)]
+struct OpCounters {
+    durations: Samples,
+    errors: AtomicU64,
+}
+
+/// A request that waits for etcd, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Waits(Arc<Counters>);
+
+/// A request that is not answered yet.
+struct Outstanding<'a> {
+    counters: &'a Counters,
+    is_answered: bool,
+}
+
+impl EtcdOp {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Read,
+        Self::List,
+        Self::Join,
+        Self::Renew,
+        Self::Publish,
+        Self::Propose,
+        Self::Record,
+        Self::LookUp,
+        Self::Housekeep,
+        Self::About,
+        Self::Leave,
+    ];
+
+    /// Its name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Join => "join",
+            Self::Renew => "renew",
+            Self::Publish => "publish",
+            Self::Propose => "propose",
+            Self::Record => "record",
+            Self::LookUp => "look_up",
+            Self::Housekeep => "housekeep",
+            Self::About => "about",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+impl LookUpReason {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Unknown, Self::Refusal, Self::Quiet];
+
+    /// Its name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Refusal => "refusal",
+            Self::Quiet => "quiet",
+        }
+    }
+}
+
+impl ResyncReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Compacted, Self::Watch, Self::Copy, Self::Rejoin];
+
+    /// Its name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compacted => "compacted",
+            Self::Watch => "watch",
+            Self::Copy => "copy",
+            Self::Rejoin => "rejoin",
+        }
+    }
+}
+
+impl Samples {
+    fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, buckets: Mutex::new(vec![(0, 0.0); bounds.len() + 1]) }
+    }
+
+    fn add(&self, sample: f64) {
+        let at = self.bounds.partition_point(|bound| *bound < sample);
+        let (count, sum) = &mut self.buckets.lock()[at];
+        (*count, *sum) = (*count + 1, *sum + sample);
+    }
+
+    /// Takes the samples since the last call: of each bucket the mean and how many there are.
+    pub fn drain(&self) -> Vec<(f64, usize)> {
+        let mut buckets = self.buckets.lock();
+        let taken = buckets.iter_mut().filter(|(count, _)| *count > 0).map(std::mem::take);
+        taken.map(|(count, sum)| (sum / count as f64, count)).collect()
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let op = |_| OpCounters { durations: Samples::new(&Self::DURATIONS), errors: AtomicU64::new(0) };
+        Self {
+            base: Instant::now(),
+            ops: EtcdOp::ALL.map(op),
+            batches: Samples::new(&Self::BATCHES),
+            look_ups: Default::default(),
+            resyncs: Default::default(),
+            waiting: AtomicI64::new(0),
+            outstanding: AtomicI64::new(0),
+            silent: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Counters {
+    /// The upper bounds of durations, in seconds.
+    pub const DURATIONS: [f64; 11] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+    /// The upper bounds of the size of a batch.
+    pub const BATCHES: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+    /// How long requests took, in seconds.
+    pub fn durations(&self, op: EtcdOp) -> &Samples {
+        &self.ops[op as usize].durations
+    }
+
+    /// How many requests failed.
+    pub fn errors(&self, op: EtcdOp) -> u64 {
+        self.ops[op as usize].errors.load(Relaxed)
+    }
+
+    /// How many puts and deletions were written at once.
+    pub fn batches(&self) -> &Samples {
+        &self.batches
+    }
+
+    /// How many calls had to ask etcd.
+    pub fn look_ups(&self, why: LookUpReason) -> u64 {
+        self.look_ups[why as usize].load(Relaxed)
+    }
+
+    /// How often everything was listed anew.
+    pub fn resyncs(&self, why: ResyncReason) -> u64 {
+        self.resyncs[why as usize].load(Relaxed)
+    }
+
+    /// How many requests wait for etcd.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed).try_into().unwrap_or_default()
+    }
+
+    /// For how long requests have been waiting without an answer to any of them. Zero where the last one was answered.
+    pub fn silent_for(&self) -> Duration {
+        if self.outstanding.load(Relaxed) <= 0 && !self.is_failing.load(Relaxed) {
+            return Duration::ZERO;
+        }
+        self.base.elapsed().saturating_sub(Duration::from_nanos(self.silent.load(Relaxed)))
+    }
+
+    /// Measures a request.
+    pub(super) async fn time<T, E: Into<StoreError>>(
+        &self,
+        op: EtcdOp,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, StoreError> {
+        let sent = Instant::now();
+        if self.outstanding.fetch_add(1, Relaxed) == 0 && !self.is_failing.load(Relaxed) {
+            self.heard();
+        }
+        let mut outstanding = Outstanding { counters: self, is_answered: false };
+        let answer = request.await.map_err(Into::into);
+        let of = &self.ops[op as usize];
+        // An error that is no outage is an answer, too.
+        outstanding.is_answered = answer.as_ref().err().is_none_or(|error| !error.is_outage());
+        match &answer {
+            Ok(_) => of.durations.add(sent.elapsed().as_secs_f64()),
+            Err(_) => _ = of.errors.fetch_add(1, Relaxed),
+        }
+        answer
+    }
+
+    fn heard(&self) {
+        let now = u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.silent.store(now, Relaxed);
+        self.is_failing.store(false, Relaxed);
+    }
+
+    pub(super) fn batch(&self, size: usize) {
+        self.batches.add(size as f64);
+    }
+
+    pub(super) fn look_up(&self, why: LookUpReason) {
+        self.look_ups[why as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn resync(&self, why: ResyncReason) {
+        self.resyncs[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// A request begins to wait for etcd.
+    pub(crate) fn wait(self: &Arc<Self>) -> Waits {
+        self.waiting.fetch_add(1, Relaxed);
+        Waits(Arc::clone(self))
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        match self.is_answered {
+            true => self.counters.heard(),
+            false => self.counters.is_failing.store(true, Relaxed),
+        }
+        self.counters.outstanding.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_drained_by_bucket() {
+        let samples = Samples::new(&[1.0, 4.0]);
+        [1.0, 2.0, 3.0, 9.0].into_iter().for_each(|sample| samples.add(sample));
+        assert_eq!(samples.drain(), [(1.0, 1), (2.5, 2), (9.0, 1)]);
+        assert_eq!(samples.drain(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_with_any_answer() {
+        let (counters, second) = (Counters::default(), Duration::from_secs(1));
+        assert_eq!(counters.silent_for(), Duration::ZERO);
+        let slow = counters.time(EtcdOp::Read, async {
+            tokio::time::sleep(second * 10).await;
+            Ok::<_, StoreError>(())
+        });
+        let look = async {
+            tokio::time::sleep(second * 3).await;
+            assert_eq!(counters.silent_for(), second * 3);
+            counters.time(EtcdOp::Record, async { Ok::<_, StoreError>(()) }).await.expect("it is done");
+            assert_eq!(counters.silent_for(), Duration::ZERO);
+            tokio::time::sleep(second).await;
+            assert_eq!(counters.silent_for(), second);
+        };
+        _ = tokio::join!(slow, look);
+        assert_eq!(counters.silent_for(), Duration::ZERO);
+        assert_eq!(counters.durations(EtcdOp::Read).drain(), [(10.0, 1)]);
+    }
+
+    /// An attempt that failed is no answer, and between two of them etcd is silent still.
+    #[tokio::test(start_paused = true)]
+    async fn failed_attempts_are_silence() {
+        let (counters, second) = (Counters::default(), Duration::from_secs(1));
+        for _ in 0..2 {
+            let failed = counters.time(EtcdOp::Read, async {
+                tokio::time::sleep(second).await;
+                Err::<(), _>(teal_etcd::Error::Busy)
+            });
+            assert!(failed.await.is_err());
+            tokio::time::sleep(second).await;
+        }
+        assert_eq!((counters.silent_for(), counters.errors(EtcdOp::Read)), (second * 4, 2));
+        counters.time(EtcdOp::Read, async { Ok::<_, StoreError>(()) }).await.expect("it is done");
+        assert_eq!(counters.silent_for(), Duration::ZERO);
+    }
+}
