@@ -14,6 +14,7 @@ mod instances;
 mod introspection;
 mod limits;
 mod log;
+mod many;
 mod methods;
 mod names;
 mod operate;

@@ -105,6 +105,12 @@ impl Builder {
         Server { process, address }
     }
 
+    /// Starts it, and does not wait.
+    pub(crate) fn start(mut self) -> Running {
+        self.command.args(["--listen", &self.listen]);
+        Running::start("teal", &mut self.command)
+    }
+
     /// Starts it with settings that it has to refuse: how it ended and what it wrote.
     pub(crate) fn refused(mut self) -> (ExitStatus, String) {
         self.command.args(["--listen", &self.listen]);

@@ -1,0 +1,154 @@
+//! A real etcd for one test, and a look at its keys.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use etcd::{Client, Keys, Range, Settings};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::SOON;
+use crate::support::{Place, Running, has};
+
+/// Debian's program.
+pub(super) const ETCD: &str = "/usr/bin/etcd";
+/// A folder in memory: the disk of a test machine may be slow enough for elections.
+const MEMORY: &str = "/dev/shm";
+
+/// Members that run until the end of the test.
+pub(super) struct Etcd {
+    places: Vec<[Place; 2]>,
+    members: Vec<Running>,
+    runtime: Runtime,
+    client: Client,
+    folder: TempDir,
+}
+
+impl Etcd {
+    /// Starts so many members, unless etcd is missing here.
+    pub(super) fn start(members: usize) -> Option<Self> {
+        if !has(ETCD, "etcd-server") {
+            return None;
+        }
+        let folder = if Path::new(MEMORY).is_dir() { TempDir::new_in(MEMORY) } else { TempDir::new() };
+        let folder = folder.expect("there is room for files");
+        let places: Vec<[Place; 2]> = (0..members).map(|_| [Place::new(), Place::new()]).collect();
+        let cluster: Vec<String> =
+            (0..members).map(|number| format!("m{number}=http://{}", places[number][1].text())).collect();
+        let member = |number: usize| {
+            let [client, peer] = places[number].each_ref().map(|place| format!("http://{}", place.text()));
+            let mut command = Command::new(ETCD);
+            command
+                .args(["--name", &format!("m{number}"), "--data-dir"])
+                .arg(folder.path().join(format!("m{number}")))
+                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+                .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+                .args(["--initial-cluster", &cluster.join(","), "--bcrypt-cost", "4"])
+                .args(["--heartbeat-interval", "50", "--election-timeout", "500"])
+                .args(["--logger", "zap", "--log-level", "error"]);
+            Running::start("etcd", &mut command)
+        };
+        let members = (0..members).map(member).collect();
+        let urls: Vec<String> =
+            places.iter().map(|[client, _]| format!("http://{}", client.text())).collect();
+        let client = Client::new(Settings::new(urls)).expect("they are URLs");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let etcd = Self { places, members, runtime: runtime.expect("a runtime can be had"), client, folder };
+        // It has a leader once it answers.
+        let until = Instant::now() + SOON;
+        while etcd.runtime.block_on(etcd.client.range(&Range::new("any"))).is_err() {
+            assert!(Instant::now() < until, "etcd does not answer");
+        }
+        Some(etcd)
+    }
+
+    /// As `--etcd` takes them.
+    pub(super) fn urls(&self) -> String {
+        let urls = self.places.iter().map(|[client, _]| format!("http://{}", client.text()));
+        urls.collect::<Vec<_>>().join(",")
+    }
+
+    /// Sends a signal to all members.
+    pub(super) fn signal(&self, signal: &str) {
+        self.members.iter().for_each(|member| member.signal(signal));
+    }
+
+    /// The keys under a prefix, with their values; and the revision of the store.
+    pub(super) fn keys(&self, prefix: &str) -> (BTreeMap<String, String>, i64) {
+        let range = Range::new(Keys::prefix(prefix.to_owned())).limit(10_000);
+        let page = self.runtime.block_on(self.client.range(&range)).expect("etcd answers");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (page.entries.iter().map(|entry| (text(&entry.key), text(&entry.value))).collect(), page.revision)
+    }
+
+    /// The names of the live instances.
+    pub(super) fn instances(&self) -> Vec<String> {
+        let name = |status: &String| {
+            let status: serde_json::Value = serde_json::from_str(status).expect("a status is JSON");
+            status["name"].as_str().expect("it has a name").to_owned()
+        };
+        let mut names: Vec<String> = self.keys("teal/instances/").0.values().map(name).collect();
+        names.sort();
+        names
+    }
+
+    pub(super) fn put(&self, key: &str, value: &str) {
+        let put = self.client.put(key.to_owned(), value.to_owned(), 0);
+        self.runtime.block_on(put).expect("etcd answers");
+    }
+
+    /// From now on user `teal` may read and write below `teal/`, user `reader` may read there, and nobody else anything.
+    pub(super) fn enable_auth(&self) {
+        let post = |what: &str, body: &str| self.post(what, body);
+        post("user/add", r#"{"name": "root", "password": "root"}"#);
+        post("user/grant", r#"{"user": "root", "role": "root"}"#);
+        for (user, right) in [("teal", "READWRITE"), ("reader", "READ")] {
+            post("user/add", &format!(r#"{{"name": "{user}", "password": "secret"}}"#));
+            post("role/add", &format!(r#"{{"name": "{user}"}}"#));
+            // The keys are teal/ and teal0 in base64.
+            let keys = r#""key": "dGVhbC8=", "range_end": "dGVhbDA=""#;
+            post(
+                "role/grant",
+                &format!(r#"{{"name": "{user}", "perm": {{"permType": "{right}", {keys}}}}}"#),
+            );
+            post("user/grant", &format!(r#"{{"user": "{user}", "role": "{user}"}}"#));
+        }
+        post("enable", "{}");
+    }
+
+    /// Asks etcd's JSON gateway, as an operator would.
+    fn post(&self, what: &str, body: &str) {
+        let mut stream = TcpStream::connect(self.places[0][0].address).expect("it listens");
+        let size = body.len();
+        let head = format!("POST /v3/auth/{what} HTTP/1.1\r\nHost: etcd\r\nConnection: close");
+        write!(stream, "{head}\r\nContent-Length: {size}\r\n\r\n{body}").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{what}: {answer}");
+    }
+
+    /// Writes a file beside the data.
+    pub(super) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("files can be written");
+        path.into_os_string().into_string().expect("temporary files have plain names")
+    }
+}
+
+/// Waits until something holds, and says how long it took. Fails after `within`.
+pub(super) fn until(what: &str, within: Duration, holds: impl Fn() -> bool) -> Duration {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < within, "not within {within:?}: {what}");
+        // Other processes say nothing when it happens.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    begin.elapsed()
+}
