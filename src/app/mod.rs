@@ -3,9 +3,10 @@
 mod backend;
 #[cfg(feature = "mock")]
 mod control;
+mod instance;
 mod listeners;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use admin::{Admin, AdminState, ReloadControl, check};
 use http2::Budget;
@@ -18,12 +19,12 @@ use proxy::{
     telemetry::{Collector, Metrics, traces::Traces},
 };
 use switch::{EventLog, Start, Switch, Timer};
-use tokio::time::sleep;
+use tokio::{select, time::sleep};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::info;
 
-use self::backend::Backend;
 pub use self::listeners::Listeners;
+use self::{backend::Backend, instance::Instance};
 use crate::{
     cli::environment,
     config::{Config, FaultConfig, GateConfig},
@@ -51,7 +52,9 @@ pub async fn serve(
     let budget = Budget::new(config.buffer_limit);
     let metrics = Metrics::new(budget.clone());
     let backend = Backend::start(config.backend, config.threads, &metrics)?;
-    let switching = config.gate.map(|gate| Switching::start(gate, &backend)).transpose()?;
+    let mut gate = config.gate;
+    let instance = gate.as_mut().and_then(|gate| gate.instance.take());
+    let switching = gate.map(|gate| Switching::start(gate, &backend, instance.is_some())).transpose()?;
     let traces = traces(config.otlp_endpoint.as_deref(), switching.as_ref())?;
     let collector = collector(switching.as_ref(), metrics, traces.as_ref());
     let _watching = AbortOnDropHandle::new(tokio::spawn(collector.clone().run()));
@@ -91,6 +94,22 @@ pub async fn serve(
         budget,
         keepalive_timeout: config.keepalive_timeout,
     };
+    let mut shutdown = pin!(shutdown);
+    let instance = match switch.as_ref().zip(instance) {
+        None => None,
+        Some((switch, config)) => select! {
+            joined = Instance::join(switch, config) => Some(joined?),
+            Shutdown { signal, .. } = &mut shutdown => {
+                info!("{signal}: stopping before the other instances were joined");
+                ending.cancel();
+                if let Some(admin) = admin {
+                    admin.end().await?;
+                }
+                info!("Server stopped");
+                return Ok(());
+            }
+        },
+    };
     announce(&data, &options)?;
     let _playing =
         script.map(|script| AbortOnDropHandle::new(tokio::spawn(async move { script.run().await })));
@@ -117,6 +136,9 @@ pub async fn serve(
     };
     let (served, ()) = tokio::join!(served, ending);
 
+    if let Some(instance) = instance {
+        instance.leave().await;
+    }
     if let Some(switch) = switch {
         switch.kept().await;
     }
@@ -140,13 +162,13 @@ struct Switching {
 
 impl Switching {
     /// Restores the switch from its saved state.
-    fn start(mut gate: GateConfig, backend: &Backend) -> io::Result<Self> {
+    fn start(mut gate: GateConfig, backend: &Backend, is_shared: bool) -> io::Result<Self> {
         let state = gate.state.take();
         if let Some((file, Some(_))) = &state {
             info!("Restored the state of the switch from {}", file.path().display());
         }
         let at = state.as_ref().map(|(file, _)| file.path().display().to_string()).unwrap_or_default();
-        let start = Start { has_engines: backend.has_two_engines(), state };
+        let start = Start { has_engines: backend.has_two_engines(), is_shared, state };
         let (switch, timer) = Switch::start(gate.rules.clone(), start).map_err(|error| {
             let names = format!("--state (or {})", environment("state"));
             io::Error::new(

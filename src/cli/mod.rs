@@ -31,7 +31,7 @@ pub use self::{
     operate::{ClusterAction, Operate, Running},
     rehearse::Rehearse,
     scenario::ScenarioCommand,
-    serve::{EngineTls, Engines, ListenerTls, Listening, Serve, SwitchRules, Switching},
+    serve::{EngineTls, Engines, Instances, ListenerTls, Listening, Serve, SwitchRules, Switching},
     values::{Addresses, Admin, LogFormat, LogLevel, OnOff},
 };
 

@@ -8,6 +8,7 @@ use std::{
 use clap::ValueEnum;
 use proxy::upstream::Target;
 use rustls::pki_types::ServerName;
+use switch::etcd::{MIN_TTL, Prefix};
 
 /// The addresses that `host:port` resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,28 @@ pub(super) fn some_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("expected a duration above 0 such as 1h".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+pub(super) fn prefix(text: &str) -> Result<Prefix, String> {
+    Prefix::new(text).map_err(|error| error.to_string())
+}
+
+/// The most bytes in the name of an instance.
+const LONGEST_NAME: usize = 100;
+
+pub(super) fn instance(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    match (1..=LONGEST_NAME).contains(&name.len()) && !name.chars().any(char::is_control) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("expected a name of 1 to {LONGEST_NAME} bytes such as web-1")),
+    }
+}
+
+pub(super) fn instance_ttl(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        short if short < MIN_TTL => Err("expected a duration of at least 3s such as 10s".to_owned()),
+        ttl => Ok(ttl),
     }
 }
 

@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 use protocol::Protocol;
 use switch::StateFile;
 
-use super::{BadSetting, GateConfig};
-use crate::cli::{OnOff, Serve, SwitchRules, flags_of};
+use super::{BadSetting, GateConfig, instances::instances};
+use crate::cli::{Instances, OnOff, Serve, SwitchRules, flags_of};
 
 /// The flags that need the gate.
 fn needs_gate() -> impl Iterator<Item = &'static str> {
@@ -20,7 +20,7 @@ fn needs_gate() -> impl Iterator<Item = &'static str> {
         "descriptor-set",
         "otlp-endpoint",
     ];
-    flags_of::<SwitchRules>().into_iter().chain(others)
+    flags_of::<SwitchRules>().into_iter().chain(others).chain(flags_of::<Instances>())
 }
 
 /// Reads the settings of the switch and the gate; `None` with `--gate off`.
@@ -41,12 +41,13 @@ pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
         let expected = "expected two engines, in --blue and --green".to_owned();
         return Err(BadSetting { flag: "failover", value, expected });
     }
+    let instance = instances(serve)?;
     let state = switching.state.as_deref().map(StateFile::open).transpose().map_err(|bad| BadSetting {
         flag: "state",
         value: switching.state.as_deref().unwrap_or(Path::new("")).display().to_string(),
         expected: bad.to_string(),
     })?;
-    Ok(Some(GateConfig { rules, state, mismatch: switching.mismatch, protocol }))
+    Ok(Some(GateConfig { rules, state, instance, mismatch: switching.mismatch, protocol }))
 }
 
 fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {

@@ -3,6 +3,7 @@
 mod backend;
 mod faults;
 mod gate;
+mod instances;
 mod tls;
 
 use std::{num::NonZero, path::Path, thread, time::Duration};
@@ -12,6 +13,7 @@ use protocol::Protocol;
 use proxy::{fault::Rule, gate::Mismatch, tls::Identity, upstream::Targets};
 use switch::{Rules, SavedState, StateFile};
 
+pub use self::instances::InstanceConfig;
 use crate::{
     cli::{Addresses, Admin, Effective, LogFormat, LogLevel, Serve, environment},
     scenario::Scenario,
@@ -70,6 +72,8 @@ pub struct GateConfig {
     pub rules: Rules,
     /// The state file, and the saved state found in it.
     pub state: Option<(StateFile, Option<SavedState>)>,
+    /// The other instances that share the switch; `None` for an instance of its own.
+    pub instance: Option<InstanceConfig>,
     /// The encoding of a 456.
     pub mismatch: Mismatch,
     /// The known methods.

@@ -137,7 +137,7 @@ impl admin::Engines for IllEngine {
 async fn switches_check_the_engine_without_holding_calls() {
     for (ill, phase) in [(Some("green is ill"), Stable), (None, Draining)] {
         let rules = Rules { switch_every: None, ..Rules::default() };
-        let start = switch::Start { has_engines: true, state: None };
+        let start = switch::Start { has_engines: true, ..Default::default() };
         let (switch, _timer) = Switch::start(rules, start).unwrap();
         let faults =
             Faults::new(false, FaultContext { switch: Some(switch.clone()), ..FaultContext::default() });

@@ -25,8 +25,8 @@ pub(super) async fn livez() -> Json<Well> {
     WELL
 }
 
-/// Return 200 if calls can be served: the server is not shutting down and, where calls are forwarded, the active engine
-/// answers.
+/// Return 200 if calls can be served: the server is not shutting down, has joined the other instances if there are any,
+/// and has not lost etcd; where calls are forwarded, the active engine answers.
 #[utoipa::path(get, path = paths::READYZ, tag = "health",
     responses((status = 200, body = Well), (status = 503, description = "Not ready", body = ErrorAnswer)))]
 pub(super) async fn readyz(
@@ -35,6 +35,9 @@ pub(super) async fn readyz(
     let unready = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why);
     if shared.admin.ending.is_cancelled() {
         return Err(unready("the server is shutting down".to_owned()));
+    }
+    if let Some(why) = shared.admin.switch.as_ref().and_then(|switch| switch.unready()) {
+        return Err(unready(why));
     }
     if let Some(engines) = &shared.admin.engines {
         let active =

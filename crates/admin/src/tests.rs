@@ -38,7 +38,7 @@ impl Bench {
         // The timer is not running.
         let mut admin = AdminState { switch: Some(Switch::new(rules.clone()).0), ..AdminState::default() };
         furnish(&mut admin);
-        let start = Start { has_engines: admin.engines.is_some(), state: None };
+        let start = Start { has_engines: admin.engines.is_some(), ..Start::default() };
         let (switch, _timer) = Switch::start(rules, start).unwrap();
         admin.event_log = switch.event_log().clone();
         admin.switch = admin.switch.map(|_| switch.clone());

@@ -82,7 +82,8 @@ type Answered = Result<Json<Answer>, Problem>;
 /// Announce the other strategy. Requires phase STABLE and a healthy engine.
 #[utoipa::path(post, path = paths::SWITCH, tag = "switch", request_body = Option<SwitchOrder>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
-        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer),
+        (status = 503, description = "The instance has lost etcd", body = ErrorAnswer)))]
 pub(super) async fn switch(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(SwitchOrder { to, epoch }): Body<SwitchOrder>,
@@ -94,7 +95,8 @@ pub(super) async fn switch(
 /// engine or `force`.
 #[utoipa::path(post, path = paths::CUTOVER, tag = "switch", request_body = Option<CutoverOrder>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
-        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer),
+        (status = 503, description = "The instance has lost etcd", body = ErrorAnswer)))]
 pub(super) async fn cutover(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(CutoverOrder { force, epoch }): Body<CutoverOrder>,
@@ -105,7 +107,8 @@ pub(super) async fn cutover(
 /// Withdraw the announcement, and drain clients that have adopted it. Requires phase ANNOUNCED.
 #[utoipa::path(post, path = paths::ABORT, tag = "switch", request_body = Option<Order>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
-        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer),
+        (status = 503, description = "The instance has lost etcd", body = ErrorAnswer)))]
 pub(super) async fn abort(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(order): Body<Order>,
@@ -116,7 +119,8 @@ pub(super) async fn abort(
 /// Announce the old strategy again. Requires phase DRAINING and a healthy engine.
 #[utoipa::path(post, path = paths::ROLLBACK, tag = "switch", request_body = Option<Order>,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
-        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer),
+        (status = 503, description = "The instance has lost etcd", body = ErrorAnswer)))]
 pub(super) async fn rollback(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(order): Body<Order>,
@@ -127,7 +131,8 @@ pub(super) async fn rollback(
 /// Pause or resume the timer.
 #[utoipa::path(post, path = paths::TIMER, tag = "switch", request_body = TimerOrder,
     responses((status = 200, body = Answer), (status = 404, description = "There is no switch", body = ErrorAnswer),
-        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer)))]
+        (status = 409, description = "Refused: the reason names the phase", body = ErrorAnswer),
+        (status = 503, description = "The instance has lost etcd", body = ErrorAnswer)))]
 pub(super) async fn timer(
     extract::State(shared): extract::State<Arc<Shared>>,
     Body(order): Body<TimerOrder>,

@@ -29,6 +29,20 @@ pub struct MemberStatus {
     pub alarms: Vec<String>,
 }
 
+/// The first versions in which a member that was stopped does not serve stale reads, by line of versions.
+const WANTED: [(u64, u64, u64); 3] = [(3, 4, 42), (3, 5, 28), (3, 6, 9)];
+
+impl MemberStatus {
+    /// The oldest version of its line that is without known faults, if its own version is older.
+    pub fn wanted_version(&self) -> Option<String> {
+        let mut parts = self.version.split(['.', '-']).map_while(|part| part.parse::<u64>().ok());
+        let version = (parts.next()?, parts.next()?, parts.next()?);
+        let line = |(major, minor, _): &(u64, u64, u64)| (*major, *minor);
+        let wanted = WANTED.into_iter().find(|wanted| line(wanted) >= line(&version))?;
+        (version < wanted).then(|| format!("{}.{}.{}", wanted.0, wanted.1, wanted.2))
+    }
+}
+
 impl Client {
     /// The URLs of the members, in the order of the settings.
     pub fn members(&self) -> impl Iterator<Item = &str> {
@@ -58,5 +72,40 @@ impl Client {
             size: u64::try_from(status.db_size).unwrap_or_default(),
             alarms: status.errors,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MemberStatus;
+
+    #[test]
+    fn old_versions_have_a_wanted_one() {
+        for (version, wanted) in [
+            ("3.3.27", Some("3.4.42")),
+            ("3.4.23", Some("3.4.42")),
+            ("3.4.41-rc.1", Some("3.4.42")),
+            ("3.4.42", None),
+            ("3.4.100", None),
+            ("3.5.0", Some("3.5.28")),
+            ("3.5.28", None),
+            ("3.6.8", Some("3.6.9")),
+            ("3.6.9", None),
+            ("3.7.0-alpha.0", None),
+            ("4.0.0", None),
+            ("none", None),
+            ("", None),
+        ] {
+            let status = MemberStatus {
+                cluster: 1,
+                member: 1,
+                leader: 1,
+                version: version.to_owned(),
+                revision: 1,
+                size: 0,
+                alarms: Vec::new(),
+            };
+            assert_eq!(status.wanted_version().as_deref(), wanted, "{version}");
+        }
     }
 }

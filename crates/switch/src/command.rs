@@ -19,6 +19,9 @@ use super::{
     queries::QueryView,
 };
 
+/// How often a command is tried while other instances move the switch.
+const TRIES: usize = 5;
+
 /// A command to the switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -163,32 +166,53 @@ impl Switch {
     }
 
     /// [Carries out a command](Switch::command) after asking the engine that it names with
-    /// `ask`, if there is one. The response holds for the epoch in which the engine was asked.
+    /// `ask`, if there is one. The response holds for the epoch in which the engine was asked. Where another instance has
+    /// moved the switch meanwhile, the engine that the command names then is asked.
     pub async fn order<A>(
         &self,
         command: Command,
         by: Actor,
         seen: Option<u64>,
-        ask: impl FnOnce(Strategy) -> A,
+        ask: impl Fn(Strategy) -> A,
     ) -> Result<Done, Refusal>
     where
         A: Future<Output = Result<(), String>>,
     {
-        let now = self.snapshot();
-        let mut order = Order { seen, ..Order::by(by) };
-        if let Some(named) = command.names(now.phase).filter(|_| self.has_engines())
-            && seen.is_none_or(|seen| seen == now.epoch)
-        {
-            let asked = tokio::time::Instant::now().into_std();
-            order = order.at(now.epoch).found(asked, ask(named).await);
+        if let Some(why) = self.unready() {
+            return Err(self.change(|state, _| {
+                let refusal = state.refusal(RefusalCode::LostEtcd, why);
+                state.refused(command, &refusal, by);
+                refusal
+            }));
         }
-        if let Some(store) = self.store() {
-            return self.order_shared(store, command, order).await;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let now = self.snapshot();
+            let mut order = Order { seen, ..Order::by(by) };
+            if let Some(named) = command.names(now.phase).filter(|_| self.has_engines())
+                && seen.is_none_or(|seen| seen == now.epoch)
+            {
+                let asked = tokio::time::Instant::now().into_std();
+                order = order.at(now.epoch).found(asked, ask(named).await);
+            }
+            let Some(store) = self.store() else {
+                let done = self.command(command, order)?;
+                // The caller can rely on the state once the command is done.
+                self.kept().await;
+                return Ok(done);
+            };
+            if self.has_engines() && command.needs_health() {
+                // This view may be old, and then another engine has to be asked, or one has to be asked at all.
+                order = order.at(seen.unwrap_or(now.epoch));
+            }
+            let ordered = self.try_shared(store, command, &order).await;
+            let is_old = matches!(&ordered, Err(refusal) if refusal.code == RefusalCode::Stale);
+            if is_old && seen.is_none() && tries < TRIES {
+                continue;
+            }
+            return self.answer_shared(command, by, ordered);
         }
-        let done = self.command(command, order)?;
-        // The caller can rely on the state once the command is done.
-        self.kept().await;
-        Ok(done)
     }
 
     /// The overview for operators.
@@ -210,8 +234,8 @@ impl Switch {
 /// With other instances.
 impl Switch {
     /// The same command, for all instances: it is done once etcd has it and this instance has followed.
-    async fn order_shared(&self, store: &Handle, command: Command, order: Order) -> Result<Done, Refusal> {
-        let checked = self.change(|state, now| {
+    async fn try_shared(&self, store: &Handle, command: Command, order: &Order) -> Result<String, Refusal> {
+        self.change(|state, now| {
             let phase = state.machine.phase();
             let to = match command {
                 Command::Announce { to } => to,
@@ -222,21 +246,28 @@ impl Switch {
                 return Err(state.refusal(RefusalCode::InvalidTransition, why));
             }
             match command.names(phase) {
-                Some(named) => state.ask(command, named, &order, now),
+                Some(named) => state.ask(command, named, order, now),
                 None => Ok(()),
             }
-        });
-        let by = order.by;
-        let ordered = match (checked, command.transition()) {
-            (Err(refusal), _) => Err(refusal),
-            (Ok(()), Some((kind, is_forced))) => {
-                let asked = store.order(TransitionOrder { kind, by, epoch: order.seen, is_forced }).await;
-                asked
-                    .map(|truth| told(kind.transition_to(&truth.course), truth.course.cutover))
-                    .map_err(|error| self.lock().refusal(code(&error), error.to_string()))
-            }
-            (Ok(()), None) => self.time_shared(store, command, by, order.seen).await,
+        })?;
+        // It may have to publish what it has heard of the engine.
+        store.changed();
+        let (by, epoch) = (order.by, order.seen);
+        let Some((kind, is_forced)) = command.transition() else {
+            return self.time_shared(store, command, by, epoch).await;
         };
+        let ordered = store.order(TransitionOrder { kind, by, epoch, is_forced }).await;
+        ordered
+            .map(|truth| told(kind.transition_to(&truth.course), truth.course.cutover))
+            .map_err(|error| self.lock().refusal(code(&error), error.to_string()))
+    }
+
+    fn answer_shared(
+        &self,
+        command: Command,
+        by: Actor,
+        ordered: Result<String, Refusal>,
+    ) -> Result<Done, Refusal> {
         self.change(|state, now| match ordered {
             Ok(what) => Ok(Done { what, event: state.noted, view: state.view(now) }),
             Err(refusal) => {
@@ -278,6 +309,7 @@ fn code(error: &OrderError) -> RefusalCode {
     match error {
         OrderError::Invalid(_) => RefusalCode::InvalidTransition,
         OrderError::Stale { .. } => RefusalCode::Stale,
+        OrderError::Unhealthy(_) => RefusalCode::Engine,
         OrderError::Waiting(_) | OrderError::Busy => RefusalCode::Waiting,
         OrderError::CutOff => RefusalCode::LostEtcd,
     }
@@ -316,6 +348,11 @@ impl Command {
             (Self::Cutover { force: false }, Phase::Announced { .. }) => Some(other),
             _ => None,
         }
+    }
+
+    /// Whether there is a phase in which it [names](Command::names) an engine.
+    fn needs_health(self) -> bool {
+        matches!(self, Self::Announce { .. } | Self::Rollback | Self::Cutover { force: false })
     }
 
     /// The verb for what it does to that strategy.
@@ -369,7 +406,13 @@ impl State {
     }
 
     /// Checks the health of the engine that a command names.
-    fn ask(&mut self, command: Command, named: Strategy, order: &Order, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn ask(
+        &mut self,
+        command: Command,
+        named: Strategy,
+        order: &Order,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         let health = match order.health.clone() {
             Some((asked, health)) => {
                 let report = Report { is_healthy: health.is_ok(), asked };
@@ -387,7 +430,7 @@ impl State {
     }
 
     /// Records a refusal. The timer retries, so a reason that stays the same is recorded once.
-    fn refused(&mut self, command: Command, refusal: &Refusal, by: Actor) {
+    pub(super) fn refused(&mut self, command: Command, refusal: &Refusal, by: Actor) {
         let mut is_news = by != Actor::Timer;
         let is_announcement = matches!(command, Command::Announce { .. } | Command::Rollback);
         if refusal.code == RefusalCode::Engine && is_announcement {

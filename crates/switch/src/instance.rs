@@ -75,6 +75,18 @@ impl InstanceStatus {
         self.quiet && course.phase == PhaseName::Draining && strategy != course.active
     }
 
+    /// Whether another status says the same. How long an engine has been unhealthy follows from when that was written.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let sees = |status: &Self| Strategy::ALL.map(|strategy| status.unhealthy.of(strategy).is_some());
+        let unhealthy = other.unhealthy;
+        sees(self) == sees(other) && Self { unhealthy, ..self.clone() } == *other
+    }
+
+    /// Since when the engines are unhealthy, by the clock of an instance that first saw this status at `seen`.
+    pub fn unwell(&self, seen: Instant) -> Unwell {
+        Unwell(Strategy::ALL.map(|strategy| self.unhealthy_since(strategy, seen)))
+    }
+
     /// Since when an engine is unhealthy, by the clock of an instance that first saw this status at `seen`.
     pub fn unhealthy_since(&self, strategy: Strategy, seen: Instant) -> Option<Instant> {
         let seconds = self.unhealthy.of(strategy)?;
@@ -83,7 +95,24 @@ impl InstanceStatus {
     }
 }
 
+/// By [`Strategy::index`]: since when each engine is unhealthy as seen from one instance, by the clock of who reads this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unwell(pub [Option<Instant>; 2]);
+
+impl Unwell {
+    /// The engine of a strategy.
+    pub fn of(&self, strategy: Strategy) -> Option<Instant> {
+        self.0[strategy.index()]
+    }
+}
+
 impl Unhealthy {
+    /// As it is written at `now`.
+    pub fn at(unwell: Unwell, now: Instant) -> Self {
+        let of = |strategy| Some(now.saturating_duration_since(unwell.of(strategy)?).as_secs());
+        Self { blue: of(Strategy::Blue), green: of(Strategy::Green) }
+    }
+
     /// The engine of a strategy.
     pub fn of(self, strategy: Strategy) -> Option<u64> {
         match strategy {

@@ -138,6 +138,8 @@ struct Shared {
     /// Notified when another engine may have to be asked, or at another time.
     moved: tokio::sync::watch::Sender<()>,
     has_engines: bool,
+    /// Other instances are to be joined before anything is let in.
+    is_shared: bool,
     event_log: EventLog,
 }
 
@@ -146,6 +148,8 @@ struct Shared {
 pub struct Start {
     /// Each strategy has its own engine, whose health counts.
     pub has_engines: bool,
+    /// It is to be [shared](Switch::share) with other instances before the first request.
+    pub is_shared: bool,
     /// The file that keeps the state, and the state found in it.
     pub state: Option<(StateFile, Option<SavedState>)>,
 }
@@ -153,22 +157,19 @@ pub struct Start {
 impl Switch {
     /// Creates a switch in `STABLE` with one engine, and the timer that [drives](Timer::run) it.
     pub fn new(rules: Rules) -> (Self, Timer) {
-        Self::build(rules, false, None, |_| Ok(None)).expect("nothing is written")
+        Self::build(rules, Start::default(), None, |_| Ok(None)).expect("nothing is written")
     }
 
     /// Creates a switch that continues from a saved state, and the timer that [drives](Timer::run) it. Fails if
     /// its state cannot be written.
-    pub fn start(rules: Rules, start: Start) -> io::Result<(Self, Timer)> {
-        let Start { has_engines, state } = start;
-        let (file, kept) = state.map_or((None, None), |(file, kept)| (Some(file), kept));
-        Self::build(rules, has_engines, kept, |kept| {
-            file.map(|file| StateWriter::start(file, kept)).transpose()
-        })
+    pub fn start(rules: Rules, mut start: Start) -> io::Result<(Self, Timer)> {
+        let (file, kept) = start.state.take().map_or((None, None), |(file, kept)| (Some(file), kept));
+        Self::build(rules, start, kept, |kept| file.map(|file| StateWriter::start(file, kept)).transpose())
     }
 
     fn build(
         rules: Rules,
-        has_engines: bool,
+        Start { has_engines, is_shared, .. }: Start,
         kept: Option<SavedState>,
         state_writer: impl FnOnce(SavedState) -> io::Result<Option<StateWriter>>,
     ) -> io::Result<(Self, Timer)> {
@@ -195,6 +196,7 @@ impl Switch {
             changed: Notify::new(),
             moved: tokio::sync::watch::channel(()).0,
             has_engines,
+            is_shared,
             event_log,
         };
         let switch = Self { shared: Arc::new(shared) };
@@ -249,6 +251,7 @@ impl Switch {
 
     /// Admits a request without the lock if it only has to be counted: it
     /// is no query, its strategy is served, and it triggers nothing.
+    #[inline]
     fn pass_by(&self, arrival: Arrival<'_>) -> Option<RequestGuard> {
         let Shared { in_flight, .. } = &*self.shared;
         let in_flight = |strategy: Strategy| &in_flight[strategy.index()];
@@ -322,6 +325,7 @@ impl Switch {
             state.keep(now);
         });
         self.shared.moved.send_replace(());
+        self.tell_driver();
         // It may be about to announce.
         self.shared.changed.notify_one();
     }

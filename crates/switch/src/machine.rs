@@ -3,6 +3,7 @@
 
 mod countdown;
 mod follow;
+mod health;
 mod load;
 mod requests;
 mod shared;
@@ -21,7 +22,7 @@ use self::{
 use super::{
     course::Course,
     engines::{EngineHealth, Report},
-    instance::Stage,
+    instance::{Stage, Unwell},
     phase::{Actor, Phase, Transition},
     phase_name::PhaseName,
     rules::{Cutover, Rules},
@@ -51,6 +52,8 @@ pub(super) struct Machine {
     withheld: Option<Withheld>,
     /// The health of the engines, if each strategy has its own.
     engines: Option<[EngineHealth; 2]>,
+    /// What the other live instances say of the engines.
+    others: Vec<Unwell>,
     /// Since when the active strategy is that.
     active_since: Instant,
     /// What it knows of the others' requests, where there are other instances. Then it only wishes for transitions.
@@ -75,6 +78,7 @@ impl Machine {
             adopted: None,
             withheld: None,
             engines: None,
+            others: Vec::new(),
             active_since: now,
             shared: None,
             transitions: Vec::new(),
@@ -122,6 +126,11 @@ impl Machine {
             engines[strategy.index()].hear(report, now);
         }
         self.advance(now);
+    }
+
+    /// Whether each strategy has an engine of its own.
+    pub(super) fn has_engines(&self) -> bool {
+        self.engines.is_some()
     }
 
     /// Whether the engine of a strategy is known to be healthy, as far as that matters.

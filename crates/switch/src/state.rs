@@ -12,6 +12,7 @@ use super::{
     event_log::{EventLog, NewEvent},
     machine::Machine,
     phase::{Actor, Phase, Transition},
+    phase_name::PhaseName,
     queries::{Queries, Query},
     rules::Rules,
     state_writer::StateWriter,
@@ -158,6 +159,14 @@ impl State {
         if has_moved {
             self.keep(now);
         }
+        // Of several instances one may have missed an announcement.
+        if self.machine.is_shared() {
+            let (phase, active) = (self.machine.course().phase, self.machine.course().active);
+            self.come_back(active);
+            if phase == PhaseName::Announced {
+                self.come_back(active.other());
+            }
+        }
         if let Some(old) = self.leaves().filter(|(_, due)| *due <= now).map(|(old, _)| old) {
             self.leave(old);
         }
@@ -194,7 +203,9 @@ impl State {
     fn left_at(&mut self, transition: Transition, by: Actor) -> Option<Strategy> {
         match transition {
             Transition::CutOver { from: left, .. } | Transition::Aborted { withdrawn: left } => {
-                (by == Actor::Health).then_some(left)
+                // Of several instances this one may see it otherwise: then nobody waits in vain here.
+                let is_well = self.machine.is_shared() && self.machine.is_healthy(left);
+                (by == Actor::Health && !is_well).then_some(left)
             }
             Transition::Announced { to, .. } => {
                 self.come_back(to);
@@ -249,8 +260,11 @@ impl State {
 
     /// When the timer asks for an announcement.
     pub(super) fn announcement_due(&self) -> Option<Instant> {
-        // Where there are others it is one of the wishes.
-        let due = self.machine.timer_due().filter(|_| !self.machine.is_shared())?;
+        let due = self.machine.timer_due()?;
+        // Where there are others it is one of the wishes, for which the engine has to be asked.
+        if self.machine.is_shared() && !self.machine.has_engines() {
+            return None;
+        }
         match self.asking {
             Asking::Nobody => Some(due),
             Asking::Now => None,

@@ -1,5 +1,6 @@
 //! Each edge and each clause of `docs/design/switching.md`, on paused time.
 
+mod agreeing;
 mod announcing;
 mod clauses;
 mod course;

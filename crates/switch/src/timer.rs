@@ -157,14 +157,32 @@ impl Timer {
 
     /// Announces, if the engine is healthy and the state is still the one that it was asked for.
     fn announce(&self, is_well: Result<(), String>, epoch: u64, asked: Instant) {
+        let is_shared = self.switch.store().is_some();
         let asking = match is_well {
-            Ok(()) => Asking::Nobody,
-            Err(_) => Asking::From((asked + AGAIN).into_std()),
+            Ok(()) if !is_shared => Asking::Nobody,
+            _ => Asking::From((asked + AGAIN).into_std()),
         };
         self.switch.change(|state, _| state.asking = asking);
+        if is_shared {
+            self.wish(is_well, epoch, asked);
+            return;
+        }
         // If it is refused, nothing is lost: the timer retries.
         let order = Order::by(Actor::Timer).at(epoch).found(asked.into_std(), is_well);
         _ = self.switch.command(Command::Announce { to: None }, order);
+    }
+
+    /// Of several instances one announces, if its engine is healthy. It is one of the wishes from now on.
+    fn wish(&self, is_well: Result<(), String>, epoch: u64, asked: Instant) {
+        let (command, order) = (Command::Announce { to: None }, Order::by(Actor::Timer));
+        self.switch.change(|state, now| {
+            let named = command.names(state.machine.phase()).filter(|_| state.machine.epoch() == epoch);
+            let Some(named) = named else { return };
+            if let Err(refusal) = state.ask(command, named, &order.found(asked.into_std(), is_well), now) {
+                state.refused(command, &refusal, Actor::Timer);
+            }
+        });
+        self.switch.tell_driver();
     }
 
     /// When to look again, if nothing else happens.

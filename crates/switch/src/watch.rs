@@ -78,6 +78,18 @@ impl Switch {
         self.lock().left[strategy.index()].is_left()
     }
 
+    /// An engine that this instance, alone of several, sees unhealthy: calls had better go to the others.
+    pub fn unwell_here_alone(&self) -> Option<Strategy> {
+        self.lock().machine.unwell_here_alone()
+    }
+
+    /// Where there are other instances, something may have to be told to them.
+    pub(super) fn tell_driver(&self) {
+        if let Some(store) = self.store() {
+            store.changed();
+        }
+    }
+
     /// When to ask the engine of a strategy again, if its health matters.
     fn next_question(&self, strategy: Strategy, asked: Option<Instant>) -> Option<Instant> {
         self.change(|state, now| {
@@ -100,5 +112,6 @@ impl Switch {
     pub(super) fn hear(&self, strategy: Strategy, answer: Result<(), String>, asked: Instant) {
         let report = Report { is_healthy: answer.is_ok(), asked: asked.into_std() };
         self.change(|state, now| state.hear(strategy, report, answer.err(), now));
+        self.tell_driver();
     }
 }

@@ -1,6 +1,7 @@
 //! The flags of `teal serve`, grouped as in its help.
 
 mod engines;
+mod instances;
 mod listening;
 #[cfg(feature = "mock")]
 mod mock;
@@ -15,6 +16,7 @@ use proxy::fault::Rule;
 pub use self::mock::Mock;
 pub use self::{
     engines::{EngineTls, Engines},
+    instances::Instances,
     listening::{ListenerTls, Listening},
     switching::{SwitchRules, Switching},
 };
@@ -39,6 +41,9 @@ pub struct Serve {
     /// The gate and its switch.
     #[command(flatten)]
     pub switching: Switching,
+    /// Other instances, with which the switch is shared.
+    #[command(flatten)]
+    pub instances: Instances,
     /// Fault injection.
     #[command(flatten)]
     pub faults: FaultFlags,

@@ -41,6 +41,7 @@ where
 }
 
 /// Hands the request on.
+#[inline]
 pub(super) fn let_in<S, B, C>(
     mut inner: S,
     mut request: Request<RequestBody<B>>,

@@ -146,7 +146,7 @@ async fn live(seed: u64) -> Tally {
     let mut rules = Rules::default();
     set(&mut random, &mut rules);
     let (has_engines, fates) = draw(&mut random, &mut rules);
-    let (switch, timer) = Switch::start(rules.clone(), Start { has_engines, state: None }).unwrap();
+    let (switch, timer) = Switch::start(rules.clone(), Start { has_engines, ..Start::default() }).unwrap();
     let (moves, moved) = unbounded_channel();
     let fates = Rc::new(fates);
     let timer = timer.observed_by(move |_| _ = moves.send(())).alarmed_by(fates.alarm());

@@ -10,8 +10,12 @@ use super::{
     look_up::{LookUp, Looked, MAX_LOOK_UPS},
 };
 use crate::{
-    Arrival, Header, RequestGuard, Switch, course::lets_in_cut_off, phase::StrategyMismatch,
-    phase_name::PhaseName, queries::Query,
+    Arrival, Header, RequestGuard, Switch,
+    course::lets_in_cut_off,
+    instance::Stage,
+    phase::{Admission, StrategyMismatch},
+    phase_name::PhaseName,
+    queries::Query,
 };
 
 /// What becomes of a request at its arrival.
@@ -96,10 +100,12 @@ impl Switch {
             let known = id.filter(|_| on_table.is_none()).map(|id| store.copy().lock().get(id, now));
             let found = looked.and_then(|looked| looked.query).filter(|_| known == Some(Known::Unknown));
             let query = on_table.or(found.filter(|query| remembers(*query)));
-            let guard = |admission| {
+            let guard = |admission: Admission| {
                 let touched = id.and_then(|id| queries.arrive(id, now, remembers));
                 store.put_again_if_due(id, touched);
-                let guard = RequestGuard::new(self.clone(), admission, kind, id, None).judged_by(own, found);
+                let waits = self.shared.has_engines && matches!(kind, CallKind::LogIn | CallKind::Begin);
+                let left = waits.then(|| state.left[admission.strategy.index()].clone());
+                let guard = RequestGuard::new(self.clone(), admission, kind, id, left).judged_by(own, found);
                 if touched.is_some() { guard.on_table() } else { guard }
             };
             if own.is_none() || store.is_cut_off() {
@@ -119,7 +125,12 @@ impl Switch {
             }
             let named = header.named().unwrap_or(course.active);
             let strategy: Strategy = query.map_or(named, |query| query.strategy);
-            if !course.lets_in(stage, kind, strategy) {
+            // Its engine was abandoned as unhealthy, and all tell where to go instead: logins have to go there.
+            let is_left = kind == CallKind::LogIn
+                && strategy != course.active
+                && stage == Stage::Closing
+                && state.left[strategy.index()].is_left();
+            if is_left || !course.lets_in(stage, kind, strategy) {
                 let is_true = looked.is_some_and(|looked| looked.truth.value.course.epoch <= course.epoch);
                 return match is_true {
                     true => Judged::Refused(StrategyMismatch { expected: course.active }),

@@ -7,7 +7,11 @@ mod join;
 mod look;
 mod round;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -29,7 +33,7 @@ use super::{
     truth::Written,
     watch::{Feed, News},
 };
-use crate::{course::Truth, queries::Queries};
+use crate::{course::Truth, instance::Unwell, queries::Queries};
 
 /// The task.
 pub(super) struct Driver<F> {
@@ -51,6 +55,12 @@ pub(super) struct Driver<F> {
     has_vanished: bool,
     /// The copy is that of one revision, and the watch goes on from there.
     is_listed: bool,
+    /// By lease: when a status was first seen, and the revision of it.
+    seen: BTreeMap<i64, (i64, Instant)>,
+    /// What the follower knows of the others' engines.
+    others: Vec<Unwell>,
+    /// Since when the engines are unhealthy, as this incarnation has published.
+    said: Unwell,
     /// The truth that the follower has, and the revision of its last change.
     followed: Option<(Truth, i64)>,
     /// A status was sent and not answered: it may still come into effect, until another one does.
@@ -204,6 +214,7 @@ impl<F: Follower> Driver<F> {
             return false;
         }
         self.learn_record();
+        self.see_health(own);
         let has_vanished = std::mem::take(&mut self.has_vanished);
         self.follower.see(&self.board.live(), has_vanished);
         for (truth, done) in self.ordered.drain(..) {
@@ -217,6 +228,24 @@ impl<F: Follower> Driver<F> {
             _ = done.send(());
         }
         true
+    }
+
+    /// Tells the follower what the others say of the engines: since when, is counted from the first sight of it.
+    fn see_health(&mut self, own: Own) {
+        let (now, instances) = (Instant::now(), &self.board.instances);
+        self.seen.retain(|lease, _| instances.contains_key(lease));
+        let others = instances.iter().filter(|(lease, _)| **lease != own.lease).map(|(lease, kept)| {
+            let seen = self.seen.entry(*lease).or_insert((kept.modified, now));
+            if seen.0 != kept.modified {
+                *seen = (kept.modified, now);
+            }
+            kept.value.unwell(seen.1.into_std())
+        });
+        let others: Vec<_> = others.collect();
+        if others != self.others {
+            self.follower.see_health(others.clone());
+            self.others = others;
+        }
     }
 
     /// Tells the follower what is on record. Nobody who holds the copy waits for the follower.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{about::About, remark::Remark};
 use crate::{
     course::{TransitionKind, Truth},
-    instance::InstanceStatus,
+    instance::{InstanceStatus, Unwell},
     phase::Actor,
 };
 
@@ -26,6 +26,12 @@ pub trait Follower: Send + Sync + 'static {
     /// Takes in how far all live instances are, this one included, as etcd holds it. `has_vanished`: one of them is gone
     /// since the last call.
     fn see(&self, live: &[InstanceStatus], has_vanished: bool);
+
+    /// Takes in what the other live instances say of the engines, by this instance's clock.
+    fn see_health(&self, others: Vec<Unwell>);
+
+    /// Since when the engines are unhealthy as seen from here. Each change of it is published.
+    fn unwell(&self) -> Unwell;
 
     /// Takes in how many queries on record hold the drain, and how many there are of each strategy.
     fn learn(&self, holding: u64, queries: [u64; 2]);

@@ -103,6 +103,9 @@ pub enum OrderError {
     /// Another instance has not come along in time.
     #[error("{0}")]
     Waiting(String),
+    /// Another instance sees the pending engine unhealthy.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The instance has lost etcd.
     #[error("lost etcd: no command is carried out")]
     CutOff,

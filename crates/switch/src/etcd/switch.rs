@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use crate::{
     InvalidTransition, NewEvent, Switch,
     course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
-    instance::InstanceStatus,
+    instance::{InstanceStatus, Unwell},
     phase::Actor,
     saved_state::SavedTimer,
 };
@@ -48,6 +48,15 @@ impl Switch {
         handle.ready().await;
         self.change(|_, _| ());
         Ok(task)
+    }
+
+    /// Why it lets in nothing new at present: it is one of several instances, and has not joined the others yet or has lost
+    /// etcd.
+    pub fn unready(&self) -> Option<String> {
+        match self.store() {
+            None => self.shared.is_shared.then(|| "the other instances are not joined yet".to_owned()),
+            Some(store) => (store.own().is_none() || store.is_cut_off()).then(|| store.lost()),
+        }
     }
 
     /// What it shares with others, if it does.
@@ -102,6 +111,14 @@ impl Follower for Member {
         self.switch.change(|state, now| state.machine.see(live, has_vanished, now));
     }
 
+    fn see_health(&self, others: Vec<Unwell>) {
+        self.switch.change(|state, _| state.machine.see_health(others));
+    }
+
+    fn unwell(&self) -> Unwell {
+        self.switch.lock().machine.unwell()
+    }
+
     fn learn(&self, holding: u64, queries: [u64; 2]) {
         self.switch.change(|state, now| state.machine.learn(holding, queries, now));
     }
@@ -111,9 +128,7 @@ impl Follower for Member {
     }
 
     fn wishes(&self) -> Vec<(Instant, TransitionKind, Actor)> {
-        let state = self.switch.lock();
-        let timer = state.machine.timer_due().map(|due| (due, TransitionKind::Announce, Actor::Timer));
-        state.machine.wishes().into_iter().chain(timer).collect()
+        self.switch.lock().machine.wishes()
     }
 
     fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Countdown, Machine, wish::Wish};
 use crate::{
     course::{Course, TransitionKind},
-    instance::{InstanceStatus, Stage},
+    instance::{InstanceStatus, Stage, Unhealthy},
     phase::Actor,
     phase_name::PhaseName,
     rules::Cutover,
@@ -39,6 +39,7 @@ impl Machine {
         self.course = course;
         self.stage = Stage::join(&course);
         (self.followed, self.adopted, self.all_tell, self.closing) = (now, None, None, None);
+        self.others.clear();
         if is_other {
             self.active_since = now;
         }
@@ -95,7 +96,8 @@ impl Machine {
             shared.is_reported = quiet;
         }
         let joining = InstanceStatus::joining(name.to_owned());
-        InstanceStatus { epoch: self.course.epoch, stage: self.stage, quiet, ..joining }
+        let unhealthy = Unhealthy::at(self.unwell(), now);
+        InstanceStatus { epoch: self.course.epoch, stage: self.stage, quiet, unhealthy, ..joining }
     }
 
     /// Whether it has reported quiet, so that it has to take that back before it lets in what would hold the drain.
@@ -107,15 +109,15 @@ impl Machine {
     /// may be possible before an earlier one is.
     pub(crate) fn wishes(&self) -> Vec<Wish> {
         let by_teal = |kind| move |due| (due, kind, Actor::Teal);
-        match self.course.phase {
-            PhaseName::Stable => Vec::new(),
-            PhaseName::Announced => self.wish_of_announcement().into_iter().collect(),
-            PhaseName::Draining => {
-                let drained = self.quiet_due().map(by_teal(TransitionKind::Drain));
-                let timed_out = self.drain_timed_out().map(by_teal(TransitionKind::TimeOutDrain));
-                drained.into_iter().chain(timed_out).collect()
-            }
-        }
+        let of_phase = match self.course.phase {
+            PhaseName::Stable => [self.wish_of_timer(), None],
+            PhaseName::Announced => self.wishes_of_announcement(),
+            PhaseName::Draining => [
+                self.quiet_due().map(by_teal(TransitionKind::Drain)),
+                self.drain_timed_out().map(by_teal(TransitionKind::TimeOutDrain)),
+            ],
+        };
+        of_phase.into_iter().chain([self.wish_of_failover()]).flatten().collect()
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) const DEAD: Result<(), &str> = Err("engine http://green is dead");
 pub(super) fn between(set: impl FnOnce(&mut Rules)) -> Switch {
     let mut rules = Rules { switch_every: None, notice: secs(0), ..Rules::default() };
     set(&mut rules);
-    let (switch, timer) = Switch::start(rules, Start { has_engines: true, state: None }).unwrap();
+    let (switch, timer) = Switch::start(rules, Start { has_engines: true, ..Start::default() }).unwrap();
     // Keeps deadlines, and asks engines that never answer.
     tokio::spawn(timer.run(|_| std::future::pending()));
     for strategy in Strategy::ALL {

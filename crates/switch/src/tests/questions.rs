@@ -47,7 +47,7 @@ async fn an_ordered_cutover_asks_its_engine_unless_forced() {
         let answer = answer.map_err(str::to_owned);
         let ask = |named| {
             assert_eq!(named, Green);
-            std::future::ready(answer)
+            std::future::ready(answer.clone())
         };
         switch.order(command, Actor::Operator, None, ask).await
     };
@@ -88,7 +88,7 @@ async fn drains_leave_old_engines_that_stay_unhealthy() {
 #[tokio::test(start_paused = true)]
 async fn engines_are_asked_each_second_while_needed() {
     let rules = Rules { switch_every: None, ..Rules::default() };
-    let (switch, timer) = Switch::start(rules, Start { has_engines: true, state: None }).unwrap();
+    let (switch, timer) = Switch::start(rules, Start { has_engines: true, ..Start::default() }).unwrap();
     let (alarm, alarmed) = tokio::sync::watch::channel(());
     let asked = Rc::new(RefCell::new(Vec::new()));
     let count = || asked.borrow_mut().drain(..).collect::<Vec<_>>();
@@ -135,7 +135,7 @@ async fn engines_are_asked_each_second_while_needed() {
 #[tokio::test(start_paused = true)]
 async fn a_due_cutover_asks_its_engine_first() {
     let rules = Rules { switch_every: None, notice: secs(1), ..Rules::default() };
-    let (switch, timer) = Switch::start(rules, Start { has_engines: true, state: None }).unwrap();
+    let (switch, timer) = Switch::start(rules, Start { has_engines: true, ..Start::default() }).unwrap();
     tokio::spawn(timer.run(|_| std::future::ready(Ok(()))));
     switch.command(ANNOUNCE, Order::by(Actor::Operator).found(Instant::now().into_std(), Ok(()))).unwrap();
     pass(millis(300)).await;

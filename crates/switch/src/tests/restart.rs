@@ -18,7 +18,7 @@ fn start(path: &Path, set: impl FnOnce(&mut Rules)) -> Switch {
     let mut rules = Rules::default();
     set(&mut rules);
     let state = Some(StateFile::open(path).unwrap());
-    let (switch, timer) = Switch::start(rules, Start { has_engines: false, state }).unwrap();
+    let (switch, timer) = Switch::start(rules, Start { state, ..Start::default() }).unwrap();
     tokio::spawn(timer.run(|_| std::future::ready(Ok(()))));
     switch
 }

@@ -9,7 +9,7 @@ use super::{Driver, Follower, OrderError, Own, StoreError, TimerWaiting, Truth, 
 use crate::{
     course::{Course, TimerState, TransitionKind},
     etcd::counters::ResyncReason,
-    instance::{InstanceStatus, Obstacle, obstacle},
+    instance::{InstanceStatus, Obstacle, Unwell, obstacle},
 };
 
 /// From one attempt to the next, where etcd does not do it.
@@ -20,7 +20,7 @@ const HEAD_START: Duration = Duration::from_secs(1);
 /// What came of something that was written.
 pub(super) enum Writing {
     /// The status was published.
-    Published(Result<Written, StoreError>),
+    Published(Result<Written, StoreError>, Unwell),
     /// A transition was tried, for an order where there is one.
     Proposed(Result<Written, StoreError>, Truth, Option<Waiting>),
     /// The timer was paused, or goes on.
@@ -46,9 +46,12 @@ impl<F: Follower> Driver<F> {
         let may_be_quiet = self.is_listed && self.retractions.is_empty() && self.recorder.on_the_way() == 0;
         // What was put on record a moment ago counts.
         self.learn_record();
+        let unwell = self.follower.unwell();
         let status = self.follower.report(may_be_quiet);
         let truth = self.board.truth.clone()?;
-        if self.board.own(own.lease, own.created) == Some(&status) && !self.is_unsure {
+        let published = self.board.own(own.lease, own.created);
+        let is_there = published.is_some_and(|published| published.says_the_same(&status));
+        if is_there && self.said == unwell && !self.is_unsure {
             return None;
         }
         let (store, board) = (self.store.clone(), self.board.clone());
@@ -57,7 +60,7 @@ impl<F: Follower> Driver<F> {
             if published.is_err() {
                 sleep(AGAIN).await;
             }
-            Writing::Published(published)
+            Writing::Published(published, unwell)
         };
         Some(publish.boxed())
     }
@@ -86,8 +89,7 @@ impl<F: Follower> Driver<F> {
             }
             match obstacle(order.kind, order.is_forced, &course, &live).filter(|_| fits) {
                 Some(obstacle) if waiting.until <= now => {
-                    let said = self.said(&obstacle, &course);
-                    _ = waiting.done.send(Err(OrderError::Waiting(said)));
+                    _ = waiting.done.send(Err(self.refusal(&obstacle, &course)));
                 }
                 Some(_) => self.orders.push_back(waiting),
                 None => match self.propose(own, order.kind, order.by, Some(waiting)) {
@@ -199,13 +201,14 @@ impl<F: Follower> Driver<F> {
     /// Takes in what came of it.
     pub(super) fn written(&mut self, writing: Writing) {
         match writing {
-            Writing::Published(Ok(written)) => {
+            Writing::Published(Ok(written), unwell) => {
                 if let Written::Done(_) = written {
                     self.is_unsure = false;
+                    self.said = unwell;
                 }
                 self.take(written);
             }
-            Writing::Published(Err(error)) => {
+            Writing::Published(Err(error), _) => {
                 tracing::debug!("The status is not published: {error}");
                 self.is_unsure |= matches!(&error, StoreError::Etcd(error) if error.may_have_applied());
             }
@@ -273,15 +276,21 @@ impl<F: Follower> Driver<F> {
         self.follower.wishes().into_iter().map(later).collect()
     }
 
-    fn said(&self, obstacle: &Obstacle<'_>, course: &Course) -> String {
+    fn refusal(&self, obstacle: &Obstacle<'_>, course: &Course) -> OrderError {
         match obstacle {
             Obstacle::Behind(instance) if instance.epoch < course.epoch => {
                 let (name, epoch) = (&instance.name, instance.epoch);
-                format!("instance {name} is still in epoch {epoch} ({})", self.lease_ends(instance))
+                OrderError::Waiting(format!(
+                    "instance {name} is still in epoch {epoch} ({})",
+                    self.lease_ends(instance)
+                ))
             }
-            Obstacle::Behind(instance) => format!("instance {} is not ready yet", instance.name),
+            Obstacle::Behind(instance) => {
+                OrderError::Waiting(format!("instance {} is not ready yet", instance.name))
+            }
             Obstacle::Unhealthy(instance) => {
-                format!("instance {} sees the engine of {} unhealthy", instance.name, course.active.other())
+                let (name, pending) = (&instance.name, course.active.other());
+                OrderError::Unhealthy(format!("instance {name} sees the engine of {pending} unhealthy"))
             }
         }
     }

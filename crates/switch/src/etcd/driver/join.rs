@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Driver, Follower, ForPeople, Housekeeping, VecDeque};
+use super::{BTreeMap, Driver, Follower, ForPeople, Housekeeping, Unwell, VecDeque};
 use crate::{
     course::{Course, Truth},
     etcd::{
@@ -66,6 +66,9 @@ impl Handle {
             own,
             board: Board::empty(0),
             has_vanished: false,
+            seen: BTreeMap::new(),
+            others: Vec::new(),
+            said: Unwell::default(),
             is_listed: false,
             followed: None,
             is_unsure: false,
@@ -150,6 +153,9 @@ impl<F: Follower> Driver<F> {
         self.board = self.store.read().await?;
         if let Some(kept) = &self.board.truth {
             self.follower.join(&kept.value);
+            // It forgets what the others have said.
+            self.others.clear();
+            self.said = Unwell::default();
             self.followed_at = Instant::now();
             self.followed = Some((kept.value.clone(), kept.modified));
         }

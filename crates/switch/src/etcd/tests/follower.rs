@@ -12,7 +12,7 @@ use crate::{
     Actor, InvalidTransition, Rules,
     course::{Course, Proposer, Stamp, TimerState, TransitionKind, Truth},
     etcd::{Deadline, Follower, Handle, RecordCopy, Store, Task},
-    instance::{InstanceStatus, Stage},
+    instance::{InstanceStatus, Stage, Unwell},
     machine::Machine,
     phase_name::PhaseName,
 };
@@ -212,6 +212,14 @@ impl Follower for Follows {
 
     fn see(&self, live: &[InstanceStatus], has_vanished: bool) {
         self.change(|machine| machine.see(live, has_vanished, now()));
+    }
+
+    fn see_health(&self, others: Vec<Unwell>) {
+        self.machine.lock().see_health(others);
+    }
+
+    fn unwell(&self) -> Unwell {
+        self.machine.lock().unwell()
     }
 
     fn learn(&self, holding: u64, queries: [u64; 2]) {

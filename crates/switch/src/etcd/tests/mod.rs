@@ -4,6 +4,7 @@ mod board;
 mod copy;
 mod driver;
 mod follower;
+mod health;
 mod housekeeping;
 mod keys;
 mod lease;

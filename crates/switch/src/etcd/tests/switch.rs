@@ -1,6 +1,12 @@
 //! Real switches that share etcd: what each request meets.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use protocol::{
     CallKind,
@@ -8,11 +14,12 @@ use protocol::{
 };
 use teal_etcd::{Settings, simulated::Etcd};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{SOON, TTL, World, both, store};
 use crate::{
-    Actor, Arrival, Command, Header, Phase, PhaseName, RefusalCode, RequestGuard, Rules, StrategyMismatch,
-    Switch,
+    Actor, Arrival, Command, Header, Phase, PhaseName, RefusalCode, RequestGuard, Rules, Start,
+    StrategyMismatch, Switch,
     course::TransitionKind,
     etcd::{Arrived, Rejected, Store, Task, TransitionOrder},
 };
@@ -24,13 +31,49 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Instance {
     pub(super) switch: Switch,
     task: parking_lot::Mutex<Option<Task>>,
+    _timer: Option<AbortOnDropHandle<()>>,
+}
+
+/// The engines, as one instance reaches them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Engines {
+    ill: Arc<[AtomicBool; 2]>,
+}
+
+impl Engines {
+    pub(super) fn set(&self, strategy: Strategy, is_well: bool) {
+        self.ill[strategy.index()].store(!is_well, Relaxed);
+    }
+
+    pub(super) fn is_well(&self, strategy: Strategy) -> bool {
+        !self.ill[strategy.index()].load(Relaxed)
+    }
+
+    pub(super) async fn ask(&self, strategy: Strategy) -> Result<(), String> {
+        sleep(Duration::from_millis(2)).await;
+        self.is_well(strategy).then_some(()).ok_or_else(|| format!("engine http://{strategy} is dead"))
+    }
 }
 
 impl Instance {
     pub(super) async fn start(store: Store, name: &str, rules: Rules) -> Self {
         let (switch, _) = Switch::new(rules);
         let task = switch.share(store, name, TTL).await.expect("it joins");
-        Self { switch, task: parking_lot::Mutex::new(Some(task)) }
+        Self { switch, task: parking_lot::Mutex::new(Some(task)), _timer: None }
+    }
+
+    /// Between two engines, which are asked as often as their health matters.
+    pub(super) async fn between(store: Store, name: &str, rules: Rules, engines: &Engines) -> Self {
+        let start = Start { has_engines: true, state: None, is_shared: true };
+        let (switch, timer) = Switch::start(rules, start).expect("nothing is written");
+        let engines = engines.clone();
+        let timer = tokio::spawn(async move { timer.run(|strategy| engines.ask(strategy)).await });
+        let task = switch.share(store, name, TTL).await.expect("it joins");
+        Self {
+            switch,
+            task: parking_lot::Mutex::new(Some(task)),
+            _timer: Some(AbortOnDropHandle::new(timer)),
+        }
     }
 
     /// It does nothing any more for etcd, nor for others.
