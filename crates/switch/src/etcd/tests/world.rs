@@ -266,7 +266,7 @@ fn simulated_instances_keep_the_promises() {
     let (sum, failed) = run_all(seeds);
     assert!(failed.is_empty(), "failing seeds: {failed:?}");
     let [queries, refused, transitions, by_health, failovers] = sum;
-    println!(
+    eprintln!(
         "{queries} queries, {refused} refused, {transitions} transitions, {by_health} by health, {failovers} failovers"
     );
     assert!(queries > 20 * seeds && refused > seeds, "{sum:?}");
