@@ -7,12 +7,12 @@ use std::{
 };
 
 use admin::{Admin, AdminState};
+use etcd::simulated::Etcd;
 use serde_json::Value;
 use switch::{
     Rules, Switch,
     etcd::{Prefix, Store, Task},
 };
-use etcd::simulated::Etcd;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use crate::support::{Place, Said, command, has_browser, packages, teal};
