@@ -35,6 +35,10 @@ struct Instances {
 
 /// Two of them, web-1 and web-2. The second one has another grace.
 fn two() -> Instances {
+    two_with(TTL)
+}
+
+fn two_with(ttl: Duration) -> Instances {
     let runtime = Runtime::new().expect("a runtime can be made");
     let rules = Rules {
         switch_every: None,
@@ -48,7 +52,7 @@ fn two() -> Instances {
         let start = async |name: &str, rules: Rules| {
             let switch = Switch::new(rules).0;
             let store = Store::new(etcd.client(etcd.settings()), Prefix::new("teal/").expect("it is good"));
-            let task = switch.share(store, name, TTL).await.expect("it joins");
+            let task = switch.share(store, name, ttl).await.expect("it joins");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             let address = listener.local_addr().expect("it is bound");
             switch.store().expect("it is shared").set_admin(Some(address.to_string()));
@@ -196,7 +200,8 @@ fn page_shows_instances() {
     if !has_browser() {
         return;
     }
-    let mut instances = two();
+    // It is short, for the page waits until it is over.
+    let mut instances = two_with(TTL / 2);
     instances.wait_for(0, "Settings differ from web-2: grace");
     instances.all[1].task.take();
     let one = instances.all[0].address.to_string();

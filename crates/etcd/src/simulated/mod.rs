@@ -19,7 +19,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub use self::auth::SimulatedUser;
 use self::{service::Port, store::Store, world::World};
 use crate::{
-    Client, Settings,
+    Client, Event, Settings,
     member::{Dial, Member, Transport},
 };
 
@@ -72,6 +72,13 @@ impl Etcd {
     /// The revision of the store.
     pub fn revision(&self) -> i64 {
         self.world.state().store.revision()
+    }
+
+    /// What has happened after a revision, as far as it is not compacted.
+    pub fn events_after(&self, revision: i64) -> Vec<Event> {
+        let state = self.world.state();
+        let entries = state.store.since(revision + 1);
+        entries.flat_map(|(_, entry)| entry.events.iter().cloned().map(Event::from)).collect()
     }
 
     /// Stops a member, as SIGSTOP does: it is silent until it is resumed.

@@ -63,6 +63,8 @@ pub(super) struct Driver<F> {
     said: Unwell,
     /// The truth that the follower has, and the revision of its last change.
     followed: Option<(Truth, i64)>,
+    /// The revision of the board when the last writing began.
+    written_from: i64,
     /// A status was sent and not answered: it may still come into effect, until another one does.
     is_unsure: bool,
     /// etcd has lost its data: what the copy holds has to be put back.
@@ -157,6 +159,7 @@ impl<F: Follower> Driver<F> {
                 && let Some((next, publishes)) = self.next_write(own)
             {
                 (writing, is_publishing) = (Some(next), publishes);
+                self.written_from = self.board.revision;
             }
             self.next_round(own, &mut round);
             self.keep_house(own);
@@ -170,7 +173,9 @@ impl<F: Follower> Driver<F> {
                 biased;
                 written = async { writing.as_mut().expect("it is there").await }, if writing.is_some() => {
                     (writing, is_publishing) = (None, false);
-                    self.written(written);
+                    if !self.written(written) {
+                        return Over::Lost;
+                    }
                 }
                 done = round.step() => if !self.round_done(own, &mut round, done) {
                     return Over::Lost;

@@ -198,15 +198,16 @@ impl<F: Follower> Driver<F> {
         Some(propose.boxed())
     }
 
-    /// Takes in what came of it.
-    pub(super) fn written(&mut self, writing: Writing) {
+    /// Takes in what came of it. False if etcd was set back meanwhile.
+    pub(super) fn written(&mut self, writing: Writing) -> bool {
+        let mut is_ahead = true;
         match writing {
             Writing::Published(Ok(written), unwell) => {
                 if let Written::Done(_) = written {
                     self.is_unsure = false;
                     self.said = unwell;
                 }
-                self.take(written);
+                is_ahead = self.take(written);
             }
             Writing::Published(Err(error), _) => {
                 tracing::debug!("The status is not published: {error}");
@@ -217,7 +218,7 @@ impl<F: Follower> Driver<F> {
                 if is_done {
                     self.follower.won(next.course.epoch);
                 }
-                self.take(written);
+                is_ahead = self.take(written);
                 match waiting {
                     Some(waiting) if is_done => self.ordered.push((next, waiting.done)),
                     // Something else came first: the order is looked at again.
@@ -240,7 +241,7 @@ impl<F: Follower> Driver<F> {
                         self.timers.push_front(waiting);
                     }
                 }
-                self.take(written);
+                is_ahead = self.take(written);
             }
             Writing::Timed(Err(error), waiting) => {
                 tracing::debug!("The timer is not set: {error}");
@@ -252,11 +253,20 @@ impl<F: Follower> Driver<F> {
                 self.feed.resync();
             }
         }
+        is_ahead
     }
 
-    fn take(&mut self, written: Written) {
+    fn take(&mut self, written: Written) -> bool {
         let (Written::Done(board) | Written::Lost(board)) = written;
-        self.renew(board);
+        let is_ahead = board.revision >= self.written_from;
+        if is_ahead {
+            self.renew(board);
+        } else {
+            // To try again would not show it: a board that is not newer changes nothing.
+            self.is_restoring = true;
+            self.board = board;
+        }
+        is_ahead
     }
 
     /// When there is something to do, if nothing happens before.

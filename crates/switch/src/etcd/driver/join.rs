@@ -71,6 +71,7 @@ impl Handle {
             said: Unwell::default(),
             is_listed: false,
             followed: None,
+            written_from: 0,
             is_unsure: false,
             is_restoring: false,
             orders: VecDeque::new(),

@@ -1,108 +1,112 @@
-//! Three real switches, an etcd that fails, clients that send each call through another instance, and operators: from a
-//! seed, on paused time.
+//! Three real switches, an etcd that fails, engines that not all of them reach, clients that send each call through another
+//! instance, and operators: from a seed, on paused time.
 //!
 //! `TEAL_INSTANCES_SEEDS=100000` runs more seeds, `TEAL_INSTANCES_SEED=17` runs one.
+
+mod client;
+mod fates;
+mod judge;
+mod random;
 
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
+    thread,
     time::Duration,
 };
 
 use parking_lot::Mutex;
-use protocol::{
-    CallKind,
-    Strategy::{self, Blue},
+use protocol::{CallKind, Strategy::Blue};
+use teal_etcd::{
+    Settings,
+    simulated::{Etcd, Snapshot},
 };
-use teal_etcd::{Settings, simulated::Etcd};
 use tokio::{
     runtime::Builder,
     time::{Instant, sleep},
 };
 
-use super::{TTL, store, switch::Instance};
-use crate::{
-    Actor, Cutover, PhaseName, RequestGuard, Rules,
-    course::TransitionKind,
-    etcd::{Rejected, TransitionOrder},
-    instance::Stage,
+use self::{
+    client::Client,
+    judge::Judge,
+    random::{Random, Traits},
 };
+use super::{
+    TTL, store,
+    switch::{Engines, Instance},
+};
+use crate::{PhaseName, Rules, etcd::Board, instance::Stage};
 
-const SEEDS: u64 = 60;
-const CLIENTS: usize = 4;
-/// How often a client tries before it gives up.
-const TRIES: usize = 6;
+const SEEDS: u64 = 2000;
+/// How many seeds run at a time.
+const THREADS: usize = 2;
+const CLIENTS: usize = 3;
 /// For how long the world is moved.
-const LASTS: Duration = Duration::from_secs(60);
-
-/// A small generator, so that a failing run comes again.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-
-    fn millis(&mut self, end: u64) -> Duration {
-        Duration::from_millis(self.below(end))
-    }
-
-    fn split(&mut self) -> Self {
-        Self::new(self.0)
-    }
-}
+const LASTS: Duration = Duration::from_secs(25);
+/// How long before a loss of data something may have happened that is lost; and how long after it.
+const UNSURE: [Duration; 2] = [Duration::from_secs(6), Duration::from_secs(20)];
 
 struct Place {
     instance: Instance,
+    engines: Engines,
     is_killed: AtomicBool,
 }
 
 struct World {
     etcd: Etcd,
+    traits: Traits,
     rules: Rules,
+    engines: [Engines; 3],
     places: Mutex<Vec<Option<Arc<Place>>>>,
+    judge: Mutex<Judge>,
+    /// When data were lost.
+    losses: Mutex<Vec<Instant>>,
     is_over: AtomicBool,
     started: AtomicUsize,
     /// What the run came to, so that a run in which nothing happens is found.
-    queries: AtomicUsize,
-    refused: AtomicUsize,
+    queries: AtomicU64,
+    refused: AtomicU64,
 }
 
-/// What a client knows.
-struct Client {
-    name: usize,
-    strategy: Strategy,
-    told: Option<Strategy>,
-    random: Random,
-}
+/// What runs came to: queries, calls refused, transitions, those by `health`, failovers.
+type Sum = [u64; 5];
 
-/// Why a call had no answer that counts.
-enum Missed {
-    /// Its strategy is not served.
-    Mismatch,
-    /// Nobody could say; or the instance was killed meanwhile.
-    Unavailable,
+impl Traits {
+    /// Whether a neutral call may be refused, as with one instance, or where clocks cannot be relied on.
+    fn may_refuse_neutral(&self) -> bool {
+        self.is_strict || self.may_loop()
+    }
+
+    /// Whether a client may have to try longer than one of a single thread.
+    fn may_loop(&self) -> bool {
+        self.threads > 1 || self.ends_leases || self.loses_data
+    }
 }
 
 impl World {
     async fn start(self: &Arc<Self>, number: usize) {
         let name = format!("web-{number}-{}", self.started.fetch_add(1, Relaxed));
         let client = self.etcd.client(Settings { first: number, ..self.etcd.settings() });
-        let instance = Instance::start(store(&client, "teal/"), &name, self.rules.clone()).await;
-        self.places.lock()[number] = Some(Arc::new(Place { instance, is_killed: AtomicBool::new(false) }));
+        let (store, rules, engines) =
+            (store(&client, "teal/"), self.rules.clone(), self.engines[number].clone());
+        let instance = match self.traits.has_engines {
+            true => Instance::between(store, &name, rules, &engines).await,
+            false => Instance::start(store, &name, rules).await,
+        };
+        let place = Place { instance, engines, is_killed: AtomicBool::new(false) };
+        self.places.lock()[number] = Some(Arc::new(place));
     }
 
-    /// Whether instances that serve contradict each other.
+    /// Whether a transition was wrong, or instances that serve contradict each other.
     fn check(&self) {
+        self.judge.lock().judge(&self.etcd);
+        if self.traits.ends_leases || self.excuses(Instant::now()) {
+            return;
+        }
         let places: Vec<_> = self.places.lock().iter().flatten().cloned().collect();
         let views: Vec<_> = places
             .iter()
@@ -129,265 +133,127 @@ impl World {
 
     fn any(&self, random: &mut Random) -> Option<Arc<Place>> {
         let places = self.places.lock();
-        let number = usize::try_from(random.below(places.len() as u64)).expect("it is small");
-        places[number].clone()
-    }
-}
-
-impl Client {
-    /// One call through any instance, answered after a while.
-    async fn call(
-        &mut self,
-        world: &World,
-        kind: CallKind,
-        query: Option<&str>,
-        begins: Option<&str>,
-    ) -> Result<Strategy, Missed> {
-        let Some(place) = world.any(&mut self.random) else {
-            sleep(Duration::from_millis(50)).await;
-            return Err(Missed::Unavailable);
-        };
-        let gone = |place: &Place| place.is_killed.load(Relaxed);
-        // A call about a query may have any header: other threads of its client have moved on.
-        let header = match query {
-            Some(_) if self.random.below(2) == 0 => self.strategy.other(),
-            _ => self.strategy,
-        };
-        let arrived = place.instance.arrive(kind, Some(header), query).await;
-        world.check();
-        let mut pass: RequestGuard = match arrived {
-            _ if gone(&place) => return Err(Missed::Unavailable),
-            Ok(pass) => pass,
-            Err(Rejected::Mismatch(_)) => {
-                world.refused.fetch_add(1, Relaxed);
-                return Err(Missed::Mismatch);
-            }
-            Err(Rejected::Unavailable(_)) => {
-                sleep(Duration::from_millis(50)).await;
-                return Err(Missed::Unavailable);
-            }
-        };
-        sleep(self.random.millis(200)).await;
-        if let Some(record) = begins.and_then(|id| pass.record(id))
-            && record.await.is_err()
-        {
-            return Err(Missed::Unavailable);
-        }
-        if gone(&place) {
-            return Err(Missed::Unavailable);
-        }
-        let strategy = pass.strategy();
-        world.check();
-        if let Some(notice) = pass.notice() {
-            self.told = Some(notice.strategy);
-        }
-        pass.answered(true);
-        Ok(strategy)
+        places[random.index(places.len())].clone()
     }
 
-    /// Logs in and begins a query. Says its id and its strategy.
-    async fn begin(&mut self, world: &World, id: usize) -> Option<(String, Strategy)> {
-        let (mut mismatches, mut tries) = (0, 0);
+    /// etcd loses all, or is set back.
+    fn lose_data(&self, to: Option<(Snapshot, Board)>) {
+        self.judge.lock().judge(&self.etcd);
+        self.losses.lock().push(Instant::now());
+        let board = match to {
+            None => {
+                self.etcd.lose_data();
+                Board::empty(1)
+            }
+            Some((snapshot, board)) => {
+                self.etcd.restore(&snapshot);
+                board
+            }
+        };
+        self.judge.lock().set_back(board);
+    }
+
+    /// Whether what happened then may be lost with the data.
+    fn excuses(&self, at: Instant) -> bool {
+        self.losses.lock().iter().any(|loss| (*loss <= at + UNSURE[0]) && (at <= *loss + UNSURE[1]))
+    }
+
+    /// Waits until nothing is announced or drained any more.
+    async fn rest(&self) {
+        // What killed instances have left behind holds a drain until its timeout at most.
+        let until = Instant::now() + Duration::from_secs(120);
         loop {
-            if world.is_over.load(Relaxed) {
-                return None;
+            self.check();
+            let places: Vec<_> = self.places.lock().iter().flatten().cloned().collect();
+            let views: Vec<_> = places.iter().map(|place| place.instance.switch.snapshot()).collect();
+            let agree = views.iter().all(|view| view.epoch == views[0].epoch);
+            let is_at_rest = views[0].phase.name() == PhaseName::Stable
+                || self.rules.announce_timeout.is_none() && views[0].phase.name() == PhaseName::Announced;
+            if agree && is_at_rest {
+                return;
             }
-            tries += 1;
-            let id = format!("q-{}-{id}-{tries}", self.name);
-            let done = match self.call(world, CallKind::LogIn, None, None).await {
-                Ok(_) => self.call(world, CallKind::Begin, None, Some(&id)).await,
-                missed => missed,
-            };
-            match done {
-                Ok(strategy) => return Some((id, strategy)),
-                Err(Missed::Unavailable) => {}
-                Err(Missed::Mismatch) => {
-                    mismatches += 1;
-                    assert!(mismatches < TRIES, "client {} looks for its strategy for ever", self.name);
-                    (self.strategy, self.told) = (self.strategy.other(), None);
-                }
-            }
-        }
-    }
-
-    /// A query's call, until it is answered. It is never refused.
-    async fn about(&mut self, world: &World, kind: CallKind, id: Option<&str>, of: Strategy) {
-        for _ in 0..2000 {
-            match self.call(world, kind, id, None).await {
-                Ok(strategy) => {
-                    assert!(id.is_none() || strategy == of, "{id:?} of {of} was sent to {strategy}");
-                    return;
-                }
-                Err(Missed::Unavailable) => {}
-                Err(Missed::Mismatch) => panic!("{kind:?} about {id:?} of {of} was refused"),
-            }
-        }
-        panic!("{kind:?} about {id:?} finds nobody");
-    }
-
-    async fn run(mut self, world: Arc<World>) {
-        for number in 0.. {
-            sleep(self.random.millis(400)).await;
-            let Some((id, of)) = self.begin(&world, number).await else { return };
-            for _ in 0..self.random.below(4) {
-                self.about(&world, CallKind::Continue, Some(&id), of).await;
-                if self.random.below(3) == 0 {
-                    self.about(&world, CallKind::Neutral, None, of).await;
-                }
-            }
-            // The answer to an end may be lost with its instance; then the query is gone, and a header judges.
-            let mut tries = 0;
-            loop {
-                match self.call(&world, CallKind::End, Some(&id), None).await {
-                    Err(Missed::Mismatch) => panic!("the end of {id} was refused"),
-                    Err(Missed::Unavailable) if tries < 2000 => tries += 1,
-                    Err(Missed::Unavailable) => panic!("the end of {id} finds nobody"),
-                    Ok(_) => break,
-                }
-            }
-            world.queries.fetch_add(1, Relaxed);
-            if let Some(told) = self.told.take() {
-                self.strategy = told;
-            }
+            assert!(Instant::now() < until, "{views:?}");
+            sleep(Duration::from_millis(500)).await;
         }
     }
 }
 
-/// Operators order something at any instance, now and then.
-async fn operate(world: Arc<World>, mut random: Random) {
-    while !world.is_over.load(Relaxed) {
-        sleep(Duration::from_millis(500) + random.millis(4000)).await;
-        let kind = match random.below(6) {
-            0..=2 => TransitionKind::Announce,
-            3 => TransitionKind::CutOver,
-            4 => TransitionKind::Abort,
-            _ => TransitionKind::RollBack,
-        };
-        let Some(place) = world.any(&mut random) else { continue };
-        let order = TransitionOrder { kind, by: Actor::Operator, epoch: None, is_forced: false };
-        if let Some(store) = place.instance.switch.store() {
-            _ = store.order(order).await;
-        }
-        world.check();
-    }
-}
-
-/// What fails, one after the other.
-async fn fail(world: Arc<World>, mut random: Random) {
-    let began = Instant::now();
-    while began.elapsed() < LASTS {
-        sleep(random.millis(4000)).await;
-        let member = usize::try_from(random.below(3)).expect("it is small");
-        let etcd = &world.etcd;
-        match random.below(9) {
-            0 => {
-                etcd.kill(member);
-                sleep(random.millis(6000)).await;
-                etcd.start(member);
-            }
-            1 => {
-                etcd.stop(member);
-                sleep(random.millis(6000)).await;
-                etcd.resume(member);
-            }
-            2 => {
-                etcd.isolate(member);
-                sleep(random.millis(15_000)).await;
-                etcd.resume(member);
-            }
-            3 => {
-                // No quorum, for longer than a lease lasts at times.
-                (0..3).for_each(|member| etcd.stop(member));
-                sleep(random.millis(15_000)).await;
-                (0..3).for_each(|member| etcd.resume(member));
-            }
-            4 => etcd.lag(member, random.millis(3000)),
-            5 => etcd.lose_answers(member, 2),
-            6 => {
-                let client = etcd.client(etcd.settings());
-                _ = client.compact(etcd.revision()).await;
-            }
-            _ => {
-                let killed = world.places.lock()[member].take();
-                if let Some(place) = killed {
-                    place.is_killed.store(true, Relaxed);
-                    place.instance.kill();
-                }
-                sleep(random.millis(5000)).await;
-                world.start(member).await;
-            }
-        }
-        world.check();
-    }
-    (0..3).for_each(|member| world.etcd.lag(member, Duration::ZERO));
-}
-
-async fn play(seed: u64) -> (usize, usize, u64) {
+async fn play(seed: u64) -> Sum {
     let mut random = Random::new(seed);
-    let rules = Rules {
-        initial: Blue,
-        switch_every: None,
-        cutover: Cutover::Drain,
-        notice: random.millis(1000),
-        announce_timeout: (random.below(2) == 0).then(|| Duration::from_secs(5)),
-        grace: Duration::from_millis(700) + random.millis(1000),
-        drain_timeout: Some(Duration::from_secs(90)),
-        ..Rules::default()
-    };
+    let traits = Traits::new(&mut random);
+    let rules = traits.rules(&mut random);
     let etcd = Etcd::new(3);
     (0..3).for_each(|member| etcd.delay(member, random.millis(4)));
     let world = Arc::new(World {
         etcd,
-        rules,
+        traits,
+        engines: Default::default(),
         places: Mutex::new(vec![None, None, None]),
+        judge: Mutex::new(Judge::new(rules.announce_timeout.is_some())),
+        losses: Mutex::default(),
         is_over: AtomicBool::new(false),
         started: AtomicUsize::new(0),
-        queries: AtomicUsize::new(0),
-        refused: AtomicUsize::new(0),
+        queries: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
+        rules,
     });
     for number in 0..3 {
         world.start(number).await;
     }
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|name| {
-            let client = Client { name, strategy: Blue, told: None, random: random.split() };
-            random.below(2);
-            tokio::spawn(client.run(Arc::clone(&world)))
-        })
-        .collect();
-    let operator = tokio::spawn(operate(Arc::clone(&world), random.split()));
-    random.below(2);
-    tokio::spawn(fail(Arc::clone(&world), random.split())).await.expect("it fails as it should");
-    world.is_over.store(true, Relaxed);
-    operator.await.expect("it operates");
-    for client in clients {
-        client.await.expect("it is served");
-    }
-    // Nothing sticks: what killed instances have left behind holds a drain until its timeout at most.
-    let until = Instant::now() + Duration::from_secs(120);
-    let place = loop {
-        let places: Vec<_> = world.places.lock().iter().flatten().cloned().collect();
-        let views: Vec<_> = places.iter().map(|place| place.instance.switch.snapshot()).collect();
-        let agree = views.iter().all(|view| view.epoch == views[0].epoch);
-        let is_at_rest = views[0].phase.name() == PhaseName::Stable
-            || world.rules.announce_timeout.is_none() && views[0].phase.name() == PhaseName::Announced;
-        if agree && is_at_rest {
-            break Arc::clone(&places[0]);
+    let mut tasks = vec![
+        tokio::spawn(fates::operate(Arc::clone(&world), random.split())),
+        tokio::spawn(fates::sicken(Arc::clone(&world), random.split())),
+        tokio::spawn(fates::end_leases(Arc::clone(&world), random.split())),
+    ];
+    for client in 0..CLIENTS {
+        let knows = Arc::new(Mutex::new((Blue, None)));
+        for thread in 0..traits.threads {
+            let (name, knows) = (format!("{client}-{thread}"), Arc::clone(&knows));
+            let client = Client { name, knows, random: random.split() };
+            tasks.push(tokio::spawn(client.run(Arc::clone(&world))));
         }
-        assert!(Instant::now() < until, "{views:?}");
-        sleep(Duration::from_millis(100)).await;
-    };
-    let epoch = place.instance.switch.snapshot().epoch;
-    (world.queries.load(Relaxed), world.refused.load(Relaxed), epoch)
+    }
+    tokio::spawn(fates::fail(Arc::clone(&world), random.split())).await.expect("it fails as it should");
+    world.is_over.store(true, Relaxed);
+    for task in tasks {
+        task.await.expect("it keeps what it promises");
+    }
+    world.rest().await;
+    let (transitions, by_health, failovers) = world.judge.lock().count;
+    [world.queries.load(Relaxed), world.refused.load(Relaxed), transitions, by_health, failovers]
 }
 
-fn run(seed: u64) -> (usize, usize, u64) {
+fn run(seed: u64) -> Sum {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("it can be built").block_on(play(seed))
 }
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
+}
+
+/// What all came to, and the seeds that failed.
+fn run_all(seeds: u64) -> (Sum, Vec<u64>) {
+    let (next, all) = (AtomicU64::new(0), Mutex::new((Sum::default(), Vec::new())));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= seeds {
+                        break;
+                    }
+                    let done = catch_unwind(AssertUnwindSafe(|| run(seed)));
+                    let mut all = all.lock();
+                    match done {
+                        Ok(sum) => all.0.iter_mut().zip(sum).for_each(|(all, one)| *all += one),
+                        Err(_) => all.1.push(seed),
+                    }
+                }
+            });
+        }
+    });
+    all.into_inner()
 }
 
 #[test]
@@ -397,16 +263,13 @@ fn simulated_instances_keep_the_promises() {
         return;
     }
     let seeds = number("TEAL_INSTANCES_SEEDS").unwrap_or(SEEDS);
-    let (mut all, mut failed) = ((0, 0, 0), Vec::new());
-    for seed in 0..seeds {
-        match catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            Ok((queries, refused, epoch)) => all = (all.0 + queries, all.1 + refused, all.2 + epoch),
-            Err(_) => failed.push(seed),
-        }
-    }
+    let (sum, failed) = run_all(seeds);
     assert!(failed.is_empty(), "failing seeds: {failed:?}");
-    let (queries, refused, epochs) = all;
-    assert!(queries > 20 * usize::try_from(seeds).expect("it is small"), "{queries} queries");
-    assert!(epochs > 5 * seeds && refused > 0, "{epochs} epochs, {refused} refused");
+    let [queries, refused, transitions, by_health, failovers] = sum;
+    println!(
+        "{queries} queries, {refused} refused, {transitions} transitions, {by_health} by health, {failovers} failovers"
+    );
+    assert!(queries > 20 * seeds && refused > seeds, "{sum:?}");
+    assert!(transitions > 5 * seeds && by_health > seeds / 4 && failovers > seeds / 20, "{sum:?}");
     const { assert!(TTL.as_secs() < LASTS.as_secs()) };
 }
