@@ -1,6 +1,6 @@
 //! The backend: engines that calls are forwarded to, or the built-in engine.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use admin::{ClusterControl, Engines, TokenControl};
 #[cfg(feature = "mock")]
@@ -101,6 +101,18 @@ impl Backend {
     /// Returns whether each strategy has an engine of its own.
     pub(super) fn has_two_engines(&self) -> bool {
         self.engines.as_ref().is_some_and(|engines| engines.status().len() > 1)
+    }
+
+    /// The addresses of the engines, by strategy.
+    pub(super) fn addresses(&self) -> BTreeMap<String, String> {
+        match &self.kind {
+            Kind::Engines(engines) => {
+                let Targets { blue, green, .. } = &engines.0;
+                [("blue", blue), ("green", green)].map(|(name, at)| (name.to_owned(), at.to_string())).into()
+            }
+            #[cfg(feature = "mock")]
+            Kind::BuiltIn { .. } => BTreeMap::new(),
+        }
     }
 
     /// Serves until `end`, then completes calls in progress.

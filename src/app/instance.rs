@@ -1,7 +1,7 @@
 //! An instance among others: etcd has a thread and a runtime of its own. So a busy network thread does not cost the lease,
 //! and an etcd that hangs stops no call that does not need it.
 
-use std::{future::pending, io, thread::JoinHandle, time::Duration};
+use std::{collections::BTreeMap, future::pending, io, net::SocketAddr, thread::JoinHandle, time::Duration};
 
 use etcd::Client;
 use futures::future::join_all;
@@ -64,6 +64,13 @@ impl Instance {
         joined.await.map_err(|_| io::Error::other("the thread of etcd panicked"))??;
         let handle = switch.store().cloned().ok_or_else(|| io::Error::other("the switch is not shared"))?;
         Ok(Self { handle, ttl, thread })
+    }
+
+    /// Tells the other instances where its admin API is, and its engines.
+    pub(super) fn introduce(&self, admin: Option<SocketAddr>, engines: BTreeMap<String, String>) {
+        self.handle.set_admin(admin.map(|at| at.to_string()));
+        self.handle.set_settings(engines);
+        self.handle.changed();
     }
 
     /// Leaves, once all that calls have changed is in etcd. Does not wait for an etcd that does not answer.

@@ -81,6 +81,7 @@ pub async fn serve(
         reload: Some(Arc::new(reload) as Arc<dyn ReloadControl>),
         ending: ending.clone(),
     };
+    let operators_at = operators.as_ref().map(|operators| operators.local_addr()).transpose()?;
     let admin = match operators {
         None => None,
         Some(operators) => {
@@ -110,6 +111,9 @@ pub async fn serve(
             }
         },
     };
+    if let Some(instance) = &instance {
+        instance.introduce(operators_at, backend.addresses());
+    }
     announce(&data, &options)?;
     let _playing =
         script.map(|script| AbortOnDropHandle::new(tokio::spawn(async move { script.run().await })));

@@ -1,12 +1,9 @@
 //! TLS to members: PEM files, read once.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use teal_pem::Pem;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::{BadSetting, Setting};
@@ -53,11 +50,10 @@ impl Tls {
             (None, None) => Ok(Some(trusting)),
             (Some(certificate), Some(key)) => {
                 let chain = certificates(Setting::Certificate, certificate)?;
-                let pem = read(Setting::Key, key)?;
-                PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
-                    let expected = "expected a private key in PEM without a passphrase";
-                    BadSetting::new(Setting::Key, key.display(), expected)
-                })?;
+                let bad = |expected| BadSetting::new(Setting::Key, key.display(), expected);
+                let pem = Pem::read(key).map_err(bad)?;
+                pem.key().map_err(bad)?;
+                let pem = pem.into_bytes();
                 Ok(Some(trusting.identity(Identity::from_pem(chain, pem))))
             }
             (Some(file), None) => {
@@ -71,16 +67,8 @@ impl Tls {
 }
 
 fn certificates(setting: Setting, file: &Path) -> Result<Vec<u8>, BadSetting> {
-    let pem = read(setting, file)?;
-    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(pem),
-        _ => Err(BadSetting::new(setting, file.display(), "expected a certificate in PEM")),
-    }
-}
-
-fn read(setting: Setting, file: &Path) -> Result<Vec<u8>, BadSetting> {
-    fs::read(file).map_err(|error| {
-        BadSetting::new(setting, file.display(), format!("expected a readable file ({error})"))
-    })
+    let bad = |expected| BadSetting::new(setting, file.display(), expected);
+    let pem = Pem::read(file).map_err(bad)?;
+    pem.certificates().map_err(bad)?;
+    Ok(pem.into_bytes())
 }

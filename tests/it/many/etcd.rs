@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -75,6 +75,17 @@ impl Etcd {
         urls.collect::<Vec<_>>().join(",")
     }
 
+    /// The address of the first member.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.places[0][0].address
+    }
+
+    /// Whether teal has to warn of the version.
+    pub(super) fn is_old(&self) -> bool {
+        let status = self.runtime.block_on(self.client.status(0)).expect("etcd answers");
+        status.wanted_version().is_some()
+    }
+
     /// Sends a signal to all members.
     pub(super) fn signal(&self, signal: &str) {
         self.members.iter().for_each(|member| member.signal(signal));
@@ -88,13 +99,13 @@ impl Etcd {
         (page.entries.iter().map(|entry| (text(&entry.key), text(&entry.value))).collect(), page.revision)
     }
 
-    /// The names of the live instances.
-    pub(super) fn instances(&self) -> Vec<String> {
+    /// The names of the live instances under a prefix.
+    pub(super) fn instances(&self, prefix: &str) -> Vec<String> {
         let name = |status: &String| {
             let status: serde_json::Value = serde_json::from_str(status).expect("a status is JSON");
             status["name"].as_str().expect("it has a name").to_owned()
         };
-        let mut names: Vec<String> = self.keys("teal/instances/").0.values().map(name).collect();
+        let mut names: Vec<String> = self.keys(&format!("{prefix}instances/")).0.values().map(name).collect();
         names.sort();
         names
     }

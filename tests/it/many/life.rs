@@ -1,21 +1,41 @@
 //! An instance joins, leaves, and is killed.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use super::{Etcd, SOON, TTL, ask, engines, etcd::until, instance, is_ready, view};
-use crate::support::{Place, answer, send, teal};
+use super::{Etcd, GRACE, SOON, TTL, between, engines, etcd::until, instance, is_ready, state, view};
+use crate::support::{Place, Server, answer, call, send, teal};
 
 #[test]
 fn old_etcd_is_warned_of() {
     let Some(etcd) = Etcd::start(1) else { return };
     let engines = engines();
     let server = instance("web-1", &etcd, &engines).run();
-    assert_eq!(etcd.instances(), ["web-1"]);
+    assert_eq!(etcd.instances("teal/"), ["web-1"]);
     // Debian 12 has 3.4.23.
-    if let Some(line) = server.lines_with("has known faults").first() {
-        assert!(line.contains("WARN") && line.contains(" or newer"), "{line}");
-    }
+    let warned = server.lines_with("has known faults: expected 3.");
+    assert_eq!(warned.len(), usize::from(etcd.is_old()), "{}", server.output());
+    assert!(warned.iter().all(|line| line.contains("WARN")), "{warned:?}");
     assert!(is_ready(&server));
+}
+
+/// Two switches that were given one prefix by mistake are seen by that.
+#[test]
+fn other_engines_under_one_prefix_are_warned_of() {
+    let Some(etcd) = Etcd::start(1) else { return };
+    let ([blue, green], [_, other]) = (engines(), engines());
+    let engines = [blue, green];
+    let one = instance("web-1", &etcd, &engines).run();
+    let engines = [&engines[0], &other];
+    let two = between("web-2", &etcd, engines).run();
+    for (server, to) in [(&one, "web-2"), (&two, "web-1")] {
+        let line = server.wait_for(&format!("Settings differ from {to}: green"), 1, SOON).remove(0);
+        assert!(line.contains("WARN"), "{line}");
+    }
+    let seen = state(&one)["instances"].to_string();
+    assert!(seen.contains(&two.admin().to_string()), "{seen}");
 }
 
 #[test]
@@ -23,10 +43,10 @@ fn sigterm_leaves_at_once() {
     let Some(etcd) = Etcd::start(1) else { return };
     let engines = engines();
     let mut servers = ["web-1", "web-2"].map(|name| instance(name, &etcd, &engines).run());
-    assert_eq!(etcd.instances(), ["web-1", "web-2"]);
+    assert_eq!(etcd.instances("teal/"), ["web-1", "web-2"]);
     assert_eq!(servers[0].end("TERM", SOON).code(), Some(0), "{}", servers[0].output());
     // The key is gone before the process is.
-    assert_eq!(etcd.instances(), ["web-2"]);
+    assert_eq!(etcd.instances("teal/"), ["web-2"]);
     let output = servers[0].output();
     let told = ["SIGTERM: finishing calls in progress", "Left the other instances", "Server stopped"];
     let places = told.map(|text| output.find(text));
@@ -43,7 +63,7 @@ fn the_state_outlives_all_instances() {
     server.operate(&["cutover"]).done();
     until("drained", SOON, || view(&server).0 == "STABLE");
     server.end("TERM", SOON);
-    assert!(etcd.instances().is_empty());
+    assert!(etcd.instances("teal/").is_empty());
     let server = instance("web-1", &etcd, &engines).run();
     assert_eq!(view(&server), ("STABLE".to_owned(), "green".to_owned(), 4));
 }
@@ -81,21 +101,64 @@ fn sigterm_ends_a_start_that_waits() {
     assert_eq!(server.wait(Duration::from_secs(5)).code(), Some(0), "{}", server.output());
 }
 
+/// Kills one of two instances after these commands, and takes the switch to its end: how long that took.
+fn killed_after(before: &[&str], etcd: &Etcd, engines: &[Server; 2]) -> Duration {
+    let prefix = format!("after-{}/", before.len());
+    let start = |name| instance(name, etcd, engines).with("--etcd-prefix", &prefix).run();
+    let [server, killed] = ["web-1", "web-2"].map(start);
+    let order = |command: &str| server.operate(&[command]).code == Some(0);
+    assert!(before.iter().all(|command| order(command)), "{}", server.output());
+    killed.signal("KILL");
+    let begin = Instant::now();
+    for command in ["switch", "cutover"].iter().skip(before.len()) {
+        until(command, SOON, || order(command));
+    }
+    until("drained", SOON, || view(&server).0 == "STABLE");
+    let took = begin.elapsed();
+    assert_eq!((view(&server).1.as_str(), is_ready(&server)), ("green", true));
+    assert_eq!(etcd.instances(&prefix), ["web-1"]);
+    took
+}
+
 #[test]
 fn a_killed_instance_delays_a_switch_briefly() {
     let Some(etcd) = Etcd::start(1) else { return };
     let engines = engines();
-    let [server, killed] = ["web-1", "web-2"].map(|name| instance(name, &etcd, &engines).run());
+    let cases: [&[&str]; 3] = [&[], &["switch"], &["switch", "cutover"]];
+    let took = thread::scope(|scope| {
+        let threads = cases.map(|before| scope.spawn(|| killed_after(before, &etcd, &engines)));
+        threads.map(|thread| thread.join().expect("it ends"))
+    });
+    assert!(took.iter().all(|took| *took < TTL + GRACE + Duration::from_secs(1)), "{took:?}");
+}
+
+#[test]
+fn a_stopped_instance_wakes_up_cut_off() {
+    let Some(etcd) = Etcd::start(1) else { return };
+    let engines = engines();
+    let [server, stopped] = ["web-1", "web-2"].map(|name| instance(name, &etcd, &engines).run());
+    stopped.signal("STOP");
     server.operate(&["switch"]).done();
-    killed.signal("KILL");
-    let begin = Instant::now();
-    let cutover = || server.operate(&["cutover"]).code == Some(0);
-    until("cutover", SOON, cutover);
+    until("cutover", SOON, || server.operate(&["cutover"]).code == Some(0));
     until("drained", SOON, || view(&server).0 == "STABLE");
-    let took = begin.elapsed();
-    // A lease may last for a second more than its ttl in etcd, whose clock for leases is coarse.
-    assert!(took < TTL + Duration::from_secs(3), "{took:?}");
-    assert_eq!(view(&server).1, "green");
-    assert_eq!(etcd.instances(), ["web-1"]);
-    assert_eq!(ask(&server, "/readyz").0, 200);
+    let call = |strategy: &'static str| {
+        let address = stopped.address;
+        thread::spawn(move || {
+            let metadata = [("authorization", "Bearer someone"), ("strategy", strategy)];
+            call(address, "getSchemaNames", &metadata, Vec::new(), SOON)
+        })
+    };
+    // They are judged as soon as it wakes.
+    let calls = ["blue"; 4].map(call);
+    stopped.signal("CONT");
+    until("ready again", Duration::from_secs(3), || is_ready(&stopped));
+    for call in calls {
+        let refused = call.join().expect("it ends").expect_err("blue is not served any more");
+        let is_said =
+            ["teal web-2 has lost etcd", "status: 456"].map(|text| refused.message().contains(text));
+        assert!(is_said[0] || is_said[1], "{refused:?}");
+    }
+    assert_eq!(view(&stopped), view(&server));
+    assert!(call("green").join().expect("it ends").is_ok());
+    assert_eq!(etcd.instances("teal/"), ["web-1", "web-2"]);
 }

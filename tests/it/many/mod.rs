@@ -4,6 +4,7 @@ mod balanced;
 mod etcd;
 mod example;
 mod life;
+mod links;
 mod outages;
 mod refusals;
 mod switching;
@@ -18,6 +19,7 @@ use crate::support::{Builder, Server, answer, engine, send, teal};
 const SOON: Duration = Duration::from_secs(60);
 /// The shortest lease.
 const TTL: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_millis(200);
 
 /// Two engines that take each other's sessions.
 fn engines() -> [Server; 2] {
@@ -26,13 +28,21 @@ fn engines() -> [Server; 2] {
 
 /// An instance to be, between two engines.
 fn instance(name: &str, etcd: &Etcd, engines: &[Server; 2]) -> Builder {
+    between(name, etcd, engines.each_ref())
+}
+
+fn between(name: &str, etcd: &Etcd, engines: [&Server; 2]) -> Builder {
+    at(name, &etcd.urls(), engines)
+}
+
+fn at(name: &str, urls: &str, engines: [&Server; 2]) -> Builder {
     teal()
         .admin()
         .switch_every("0")
         .notice("0s")
-        .grace("100ms")
+        .grace(&humantime::format_duration(GRACE).to_string())
         .between(engines[0].address, engines[1].address)
-        .with("--etcd", &etcd.urls())
+        .with("--etcd", urls)
         .with("--instance", name)
         .with("--instance-ttl", "3s")
 }

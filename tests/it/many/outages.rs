@@ -28,5 +28,5 @@ fn without_etcd_known_queries_go_on() {
     until("ready again", BACK_WITHIN, || is_ready(&server));
     client.write_line("back");
     client.succeed(SOON);
-    assert_eq!(etcd.instances(), ["web-1"]);
+    assert_eq!(etcd.instances("teal/"), ["web-1"]);
 }

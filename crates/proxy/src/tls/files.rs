@@ -1,19 +1,16 @@
 //! Certificates and keys in PEM files.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustls::{
     Error, InconsistentKeys, RootCertStore,
-    pki_types::{
-        CertificateDer, PrivateKeyDer,
-        pem::{self, PemObject},
-    },
+    pki_types::CertificateDer,
     sign::{CertifiedKey, SingleCertAndKey},
 };
+use teal_pem::Pem;
 
 use super::provider;
 
@@ -54,10 +51,7 @@ impl Credentials {
         let Self { certificate, key } = self;
         let chain = certificates(Part::Certificate, certificate)?;
         let bad_key = |expected: &str| BadFile::new(Part::Key, key, expected.to_owned());
-        let der = PrivateKeyDer::from_pem_slice(&read(Part::Key, key)?).map_err(|error| match error {
-            pem::Error::NoItemsFound => bad_key("expected a private key in PEM without a passphrase"),
-            error => bad_key(&format!("expected PEM ({error})")),
-        })?;
+        let der = read(Part::Key, key)?.key().map_err(|expected| bad_key(&expected))?;
         let signing = provider().key_provider.load_private_key(der);
         let signing = signing.map_err(|_| bad_key("expected an RSA, ECDSA or Ed25519 key"))?;
         let pair = CertifiedKey::new(chain, signing);
@@ -82,19 +76,11 @@ pub(super) fn authorities(file: &Path) -> Result<RootCertStore, BadFile> {
 }
 
 fn certificates(part: Part, file: &Path) -> Result<Vec<CertificateDer<'static>>, BadFile> {
-    let pem = read(part, file)?;
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| BadFile::new(part, file, format!("expected PEM ({error})")))?;
-    if found.is_empty() {
-        return Err(BadFile::new(part, file, "expected a certificate in PEM".to_owned()));
-    }
-    Ok(found)
+    read(part, file)?.certificates().map_err(|expected| BadFile::new(part, file, expected))
 }
 
-fn read(part: Part, file: &Path) -> Result<Vec<u8>, BadFile> {
-    fs::read(file)
-        .map_err(|error: io::Error| BadFile::new(part, file, format!("expected a readable file ({error})")))
+fn read(part: Part, file: &Path) -> Result<Pem, BadFile> {
+    Pem::read(file).map_err(|expected| BadFile::new(part, file, expected))
 }
 
 fn not_a_certificate(error: &Error) -> String {

@@ -1,6 +1,6 @@
 //! What the gate, operators and the server ask of the store.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::OptionFuture;
 use parking_lot::Mutex;
@@ -158,6 +158,12 @@ impl Handle {
     /// Tells the other instances where operators reach the admin API of this one.
     pub fn set_admin(&self, admin: Option<String>) {
         self.sight.set_admin(admin);
+    }
+
+    /// Tells the other instances settings of the server that ought to be the same everywhere, besides the rules: the
+    /// engines' addresses. Two switches that were given one prefix by mistake differ in them.
+    pub fn set_settings(&self, settings: BTreeMap<String, String>) {
+        self.sight.set_settings(settings);
     }
 
     /// The copy of the record.

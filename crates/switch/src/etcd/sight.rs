@@ -95,6 +95,8 @@ struct Known {
     own: Option<i64>,
     own_about: About,
     admin: Option<String>,
+    /// Settings of the server beside the rules.
+    settings: BTreeMap<String, String>,
     /// A revision that the watch has not come to, and since when it is known.
     mark: Option<Instant>,
 }
@@ -126,6 +128,7 @@ impl Sight {
             own: None,
             own_about: About::default(),
             admin: None,
+            settings: BTreeMap::new(),
             mark: None,
         };
         Self { known: Arc::new(Mutex::new(known)), deadline, counters }
@@ -137,6 +140,14 @@ impl Sight {
 
     pub(super) fn set_admin(&self, admin: Option<String>) {
         self.known.lock().admin = admin;
+    }
+
+    pub(super) fn set_settings(&self, settings: BTreeMap<String, String>) {
+        self.known.lock().settings = settings;
+    }
+
+    pub(super) fn settings(&self) -> BTreeMap<String, String> {
+        self.known.lock().settings.clone()
     }
 
     pub(super) fn admin(&self) -> Option<String> {

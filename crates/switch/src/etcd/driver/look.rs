@@ -179,7 +179,9 @@ impl<F: Follower> Driver<F> {
 
     /// Says of itself what has changed.
     fn tell(&mut self, own: Own) {
-        let about = About { ttl: self.ttl.as_secs(), ..self.follower.about(self.people.sight.admin()) };
+        let sight = &self.people.sight;
+        let mut about = About { ttl: self.ttl.as_secs(), ..self.follower.about(sight.admin()) };
+        about.settings.extend(sight.settings());
         if self.people.about != about {
             self.people.about = about.clone();
             self.people.sight.take_abouts(&self.people.abouts, &about);
