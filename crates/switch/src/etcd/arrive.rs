@@ -181,8 +181,9 @@ impl Unsure {
                             )));
                         }
                     };
-                    let is_newer = found.truth.value.course.epoch > switch.lock().machine.epoch();
-                    if is_newer && !store.catch_up(found.truth.modified).await {
+                    let epoch = found.truth.value.course.epoch;
+                    let is_newer = epoch > switch.lock().machine.epoch();
+                    if is_newer && !store.catch_up(epoch).await {
                         return Err(lost());
                     }
                     looked = Some(found);

@@ -82,8 +82,8 @@ pub(super) struct Driver<F> {
     /// An order would be refused by a view that may be old.
     wants_read: bool,
     retractions: Vec<oneshot::Sender<()>>,
-    /// Those who have read a truth of this revision, and wait until it is followed.
-    behind: Vec<(i64, oneshot::Sender<()>)>,
+    /// Those who have read a truth of this epoch, and wait until it is followed.
+    behind: Vec<(u64, oneshot::Sender<()>)>,
     leaves: Option<oneshot::Sender<Result<(), StoreError>>>,
     /// When the present epoch was followed.
     followed_at: Instant,
@@ -228,8 +228,8 @@ impl<F: Follower> Driver<F> {
         for done in self.timed.drain(..) {
             _ = done.send(Ok(true));
         }
-        let followed = self.followed.as_ref().map_or(0, |(_, modified)| *modified);
-        for (_, done) in self.behind.extract_if(.., |(modified, _)| *modified <= followed) {
+        let followed = self.followed.as_ref().map_or(0, |(truth, _)| truth.course.epoch);
+        for (_, done) in self.behind.extract_if(.., |(epoch, _)| *epoch <= followed) {
             _ = done.send(());
         }
         true
@@ -335,7 +335,7 @@ impl<F: Follower> Driver<F> {
                 self.timers.push_back(TimerWaiting { order, serial: self.serial, done });
             }
             Ask::Retract { done } => self.retractions.push(done),
-            Ask::CatchUp { modified, done } => self.behind.push((modified, done)),
+            Ask::CatchUp { epoch, done } => self.behind.push((epoch, done)),
             Ask::Leave { done } => self.leaves = Some(done),
         }
     }

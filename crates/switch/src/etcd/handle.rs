@@ -58,7 +58,7 @@ pub(super) enum Ask {
     Order { order: TransitionOrder, done: oneshot::Sender<Result<Truth, OrderError>> },
     Timer { order: TimerOrder, done: oneshot::Sender<Result<bool, OrderError>> },
     Retract { done: oneshot::Sender<()> },
-    CatchUp { modified: i64, done: oneshot::Sender<()> },
+    CatchUp { epoch: u64, done: oneshot::Sender<()> },
     Leave { done: oneshot::Sender<Result<(), StoreError>> },
 }
 
@@ -228,10 +228,10 @@ impl Handle {
         }
     }
 
-    /// Waits until a truth of this revision is followed. False if the instance is cut off before.
-    pub async fn catch_up(&self, modified: i64) -> bool {
+    /// Waits until a truth of this epoch is followed. Revisions would not do: they begin anew where etcd has lost its data. False if the instance is cut off before.
+    pub async fn catch_up(&self, epoch: u64) -> bool {
         let (done, followed) = oneshot::channel();
-        let sent = self.asks.try_send(Ask::CatchUp { modified, done });
+        let sent = self.asks.try_send(Ask::CatchUp { epoch, done });
         select! {
             biased;
             done = followed, if sent.is_ok() => done.is_ok(),

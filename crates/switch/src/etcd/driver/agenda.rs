@@ -257,8 +257,14 @@ impl<F: Follower> Driver<F> {
     }
 
     fn take(&mut self, written: Written) -> bool {
-        let (Written::Done(board) | Written::Lost(board)) = written;
-        let is_ahead = board.revision >= self.written_from;
+        // Where nothing has changed since the board was put together, a write is not lost.
+        let (board, is_ahead) = match written {
+            Written::Done(board) => (board, true),
+            Written::Lost(board) => {
+                let is_ahead = board.revision > self.written_from;
+                (board, is_ahead)
+            }
+        };
         if is_ahead {
             self.renew(board);
         } else {

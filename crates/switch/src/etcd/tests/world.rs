@@ -269,7 +269,7 @@ fn simulated_instances_keep_the_promises() {
     eprintln!(
         "{queries} queries, {refused} refused, {transitions} transitions, {by_health} by health, {failovers} failovers"
     );
-    assert!(queries > 20 * seeds && refused > seeds, "{sum:?}");
-    assert!(transitions > 5 * seeds && by_health > seeds / 4 && failovers > seeds / 20, "{sum:?}");
+    assert!(queries > 20 * seeds && refused > seeds / 2, "{sum:?}");
+    assert!(transitions > 5 * seeds && by_health > seeds / 8 && failovers > seeds / 20, "{sum:?}");
     const { assert!(TTL.as_secs() < LASTS.as_secs()) };
 }

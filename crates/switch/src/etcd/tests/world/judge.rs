@@ -1,22 +1,28 @@
 //! Judges each transition by what etcd held right before it, whoever made it and why.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use protocol::Strategy;
 use teal_etcd::{Event, simulated::Etcd};
+use tokio::time::Instant;
 
 use crate::{
     Actor,
     PhaseName::{Announced, Draining, Stable},
     course::Truth,
-    etcd::{Board, Prefix},
+    etcd::{Board, Name, Prefix},
     instance::{InstanceStatus, Stage},
 };
+
+/// For how long an instance may not have seen that another one is gone.
+const UNSEEN: Duration = Duration::from_secs(10);
 
 /// It reads what etcd has noted, so nothing is lost or late.
 pub(super) struct Judge {
     prefix: Prefix,
     board: Board,
+    /// Instances that vanished, and when. Who tries a transition may not have seen that yet.
+    gone: Vec<(InstanceStatus, Instant)>,
     /// In whose epochs a cutover was ordered to an unhealthy engine, too.
     pub(super) forced: HashSet<u64>,
     /// Whether an announcement ends by itself.
@@ -28,7 +34,14 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn new(times_out: bool) -> Self {
         let prefix = Prefix::new("teal/").expect("it is good");
-        Self { prefix, board: Board::empty(1), forced: HashSet::new(), times_out, count: (0, 0, 0) }
+        Self {
+            prefix,
+            board: Board::empty(1),
+            gone: Vec::new(),
+            forced: HashSet::new(),
+            times_out,
+            count: (0, 0, 0),
+        }
     }
 
     pub(super) fn board(&self) -> &Board {
@@ -46,6 +59,7 @@ impl Judge {
             let changes_truth = events.iter().any(|event| self.is_truth(event));
             let before = changes_truth.then(|| self.board.clone());
             let revision = events[0].revision();
+            self.note_gone(events);
             self.board.take(&self.prefix, events, revision).expect("they are a switch's");
             if let Some(before) = before
                 && let (Some(from), Some(to)) = (&before.truth, &self.board.truth)
@@ -53,6 +67,19 @@ impl Judge {
             {
                 let live = before.live();
                 self.transition(&from.value, &to.value.clone(), &live);
+            }
+        }
+    }
+
+    fn note_gone(&mut self, events: &[Event]) {
+        let now = Instant::now();
+        self.gone.retain(|(_, at)| now < *at + UNSEEN);
+        for event in events {
+            if let Event::Deleted { key, .. } = event
+                && let Ok(Name::Instance(lease)) = self.prefix.name(key)
+                && let Some(kept) = self.board.instances.get(&lease)
+            {
+                self.gone.push((kept.value.clone(), now));
             }
         }
     }
@@ -68,25 +95,28 @@ impl Judge {
         let ill = |strategy: Strategy| {
             live.iter().filter(|instance| instance.unhealthy.of(strategy).is_some()).count()
         };
-        let is_most = |number: usize| number * 2 > live.len();
+        let is_most = |strategy: Strategy| {
+            let is_ill = |one: &&(InstanceStatus, _)| one.0.unhealthy.of(strategy).is_some();
+            let gone = self.gone.iter().filter(is_ill).count();
+            (ill(strategy) + gone) * 2 > live.len() + gone
+        };
         let by_health = by == Actor::Health;
-        self.count.0 += 1;
-        self.count.1 += u64::from(by_health);
+        let mut is_failover = false;
         let why = format!("{from:?} to {to:?}, where {live:?}");
         match (before.phase, course.phase) {
             (Announced, Draining) if course.active != before.active => {
                 assert!(all(&|one| one.epoch == before.epoch && one.stage == Stage::Telling), "told: {why}");
                 let is_forced = by == Actor::Operator && self.forced.contains(&before.epoch);
                 assert!(is_forced || ill(pending) == 0, "to an unhealthy engine: {why}");
-                assert!(!by_health || is_most(ill(active)), "a failover by few: {why}");
-                self.count.2 += u64::from(by_health);
+                assert!(!by_health || is_most(active), "a failover by few: {why}");
+                is_failover = by_health;
             }
             (Announced, Draining) => {
-                let is_due = is_most(ill(pending)) || self.times_out && ill(pending) > 0;
+                let is_due = is_most(pending) || self.times_out && ill(pending) > 0;
                 assert!(!by_health || is_due, "an abort by few: {why}");
             }
             (Stable | Draining, Announced) => {
-                let is_due = is_most(ill(active)) && ill(pending) == 0;
+                let is_due = is_most(active) && ill(pending) == 0;
                 assert!(!by_health || is_due, "a failover by few: {why}");
             }
             (Draining, Stable) => {
@@ -97,5 +127,8 @@ impl Judge {
             }
             _ => panic!("no transition: {why}"),
         }
+        self.count.0 += 1;
+        self.count.1 += u64::from(by_health);
+        self.count.2 += u64::from(is_failover);
     }
 }
