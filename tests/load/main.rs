@@ -27,6 +27,7 @@ macro_rules! tests_under_load {
 mod attacks;
 mod chaos;
 mod dying;
+mod many;
 mod memory;
 mod rehearsal;
 #[path = "../it/support/mod.rs"]

@@ -1,35 +1,13 @@
 //! Clients through a balancer that deals out single calls, and switches all the time.
 
-use std::{fs, process::Command};
-
 use tempfile::TempDir;
 
-use super::{Etcd, SOON, engines, instance, view};
-use crate::support::{Place, Running, Server, beside, has, rehearse_at};
-
-/// The path on Debian, which is not in everyone's `PATH`.
-pub(super) const HAPROXY: &str = "/usr/sbin/haproxy";
-const EXAMPLE: &str = include_str!("../../../examples/haproxy.cfg");
-
-/// The balancer of the examples before these two.
-fn balancer(servers: &[Server; 2], folder: &TempDir) -> (Running, Place) {
-    let place = Place::new();
-    let mut config = EXAMPLE.replace("127.0.0.1:50051", &place.text());
-    for (server, [clients, operators]) in servers.iter().zip([["50053", "50063"], ["50054", "50064"]]) {
-        for (from, to) in [
-            (format!("127.0.0.1:{clients}"), server.address.to_string()),
-            (format!("port {operators}"), format!("port {}", server.admin().port())),
-        ] {
-            assert!(config.contains(&from), "{config}");
-            config = config.replace(&from, &to);
-        }
-    }
-    let file = folder.path().join("haproxy.cfg");
-    fs::write(&file, config).expect("files can be written");
-    let haproxy = Running::start("haproxy", Command::new(HAPROXY).args(["-db", "-f"]).arg(&file));
-    haproxy.wait_for("Layer7 check passed, code: 200", 2, SOON);
-    (haproxy, place)
-}
+use super::{
+    Etcd,
+    balancer::{HAPROXY, balancer},
+    engines, instance, view,
+};
+use crate::support::{beside, has, rehearse_at};
 
 #[test]
 fn a_rehearsal_through_a_balancer_loses_nothing() {

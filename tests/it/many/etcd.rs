@@ -86,9 +86,14 @@ impl Etcd {
         status.wanted_version().is_some()
     }
 
+    /// The process of a member.
+    pub(crate) fn member(&self, number: usize) -> &Running {
+        &self.members[number]
+    }
+
     /// Sends a signal to all members.
     pub(super) fn signal(&self, signal: &str) {
-        self.members.iter().for_each(|member| member.signal(signal));
+        (0..self.members.len()).for_each(|number| self.member(number).signal(signal));
     }
 
     /// The keys under a prefix, with their values; and the revision of the store.

@@ -4,7 +4,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
-use super::{SOON, balanced::HAPROXY, engines, etcd::ETCD};
+use super::{SOON, balancer::HAPROXY, engines, etcd::ETCD};
 use crate::support::{Place, Running, call, has};
 
 const PAGE: &str = include_str!("../../../docs/many.md");

@@ -1,6 +1,7 @@
 //! Several instances that share one switch through a real etcd.
 
 mod balanced;
+mod balancer;
 mod etcd;
 mod example;
 mod life;

@@ -1,0 +1,119 @@
+//! Three instances on three members of etcd, before two engines and behind a balancer that deals out single calls. An
+//! instance and an engine are killed, each member of etcd is stopped, and an instance is stopped for longer than its lease.
+
+#[path = "../it/many/balancer.rs"]
+mod balancer;
+#[allow(dead_code, reason = "the other tests of several instances use the rest of it")]
+#[path = "../it/many/etcd.rs"]
+mod etcd;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::{
+    balancer::{HAPROXY, balancer},
+    etcd::{Etcd, until},
+};
+use crate::support::{Place, Rehearsed, Server, alone, has, rehearse_at, teal};
+
+const SOON: Duration = Duration::from_secs(60);
+const SWITCHED: &str = "Strategy switched from ";
+/// The status of a query that died with its engine.
+const NOT_FOUND: u64 = 5;
+
+struct Stage {
+    etcd: Etcd,
+    engines: [Place; 2],
+    doors: [[Place; 2]; 3],
+}
+
+impl Stage {
+    fn engine(&self, number: usize) -> Server {
+        teal().with("--gate", "off").with("--sessions", "any").listen(&self.engines[number].text()).run()
+    }
+
+    fn instance(&self, number: usize) -> Server {
+        let [listen, admin] = &self.doors[number];
+        teal()
+            .listen(&listen.text())
+            .with("--admin", &admin.text())
+            .between(self.engines[0].address, self.engines[1].address)
+            .with("--etcd", &self.etcd.urls())
+            .with("--instance", &format!("web-{number}"))
+            .with("--instance-ttl", "3s")
+            .with("--drain-timeout", "4s")
+            .with("--query-ttl", "8s")
+            .switch_every("0")
+            .notice("100ms")
+            .grace("200ms")
+            .run()
+    }
+}
+
+fn view(server: &Server) -> (Value, Value, Value) {
+    let state: Value = serde_json::from_str(&server.get("/api/v1/state")).expect("the state is JSON");
+    (state["phase"].clone(), state["active"].clone(), state["epoch"].clone())
+}
+
+/// Waits until the switch has moved on twice.
+fn moves_on(server: &Server) {
+    let so_far = server.lines_with(SWITCHED).len();
+    server.wait_for(SWITCHED, so_far + 2, SOON);
+}
+
+#[test]
+fn instances_keep_the_promises_in_chaos() {
+    if !has(HAPROXY, "haproxy") {
+        return;
+    }
+    let Some(etcd) = Etcd::start(3) else { return };
+    let _alone = alone();
+    let places = || [Place::new(), Place::new()];
+    let stage = Stage { etcd, engines: places(), doors: [places(), places(), places()] };
+    let mut engines = [0, 1].map(|number| stage.engine(number));
+    let mut servers = [0, 1, 2].map(|number| stage.instance(number));
+    let folder = TempDir::new().expect("there is room for files");
+    let (_haproxy, place) = balancer(&servers, &folder);
+    let (process, json) = rehearse_at(place.address)
+        .with("--admin", &format!("http://{}", servers[0].admin()))
+        .with("--clients", "32")
+        .with("--duration", "40s")
+        .with("--switch-every", "1s")
+        .arg("--chaos")
+        .with("--log-level", "error")
+        .start();
+    moves_on(&servers[0]);
+    servers[2].end("KILL", SOON);
+    servers[0].wait_for("Instance web-2 is gone", 1, SOON);
+    servers[2] = stage.instance(2);
+    for member in 0..3 {
+        stage.etcd.member(member).signal("STOP");
+        moves_on(&servers[0]);
+        stage.etcd.member(member).signal("CONT");
+    }
+    engines[0].end("KILL", SOON);
+    engines[0] = stage.engine(0);
+    servers[1].signal("STOP");
+    servers[0].wait_for("Instance web-1 is gone", 1, SOON);
+    servers[1].signal("CONT");
+    servers[1].wait_for("Back: etcd answers", 1, SOON);
+
+    let rehearsed = Rehearsed::of(process, &json);
+    rehearsed.keeps_promises();
+    let list = |pointer| rehearsed.report.pointer(pointer).and_then(Value::as_array).expect("a list");
+    let is_given_up = list("/story/happened").iter().any(|happened| happened["kind"] == "drain_timed_out");
+    for failure in list("/failures").iter().filter(|failure| failure["is_broken"] == false) {
+        let message = failure["message"].as_str().unwrap_or_default();
+        let is_forgiven = failure["code"] == NOT_FOUND
+            || message == "teal web-1 has lost etcd"
+            || is_given_up && message == "status: 456";
+        assert!(is_forgiven, "{failure}\n{}", rehearsed.output);
+    }
+    assert!(rehearsed.number("/queries/completed") > 100, "{}", rehearsed.output);
+    let views = || servers.each_ref().map(view);
+    until("all instances agree", SOON, || views().iter().all(|view| *view == views()[0]));
+    until("no key of a query is left", SOON, || stage.etcd.keys("teal/queries/").0.is_empty());
+    assert_eq!(stage.etcd.instances("teal/"), ["web-0", "web-1", "web-2"]);
+}
