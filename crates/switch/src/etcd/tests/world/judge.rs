@@ -14,8 +14,8 @@ use crate::{
     instance::{InstanceStatus, Stage},
 };
 
-/// For how long an instance may not have seen that another one is gone.
-const UNSEEN: Duration = Duration::from_secs(10);
+/// For how long an instance may not have seen that another one is gone: without a quorum, longer than a lease lasts.
+const UNSEEN: Duration = Duration::from_secs(40);
 
 /// It reads what etcd has noted, so nothing is lost or late.
 pub(super) struct Judge {
@@ -95,11 +95,10 @@ impl Judge {
         let ill = |strategy: Strategy| {
             live.iter().filter(|instance| instance.unhealthy.of(strategy).is_some()).count()
         };
-        let is_most = |strategy: Strategy| {
-            let is_ill = |one: &&(InstanceStatus, _)| one.0.unhealthy.of(strategy).is_some();
-            let gone = self.gone.iter().filter(is_ill).count();
-            (ill(strategy) + gone) * 2 > live.len() + gone
+        let gone = |strategy: Strategy| {
+            self.gone.iter().filter(|(one, _)| one.unhealthy.of(strategy).is_some()).count()
         };
+        let is_most = |strategy| (ill(strategy) + gone(strategy)) * 2 > live.len() + gone(strategy);
         let by_health = by == Actor::Health;
         let mut is_failover = false;
         let why = format!("{from:?} to {to:?}, where {live:?}");
@@ -112,7 +111,7 @@ impl Judge {
                 is_failover = by_health;
             }
             (Announced, Draining) => {
-                let is_due = is_most(pending) || self.times_out && ill(pending) > 0;
+                let is_due = is_most(pending) || self.times_out && ill(pending) + gone(pending) > 0;
                 assert!(!by_health || is_due, "an abort by few: {why}");
             }
             (Stable | Draining, Announced) => {
