@@ -15,6 +15,7 @@ use std::{error::Error as _, ffi::OsString, path::PathBuf};
 
 use clap::{
     ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::Resettable,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use clap_complete::Shell;
@@ -84,7 +85,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
     // The flags of `teal rehearse` are not read from the environment.
     let has_environment = args.get(1).is_none_or(|command| command != "rehearse");
     let explain = |error: &clap::Error, entries: &[Entry]| explain(error, has_environment, entries);
-    let read = |args: &[OsString]| command().try_get_matches_from(args);
+    let read = |args: &[OsString]| reader(args).try_get_matches_from(args);
     let mut matches = read(&args).map_err(|error| explain(&error, &[]))?;
     let entries = of_file(&matches).map_err(Stop::Refuse)?;
     if !entries.is_empty() {
@@ -104,6 +105,18 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
         serve.given = serve.effective.given();
     }
     Ok(command)
+}
+
+/// The parser of these arguments. With a command, the flags of `teal` alone are not read from the environment: a list of
+/// instances in `TEAL_ADMIN` is good for that command, and no address to listen on.
+fn reader(args: &[OsString]) -> clap::Command {
+    let command = command();
+    let names = |named: &clap::Command| args.get(1).is_some_and(|arg| *arg == *named.get_name());
+    let has_command = command.get_subcommands().any(names);
+    match has_command {
+        true => command.mut_args(|arg| arg.env(Resettable::Reset)),
+        false => command,
+    }
 }
 
 /// The flags of `teal serve`, if that is the command.

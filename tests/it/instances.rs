@@ -138,6 +138,8 @@ fn next_instance_is_asked_where_one_is_dead() {
     let both = instances.both();
     instances.ends(0);
     assert!(operate(&["status"], &both).done().contains("web-2, this one"));
+    let told = command().args(&["status"]).env("TEAL_ADMIN", &both).run().done();
+    assert!(told.contains("web-2, this one"), "{told}");
     assert_eq!(
         operate(&["switch"], &both).done(),
         "green is announced; blue stays active until the cutover\n"

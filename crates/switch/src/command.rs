@@ -500,7 +500,10 @@ impl State {
     }
 
     fn view(&self, now: Instant) -> View {
-        let ends = self.machine.deadline().or(self.machine.timer_due());
+        // Others may have to be waited for: then it ends no earlier.
+        let wishes = self.machine.is_shared().then(|| self.machine.wishes()).into_iter().flatten();
+        let wished = wishes.map(|(due, ..)| due).min();
+        let ends = wished.or(self.machine.deadline()).or(self.machine.timer_due());
         View {
             now: self.snapshot(),
             age: now.saturating_duration_since(self.entered),

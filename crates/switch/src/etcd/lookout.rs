@@ -292,7 +292,8 @@ impl Lookout {
 
     fn look_at_settings(&mut self, at: &Sighting<'_>, epoch: u64, remarks: &mut Vec<Remark>) {
         for (lease, kept) in &at.board.instances {
-            let Some(about) = at.abouts.get(*lease).filter(|_| *lease != at.own.lease) else { continue };
+            let is_other = *lease != at.own.lease && self.known.contains_key(lease);
+            let Some(about) = at.abouts.get(*lease).filter(|_| is_other) else { continue };
             let differs = at.own_about.differs(about);
             let before = self.differs.insert(*lease, differs.clone()).unwrap_or_default();
             if !differs.is_empty() && differs != before {

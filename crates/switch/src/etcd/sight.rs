@@ -236,8 +236,11 @@ impl Sight {
                     .map_or_else(Vec::new, |about| known.own_about.differs(about)),
             }
         };
-        let gone =
-            |gone: &Gone| Instance { is_live: false, ..one(gone.lease, &gone.status, gone.about.as_ref()) };
+        let gone = |gone: &Gone| Instance {
+            is_live: false,
+            differs: Vec::new(),
+            ..one(gone.lease, &gone.status, gone.about.as_ref())
+        };
         let instances = eldest_first
             .into_iter()
             .map(|(lease, kept)| one(*lease, &kept.value, known.abouts.get(lease)))

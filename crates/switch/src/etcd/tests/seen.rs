@@ -99,12 +99,15 @@ async fn instances_that_agree_are_told_once() {
     let etcd = Etcd::new(1);
     let one = start(&etcd, 0, "web-1").await;
     let two = start(&etcd, 0, "web-2").await;
+    assert_eq!(one.switch.view().ends_in, None);
     let agreed = |of: &Instance| {
         let all = remarks(of).into_iter().filter(|(kind, _)| *kind == "agreed");
         all.map(|(_, message)| message).collect::<Vec<_>>()
     };
     one.order(TransitionKind::Announce).await;
     sleep(SECOND * 3).await;
+    let ends_in = two.switch.view().ends_in.expect("it is cut over by timeout");
+    assert!(ends_in < rules().announce_timeout.expect("there is one"), "{ends_in:?}");
     let of_green = ["All 2 instances accept green", "All 2 instances tell green"];
     assert_eq!((agreed(&one), agreed(&two)), (of_green.map(str::to_owned).into(), agreed(&one)));
     two.order(TransitionKind::Abort).await;
