@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etcd::{Client, Keys, Range, Settings};
+use etcd::{Client, Keys, Range, Settings, Tls};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::SOON;
-use crate::support::{Place, Running, has};
+use crate::support::{Authority, Place, Running, has};
 
 /// Debian's program.
 pub(super) const ETCD: &str = "/usr/bin/etcd";
@@ -24,6 +24,7 @@ const MEMORY: &str = "/dev/shm";
 
 /// Members that run until the end of the test.
 pub(super) struct Etcd {
+    scheme: &'static str,
     places: Vec<[Place; 2]>,
     members: Vec<Running>,
     runtime: Runtime,
@@ -34,6 +35,32 @@ pub(super) struct Etcd {
 impl Etcd {
     /// Starts so many members, unless etcd is missing here.
     pub(super) fn start(members: usize) -> Option<Self> {
+        Self::start_as("http", members, &[], Tls::default())
+    }
+
+    /// Starts one member that speaks TLS, and asks for certificates of this authority.
+    pub(super) fn secure(authority: &Authority) -> Option<Self> {
+        let pair = authority.issue("127.0.0.1");
+        let [certificate, key, file] = [&pair.certificate, &pair.key, &authority.file()]
+            .map(|path| path.to_str().expect("temporary files have plain names").to_owned());
+        let flags = [
+            "--client-cert-auth",
+            "--cert-file",
+            &certificate,
+            "--key-file",
+            &key,
+            "--trusted-ca-file",
+            &file,
+        ];
+        let tls = Tls {
+            authority: Some(authority.file()),
+            certificate: Some(pair.certificate.clone()),
+            key: Some(pair.key.clone()),
+        };
+        Self::start_as("https", 1, &flags, tls)
+    }
+
+    fn start_as(scheme: &'static str, members: usize, flags: &[&str], tls: Tls) -> Option<Self> {
         if !has(ETCD, "etcd-server") {
             return None;
         }
@@ -43,7 +70,8 @@ impl Etcd {
         let cluster: Vec<String> =
             (0..members).map(|number| format!("m{number}=http://{}", places[number][1].text())).collect();
         let member = |number: usize| {
-            let [client, peer] = places[number].each_ref().map(|place| format!("http://{}", place.text()));
+            let [client, peer] = places[number].each_ref().map(Place::text);
+            let (client, peer) = (format!("{scheme}://{client}"), format!("http://{peer}"));
             let mut command = Command::new(ETCD);
             command
                 .args(["--name", &format!("m{number}"), "--data-dir"])
@@ -52,15 +80,18 @@ impl Etcd {
                 .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
                 .args(["--initial-cluster", &cluster.join(","), "--bcrypt-cost", "4"])
                 .args(["--heartbeat-interval", "50", "--election-timeout", "500"])
-                .args(["--logger", "zap", "--log-level", "error"]);
+                .args(["--logger", "zap", "--log-level", "error"])
+                .args(flags);
             Running::start("etcd", &mut command)
         };
         let members = (0..members).map(member).collect();
         let urls: Vec<String> =
-            places.iter().map(|[client, _]| format!("http://{}", client.text())).collect();
-        let client = Client::new(Settings::new(urls)).expect("they are URLs");
+            places.iter().map(|[client, _]| format!("{scheme}://{}", client.text())).collect();
+        let settings = Settings { tls, ..Settings::new(urls) };
+        let client = Client::new(settings).expect("they are URLs, and the files are there");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let etcd = Self { places, members, runtime: runtime.expect("a runtime can be had"), client, folder };
+        let etcd =
+            Self { scheme, places, members, runtime: runtime.expect("a runtime can be had"), client, folder };
         // It has a leader once it answers.
         let until = Instant::now() + SOON;
         while etcd.runtime.block_on(etcd.client.range(&Range::new("any"))).is_err() {
@@ -71,7 +102,7 @@ impl Etcd {
 
     /// As `--etcd` takes them.
     pub(super) fn urls(&self) -> String {
-        let urls = self.places.iter().map(|[client, _]| format!("http://{}", client.text()));
+        let urls = self.places.iter().map(|[client, _]| format!("{}://{}", self.scheme, client.text()));
         urls.collect::<Vec<_>>().join(",")
     }
 

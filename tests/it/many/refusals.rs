@@ -1,7 +1,9 @@
 //! What cannot be shared is refused in one line, and nothing is written to etcd.
 
+use std::path::PathBuf;
+
 use super::{Etcd, engines, instance};
-use crate::support::{Builder, Place, command, engine, teal};
+use crate::support::{Authority, Builder, Pair, Place, command, engine, teal};
 
 /// It ends with this code and one line that contains all of `words`.
 fn refuses(server: Builder, code: i32, words: &[&str]) {
@@ -139,4 +141,25 @@ fn members_of_two_clusters_are_refused() {
         .with("--etcd", &format!("{},{}", one.urls(), other.urls()));
     refuses(server, 1, &["--etcd", "the same etcd cluster"]);
     assert_eq!((one.keys("").0.len(), other.keys("").0.len()), (0, 0));
+}
+
+#[test]
+fn tls_to_etcd_needs_a_trusted_authority() {
+    let authority = Authority::new();
+    let Some(etcd) = Etcd::secure(&authority) else { return };
+    let engines = engines();
+    let text = |path: PathBuf| path.into_os_string().into_string().expect("temporary files have plain names");
+    let Pair { certificate, key } = authority.issue("web-1");
+    let (certificate, key) = (text(certificate), text(key));
+    let server = |authority: &Authority| {
+        instance("web-1", &etcd, &engines)
+            .with("--etcd-ca", &text(authority.file()))
+            .with("--etcd-cert", &certificate)
+            .with("--etcd-key", &key)
+    };
+    let expected = "expected a TLS connection that both sides accept";
+    refuses(server(&Authority::new()), 1, &["--etcd", expected, "UnknownIssuer"]);
+    assert!(etcd.keys("").0.is_empty());
+    let live = server(&authority).run();
+    assert!(super::is_ready(&live));
 }
