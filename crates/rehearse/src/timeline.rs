@@ -97,6 +97,9 @@ pub struct Timeline {
     pub is_strict: bool,
     /// The largest difference between the clocks, in microseconds.
     pub slack: u64,
+    /// How much later than another instance one may follow, in microseconds: this is the story of one alone. It is part of
+    /// the slack; 0 where there are no others.
+    pub lag: u64,
     /// The end of the observation.
     pub until: u64,
 }
@@ -160,7 +163,8 @@ impl TimelineWatcher {
         clock.set(&state, recorder, round_trip);
         timeline.until = until;
         timeline.is_strict = state.cutover == "strict";
-        timeline.slack = clock.round_trip / 2 + LATE;
+        timeline.lag = timeline.lag.max(lag(&state));
+        timeline.slack = clock.round_trip / 2 + LATE + timeline.lag;
         timeline.seen.push(seen(&state, recorder.now()));
         timeline
             .transitions
@@ -202,6 +206,13 @@ impl Clock {
         let at = u64::try_from(time(&event.time)?.timestamp_micros() - self.ahead - start).unwrap_or(0);
         Some(Transition { at, epoch: event.epoch, kind, from: event.from, to: event.to })
     }
+}
+
+/// An instance that does not follow is cut off at the end of its lease.
+fn lag(state: &State) -> u64 {
+    let has_others = state.instances.as_ref().is_some_and(|instances| instances.len() > 1);
+    let lease = state.etcd.as_ref().filter(|_| has_others).map(|etcd| etcd.lease_seconds);
+    lease.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map_or(0, micros)
 }
 
 /// Parses a time of the server, in RFC 3339.

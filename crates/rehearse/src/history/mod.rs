@@ -283,7 +283,7 @@ impl Checker {
             let (Some(ends_by), [before, now]) = (pair[0].ends_by, [pair[0], pair[1]]) else { continue };
             self.case(Promise::NothingSticks);
             let late = if before.stage == PhaseName::Announced { LATE_CUTOVER } else { LATE };
-            if before.epoch == now.epoch && now.at > ends_by + late {
+            if before.epoch == now.epoch && now.at > ends_by + late + timeline.lag {
                 self.breach(Promise::NothingSticks, || {
                     format!("{}: {:?} goes on after {}", seconds(now.at), now.stage, seconds(ends_by))
                 });

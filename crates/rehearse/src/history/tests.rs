@@ -63,6 +63,7 @@ fn switch() -> Timeline {
         transitions: vec![announced, cut_over, transition(20, 3, Kind::Drained)],
         is_strict: false,
         slack: 10_000,
+        lag: 0,
         until: 100 * S,
     }
 }
