@@ -18,6 +18,8 @@ const SHARDS: usize = 64;
 /// With several instances queries are deleted from etcd at a limited rate: the record has so many times `--max-queries` at
 /// most.
 pub const OVERFULL: usize = 4;
+/// How many of the least recently used queries of each shard are compared where there are too many.
+const CANDIDATES: usize = 8;
 /// How many of the least recently used queries of each shard are looked at for keys that may be deleted.
 const SCANNED: usize = 1024;
 
@@ -278,7 +280,7 @@ impl Queries {
     }
 
     /// At most `limit` keys that may be deleted, of queries without requests in progress: those that `is_closed`
-    /// names, those that were not used for `age`, and of the `excess` least recently used about as many from each shard.
+    /// names, those that were not used for `age`, and where there are too many about the `excess` least recently used.
     pub(crate) fn over(
         &self,
         limit: usize,
@@ -288,7 +290,7 @@ impl Queries {
         now: Instant,
     ) -> Vec<(Box<str>, Key)> {
         let (now, age) = (self.nanos(now), nanos(age));
-        let of_each = excess.min(limit.div_ceil(SHARDS));
+        let of_each = excess.min(CANDIDATES);
         let (mut over, mut in_excess) = (Vec::new(), Vec::new());
         for shard in &self.shards {
             let shard = shard.lock();

@@ -113,7 +113,7 @@ impl Store {
         let put = |key, text| Op::put_leased(key, text, own.lease);
         let modified = board.instances.get(&own.lease).map_or(0, |kept| kept.modified);
         let unchanged = Compare::modified(self.prefix.instance(own.lease), Is::Equal, modified);
-        self.write(own, truth.modified, Some(unchanged), self.prefix.instance(own.lease), put, text).await
+        self.write(own, truth.modified, vec![unchanged], self.prefix.instance(own.lease), put, text).await
     }
 
     /// Renews the lease, once what is new has been followed.

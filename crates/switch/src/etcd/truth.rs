@@ -10,7 +10,7 @@ use super::{
     keys::FORMAT,
     store::{Own, Store, StoreError},
 };
-use crate::course::Truth;
+use crate::{Actor, course::Truth};
 
 /// What came of a write that names what its writer has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ impl Store {
     }
 
     /// Tries a transition from what was seen on `board` to `next`: only if the truth is that of the board, the
-    /// instance's own key is there, and no instance has joined or changed since.
+    /// instance's own key is there, and no instance has joined or changed since. Where the health of the engines decides,
+    /// more than half were counted: then none may have vanished either, which the compare of a range does not see.
     pub async fn propose(
         &self,
         own: Own,
@@ -55,7 +56,13 @@ impl Store {
         next: &Truth,
     ) -> Result<Written, StoreError> {
         let unchanged = Compare::modified(self.prefix.instances(), Is::Less, board.revision + 1);
-        self.write(own, truth.modified, Some(unchanged), self.prefix.state(), Op::put, next.text()).await
+        let mut also = vec![unchanged];
+        if next.stamp.why == Actor::Health {
+            also.extend(board.instances.iter().map(|(lease, kept)| {
+                Compare::created(self.prefix.instance(*lease), Is::Equal, kept.created)
+            }));
+        }
+        self.write(own, truth.modified, also, self.prefix.state(), Op::put, next.text()).await
     }
 
     /// Writes the timer of `next`, which is `truth` otherwise: no transition, so nobody else is looked at.
@@ -65,7 +72,7 @@ impl Store {
         truth: &Kept<Truth>,
         next: &Truth,
     ) -> Result<Written, StoreError> {
-        self.write(own, truth.modified, None, self.prefix.state(), Op::put, next.text()).await
+        self.write(own, truth.modified, Vec::new(), self.prefix.state(), Op::put, next.text()).await
     }
 
     /// Puts a key while this incarnation is live and the truth was last changed in revision `truth`.
@@ -73,7 +80,7 @@ impl Store {
         &self,
         own: Own,
         truth: i64,
-        also: Option<Compare>,
+        also: Vec<Compare>,
         key: Bytes,
         put: impl FnOnce(Bytes, String) -> Op,
         value: String,

@@ -121,6 +121,7 @@ async fn least_recent_go_when_there_are_too_many() {
     let used = one.arrive(CallKind::Continue, None, Some("old-1")).await.expect("it is on record");
     for number in 0..MAX + MAX_DELETED {
         one.begin(Blue, &format!("new-{number}")).await.expect("it begins");
+        sleep(SECOND / 1000).await;
     }
     come_to(&etcd, MAX as u64).await;
     used.answered(true);

@@ -3,11 +3,16 @@
 use teal_etcd::{Keys, Range};
 
 use super::{SOON, TTL, World, both, kept, status, truth};
-use crate::etcd::{BadKey, Deadline, StoreError, Written};
+
+use crate::{
+    Actor,
+    etcd::{BadKey, Deadline, StoreError, Written},
+};
 
 both! {
     truth_is_created_once other_programs_keys_are_refused newer_format_is_refused transition_is_made_once
     change_of_an_instance_stops_a_transition joined_instance_stops_a_transition vanished_instance_stops_none
+    vanished_instance_stops_one_by_health
     stranger_moves_nothing timer_is_set_in_any_company
 }
 
@@ -80,6 +85,19 @@ async fn vanished_instance_stops_none(world: World) {
     let board = world.read().await;
     world.store.leave(other, &Deadline::over()).await.expect("it leaves");
     let won = world.store.propose(own, &board, kept(&board), &truth(2)).await.expect("it is answered");
+    assert!(matches!(won, Written::Done(_)), "{won:?}");
+}
+
+async fn vanished_instance_stops_one_by_health(world: World) {
+    let (own, _) = world.joined().await;
+    let other = world.store.join(&status(0), TTL, &Deadline::over()).await.expect("it joins");
+    let before = world.read().await;
+    world.store.leave(other, &Deadline::over()).await.expect("it leaves");
+    let mut next = truth(2);
+    next.stamp.why = Actor::Health;
+    let lost = world.store.propose(own, &before, kept(&before), &next).await.expect("it is answered");
+    let Written::Lost(now) = lost else { panic!("{lost:?}") };
+    let won = world.store.propose(own, &now, kept(&now), &next).await.expect("it is answered");
     assert!(matches!(won, Written::Done(_)), "{won:?}");
 }
 

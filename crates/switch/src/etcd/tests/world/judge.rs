@@ -1,28 +1,22 @@
 //! Judges each transition by what etcd held right before it, whoever made it and why.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use protocol::Strategy;
 use teal_etcd::{Event, simulated::Etcd};
-use tokio::time::Instant;
 
 use crate::{
     Actor,
     PhaseName::{Announced, Draining, Stable},
     course::Truth,
-    etcd::{Board, Name, Prefix},
+    etcd::{Board, Prefix},
     instance::{InstanceStatus, Stage},
 };
-
-/// For how long an instance may not have seen that another one is gone: without a quorum, longer than a lease lasts.
-const UNSEEN: Duration = Duration::from_secs(40);
 
 /// It reads what etcd has noted, so nothing is lost or late.
 pub(super) struct Judge {
     prefix: Prefix,
     board: Board,
-    /// Instances that vanished, and when. Who tries a transition may not have seen that yet.
-    gone: Vec<(InstanceStatus, Instant)>,
     /// In whose epochs a cutover was ordered to an unhealthy engine, too.
     pub(super) forced: HashSet<u64>,
     /// Whether an announcement ends by itself.
@@ -34,14 +28,7 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn new(times_out: bool) -> Self {
         let prefix = Prefix::new("teal/").expect("it is good");
-        Self {
-            prefix,
-            board: Board::empty(1),
-            gone: Vec::new(),
-            forced: HashSet::new(),
-            times_out,
-            count: (0, 0, 0),
-        }
+        Self { prefix, board: Board::empty(1), forced: HashSet::new(), times_out, count: (0, 0, 0) }
     }
 
     pub(super) fn board(&self) -> &Board {
@@ -59,7 +46,6 @@ impl Judge {
             let changes_truth = events.iter().any(|event| self.is_truth(event));
             let before = changes_truth.then(|| self.board.clone());
             let revision = events[0].revision();
-            self.note_gone(events);
             self.board.take(&self.prefix, events, revision).expect("they are a switch's");
             if let Some(before) = before
                 && let (Some(from), Some(to)) = (&before.truth, &self.board.truth)
@@ -67,19 +53,6 @@ impl Judge {
             {
                 let live = before.live();
                 self.transition(&from.value, &to.value.clone(), &live);
-            }
-        }
-    }
-
-    fn note_gone(&mut self, events: &[Event]) {
-        let now = Instant::now();
-        self.gone.retain(|(_, at)| now < *at + UNSEEN);
-        for event in events {
-            if let Event::Deleted { key, .. } = event
-                && let Ok(Name::Instance(lease)) = self.prefix.name(key)
-                && let Some(kept) = self.board.instances.get(&lease)
-            {
-                self.gone.push((kept.value.clone(), now));
             }
         }
     }
@@ -95,10 +68,7 @@ impl Judge {
         let ill = |strategy: Strategy| {
             live.iter().filter(|instance| instance.unhealthy.of(strategy).is_some()).count()
         };
-        let gone = |strategy: Strategy| {
-            self.gone.iter().filter(|(one, _)| one.unhealthy.of(strategy).is_some()).count()
-        };
-        let is_most = |strategy| (ill(strategy) + gone(strategy)) * 2 > live.len() + gone(strategy);
+        let is_most = |strategy| ill(strategy) * 2 > live.len();
         let by_health = by == Actor::Health;
         let mut is_failover = false;
         let why = format!("{from:?} to {to:?}, where {live:?}");
@@ -111,7 +81,7 @@ impl Judge {
                 is_failover = by_health;
             }
             (Announced, Draining) => {
-                let is_due = is_most(pending) || self.times_out && ill(pending) + gone(pending) > 0;
+                let is_due = is_most(pending) || self.times_out && ill(pending) > 0;
                 assert!(!by_health || is_due, "an abort by few: {why}");
             }
             (Stable | Draining, Announced) => {
