@@ -26,7 +26,7 @@ pub(super) async fn livez() -> Json<Well> {
 }
 
 /// Return 200 if calls can be served: the server is not shutting down, has joined the other instances if there are any,
-/// and has not lost etcd; where calls are forwarded, the active engine answers.
+/// has not lost etcd, and does not alone find an engine unhealthy; where calls are forwarded, the active engine answers.
 #[utoipa::path(get, path = paths::READYZ, tag = "health",
     responses((status = 200, body = Well), (status = 503, description = "Not ready", body = ErrorAnswer)))]
 pub(super) async fn readyz(
@@ -38,6 +38,9 @@ pub(super) async fn readyz(
     }
     if let Some(why) = shared.admin.switch.as_ref().and_then(|switch| switch.unready()) {
         return Err(unready(why));
+    }
+    if let Some(strategy) = shared.admin.switch.as_ref().and_then(|switch| switch.unwell_here_alone()) {
+        return Err(unready(format!("only this instance cannot reach the engine of {strategy}")));
     }
     if let Some(engines) = &shared.admin.engines {
         let active =

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Etcd, GRACE, SOON, TTL, between, engines, etcd::until, instance, is_ready, state, view};
-use crate::support::{Place, Server, answer, call, send, teal};
+use super::{Etcd, GRACE, SOON, TTL, ask, between, engines, etcd::until, instance, is_ready, state, view};
+use crate::support::{Place, Server, answer, call, engine, send, teal};
 
 #[test]
 fn old_etcd_is_warned_of() {
@@ -161,4 +161,18 @@ fn a_stopped_instance_wakes_up_cut_off() {
     assert_eq!(view(&stopped), view(&server));
     assert!(call("green").join().expect("it ends").is_ok());
     assert_eq!(etcd.instances("teal/"), ["web-1", "web-2"]);
+}
+
+#[test]
+fn who_alone_misses_an_engine_is_unready() {
+    let Some(etcd) = Etcd::start(1) else { return };
+    let engines = engines();
+    let mut lost = engine().run();
+    lost.end("KILL", SOON);
+    let one = instance("web-1", &etcd, &engines).with("--failover", "1h").run();
+    let other = between("web-2", &etcd, [&engines[0], &lost]).with("--failover", "1h").run();
+    until("503", SOON, || !is_ready(&other));
+    let (status, why) = ask(&other, "/readyz");
+    assert!(status == 503 && why.contains("only this instance cannot reach the engine of green"), "{why}");
+    assert!(is_ready(&one));
 }
