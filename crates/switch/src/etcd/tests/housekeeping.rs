@@ -168,6 +168,7 @@ async fn closed_queries_are_deleted_later() {
     two.until(PhaseName::Draining, Green).await;
     assert_eq!(two.call(CallKind::Continue, Green, "q0").await, Ok(Blue));
     two.until(PhaseName::Stable, Green).await;
+    assert_eq!(two.switch.on_record(9, None), (Vec::new(), 0));
     assert!(keys(&etcd).await > 0, "there are more than one transaction deletes");
     let last = format!("q{}", all - 1);
     assert_eq!(two.call(CallKind::Continue, Green, &last).await, Ok(Green));
