@@ -69,10 +69,11 @@ def a_switch_at_one_is_a_switch_at_both():
     operate(ADMINS[0], "switch", {})
     # All have to let it in before one tells it.
     within(10, lambda: {"green"} == set(blue.both(lambda: blue.call("status", queryId=query).new_strategy)))
-    green = Spread("green")
+    # Before anybody adopts green: that would cut over, too.
     operate(ADMINS[1], "cutover", {})
     for admin in ADMINS:
         within(10, lambda: operate(admin, "state")["active"] == "green")
+    green = Spread("green")
     # Each instance refuses, once it has seen that all tell where to go instead.
     begin = {"catalog": "default", "schema": "sales", "queryString": "SELECT 1"}
     blue.both(lambda: blue.refused("prepareStatementV2", StatusCode.UNKNOWN, "status: 456", **begin))

@@ -194,7 +194,7 @@ fn unknown_engines_are_told_where_somebody_waits() {
 
 /// The cutover needs an answer to a question that was asked when it was due; the timer's announcement, too.
 #[test]
-fn own_answer_is_asked_for_when_it_is_due() {
+fn own_answer_is_asked_for_when_due() {
     let mut bench = Bench::new(ANNOUNCED);
     bench.hears(Green, true, 20);
     assert_eq!(bench.wishes(), []);

@@ -31,7 +31,7 @@ fn take(board: &mut Board, event: Event) -> Difference {
 }
 
 #[test]
-fn instance_that_came_and_went_unseen_is_told_of() {
+fn instance_that_came_and_went_is_told() {
     let mut board = Board::empty(0);
     board.renew(Board::empty(9));
     assert_eq!(take(&mut board, instance(1, 1, 5)), Difference::default());

@@ -265,7 +265,7 @@ async fn unknown_query_is_looked_up() {
 
 /// The drain goes on during a call of the old strategy, whatever its instance has reported before.
 #[tokio::test(start_paused = true)]
-async fn call_after_a_report_of_quiet_holds_the_drain() {
+async fn call_after_quiet_holds_the_drain() {
     let etcd = Etcd::new(2);
     let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
     let two = Instance::start(simulated(&etcd, 1), "web-2", rules()).await;
