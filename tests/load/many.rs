@@ -106,7 +106,9 @@ fn instances_keep_the_promises_in_chaos() {
     let is_given_up = list("/story/happened").iter().any(|happened| happened["kind"] == "drain_timed_out");
     for failure in list("/failures").iter().filter(|failure| failure["is_broken"] == false) {
         let message = failure["message"].as_str().unwrap_or_default();
+        // What the balancer makes of a call whose instance was killed is no gRPC.
         let is_forgiven = failure["code"] == NOT_FOUND
+            || message.starts_with("protocol error: ")
             || message == "teal web-1 has lost etcd"
             || is_given_up && message == "status: 456";
         assert!(is_forgiven, "{failure}\n{}", rehearsed.output);
