@@ -192,7 +192,7 @@ impl Handle {
     /// was looked up and the copy may not know it yet.
     pub fn end(&self, id: &str, found: Option<Query>, now: std::time::Instant) -> Option<Query> {
         let query = self.copy.lock().end(id, found, now)?;
-        self.recorder.delete(id);
+        self.recorder.end(id, query);
         self.changed();
         Some(query)
     }

@@ -2,7 +2,7 @@
 //! until the query's key is in etcd; a deletion is waited for by nobody.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,6 +12,7 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
+use protocol::Strategy;
 use teal_etcd::{Op, Outcome, Retry, Txn};
 use tokio::{
     select,
@@ -27,7 +28,7 @@ use super::{
     lease::Deadline,
     store::{Own, Store, StoreError},
 };
-use crate::queries::Query;
+use crate::{course::Course, queries::Query};
 
 /// How many puts and deletions a transaction has.
 pub const MAX_BATCH: usize = 64;
@@ -65,8 +66,17 @@ pub struct Recorder {
 
 #[derive(Debug)]
 enum Ask {
-    Put { own: Own, id: Box<str>, query: Query, done: Option<oneshot::Sender<Recorded>> },
-    Delete { id: Box<str> },
+    Put {
+        own: Own,
+        id: Box<str>,
+        query: Query,
+        done: Option<oneshot::Sender<Recorded>>,
+    },
+    /// `query`: what it was, where that is known.
+    Delete {
+        id: Box<str>,
+        query: Option<Query>,
+    },
 }
 
 /// One transaction's worth.
@@ -84,23 +94,39 @@ struct Writer {
     on_the_way: Arc<OnTheWay>,
 }
 
-/// How many puts and deletions are not done yet.
+/// The puts and deletions that are not done yet.
 #[derive(Debug, Default)]
 struct OnTheWay {
     count: AtomicUsize,
+    /// How many there are about each kind of query: their strategy and birth.
+    kinds: Mutex<BTreeMap<Option<(usize, u64)>, usize>>,
     idle: Notify,
 }
 
 impl OnTheWay {
-    fn add(&self) {
+    fn add(&self, query: Option<Query>) {
+        *self.kinds.lock().entry(kind(query)).or_default() += 1;
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn remove(&self) {
+    fn remove(&self, query: Option<Query>) {
+        {
+            let mut kinds = self.kinds.lock();
+            if let Some(count) = kinds.get_mut(&kind(query)) {
+                *count -= 1;
+                if *count == 0 {
+                    kinds.remove(&kind(query));
+                }
+            }
+        }
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.idle.notify_waiters();
         }
     }
+}
+
+fn kind(query: Option<Query>) -> Option<(usize, u64)> {
+    query.map(|query| (query.strategy.index(), query.birth))
 }
 
 impl Recorder {
@@ -133,7 +159,19 @@ impl Recorder {
 
     /// Deletes the key of a query that has ended. If too much waits already the key stays, and goes by age.
     pub fn delete(&self, id: &str) -> bool {
-        self.ask(Ask::Delete { id: id.into() })
+        self.ask(Ask::Delete { id: id.into(), query: None })
+    }
+
+    /// The same, of a query that is known.
+    pub(super) fn end(&self, id: &str, query: Query) -> bool {
+        self.ask(Ask::Delete { id: id.into(), query: Some(query) })
+    }
+
+    /// Whether a put or deletion that is not done yet is about a query that holds the drain of a course. Others are
+    /// always on the way where there is much to do.
+    pub(super) fn holds(&self, course: &Course) -> bool {
+        let holds = |(strategy, birth): &(usize, u64)| course.holds_drain(Strategy::ALL[*strategy], *birth);
+        self.on_the_way.kinds.lock().keys().any(|kind| kind.as_ref().is_none_or(holds))
     }
 
     /// How many puts and deletions are not done yet.
@@ -158,10 +196,11 @@ impl Recorder {
     }
 
     fn ask(&self, ask: Ask) -> bool {
-        self.on_the_way.add();
+        let query = ask.query();
+        self.on_the_way.add(query);
         let is_queued = self.asks.try_send(ask).is_ok();
         if !is_queued {
-            self.on_the_way.remove();
+            self.on_the_way.remove(query);
         }
         is_queued
     }
@@ -170,7 +209,14 @@ impl Recorder {
 impl Ask {
     fn id(&self) -> &str {
         match self {
-            Self::Put { id, .. } | Self::Delete { id } => id,
+            Self::Put { id, .. } | Self::Delete { id, .. } => id,
+        }
+    }
+
+    fn query(&self) -> Option<Query> {
+        match self {
+            Self::Put { query, .. } => Some(*query),
+            Self::Delete { query, .. } => *query,
         }
     }
 }
@@ -291,18 +337,19 @@ impl Writer {
         let mut copy = self.copy.lock();
         let mut again = Vec::new();
         for ask in batch.asks {
+            let about = ask.query();
             match ask {
                 Ask::Put { id, query, done, .. } => {
                     copy.put(&id, query, outcome.revision);
                     if done.is_some_and(|done| done.send(Recorded::Done).is_err()) {
                         copy.end(&id, None, Instant::now().into_std());
-                        again.push(Ask::Delete { id });
+                        again.push(Ask::Delete { id, query: Some(query) });
                         continue;
                     }
                 }
-                Ask::Delete { id } => copy.deleted(&id, outcome.revision),
+                Ask::Delete { id, .. } => copy.deleted(&id, outcome.revision),
             }
-            self.on_the_way.remove();
+            self.on_the_way.remove(about);
         }
         again
     }
@@ -313,11 +360,11 @@ impl Writer {
         let (mut again, mut deletions) = (Vec::new(), Vec::new());
         for ask in batch.asks.drain(..) {
             match ask {
-                Ask::Put { id, done, .. } => {
+                Ask::Put { id, query, done, .. } => {
                     done.map(|done| done.send(recorded.clone()));
                     match is_unsure {
-                        true => again.push(Ask::Delete { id }),
-                        false => self.on_the_way.remove(),
+                        true => again.push(Ask::Delete { id, query: Some(query) }),
+                        false => self.on_the_way.remove(Some(query)),
                     }
                 }
                 delete @ Ask::Delete { .. } => deletions.push(delete),

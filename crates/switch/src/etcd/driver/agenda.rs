@@ -43,7 +43,8 @@ impl<F: Follower> Driver<F> {
 
     /// The own status, if it is not what etcd holds.
     fn publish(&mut self, own: Own) -> Option<Next> {
-        let may_be_quiet = self.is_listed && self.retractions.is_empty() && self.recorder.on_the_way() == 0;
+        let holds = self.board.truth.as_ref().is_some_and(|truth| self.recorder.holds(&truth.value.course));
+        let may_be_quiet = self.is_listed && self.retractions.is_empty() && !holds;
         // What was put on record a moment ago counts.
         self.learn_record();
         let unwell = self.follower.unwell();

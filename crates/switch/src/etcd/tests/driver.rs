@@ -268,7 +268,7 @@ async fn order_is_refused_by_the_truth() {
     assert_eq!(stale, Err(OrderError::Stale { epoch: 3, seen: 2 }));
 }
 
-/// What counts keeps an instance from being quiet: a put on its way counts.
+/// A put on its way that will hold the drain keeps an instance from being quiet.
 #[tokio::test(start_paused = true)]
 async fn put_on_its_way_is_not_quiet() {
     let (etcd, observer) = (Etcd::new(1), Observer::default());
@@ -278,13 +278,18 @@ async fn put_on_its_way_is_not_quiet() {
     etcd.delay(0, SECOND / 2);
     let own = one.handle.own().expect("it is live");
     for number in 0..1000 {
-        assert!(one.handle.put_back(own, &number.to_string(), query(Green, one.course())));
+        assert!(one.handle.put_back(own, &number.to_string(), query(Blue, one.course())));
     }
     sleep(rules().grace * 4).await;
     one.handle.changed();
     sleep(SECOND / 10).await;
     assert!(!one.follows.machine.lock().is_reported());
     etcd.delay(0, Duration::ZERO);
+    sleep(SECOND * 10).await;
+    for number in 0..1000 {
+        let ended = one.handle.end(&number.to_string(), None, Instant::now().into_std());
+        assert!(ended.is_some(), "it is on record");
+    }
     one.until(is_stable(Green, 4), SECOND * 10).await;
 }
 

@@ -334,3 +334,28 @@ async fn timer_announces_for_all_instances() {
     assert_eq!((one.phase().name(), two.phase().name()), (PhaseName::Announced, PhaseName::Announced));
     assert_eq!(one.switch.snapshot().epoch, 2);
 }
+
+/// Something is always on its way to etcd then. Only what holds the drain is waited for.
+#[tokio::test(start_paused = true)]
+async fn drain_ends_while_much_is_written() {
+    let etcd = Etcd::new(1);
+    let one = Instance::start(simulated(&etcd, 0), "web-1", rules()).await;
+    one.order(TransitionKind::Announce).await;
+    one.order(TransitionKind::CutOver).await;
+    etcd.delay(0, Duration::from_millis(50));
+    let begins = async {
+        for number in 0.. {
+            let mut pass = one.arrive(CallKind::Begin, Some(Green), None).await.expect("green is active");
+            let record = pass.record(&number.to_string()).expect("it is shared");
+            tokio::spawn(async move {
+                record.await.expect("it is on record");
+                pass.answered(true);
+            });
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = begins => {}
+        () = one.until(PhaseName::Stable, Green) => {}
+    }
+}
