@@ -95,11 +95,14 @@ impl Switch {
             let (course, stage) = (*state.machine.course(), state.machine.stage());
             let queries = &self.shared.queries;
             let remembers = |query: Query| course.remembers(query.strategy, query.birth);
-            let on_table =
-                id.and_then(|id| queries.get(id)).map(|key| key.query).filter(|query| remembers(*query));
-            let known = id.filter(|_| on_table.is_none()).map(|id| store.copy().lock().get(id, now));
+            // One look: the copy may learn of the query at any moment.
+            let known = id.map(|id| store.copy().lock().get(id, now));
             let found = looked.and_then(|looked| looked.query).filter(|_| known == Some(Known::Unknown));
-            let query = on_table.or(found.filter(|query| remembers(*query)));
+            let on_record = match known {
+                Some(Known::OnRecord(query)) => Some(query),
+                _ => found,
+            };
+            let query = on_record.filter(|query| remembers(*query));
             let guard = |admission: Admission| {
                 let touched = id.and_then(|id| queries.arrive(id, now, remembers));
                 store.put_again_if_due(id, touched);

@@ -27,6 +27,7 @@ use crate::{
 both! { query_goes_on_through_any_instance }
 
 const SECOND: Duration = Duration::from_secs(1);
+const QUERIES: usize = 4_000;
 
 pub(super) struct Instance {
     pub(super) switch: Switch,
@@ -358,4 +359,35 @@ async fn drain_ends_while_much_is_written() {
         () = begins => {}
         () = one.until(PhaseName::Stable, Green) => {}
     }
+}
+
+/// The copy may learn of a query at any moment while a call about it is judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_many_queries() {
+    let etcd = Etcd::new(1);
+    let mut all = Vec::new();
+    for name in ["web-1", "web-2", "web-3"] {
+        all.push(Instance::start(simulated(&etcd, 0), name, rules()).await);
+    }
+    let all = Arc::new(all);
+    let queries = (0..QUERIES).map(|number| {
+        let all = all.clone();
+        tokio::spawn(async move {
+            let (id, at) = (number.to_string(), |step| &all[(number + step) % 3]);
+            assert_eq!(at(0).begin(Blue, &id).await, Ok(Blue));
+            // The record counts, not the header.
+            assert_eq!(at(1).call(CallKind::Continue, Green, &id).await, Ok(Blue));
+            assert_eq!(at(2).call(CallKind::End, Green, &id).await, Ok(Blue));
+        })
+    });
+    for query in queries.collect::<Vec<_>>() {
+        query.await.expect("it keeps its strategy");
+    }
+    timeout(SOON, async {
+        while all.iter().any(|one| one.switch.on_record(0, None).1 > 0) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("nothing is left");
 }
