@@ -1,4 +1,4 @@
-//! What several instances that share a switch through etcd cost: the wait of a begin, a switch under load, and an instance
+//! The cost of several instances that share a switch through etcd: the wait of a begin, a switch under load, and an instance
 //! that joins a record of a million queries.
 //!
 //! ```sh

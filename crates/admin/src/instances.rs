@@ -17,7 +17,7 @@ pub struct Instance {
     /// The address of its admin API, if it has said that.
     #[schema(required)]
     pub admin: Option<String>,
-    /// Whether it is live. One that is gone is listed for a minute.
+    /// Whether it is live. An instance that is gone is listed for a minute.
     pub live: bool,
     /// The epoch that it has followed.
     pub epoch: u64,

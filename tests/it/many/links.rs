@@ -19,7 +19,7 @@ const LOOKS_EVERY: Duration = Duration::from_millis(20);
 /// Ready again after the link is back.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
 
-/// What becomes of bytes on the link.
+/// The fate of bytes on the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,

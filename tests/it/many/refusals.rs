@@ -1,4 +1,4 @@
-//! What cannot be shared is refused in one line, and nothing is written to etcd.
+//! A switch that cannot be shared is refused in one line, and nothing is written to etcd.
 
 use std::path::PathBuf;
 

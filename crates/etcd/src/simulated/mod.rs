@@ -74,7 +74,7 @@ impl Etcd {
         self.world.state().store.revision()
     }
 
-    /// What has happened after a revision, as far as it is not compacted.
+    /// The events after a revision, as far as they are not compacted.
     pub fn events_after(&self, revision: i64) -> Vec<Event> {
         let state = self.world.state();
         let entries = state.store.since(revision + 1);

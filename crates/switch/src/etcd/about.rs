@@ -1,4 +1,4 @@
-//! What people want to know of an instance: the value of `about/<lease>`. No rule reads it, so a value that cannot be read
+//! The description of an instance for people: the value of `about/<lease>`. No rule reads it, so a value that cannot be read
 //! is left out.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{Cutover, Rules};
 
-/// What an instance says of itself. Fields that this version does not know are ignored.
+/// An instance's description of itself. Fields that this version does not know are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Its version.
@@ -85,11 +85,11 @@ impl About {
     }
 }
 
-/// What all instances say, by their leases.
+/// The descriptions of all instances, by their leases.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Abouts {
     all: BTreeMap<i64, About>,
-    /// What has left lately, so that the reason is known to whoever hears of that later.
+    /// Instances that left lately, so that the reason is known to whoever hears of that later.
     left: BTreeMap<i64, About>,
 }
 
@@ -102,7 +102,7 @@ impl Abouts {
         self.all.get(&lease)
     }
 
-    /// What an instance said last, though its key may be gone.
+    /// The last description of an instance, though its key may be gone.
     pub(super) fn last(&self, lease: i64) -> Option<&About> {
         self.all.get(&lease).or_else(|| self.left.get(&lease))
     }

@@ -18,7 +18,7 @@ use crate::{
     queries::Query,
 };
 
-/// What becomes of a request at its arrival.
+/// The judgement of a request at its arrival.
 #[derive(Debug)]
 pub enum Arrived {
     /// It is let in.

@@ -24,7 +24,7 @@ pub struct Kept<T> {
     pub modified: i64,
 }
 
-/// What etcd held at one revision.
+/// The truth and the live instances at one revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Board {
     /// That revision: nothing is missing that is not newer.
@@ -35,7 +35,7 @@ pub struct Board {
     pub instances: BTreeMap<i64, Kept<InstanceStatus>>,
 }
 
-/// What a newer board brings.
+/// The difference between a board and a newer one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// The truth, or an instance, is another one.

@@ -20,7 +20,7 @@ pub const LEFT_FOR: Duration = Duration::from_secs(60);
 /// Of how many queries that is known at most; older ones are looked up.
 pub const MAX_LEFT: usize = 65_536;
 
-/// What happened to a query's key.
+/// A change of a query's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordChange {
     /// It was put, or put again.
@@ -41,7 +41,7 @@ pub enum RecordChange {
     },
 }
 
-/// What the copy knows of an id.
+/// The copy's knowledge of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     /// The query has a key, or will have one.
@@ -107,7 +107,7 @@ impl RecordCopy {
         self.len() == 0
     }
 
-    /// What is known of an id.
+    /// The copy's knowledge of an id.
     pub fn get(&self, id: &str, now: Instant) -> Known {
         if let Some(key) = self.queries.get(id) {
             return Known::OnRecord(key.query);
@@ -269,7 +269,8 @@ impl RecordCopy {
     }
 }
 
-fn of(query: Query) -> (usize, u64) {
+/// The strategy and birth, by which queries hold drains.
+pub(super) fn of(query: Query) -> (usize, u64) {
     (query.strategy.index(), query.birth)
 }
 

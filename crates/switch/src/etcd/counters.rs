@@ -1,4 +1,4 @@
-//! What is counted about etcd, for metrics. Plain numbers: whoever exports them reads them now and then.
+//! Counters of the use of etcd, for metrics. Plain numbers: whoever exports them reads them now and then.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::store::StoreError;
 
-/// What is asked of etcd.
+/// A kind of request to etcd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EtcdOp {
     /// The state and the instances are read.
@@ -34,7 +34,7 @@ pub enum EtcdOp {
     LookUp,
     /// Queries that are over are deleted.
     Housekeep,
-    /// What people want to know of an instance is written.
+    /// An instance's description is written.
     About,
     /// An instance leaves.
     Leave,
@@ -64,7 +64,7 @@ pub enum ResyncReason {
     Rejoin,
 }
 
-/// Samples, by upper bounds. What is drained is forgotten.
+/// Samples, by upper bounds. Drained ones are forgotten.
 #[derive(Debug)]
 pub struct Samples {
     bounds: &'static [f64],

@@ -57,7 +57,7 @@ pub(super) struct Driver<F> {
     is_listed: bool,
     /// By lease: when a status was first seen, and the revision of it.
     seen: BTreeMap<i64, (i64, Instant)>,
-    /// What the follower knows of the others' engines.
+    /// The others' engines, as the follower was told of them.
     others: Vec<Unwell>,
     /// Since when the engines are unhealthy, as this incarnation has published.
     said: Unwell,

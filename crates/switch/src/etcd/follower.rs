@@ -1,4 +1,4 @@
-//! What the store asks of a switch that it drives. All calls are short: none of them waits.
+//! The interface of a switch that the store drives. All calls are short: none of them waits.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ pub trait Follower: Send + Sync + 'static {
     /// Takes in how many queries on record hold the drain, and how many there are of each strategy.
     fn learn(&self, holding: u64, queries: [u64; 2]);
 
-    /// What is to be published. Whoever says that it is quiet takes that back before it lets in what would hold the drain.
+    /// The status to publish. Whoever says that it is quiet takes that back before it lets in what would hold the drain.
     fn report(&self, may_be_quiet: bool) -> InstanceStatus;
 
     /// The transitions that are due by this instance's clock, and when.
@@ -45,7 +45,7 @@ pub trait Follower: Send + Sync + 'static {
     /// The truth with the timer as this instance has it, paused or not.
     fn with_timer(&self, truth: &Truth, pauses: bool, by: Actor) -> Truth;
 
-    /// What people want to know of this instance, whose admin API has this address.
+    /// The description of this instance for people, whose admin API has this address.
     fn about(&self, admin: Option<String>) -> About {
         About { admin, ..About::default() }
     }

@@ -1,4 +1,4 @@
-//! What the gate, operators and the server ask of the store.
+//! The store, as the gate, operators and the server use it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -52,7 +52,7 @@ pub struct Task {
     pub(super) _driver: AbortOnDropHandle<()>,
 }
 
-/// What the driver is asked for.
+/// A request to the driver.
 #[derive(Debug)]
 pub(super) enum Ask {
     Order { order: TransitionOrder, done: oneshot::Sender<Result<Truth, OrderError>> },
@@ -67,7 +67,7 @@ pub(super) enum Ask {
 pub struct TransitionOrder {
     /// Which one.
     pub kind: TransitionKind,
-    /// Who orders it.
+    /// The actor that orders it.
     pub by: Actor,
     /// In this epoch alone.
     pub epoch: Option<u64>,
@@ -80,7 +80,7 @@ pub struct TransitionOrder {
 pub struct TimerOrder {
     /// To pause it.
     pub pauses: bool,
-    /// Who orders it.
+    /// The actor that orders it.
     pub by: Actor,
     /// In this epoch alone.
     pub epoch: Option<u64>,
@@ -150,7 +150,7 @@ impl Handle {
         self.sight.queries()
     }
 
-    /// What is counted about etcd.
+    /// The counters of the use of etcd.
     pub fn counters(&self) -> &Arc<Counters> {
         self.sight.counters()
     }
@@ -192,7 +192,7 @@ impl Handle {
     /// was looked up and the copy may not know it yet.
     pub fn end(&self, id: &str, found: Option<Query>, now: std::time::Instant) -> Option<Query> {
         let query = self.copy.lock().end(id, found, now)?;
-        self.recorder.end(id, query);
+        self.recorder.delete(id, query);
         self.changed();
         Some(query)
     }

@@ -25,7 +25,7 @@ pub const LONGEST_PREFIX: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(String);
 
-/// What a key under the prefix is for.
+/// The purpose of a key under the prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// The version of the keys and values.
@@ -34,7 +34,7 @@ pub enum Name {
     State,
     /// The status of the instance with this lease.
     Instance(i64),
-    /// What people want to know of it.
+    /// Its description, for people.
     About(i64),
     /// The query of this id.
     Query(Box<str>),
@@ -69,7 +69,7 @@ pub enum BadKey {
     Value {
         /// The key.
         key: String,
-        /// What was expected and what was found.
+        /// The expected value, and the one that was found.
         why: String,
     },
 }
@@ -148,7 +148,7 @@ impl Prefix {
         starts.zip(stops).map(|(start, stop)| Keys::between(start, stop)).collect()
     }
 
-    /// What a key is for.
+    /// The purpose of a key.
     pub fn name(&self, key: &[u8]) -> Result<Name, BadKey> {
         let text = std::str::from_utf8(key).ok();
         let name = text.and_then(|text| text.strip_prefix(&self.0)).and_then(Self::named);

@@ -32,7 +32,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// One that is over.
+    /// A deadline that is over.
     pub fn over() -> Self {
         Self { base: Instant::now(), at: Arc::default() }
     }

@@ -32,7 +32,7 @@ pub const FRESH: Duration = Duration::from_secs(1);
 /// From one attempt to the next, where etcd does not answer.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// What came of a look-up.
+/// The outcome of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookUp {
     /// As it was in etcd at one moment after the look-up was asked for.
@@ -45,7 +45,7 @@ pub enum LookUp {
     Busy,
 }
 
-/// What was read.
+/// The truth and the query that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
     /// The truth. It may be newer than the view: follow it first.

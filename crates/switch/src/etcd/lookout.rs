@@ -29,7 +29,7 @@ const GONE_FOR: Duration = Duration::from_secs(60);
 /// How many of them are shown.
 const MAX_GONE: usize = 16;
 
-/// What there is to see at one moment.
+/// The sight of etcd and the instances at one moment.
 pub(super) struct Sighting<'a> {
     pub(super) now: Instant,
     pub(super) own: Own,
@@ -37,7 +37,7 @@ pub(super) struct Sighting<'a> {
     pub(super) is_live: bool,
     pub(super) board: &'a Board,
     pub(super) abouts: &'a Abouts,
-    /// What this instance says of itself.
+    /// This instance's description of itself.
     pub(super) own_about: &'a About,
     /// The revision up to which the watch has told all.
     pub(super) watched: i64,

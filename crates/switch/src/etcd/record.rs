@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    copy::RecordCopy,
+    copy::{RecordCopy, of},
     counters::EtcdOp,
     keys::write_query,
     lease::Deadline,
@@ -41,7 +41,7 @@ const LOOK_AHEAD: usize = 4 * MAX_BATCH;
 /// From one attempt to the next, where etcd does not do it.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// What came of putting a query on record.
+/// The outcome of a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// It is on record.
@@ -66,17 +66,8 @@ pub struct Recorder {
 
 #[derive(Debug)]
 enum Ask {
-    Put {
-        own: Own,
-        id: Box<str>,
-        query: Query,
-        done: Option<oneshot::Sender<Recorded>>,
-    },
-    /// `query`: what it was, where that is known.
-    Delete {
-        id: Box<str>,
-        query: Option<Query>,
-    },
+    Put { own: Own, id: Box<str>, query: Query, done: Option<oneshot::Sender<Recorded>> },
+    Delete { id: Box<str>, query: Query },
 }
 
 /// One transaction's worth.
@@ -99,23 +90,23 @@ struct Writer {
 struct OnTheWay {
     count: AtomicUsize,
     /// How many there are about each kind of query: their strategy and birth.
-    kinds: Mutex<BTreeMap<Option<(usize, u64)>, usize>>,
+    kinds: Mutex<BTreeMap<(usize, u64), usize>>,
     idle: Notify,
 }
 
 impl OnTheWay {
-    fn add(&self, query: Option<Query>) {
-        *self.kinds.lock().entry(kind(query)).or_default() += 1;
+    fn add(&self, query: Query) {
+        *self.kinds.lock().entry(of(query)).or_default() += 1;
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn remove(&self, query: Option<Query>) {
+    fn remove(&self, query: Query) {
         {
             let mut kinds = self.kinds.lock();
-            if let Some(count) = kinds.get_mut(&kind(query)) {
+            if let Some(count) = kinds.get_mut(&of(query)) {
                 *count -= 1;
                 if *count == 0 {
-                    kinds.remove(&kind(query));
+                    kinds.remove(&of(query));
                 }
             }
         }
@@ -123,10 +114,6 @@ impl OnTheWay {
             self.idle.notify_waiters();
         }
     }
-}
-
-fn kind(query: Option<Query>) -> Option<(usize, u64)> {
-    query.map(|query| (query.strategy.index(), query.birth))
 }
 
 impl Recorder {
@@ -158,20 +145,15 @@ impl Recorder {
     }
 
     /// Deletes the key of a query that has ended. If too much waits already the key stays, and goes by age.
-    pub fn delete(&self, id: &str) -> bool {
-        self.ask(Ask::Delete { id: id.into(), query: None })
-    }
-
-    /// The same, of a query that is known.
-    pub(super) fn end(&self, id: &str, query: Query) -> bool {
-        self.ask(Ask::Delete { id: id.into(), query: Some(query) })
+    pub fn delete(&self, id: &str, query: Query) -> bool {
+        self.ask(Ask::Delete { id: id.into(), query })
     }
 
     /// Whether a put or deletion that is not done yet is about a query that holds the drain of a course. Others are
     /// always on the way where there is much to do.
     pub(super) fn holds(&self, course: &Course) -> bool {
         let holds = |(strategy, birth): &(usize, u64)| course.holds_drain(Strategy::ALL[*strategy], *birth);
-        self.on_the_way.kinds.lock().keys().any(|kind| kind.as_ref().is_none_or(holds))
+        self.on_the_way.kinds.lock().keys().any(holds)
     }
 
     /// How many puts and deletions are not done yet.
@@ -213,10 +195,9 @@ impl Ask {
         }
     }
 
-    fn query(&self) -> Option<Query> {
+    fn query(&self) -> Query {
         match self {
-            Self::Put { query, .. } => Some(*query),
-            Self::Delete { query, .. } => *query,
+            Self::Put { query, .. } | Self::Delete { query, .. } => *query,
         }
     }
 }
@@ -343,7 +324,7 @@ impl Writer {
                     copy.put(&id, query, outcome.revision);
                     if done.is_some_and(|done| done.send(Recorded::Done).is_err()) {
                         copy.end(&id, None, Instant::now().into_std());
-                        again.push(Ask::Delete { id, query: Some(query) });
+                        again.push(Ask::Delete { id, query });
                         continue;
                     }
                 }
@@ -363,8 +344,8 @@ impl Writer {
                 Ask::Put { id, query, done, .. } => {
                     done.map(|done| done.send(recorded.clone()));
                     match is_unsure {
-                        true => again.push(Ask::Delete { id, query: Some(query) }),
-                        false => self.on_the_way.remove(Some(query)),
+                        true => again.push(Ask::Delete { id, query }),
+                        false => self.on_the_way.remove(query),
                     }
                 }
                 delete @ Ask::Delete { .. } => deletions.push(delete),

@@ -1,4 +1,4 @@
-//! What people are told of instances, in the log and as events.
+//! Remarks about instances, for the log and as events.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! What operators see of the instances: what this one knows of all of them, at one moment.
+//! The view of all instances for operators, as this one knows them at one moment.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -75,7 +75,7 @@ pub struct Instance {
     pub differs: Vec<String>,
 }
 
-/// What the driver knows, for others to look at. A clone is the same.
+/// The driver's knowledge, for others to look at. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Sight {
     known: Arc<Mutex<Known>>,

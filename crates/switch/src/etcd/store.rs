@@ -69,7 +69,7 @@ impl Store {
         &self.prefix
     }
 
-    /// What is counted about it.
+    /// The counters of its use.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
@@ -107,7 +107,7 @@ impl Store {
         self.board(self.time(EtcdOp::Read, self.client.txn(&txn, Retry::Idempotent)).await?)
     }
 
-    /// What [`board`](Self::board) is made of.
+    /// The reads that make up a [`board`](Self::board).
     pub(super) fn reads(&self) -> [Op; 2] {
         let state = Range::new(self.prefix.state());
         let instances = Range::new(self.prefix.instances()).limit(2 * MAX_INSTANCES);

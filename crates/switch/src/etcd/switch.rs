@@ -59,7 +59,7 @@ impl Switch {
         }
     }
 
-    /// What it shares with others, if it does.
+    /// The store that it shares with others, if it does.
     pub fn store(&self) -> Option<&Handle> {
         self.shared.store.get()
     }

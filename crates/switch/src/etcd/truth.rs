@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Actor, course::Truth};
 
-/// What came of a write that names what its writer has seen.
+/// The outcome of a write that names the board which its writer has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
     /// It is done: this is how it is since then.

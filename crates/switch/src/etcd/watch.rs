@@ -38,10 +38,10 @@ pub enum News {
         board: Board,
         /// The queries: id, strategy and birth, revision of the last put.
         queries: Vec<(Box<str>, Query, i64)>,
-        /// What the instances say of themselves.
+        /// The instances' descriptions of themselves.
         abouts: Vec<KeyValue>,
     },
-    /// What has changed since the list, or the changes before.
+    /// The changes since the list, or since the changes before.
     Changes {
         /// For the [board](Board::take): events of other keys are among them.
         events: Vec<Event>,
@@ -181,7 +181,7 @@ impl Store {
         }
     }
 
-    /// What an event changes of the record. Foreign keys that came later are left alone; a newer format is an error.
+    /// The change of the record that an event brings. Foreign keys that came later are left alone; a newer format is an error.
     fn change(&self, event: &Event) -> Result<Option<RecordChange>, BadKey> {
         Ok(match event {
             Event::Put(entry) => match self.prefix.name(&entry.key) {

@@ -1,4 +1,4 @@
-//! What the health of the engines forbids, and what it brings about. A single instance decides alone; of several, all or
+//! The transitions that the health of the engines forbids, and those that it brings about. A single instance decides alone; of several, all or
 //! more than half have to agree.
 
 use std::time::Instant;

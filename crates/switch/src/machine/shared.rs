@@ -12,7 +12,7 @@ use crate::{
     saved_state::SavedTimer,
 };
 
-/// What one of several instances knows of the record, which they share.
+/// The record that several instances share, as one of them knows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shared {
     /// Queries on record that hold the drain. Begins in progress are counted with the requests.
@@ -87,7 +87,7 @@ impl Machine {
         }
     }
 
-    /// What this instance says of itself. With `may_be_quiet` it says that it is quiet, if it is: from then on it
+    /// This instance's status. With `may_be_quiet` it says that it is quiet, if it is: from then on it
     /// [is held to that](Machine::is_reported).
     pub(crate) fn report(&mut self, name: &str, may_be_quiet: bool, now: Instant) -> InstanceStatus {
         let is_draining = self.course.phase == PhaseName::Draining;

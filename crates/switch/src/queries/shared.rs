@@ -19,7 +19,7 @@ const CANDIDATES: usize = 8;
 const SCANNED: usize = 1024;
 
 impl Queries {
-    /// What is known of a query's key.
+    /// The key of a query, as far as it is known.
     pub(crate) fn get(&self, id: &str) -> Option<Key> {
         let shard = self.shard(id);
         let query = find(&shard, id)?;

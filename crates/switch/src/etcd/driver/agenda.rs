@@ -1,4 +1,4 @@
-//! What is written next, and when there will be more to do.
+//! Decides on the next write to etcd, and on the time to look again.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How much earlier than the others the eldest tries.
 const HEAD_START: Duration = Duration::from_secs(1);
 
-/// What came of something that was written.
+/// The outcome of a write.
 pub(super) enum Writing {
     /// The status was published.
     Published(Result<Written, StoreError>, Unwell),
@@ -32,7 +32,7 @@ pub(super) enum Writing {
 type Next = BoxFuture<'static, Writing>;
 
 impl<F: Follower> Driver<F> {
-    /// What is to be written now, if anything; and whether that is the status.
+    /// The write that is due, if any; and whether it is the status.
     pub(super) fn next_write(&mut self, own: Own) -> Option<(Next, bool)> {
         if let Some(publish) = self.publish(own) {
             return Some((publish, true));
@@ -286,7 +286,7 @@ impl<F: Follower> Driver<F> {
         wishes.chain(reports).chain(orders).filter(|due| *due > now).min()
     }
 
-    /// What the follower wishes; the eldest goes first.
+    /// The follower's wishes; the eldest goes first.
     fn wishes(&self, own: Own) -> Vec<(Instant, TransitionKind, crate::Actor)> {
         let wait = if self.board.eldest() == Some(own.lease) { Duration::ZERO } else { HEAD_START };
         let later = |(due, kind, by)| (Instant::from_std(due) + wait, kind, by);

@@ -1,4 +1,4 @@
-//! What people learn from the driver: remarks, what the instance says of itself, and what the API shows.
+//! The driver's words to people: remarks, the instance's `about/`, and the view for the API.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) struct ForPeople {
     pub(super) sight: Sight,
     pub(super) abouts: Abouts,
     lookout: Lookout,
-    /// What the instance says of itself now, and what it has said last, in which incarnation.
+    /// The instance's `about/` now, and the last one that was written, with its incarnation.
     about: About,
     told: Option<(Own, About)>,
     telling: Option<BoxFuture<'static, Told>>,
@@ -49,7 +49,7 @@ struct Seen {
     changes: u64,
 }
 
-/// What came of saying something of itself.
+/// The outcome of a write of `about/`.
 pub(super) struct Told {
     own: Own,
     about: About,

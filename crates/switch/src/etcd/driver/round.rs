@@ -21,13 +21,13 @@ pub(super) enum Round {
     Rests(Instant),
     /// It reads. When that began the board was at this revision, and so many orders had come.
     Reads(BoxFuture<'static, Result<Board, StoreError>>, i64, u64),
-    /// What was read has to be followed, and that published.
+    /// The board that was read has to be followed, and that published.
     Follows,
     /// The lease is being renewed.
     Renews(BoxFuture<'static, Result<(), StoreError>>),
 }
 
-/// What a step brings.
+/// The end of a step.
 pub(super) enum Step {
     Begins,
     Read(Result<Board, StoreError>),

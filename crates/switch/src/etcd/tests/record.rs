@@ -64,7 +64,7 @@ async fn query_is_in_etcd_before_the_answer(world: World) {
     assert_eq!(value(&world, "a").await.as_deref(), Some("b1"));
     assert_eq!(instance.copy.lock().get("a", Instant::now()), Known::OnRecord(BLUE));
     instance.copy.lock().end("a", None, Instant::now());
-    assert!(instance.recorder.delete("a") && instance.recorder.flush(SOON).await);
+    assert!(instance.recorder.delete("a", BLUE) && instance.recorder.flush(SOON).await);
     assert_eq!(value(&world, "a").await, None);
 }
 
@@ -90,11 +90,11 @@ async fn order_about_a_query_is_kept(world: World) {
     let Instance { recorder, own, .. } = &instance;
     for _ in 0..50 {
         let first = recorder.put(*own, "a", BLUE);
-        assert!(recorder.delete("a"));
+        assert!(recorder.delete("a", BLUE));
         let last = recorder.put(*own, "a", Query { strategy: Green, birth: 2 });
         assert_eq!((first.await, last.await), (Recorded::Done, Recorded::Done));
         assert_eq!(value(&world, "a").await.as_deref(), Some("g2"));
-        assert!(recorder.delete("a") && recorder.flush(SOON).await);
+        assert!(recorder.delete("a", BLUE) && recorder.flush(SOON).await);
         assert_eq!(value(&world, "a").await, None);
     }
 }
@@ -104,7 +104,7 @@ async fn other_incarnation_puts_nothing(world: World) {
     assert_eq!(instance.put("ended").await, Recorded::Done);
     // etcd ends the lease before its owner knows.
     world.client.revoke(instance.own.lease).await.expect("it was there");
-    let (put, _) = (instance.recorder.put(instance.own, "a", BLUE), instance.recorder.delete("ended"));
+    let (put, _) = (instance.recorder.put(instance.own, "a", BLUE), instance.recorder.delete("ended", BLUE));
     assert_eq!(put.await, Recorded::CutOff);
     assert!(instance.recorder.flush(SOON).await);
     assert_eq!((value(&world, "a").await, value(&world, "ended").await), (None, None));
@@ -200,8 +200,11 @@ async fn full_etcd_fails_begins_and_deletes() {
     let etcd = world.etcd.as_ref().expect("it is simulated");
     assert_eq!(instance.put("old").await, Recorded::Done);
     etcd.set_full(true);
-    let (first, _, second) =
-        (instance.recorder.put(instance.own, "a", BLUE), instance.recorder.delete("old"), instance.put("b"));
+    let (first, _, second) = (
+        instance.recorder.put(instance.own, "a", BLUE),
+        instance.recorder.delete("old", BLUE),
+        instance.put("b"),
+    );
     for failed in [first.await, second.await] {
         assert!(matches!(&failed, Recorded::Failed(why) if why.contains("out of space")), "{failed:?}");
     }
@@ -239,6 +242,6 @@ async fn queues_are_bounded() {
     let looks: Vec<_> = (0..=MAX_LOOK_UPS).map(|_| instance.reader.look_up(None)).collect();
     assert_eq!(puts.into_iter().next_back().expect("there is one").await, Recorded::Busy);
     assert_eq!(looks.into_iter().next_back().expect("there is one").await, LookUp::Busy);
-    assert!(!instance.recorder.delete("a"));
+    assert!(!instance.recorder.delete("a", BLUE));
     assert_eq!(instance.recorder.on_the_way(), MAX_QUEUE);
 }
