@@ -58,6 +58,9 @@ impl Span {
                 | (Kind::CutOver | Kind::Aborted, PhaseName::Announced)
                 | (Kind::Drained | Kind::DrainTimedOut, PhaseName::Draining)
         );
+        // With several instances a strict cutover drains, too: no query, but the instances that do not know of it.
+        let can_happen = can_happen
+            || is_strict && matches!((transition.kind, self.stage), (Kind::Drained, PhaseName::Stable));
         let is_told_so = match transition.kind {
             Kind::Announced | Kind::CutOver => transition.to.is_none_or(|to| to == self.active.other()),
             _ => true,
@@ -69,10 +72,10 @@ impl Span {
     pub(super) fn forced(&self, transition: &Transition, is_strict: bool) -> Self {
         let drained = if is_strict { PhaseName::Stable } else { PhaseName::Draining };
         let (stage, active) = match transition.kind {
-            Kind::Announced => (PhaseName::Announced, self.active),
+            Kind::Announced => (PhaseName::Announced, transition.from.unwrap_or(self.active)),
             Kind::CutOver => (drained, transition.to.unwrap_or(self.active.other())),
-            Kind::Aborted => (drained, self.active),
-            Kind::Drained | Kind::DrainTimedOut => (PhaseName::Stable, self.active),
+            Kind::Aborted => (drained, transition.to.unwrap_or(self.active)),
+            Kind::Drained | Kind::DrainTimedOut => (PhaseName::Stable, transition.to.unwrap_or(self.active)),
         };
         Self { from: transition.at, stage, active, epoch: transition.epoch, is_left: false }
     }
@@ -88,6 +91,8 @@ pub(crate) struct Spans {
     pub(crate) spans: Vec<Span>,
     /// Drains that timed out: when, and the strategy.
     given_up: Vec<(u64, Strategy)>,
+    /// When one of several instances followed more than one transition at once: the phases in between are unknown.
+    gaps: Vec<u64>,
     slack: u64,
     until: u64,
 }
@@ -95,9 +100,12 @@ pub(crate) struct Spans {
 impl Spans {
     pub(crate) fn of(timeline: &Timeline) -> Self {
         let mut spans = Vec::from_iter(timeline.seen.first().map(Span::of));
-        let mut given_up = Vec::new();
+        let (mut given_up, mut gaps) = (Vec::new(), Vec::new());
         for transition in &timeline.transitions {
             let Some(before) = spans.last().filter(|span| transition.epoch > span.epoch) else { continue };
+            if transition.epoch > before.epoch + 1 {
+                gaps.push(transition.at);
+            }
             if transition.kind == Kind::DrainTimedOut {
                 given_up.push((transition.at, before.active.other()));
             }
@@ -106,12 +114,17 @@ impl Spans {
         for span in &mut spans {
             span.is_left = timeline.left.contains(&span.epoch);
         }
-        Self { spans, given_up, slack: timeline.slack, until: timeline.until }
+        Self { spans, given_up, gaps, slack: timeline.slack, until: timeline.until }
     }
 
     /// Returns whether the phases during a call are known.
     pub(super) fn know(&self, call: &Call) -> bool {
-        call.answered + self.slack <= self.until
+        call.answered + self.slack <= self.until && !self.has_gap(call.sent, call.answered)
+    }
+
+    /// Returns whether phases between two times are unknown.
+    fn has_gap(&self, from: u64, to: u64) -> bool {
+        self.gaps.iter().any(|at| *at + self.slack >= from && *at <= to + self.slack)
     }
 
     /// The phases during a call.
@@ -129,6 +142,9 @@ impl Spans {
 
     /// Returns whether queries of a strategy may have been abandoned between two times.
     pub(super) fn gave_up(&self, strategy: Option<Strategy>, from: u64, to: u64) -> bool {
+        if self.has_gap(from, to) {
+            return true;
+        }
         let to = to + self.slack;
         self.given_up.iter().any(|(at, old)| {
             *at + self.slack >= from && *at <= to && strategy.is_none_or(|strategy| strategy == *old)

@@ -274,6 +274,37 @@ fn transitions_out_of_order_break_the_fourth_promise() {
     assert!(broken(&[], Some(&timeline)).contains(&Promise::InOrder), "time goes back");
 }
 
+/// One of several instances, which has not seen that blue was drained before green was.
+fn jump() -> Timeline {
+    let mut timeline = switch();
+    let next =
+        |at, epoch, kind, from, to| Transition { at: at * S, epoch, kind, from: Some(from), to: Some(to) };
+    timeline.transitions[2] = next(20, 4, Kind::Announced, Green, Blue);
+    timeline.transitions.push(next(22, 5, Kind::CutOver, Green, Blue));
+    timeline
+}
+
+#[test]
+fn several_transitions_at_once_are_known_of_instances() {
+    let instance = Timeline { lag: S, ..jump() };
+    assert_eq!(broken(&follows(), Some(&instance)), []);
+    // It may have been given up, by a transition that is not in the story.
+    let calls = [begin(5, Blue, 8 * S), fetch(5, Blue, 19 * S + 999_000).refused()];
+    assert_eq!(broken(&calls, Some(&instance)), []);
+    let calls = [begin(5, Blue, 8 * S), fetch(5, Blue, 19 * S).refused()];
+    assert_eq!(broken(&calls, Some(&instance)), [Promise::NothingLost]);
+    assert_eq!(broken(&[], Some(&jump())), [Promise::InOrder]);
+    let mut backwards = instance;
+    backwards.transitions[3].epoch = 3;
+    assert_eq!(broken(&[], Some(&backwards)), [Promise::InOrder]);
+}
+
+#[test]
+fn several_instances_drain_strict_cutovers() {
+    let strict = Timeline { is_strict: true, ..switch() };
+    assert_eq!(broken(&[], Some(&strict)), []);
+}
+
 #[test]
 fn phases_past_deadlines_break_the_fifth_promise() {
     let mut timeline = switch();
