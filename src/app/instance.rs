@@ -14,7 +14,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{cli::environment, config::InstanceConfig};
 
@@ -100,10 +100,12 @@ impl Drop for EtcdThread {
 /// Joins, and stays for as long as it is polled.
 async fn drive(switch: Switch, config: InstanceConfig, done: oneshot::Sender<io::Result<()>>) {
     match join(&switch, &config).await {
-        Ok(task) => {
+        Ok(mut task) => {
             _ = done.send(Ok(()));
-            pending::<()>().await;
-            drop(task);
+            if let Err(fault) = task.ended().await {
+                error!("What follows etcd has ended by a fault, and nothing new is let in until a restart: {fault}");
+            }
+            pending().await
         }
         Err(error) => _ = done.send(Err(error)),
     }

@@ -19,14 +19,21 @@ pub(super) struct Well {
 
 const WELL: Json<Well> = Json(Well { status: "ok" });
 
-/// Return 200 while the server runs.
-#[utoipa::path(get, path = paths::LIVEZ, tag = "health", responses((status = 200, body = Well)))]
-pub(super) async fn livez() -> Json<Well> {
-    WELL
+/// Return 200 while the server runs, and 503 once only a restart helps: it is one of several instances, and what follows
+/// etcd has ended by a fault.
+#[utoipa::path(get, path = paths::LIVEZ, tag = "health",
+    responses((status = 200, body = Well), (status = 503, description = "Needs a restart", body = ErrorAnswer)))]
+pub(super) async fn livez(
+    extract::State(shared): extract::State<Arc<Shared>>,
+) -> Result<Json<Well>, Problem> {
+    match shared.admin.switch.as_ref().and_then(|switch| switch.failed()) {
+        Some(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "failed", why)),
+        None => Ok(WELL),
+    }
 }
 
 /// Return 200 if calls can be served: the server is not shutting down, has joined the other instances if there are any,
-/// has not lost etcd, and does not alone find an engine unhealthy; where calls are forwarded, the active engine answers.
+/// has not lost etcd, which has room, and does not alone find an engine unhealthy; where calls are forwarded, the active engine answers.
 #[utoipa::path(get, path = paths::READYZ, tag = "health",
     responses((status = 200, body = Well), (status = 503, description = "Not ready", body = ErrorAnswer)))]
 pub(super) async fn readyz(

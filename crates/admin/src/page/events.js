@@ -33,6 +33,8 @@ const KINDS = {
   restored: ['restored', '!'],
   etcd_silent: ['etcd silent', '!'],
   etcd_answers: ['etcd answers', '✓'],
+  etcd_full: ['etcd full', '!'],
+  etcd_has_room: ['etcd has room', '✓'],
   settings_differ: ['settings differ', '!'],
   same_name: ['same name', '!'],
 };

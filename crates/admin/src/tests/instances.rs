@@ -77,6 +77,29 @@ async fn the_state_lists_the_instances() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_has_failed_is_not_alive() {
+    let etcd = Etcd::new(1);
+    let bench = Bench::new(still());
+    let task = share(&etcd, &bench.switch, "web-1").await;
+    assert_eq!(bench.get("/livez").await.0, StatusCode::OK);
+    drop(task);
+    sleep(SECOND).await;
+    let (status, answer) = bench.get("/livez").await;
+    assert_eq!((status, code(&answer)), (StatusCode::SERVICE_UNAVAILABLE, "failed"));
+    assert_eq!(message(&answer), "what follows etcd has ended by a fault: expected a restart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_leaves_is_alive() {
+    let etcd = Etcd::new(1);
+    let bench = Bench::new(still());
+    let _task = share(&etcd, &bench.switch, "web-1").await;
+    bench.switch.store().unwrap().leave(SECOND).await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(bench.get("/livez").await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn commands_to_a_lost_instance_are_refused() {
     let etcd = Etcd::new(1);
     let bench = Bench::new(still());

@@ -90,6 +90,6 @@ fn code(error: &OrderError) -> RefusalCode {
         OrderError::Stale { .. } => RefusalCode::Stale,
         OrderError::Unhealthy(_) => RefusalCode::Engine,
         OrderError::Waiting(_) | OrderError::Busy => RefusalCode::Waiting,
-        OrderError::CutOff => RefusalCode::LostEtcd,
+        OrderError::CutOff | OrderError::Failed(_) => RefusalCode::LostEtcd,
     }
 }

@@ -86,6 +86,8 @@ pub struct Counters {
     silent: AtomicU64,
     /// The last request that is over was not answered.
     is_failing: AtomicBool,
+    /// etcd had no room for the last put.
+    is_full: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -119,6 +121,11 @@ impl EtcdOp {
         Self::About,
         Self::Leave,
     ];
+
+    /// Whether each request of this kind has a put. etcd answers such a request only while it has room.
+    fn always_puts(self) -> bool {
+        matches!(self, Self::Publish | Self::Propose | Self::About)
+    }
 
     /// Its name in metrics.
     pub fn as_str(self) -> &'static str {
@@ -199,6 +206,7 @@ impl Default for Counters {
             outstanding: AtomicI64::new(0),
             silent: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
         }
     }
 }
@@ -247,6 +255,11 @@ impl Counters {
         self.base.elapsed().saturating_sub(Duration::from_nanos(self.silent.load(Relaxed)))
     }
 
+    /// Whether etcd is out of space: it has refused the last put for that.
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Relaxed)
+    }
+
     /// Measures a request.
     pub(super) async fn time<T, E: Into<StoreError>>(
         &self,
@@ -263,8 +276,18 @@ impl Counters {
         // An error that is no outage is an answer, too.
         outstanding.is_answered = answer.as_ref().err().is_none_or(|error| !error.is_outage());
         match &answer {
-            Ok(_) => of.durations.add(sent.elapsed().as_secs_f64()),
-            Err(_) => _ = of.errors.fetch_add(1, Relaxed),
+            Ok(_) => {
+                of.durations.add(sent.elapsed().as_secs_f64());
+                if op.always_puts() {
+                    self.is_full.store(false, Relaxed);
+                }
+            }
+            Err(error) => {
+                of.errors.fetch_add(1, Relaxed);
+                if error.is_no_space() {
+                    self.is_full.store(true, Relaxed);
+                }
+            }
         }
         answer
     }

@@ -180,7 +180,7 @@ impl<F: Follower> Driver<F> {
                 done = round.step() => if !self.round_done(own, &mut round, done) {
                     return Over::Lost;
                 },
-                Some(news) = self.feed.next() => if !self.learn(news) {
+                news = self.feed.next() => if !self.learn(news.expect("the watch goes on")) {
                     return Over::Lost;
                 },
                 Some(ask) = self.asks.recv() => self.ask(ask),

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::{
     select,
     sync::{Notify, mpsc, oneshot, watch},
+    task::JoinError,
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -49,7 +50,14 @@ pub struct Handle {
 /// The task that drives an instance. It ends when this is dropped; then the instance loses its lease.
 #[derive(Debug)]
 pub struct Task {
-    pub(super) _driver: AbortOnDropHandle<()>,
+    pub(super) driver: AbortOnDropHandle<()>,
+}
+
+impl Task {
+    /// Waits until the instance has left, or its driver has panicked.
+    pub async fn ended(&mut self) -> Result<(), JoinError> {
+        (&mut self.driver).await
+    }
 }
 
 /// A request to the driver.
@@ -109,6 +117,9 @@ pub enum OrderError {
     /// The instance has lost etcd.
     #[error("lost etcd: no command is carried out")]
     CutOff,
+    /// etcd refuses what the order needs.
+    #[error("{0}")]
+    Failed(String),
     /// Too many orders wait.
     #[error("too many commands wait: expected at most {MAX_ASKS}")]
     Busy,
@@ -123,6 +134,12 @@ impl Handle {
     /// Whether the instance may have lost its lease, or has not joined yet. Looked at by each judgement.
     pub fn is_cut_off(&self) -> bool {
         self.deadline.is_over()
+    }
+
+    /// Whether a task that it needs has ended, though nobody has left. Then it stays cut off.
+    pub fn has_failed(&self) -> bool {
+        let is_over = self.asks.is_closed() || self.recorder.has_ended() || self.reader.has_ended();
+        is_over && self.state() != InstanceState::Leaving
     }
 
     /// The answer to calls that need etcd while the instance is cut off. No client takes it for a 456 or a 503.

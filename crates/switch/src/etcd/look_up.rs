@@ -75,6 +75,11 @@ impl Reader {
         Self { asks, _task: Arc::new(task) }
     }
 
+    /// Whether nothing is read any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.asks.is_closed()
+    }
+
     /// Reads the truth, and the query of an id if one is named. The read begins after this call.
     pub fn look_up(&self, id: Option<&str>) -> impl Future<Output = LookUp> + Send + use<> {
         let (done, looked) = oneshot::channel();

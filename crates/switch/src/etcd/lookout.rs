@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const REASON_WITHIN: Duration = Duration::from_secs(2);
 /// For how long an instance that went is shown.
 const GONE_FOR: Duration = Duration::from_secs(60);
+/// The state of an etcd that refuses puts.
+pub(super) const FULL: &str = "etcd is out of space";
 /// How many of them are shown.
 const MAX_GONE: usize = 16;
 
@@ -43,6 +45,8 @@ pub(super) struct Sighting<'a> {
     pub(super) watched: i64,
     /// For how long etcd has answered nobody.
     pub(super) silent_for: Duration,
+    /// etcd is out of space.
+    pub(super) is_full: bool,
 }
 
 /// An instance that went.
@@ -67,6 +71,7 @@ pub(super) struct Lookout {
     joined: Option<Own>,
     is_cut_off: bool,
     is_silent: bool,
+    is_full: bool,
     /// The heading, and how far all instances were said to be with it.
     agreed: (u64, Option<Stage>),
     /// The instance that is waited for, in which epoch and stage, since when, and whether that was said.
@@ -166,6 +171,12 @@ impl Lookout {
             ));
         } else if !is_silent && std::mem::take(&mut self.is_silent) && at.is_live {
             remarks.push(Remark::new(Weight::Info, "etcd_answers", epoch, "etcd answers again"));
+        }
+        if at.is_full != std::mem::replace(&mut self.is_full, at.is_full) {
+            remarks.push(match at.is_full {
+                true => Remark::new(Weight::Error, "etcd_full", epoch, format!("{FULL}: begins fail")),
+                false => Remark::new(Weight::Info, "etcd_has_room", epoch, "etcd has room again"),
+            });
         }
     }
 

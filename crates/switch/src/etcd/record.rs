@@ -156,6 +156,11 @@ impl Recorder {
         self.on_the_way.kinds.lock().keys().any(holds)
     }
 
+    /// Whether nothing is written any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.asks.is_closed()
+    }
+
     /// How many puts and deletions are not done yet.
     pub fn on_the_way(&self) -> usize {
         self.on_the_way.count.load(Ordering::Acquire)

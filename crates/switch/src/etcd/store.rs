@@ -56,6 +56,11 @@ impl StoreError {
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Etcd(error) if error.is_outage())
     }
+
+    /// Whether etcd has no room for a put.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Etcd(error) if matches!(error.last(), teal_etcd::Error::NoSpace { .. }))
+    }
 }
 
 impl Store {

@@ -13,6 +13,7 @@ use super::{
     copy::RecordCopy,
     follower::Follower,
     handle::{Handle, Task},
+    lookout::FULL,
     remark::{Remark, Weight},
     store::{Store, StoreError},
 };
@@ -50,13 +51,21 @@ impl Switch {
         Ok(task)
     }
 
-    /// Why it lets in nothing new at present: it is one of several instances, and has not joined the others yet or has lost
-    /// etcd.
+    /// Why it lets in nothing new at present: it is one of several instances, and has not joined the others yet, has lost
+    /// etcd, or etcd has no room for a query.
     pub fn unready(&self) -> Option<String> {
         match self.store() {
             None => self.shared.is_shared.then(|| "the other instances are not joined yet".to_owned()),
-            Some(store) => (store.own().is_none() || store.is_cut_off()).then(|| store.lost()),
+            Some(store) if store.own().is_none() || store.is_cut_off() => Some(store.lost()),
+            Some(store) => store.counters().is_full().then(|| FULL.to_owned()),
         }
+    }
+
+    /// Why it will never let in anything new again: it is one of several instances, and the tasks that follow etcd have
+    /// ended.
+    pub fn failed(&self) -> Option<String> {
+        let ended = "what follows etcd has ended by a fault: expected a restart";
+        self.store().filter(|store| store.has_failed()).map(|_| ended.to_owned())
     }
 
     /// The store that it shares with others, if it does.

@@ -213,6 +213,10 @@ impl<F: Follower> Driver<F> {
             Writing::Published(Err(error), _) => {
                 tracing::debug!("The status is not published: {error}");
                 self.is_unsure |= matches!(&error, StoreError::Etcd(error) if error.may_have_applied());
+                if error.is_no_space() {
+                    // A report of quiet cannot be taken back: whoever waits for that is not let in.
+                    self.retractions.clear();
+                }
             }
             Writing::Proposed(Ok(written), next, waiting) => {
                 let is_done = matches!(written, Written::Done(_));
@@ -232,7 +236,12 @@ impl<F: Follower> Driver<F> {
             }
             Writing::Proposed(Err(error), _, waiting) => {
                 tracing::debug!("The transition is not made: {error}");
-                self.orders.extend(waiting);
+                match waiting {
+                    Some(waiting) if error.is_no_space() => {
+                        _ = waiting.done.send(Err(OrderError::Failed(error.to_string())));
+                    }
+                    waiting => self.orders.extend(waiting),
+                }
             }
             Writing::Timed(Ok(written), waiting) => {
                 match &written {
@@ -246,7 +255,10 @@ impl<F: Follower> Driver<F> {
             }
             Writing::Timed(Err(error), waiting) => {
                 tracing::debug!("The timer is not set: {error}");
-                self.timers.push_front(waiting);
+                match error.is_no_space() {
+                    true => _ = waiting.done.send(Err(OrderError::Failed(error.to_string()))),
+                    false => self.timers.push_front(waiting),
+                }
             }
             Writing::WrongCopy => {
                 self.is_listed = false;

@@ -88,11 +88,11 @@ impl Handle {
             people: ForPeople::new(sight.clone()),
         };
         let own = driver.join().await?;
-        let _driver = AbortOnDropHandle::new(tokio::spawn(driver.run(own)));
+        let driver = AbortOnDropHandle::new(tokio::spawn(driver.run(own)));
         let name = name.into();
         Ok((
             Self { name, asks, own: live, deadline, copy, table, recorder, reader, changed, sight },
-            Task { _driver },
+            Task { driver },
         ))
     }
 }
@@ -134,8 +134,7 @@ impl<F: Follower> Driver<F> {
             match self.feed.next().await {
                 Some(News::Lost(error)) => return Err(error),
                 Some(news) => _ = self.learn(news),
-                // The feed ends with this task.
-                None => std::future::pending().await,
+                None => panic!("the watch of etcd has ended"),
             }
         }
         let board = self.store.read().await?;

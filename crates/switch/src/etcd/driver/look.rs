@@ -141,6 +141,7 @@ impl<F: Follower> Driver<F> {
             own_about: &people.about,
             watched: people.watched,
             silent_for: people.sight.counters().silent_for(),
+            is_full: people.sight.counters().is_full(),
         });
         remarks.iter().for_each(|remark| self.follower.remark(remark));
         let gone = people.lookout.gone(now);
@@ -187,7 +188,8 @@ impl<F: Follower> Driver<F> {
             self.people.sight.take_abouts(&self.people.abouts, &about);
         }
         let is_told = self.people.told.as_ref().is_some_and(|(of, told)| *of == own && *told == about);
-        if !is_told && self.people.telling.is_none() {
+        // Where there is nothing new this finds out whether etcd has room again.
+        if (!is_told || sight.counters().is_full()) && self.people.telling.is_none() {
             let store = self.store.clone();
             let telling = async move { Told { own, result: store.tell(own, &about).await, about } };
             self.people.telling = Some(telling.boxed());

@@ -94,6 +94,26 @@ async fn killed_instance_is_waited_for_then_gone() {
     );
 }
 
+/// Nothing passes that would show when there is room again: the instance tries by itself.
+#[tokio::test(start_paused = true)]
+async fn full_etcd_makes_unready_until_it_has_room() {
+    let etcd = Etcd::new(1);
+    let one = start(&etcd, 0, "web-1").await;
+    sleep(SECOND * 2).await;
+    etcd.set_full(true);
+    let order = one.switch.order(Command::Announce { to: None }, Actor::Operator, None, |_| async { Ok(()) });
+    let refused = order.await.expect_err("nothing can be put");
+    assert!(refused.why.contains("out of space"), "{}", refused.why);
+    assert_eq!(one.switch.unready().as_deref(), Some("etcd is out of space"));
+    sleep(TTL * 3).await;
+    assert_eq!(one.switch.unready().as_deref(), Some("etcd is out of space"), "its lease is renewed");
+    etcd.set_full(false);
+    sleep(SECOND * 2).await;
+    assert_eq!(one.switch.unready(), None);
+    assert_eq!(messages(&one)[1..], ["etcd is out of space: begins fail", "etcd has room again"]);
+    one.order(TransitionKind::Announce).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn instances_that_agree_are_told_once() {
     let etcd = Etcd::new(1);
