@@ -103,7 +103,9 @@ async fn drive(switch: Switch, config: InstanceConfig, done: oneshot::Sender<io:
         Ok(mut task) => {
             _ = done.send(Ok(()));
             if let Err(fault) = task.ended().await {
-                error!("What follows etcd has ended by a fault, and nothing new is let in until a restart: {fault}");
+                error!(
+                    "What follows etcd has ended by a fault, and nothing new is let in until a restart: {fault}"
+                );
             }
             pending().await
         }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -35,7 +35,12 @@ pub(super) struct Etcd {
 impl Etcd {
     /// Starts so many members, unless etcd is missing here.
     pub(super) fn start(members: usize) -> Option<Self> {
-        Self::start_as("http", members, &[], Tls::default())
+        Self::start_as("http", vec![Ipv4Addr::LOCALHOST; members], &[], Tls::default())
+    }
+
+    /// Starts one member at another address.
+    pub(super) fn start_on(host: Ipv4Addr) -> Option<Self> {
+        Self::start_as("http", vec![host], &[], Tls::default())
     }
 
     /// Starts one member that speaks TLS, and asks for certificates of this authority.
@@ -57,16 +62,17 @@ impl Etcd {
             certificate: Some(pair.certificate.clone()),
             key: Some(pair.key.clone()),
         };
-        Self::start_as("https", 1, &flags, tls)
+        Self::start_as("https", vec![Ipv4Addr::LOCALHOST], &flags, tls)
     }
 
-    fn start_as(scheme: &'static str, members: usize, flags: &[&str], tls: Tls) -> Option<Self> {
+    fn start_as(scheme: &'static str, hosts: Vec<Ipv4Addr>, flags: &[&str], tls: Tls) -> Option<Self> {
         if !has(ETCD, "etcd-server") {
             return None;
         }
         let folder = if Path::new(MEMORY).is_dir() { TempDir::new_in(MEMORY) } else { TempDir::new() };
         let folder = folder.expect("there is room for files");
-        let places: Vec<[Place; 2]> = (0..members).map(|_| [Place::new(), Place::new()]).collect();
+        let places: Vec<[Place; 2]> = hosts.into_iter().map(|host| [Place::on(host), Place::new()]).collect();
+        let members = places.len();
         let cluster: Vec<String> =
             (0..members).map(|number| format!("m{number}=http://{}", places[number][1].text())).collect();
         let member = |number: usize| {

@@ -136,16 +136,21 @@ fn survives(fault: Fault, etcd: &Etcd, engines: &[Server; 2]) {
     let server = at("web-1", &format!("http://{}", link.place.text()), engines.each_ref())
         .with("--etcd-prefix", &prefix)
         .run();
-    assert_eq!(is_served(&server), Ok(()));
-    link.set(fault);
-    until(&format!("{fault:?}: not ready"), TTL, || !is_ready(&server));
-    assert!(ask(&server, "/readyz").1.contains("teal web-1 has lost etcd"));
-    assert_eq!(is_served(&server), Err("Unavailable teal web-1 has lost etcd".to_owned()));
-    until("its key is gone", SOON, || etcd.instances(&prefix).is_empty());
-    link.set(Fault::None);
-    until(&format!("{fault:?}: ready again"), BACK_WITHIN, || is_ready(&server));
-    assert_eq!(is_served(&server), Ok(()));
-    assert_eq!(etcd.instances(&prefix), ["web-1"]);
+    survives_cut(&prefix, etcd, &server, |is_cut| link.set(if is_cut { fault } else { Fault::None }));
+}
+
+/// Cuts the way of an instance to etcd until its key is gone.
+pub(super) fn survives_cut(prefix: &str, etcd: &Etcd, server: &Server, cut: impl Fn(bool)) {
+    assert_eq!(is_served(server), Ok(()));
+    cut(true);
+    until(&format!("{prefix}: not ready"), TTL, || !is_ready(server));
+    assert!(ask(server, "/readyz").1.contains("teal web-1 has lost etcd"));
+    assert_eq!(is_served(server), Err("Unavailable teal web-1 has lost etcd".to_owned()));
+    until("its key is gone", SOON, || etcd.instances(prefix).is_empty());
+    cut(false);
+    until(&format!("{prefix}: ready again"), BACK_WITHIN, || is_ready(server));
+    assert_eq!(is_served(server), Ok(()));
+    assert_eq!(etcd.instances(prefix), ["web-1"]);
 }
 
 #[test]

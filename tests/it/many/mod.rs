@@ -2,10 +2,12 @@
 
 mod balanced;
 mod balancer;
+mod clocks;
 mod etcd;
 mod example;
 mod life;
 mod links;
+mod namespaces;
 mod outages;
 mod refusals;
 mod switching;
@@ -37,11 +39,13 @@ fn between(name: &str, etcd: &Etcd, engines: [&Server; 2]) -> Builder {
 }
 
 fn at(name: &str, urls: &str, engines: [&Server; 2]) -> Builder {
+    let grace = humantime::format_duration(GRACE).to_string();
+    bare(name, urls, engines).admin().switch_every("0").notice("0s").grace(&grace)
+}
+
+/// With the default times, and without an admin API.
+fn bare(name: &str, urls: &str, engines: [&Server; 2]) -> Builder {
     teal()
-        .admin()
-        .switch_every("0")
-        .notice("0s")
-        .grace(&humantime::format_duration(GRACE).to_string())
         .between(engines[0].address, engines[1].address)
         .with("--etcd", urls)
         .with("--instance", name)

@@ -74,8 +74,20 @@ pub(crate) fn beside() -> Turn {
 
 /// Whether `program`, or the file with this whole path, is there. If not, the test is skipped in words, or fails under `TEAL_TEST_ALL=1`.
 pub(crate) fn has(program: &str, package: &str) -> bool {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .any(|folder| folder.join(program).is_file());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    is_there(found, program, package)
+}
+
+/// Finds a file below the folders of libraries, as [`has`] finds programs.
+pub(crate) fn has_library(file: &str, package: &str) -> Option<String> {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let found = folders.map(|folder| folder.path().join(file)).find(|path| path.is_file());
+    is_there(found.is_some(), file, package);
+    found.map(|path| path.to_string_lossy().into_owned())
+}
+
+fn is_there(found: bool, program: &str, package: &str) -> bool {
     if !found {
         let words = format!("needs {program} (apt-get install {package})");
         assert!(std::env::var_os("TEAL_TEST_ALL").is_none_or(|all| all != "1"), "{words}");

@@ -91,6 +91,19 @@ impl Builder {
         self
     }
 
+    /// Runs it in a network namespace.
+    pub(crate) fn within(mut self, namespace: &str) -> Self {
+        let inner = std::mem::replace(&mut self.command, Command::new("ip"));
+        self.command.args(["netns", "exec", namespace]).arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => self.command.env(name, value),
+                None => self.command.env_remove(name),
+            };
+        }
+        self
+    }
+
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
