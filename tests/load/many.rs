@@ -1,5 +1,4 @@
-//! Three instances on three members of etcd, before two engines and behind a balancer that deals out single calls. An
-//! instance and an engine are killed, each member of etcd is stopped, and an instance is stopped for longer than its lease.
+//! Instances on three members of etcd, before two engines, of which each part is killed or stopped under load.
 
 #[path = "../it/many/balancer.rs"]
 mod balancer;
@@ -19,6 +18,8 @@ use self::{
 use crate::support::{Place, Rehearsed, Server, alone, has, rehearse_at, teal};
 
 const SOON: Duration = Duration::from_secs(60);
+/// A query waits no longer where etcd loses its leader.
+const LEADERLESS: Duration = Duration::from_secs(5);
 const SWITCHED: &str = "Strategy switched from ";
 /// The status of a query that died with its engine.
 const NOT_FOUND: u64 = 5;
@@ -63,6 +64,38 @@ fn moves_on(server: &Server) {
     server.wait_for(SWITCHED, so_far + 2, SOON);
 }
 
+/// Each leader of etcd is killed in turn, and what the watches have not read yet is compacted away.
+#[test]
+fn queries_survive_killed_leaders_and_compaction() {
+    let Some(etcd) = Etcd::start(3) else { return };
+    let _alone = alone();
+    let places = || [Place::new(), Place::new()];
+    let mut stage = Stage { etcd, engines: places(), doors: [places(), places(), places()] };
+    let _engines = [0, 1].map(|number| stage.engine(number));
+    let servers = [0, 1].map(|number| stage.instance(number));
+    let (process, json) = rehearse_at(servers[0].address)
+        .with("--admin", &format!("http://{}", servers[0].admin()))
+        .with("--clients", "16")
+        .with("--duration", "15s")
+        .with("--switch-every", "1s")
+        .with("--log-level", "error")
+        .start();
+    for _ in 0..3 {
+        moves_on(&servers[0]);
+        stage.etcd.compact();
+        stage.etcd.kill_leader();
+        stage.etcd.compact();
+    }
+    let rehearsed = Rehearsed::of(process, &json);
+    rehearsed.keeps_promises();
+    assert_eq!(rehearsed.report["failures"], serde_json::json!([]), "{}", rehearsed.output);
+    let longest = Duration::from_micros(rehearsed.number("/longest_query"));
+    assert!(longest < LEADERLESS, "{longest:?}: {}", rehearsed.output);
+    println!("longest query {longest:?}, longest gap {} us", rehearsed.number("/longest_gap"));
+}
+
+/// Behind a balancer that deals out single calls an instance and an engine are killed, each member of etcd is stopped, and
+/// an instance is stopped for longer than its lease.
 #[test]
 fn instances_keep_the_promises_in_chaos() {
     if !has(HAPROXY, "haproxy") {

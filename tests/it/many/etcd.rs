@@ -26,6 +26,7 @@ const MEMORY: &str = "/dev/shm";
 pub(super) struct Etcd {
     scheme: &'static str,
     places: Vec<[Place; 2]>,
+    commands: Vec<Command>,
     members: Vec<Running>,
     runtime: Runtime,
     client: Client,
@@ -88,16 +89,24 @@ impl Etcd {
                 .args(["--heartbeat-interval", "50", "--election-timeout", "500"])
                 .args(["--logger", "zap", "--log-level", "error"])
                 .args(flags);
-            Running::start("etcd", &mut command)
+            command
         };
-        let members = (0..members).map(member).collect();
+        let mut commands: Vec<Command> = (0..members).map(member).collect();
+        let members = commands.iter_mut().map(|command| Running::start("etcd", command)).collect();
         let urls: Vec<String> =
             places.iter().map(|[client, _]| format!("{scheme}://{}", client.text())).collect();
         let settings = Settings { tls, ..Settings::new(urls) };
         let client = Client::new(settings).expect("they are URLs, and the files are there");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let etcd =
-            Self { scheme, places, members, runtime: runtime.expect("a runtime can be had"), client, folder };
+        let etcd = Self {
+            scheme,
+            places,
+            commands,
+            members,
+            runtime: runtime.expect("a runtime can be had"),
+            client,
+            folder,
+        };
         // It has a leader once it answers.
         let until = Instant::now() + SOON;
         while etcd.runtime.block_on(etcd.client.range(&Range::new("any"))).is_err() {
@@ -126,6 +135,38 @@ impl Etcd {
     /// The process of a member.
     pub(crate) fn member(&self, number: usize) -> &Running {
         &self.members[number]
+    }
+
+    /// Kills the member that leads, waits for its successor, and starts it again.
+    pub(crate) fn kill_leader(&mut self) {
+        let leader = self.leader().expect("there is a leader");
+        self.members[leader].signal("KILL");
+        self.members[leader].wait(SOON);
+        let is_another = || self.leader().is_some_and(|another| another != leader);
+        until("another member leads", SOON, is_another);
+        self.members[leader] = Running::start("etcd", &mut self.commands[leader]);
+        let is_back = || self.runtime.block_on(self.client.status(leader)).is_ok();
+        until("the killed member answers", SOON, is_back);
+    }
+
+    fn leader(&self) -> Option<usize> {
+        let leads = |number: &usize| {
+            let status = self.runtime.block_on(self.client.status(*number));
+            status.is_ok_and(|status| status.leader == status.member)
+        };
+        (0..self.members.len()).find(leads)
+    }
+
+    /// Forgets all old revisions.
+    pub(crate) fn compact(&self) {
+        // A member that has no leader yet refuses.
+        until("the old revisions are compacted away", SOON, || {
+            let page = self.runtime.block_on(self.client.range(&Range::new("none")));
+            page.is_ok_and(|page| {
+                let body = format!(r#"{{"revision": {}}}"#, page.revision);
+                self.post("kv/compaction", &body).starts_with("HTTP/1.1 200")
+            })
+        });
     }
 
     /// Sends a signal to all members.
@@ -159,7 +200,10 @@ impl Etcd {
 
     /// From now on user `teal` may read and write below `teal/`, user `reader` may read there, and nobody else anything.
     pub(super) fn enable_auth(&self) {
-        let post = |what: &str, body: &str| self.post(what, body);
+        let post = |what: &str, body: &str| {
+            let answer = self.post(&format!("auth/{what}"), body);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{what}: {answer}");
+        };
         post("user/add", r#"{"name": "root", "password": "root"}"#);
         post("user/grant", r#"{"user": "root", "role": "root"}"#);
         for (user, right) in [("teal", "READWRITE"), ("reader", "READ")] {
@@ -177,14 +221,14 @@ impl Etcd {
     }
 
     /// Asks etcd's JSON gateway, as an operator would.
-    fn post(&self, what: &str, body: &str) {
+    fn post(&self, what: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.places[0][0].address).expect("it listens");
         let size = body.len();
-        let head = format!("POST /v3/auth/{what} HTTP/1.1\r\nHost: etcd\r\nConnection: close");
+        let head = format!("POST /v3/{what} HTTP/1.1\r\nHost: etcd\r\nConnection: close");
         write!(stream, "{head}\r\nContent-Length: {size}\r\n\r\n{body}").expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{what}: {answer}");
+        answer
     }
 
     /// Writes a file beside the data.
