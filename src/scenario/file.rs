@@ -187,9 +187,12 @@ fn setting(
         let what = format!("unknown field `{}`, expected one of {}", flag.get_ref(), flags.join(", "));
         return Err(wrong(text, flag.span(), what));
     };
-    match value.get_ref().as_str() {
-        Some(value) => Ok((known, value.to_owned())),
-        None => Err(wrong(text, value.span(), format!("{known}: expected a string"))),
+    let Some(written) = value.get_ref().as_str() else {
+        return Err(wrong(text, value.span(), format!("{known}: expected a string")));
+    };
+    match SwitchRules::parse(known, written) {
+        Ok(_) => Ok((known, written.to_owned())),
+        Err(bad) => Err(wrong(text, value.span(), format!("{known}: '{written}': {}", bad.expected))),
     }
 }
 

@@ -164,3 +164,18 @@ async fn switches_check_the_engine_without_holding_calls() {
         assert_eq!(refused, usize::from(ill.is_some()));
     }
 }
+
+#[test]
+fn settings_with_bad_values_are_placed() {
+    let read = |setting: &str| {
+        let text = format!(
+            "teaches = \"x\"\n[settings]\n{setting}\n[[step]]\nwhen = \"time=1s\"\ndo = [\"switch\"]\n"
+        );
+        Scenario::read("own", &text).map(|scenario| scenario.settings).map_err(|bad| bad.to_string())
+    };
+    assert_eq!(read("notice = \"2s\""), Ok(vec![("notice", "2s".to_owned())]));
+    let bad = read("grace = \"1s\"\nnotice = \"soon\"").unwrap_err();
+    assert!(bad.starts_with("line 4, column 10: notice: 'soon': expected a duration"), "{bad}");
+    let bad = read("notise = \"1s\"").unwrap_err();
+    assert!(bad.starts_with("line 3, column 1: unknown field `notise`"), "{bad}");
+}

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use protocol::Strategy;
 use proxy::gate::Mismatch;
 use switch::{Cutover, Rules};
@@ -78,17 +78,22 @@ pub struct SwitchRules {
 impl SwitchRules {
     /// Sets one of them, as its flag would.
     pub(super) fn set(&mut self, flag: &'static str, value: &str) -> Result<(), BadSetting> {
+        let matches = Self::parse(flag, value)?;
+        self.update_from_arg_matches(&matches).map_err(|error| bad(flag, value, &error))
+    }
+
+    /// Parses one of these flags, without its dashes.
+    pub(crate) fn parse(flag: &'static str, value: &str) -> Result<ArgMatches, BadSetting> {
         // No defaults: they would undo what is set.
         let flags = Self::augment_args(Command::new("rules").no_binary_name(true))
             .mut_args(|arg| arg.default_value(None::<&str>).env(None::<&str>));
-        flags
-            .try_get_matches_from([format!("--{flag}={value}")])
-            .and_then(|matches| self.update_from_arg_matches(&matches))
-            .map_err(|error| {
-                let expected = expected(&error).unwrap_or_else(|| error.kind().to_string());
-                BadSetting { flag, value: value.to_owned(), expected }
-            })
+        flags.try_get_matches_from([format!("--{flag}={value}")]).map_err(|error| bad(flag, value, &error))
     }
+}
+
+fn bad(flag: &'static str, value: &str, error: &clap::Error) -> BadSetting {
+    let expected = expected(error).unwrap_or_else(|| error.kind().to_string());
+    BadSetting { flag, value: value.to_owned(), expected }
 }
 
 impl Switching {
