@@ -1,6 +1,6 @@
 //! Commands where other instances share the switch: they go to etcd, and are done once this instance has followed.
 
-use super::{Command, Done, Order, Refusal, RefusalCode, told};
+use super::{Command, Done, Order, Refusal, RefusalCode, obey::told};
 use crate::{
     Actor, Phase, Switch,
     etcd::{Handle, OrderError, TimerOrder, TransitionOrder},

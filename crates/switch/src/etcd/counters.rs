@@ -1,5 +1,8 @@
 //! Counters of the use of etcd, for metrics. Plain numbers: whoever exports them reads them now and then.
 
+mod kinds;
+mod samples;
+
 use std::{
     sync::{
         Arc,
@@ -8,69 +11,13 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
+pub use self::{
+    kinds::{EtcdOp, LookUpReason, ResyncReason},
+    samples::Samples,
+};
 use super::store::StoreError;
-
-/// A kind of request to etcd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EtcdOp {
-    /// The state and the instances are read.
-    Read,
-    /// All there is is read, query by query.
-    List,
-    /// An instance joins.
-    Join,
-    /// The lease is renewed.
-    Renew,
-    /// An instance publishes how far it is.
-    Publish,
-    /// A transition is tried, or the timer set.
-    Propose,
-    /// Queries are put and deleted.
-    Record,
-    /// A query, or the truth, is read for a call.
-    LookUp,
-    /// Queries that are over are deleted.
-    Housekeep,
-    /// An instance's description is written.
-    About,
-    /// An instance leaves.
-    Leave,
-}
-
-/// Why a call has to ask etcd before it is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookUpReason {
-    /// Its query is not in the copy.
-    Unknown,
-    /// It is about to be refused.
-    Refusal,
-    /// A report of quiet has to be taken back before.
-    Quiet,
-}
-
-/// Why everything is listed anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResyncReason {
-    /// Revisions that the watch has not seen are compacted away.
-    Compacted,
-    /// The watch ended for another reason, or could not begin.
-    Watch,
-    /// The copy was found to be another one than etcd's.
-    Copy,
-    /// The instance joins anew.
-    Rejoin,
-}
-
-/// Samples, by upper bounds. Drained ones are forgotten.
-#[derive(Debug)]
-pub struct Samples {
-    bounds: &'static [f64],
-    /// How many there are, and their sum; one bucket more than there are bounds.
-    buckets: Mutex<Vec<(usize, f64)>>,
-}
 
 /// All that is counted. One for each instance.
 #[derive(Debug)]
@@ -104,93 +51,6 @@ pub(crate) struct Waits(Arc<Counters>);
 struct Outstanding<'a> {
     counters: &'a Counters,
     is_answered: bool,
-}
-
-impl EtcdOp {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Read,
-        Self::List,
-        Self::Join,
-        Self::Renew,
-        Self::Publish,
-        Self::Propose,
-        Self::Record,
-        Self::LookUp,
-        Self::Housekeep,
-        Self::About,
-        Self::Leave,
-    ];
-
-    /// Whether each request of this kind has a put. etcd answers such a request only while it has room.
-    fn always_puts(self) -> bool {
-        matches!(self, Self::Publish | Self::Propose | Self::About)
-    }
-
-    /// Its name in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::List => "list",
-            Self::Join => "join",
-            Self::Renew => "renew",
-            Self::Publish => "publish",
-            Self::Propose => "propose",
-            Self::Record => "record",
-            Self::LookUp => "look_up",
-            Self::Housekeep => "housekeep",
-            Self::About => "about",
-            Self::Leave => "leave",
-        }
-    }
-}
-
-impl LookUpReason {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Unknown, Self::Refusal, Self::Quiet];
-
-    /// Its name in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Refusal => "refusal",
-            Self::Quiet => "quiet",
-        }
-    }
-}
-
-impl ResyncReason {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Compacted, Self::Watch, Self::Copy, Self::Rejoin];
-
-    /// Its name in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Compacted => "compacted",
-            Self::Watch => "watch",
-            Self::Copy => "copy",
-            Self::Rejoin => "rejoin",
-        }
-    }
-}
-
-impl Samples {
-    fn new(bounds: &'static [f64]) -> Self {
-        Self { bounds, buckets: Mutex::new(vec![(0, 0.0); bounds.len() + 1]) }
-    }
-
-    fn add(&self, sample: f64) {
-        let at = self.bounds.partition_point(|bound| *bound < sample);
-        let (count, sum) = &mut self.buckets.lock()[at];
-        (*count, *sum) = (*count + 1, *sum + sample);
-    }
-
-    /// Takes the samples since the last call: of each bucket the mean and how many there are.
-    pub fn drain(&self) -> Vec<(f64, usize)> {
-        let mut buckets = self.buckets.lock();
-        let taken = buckets.iter_mut().filter(|(count, _)| *count > 0).map(std::mem::take);
-        taken.map(|(count, sum)| (sum / count as f64, count)).collect()
-    }
 }
 
 impl Default for Counters {
@@ -336,14 +196,6 @@ impl Drop for Outstanding<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn samples_are_drained_by_bucket() {
-        let samples = Samples::new(&[1.0, 4.0]);
-        [1.0, 2.0, 3.0, 9.0].into_iter().for_each(|sample| samples.add(sample));
-        assert_eq!(samples.drain(), [(1.0, 1), (2.5, 2), (9.0, 1)]);
-        assert_eq!(samples.drain(), []);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn silence_ends_with_any_answer() {
