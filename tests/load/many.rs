@@ -37,7 +37,7 @@ impl Stage {
         teal().with("--gate", "off").with("--sessions", "any").listen(&self.engines[number].text()).run()
     }
 
-    fn instance(&self, number: usize) -> Server {
+    fn instance(&self, number: usize, ttl: &str) -> Server {
         let [listen, admin] = &self.doors[number];
         teal()
             .listen(&listen.text())
@@ -45,7 +45,7 @@ impl Stage {
             .between(self.engines[0].address, self.engines[1].address)
             .with("--etcd", &self.etcd.urls())
             .with("--instance", &format!("web-{number}"))
-            .with("--instance-ttl", "3s")
+            .with("--instance-ttl", ttl)
             .with("--drain-timeout", "4s")
             .with("--query-ttl", "8s")
             .switch_every("0")
@@ -74,7 +74,7 @@ fn queries_survive_killed_leaders_and_compaction() {
     let places = || [Place::new(), Place::new()];
     let mut stage = Stage { etcd, engines: places(), doors: [places(), places(), places()] };
     let _engines = [0, 1].map(|number| stage.engine(number));
-    let servers = [0, 1].map(|number| stage.instance(number));
+    let servers = [0, 1].map(|number| stage.instance(number, "10s"));
     let (process, json) = rehearse_at(servers[0].address)
         .with("--admin", &format!("http://{}", servers[0].admin()))
         .with("--clients", "16")
@@ -109,7 +109,7 @@ fn instances_keep_the_promises_in_chaos() {
     let places = || [Place::new(), Place::new()];
     let stage = Stage { etcd, engines: places(), doors: [places(), places(), places()] };
     let mut engines = [0, 1].map(|number| stage.engine(number));
-    let mut servers = [0, 1, 2].map(|number| stage.instance(number));
+    let mut servers = [0, 1, 2].map(|number| stage.instance(number, "3s"));
     let folder = TempDir::new().expect("there is room for files");
     let (_haproxy, place) = balancer(&servers, &folder);
     let (process, json) = rehearse_at(place.address)
@@ -123,7 +123,7 @@ fn instances_keep_the_promises_in_chaos() {
     moves_on(&servers[0]);
     servers[2].end("KILL", SOON);
     servers[0].wait_for("Instance web-2 is gone", 1, SOON);
-    servers[2] = stage.instance(2);
+    servers[2] = stage.instance(2, "3s");
     for member in 0..3 {
         stage.etcd.member(member).signal("STOP");
         moves_on(&servers[0]);
