@@ -23,6 +23,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+pub(crate) use self::rule::glob;
 pub use self::{
     body::FaultBody,
     registry::{CallObserver, FaultContext, Faults, Listed, Refused, Source},
