@@ -8,7 +8,7 @@ use std::{
 
 use admin::{Calls, Seen, Verified, paths};
 use proxy::telemetry::history::Call;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
@@ -93,7 +93,9 @@ pub(super) async fn list(api: &Api, which: &Which, follow: bool, json: bool) -> 
 fn show(calls: &[Call], is_table: bool, has_head: bool) -> Result<(), Failure> {
     let told = match is_table {
         true => text::calls(calls, has_head, Paint::stdout()),
-        false => calls.iter().fold(String::new(), |lines, call| lines + &json!(call).to_string() + "\n"),
+        false => {
+            calls.iter().filter_map(|call| serde_json::to_string(call).ok()).map(|line| line + "\n").collect()
+        }
     };
     if told.is_empty() { Ok(()) } else { print(&told) }
 }

@@ -114,6 +114,10 @@ pub struct Snapshot {
     pub forgotten: u64,
 }
 
+/// A phase and its epoch: the epoch, and the phase in the last place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment(u64);
+
 /// A handle to the switch. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Switch {
@@ -321,10 +325,8 @@ impl Switch {
     }
 
     /// The phase and the epoch after the last transition that was made. Takes no lock, and makes none that is due.
-    pub fn moment(&self) -> (PhaseName, u64) {
-        let packed = self.shared.moment.load(Ordering::Acquire);
-        let phase = PhaseName::ALL.into_iter().find(|phase| *phase as u64 == packed % PHASES);
-        (phase.unwrap_or(PhaseName::Stable), packed / PHASES)
+    pub fn moment(&self) -> Moment {
+        Moment(self.shared.moment.load(Ordering::Acquire))
     }
 
     /// Replaces the rules in one step. Deadlines that have passed by the new rules end now; a drain in
@@ -399,9 +401,21 @@ impl Shared {
     }
 }
 
-/// The epoch, and the phase in the last place.
 fn moment(machine: &Machine) -> u64 {
     machine.epoch() * PHASES + machine.phase().name() as u64
+}
+
+impl Moment {
+    /// The phase.
+    pub fn phase(self) -> PhaseName {
+        let phase = PhaseName::ALL.into_iter().find(|phase| *phase as u64 == self.0 % PHASES);
+        phase.unwrap_or(PhaseName::Stable)
+    }
+
+    /// The epoch.
+    pub fn epoch(self) -> u64 {
+        self.0 / PHASES
+    }
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -1,5 +1,6 @@
 //! `GET /api/v1/calls`: the last calls, as a list and as server-sent events, and statements about them.
 
+mod count;
 mod stream;
 mod verify;
 mod which;
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 use self::which::Which;
 use super::{ErrorAnswer, Params, Problem, Shared, paths};
 
-pub use self::verify::{Seen, Verified};
+pub use self::{count::Seen, verify::Verified};
 pub(super) use self::{stream::*, verify::*};
 
 /// The default number of calls in a list.

@@ -228,6 +228,7 @@ async fn bad_statements_name_the_field() {
         (json!({"exactly": 1, "at_least": 1}), "exactly: expected it without at_least and at_most"),
         (json!({"at_least": 3, "at_most": 2}), "at_most: 2: expected at_least, 3, or more"),
         (json!({"status": "FINE"}), "status: 'FINE': expected a gRPC status such as OK or 14, or none"),
+        (json!({"at_most": 1_000_000_001}), "at_most: 1000000001: expected a number up to 1000000000"),
         (json!({"at_least": -1}), "at_least: -1: expected a whole number of 0 or more"),
     ] {
         let (status, answer) = kept.verify(statement).await;

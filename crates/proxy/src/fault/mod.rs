@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod call;
+pub(crate) mod hits;
 mod known;
 mod registry;
 pub mod rule;

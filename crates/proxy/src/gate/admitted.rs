@@ -39,6 +39,14 @@ impl<C: ObserveCall> AdmittedCall<C> {
         response
     }
 
+    /// Tells that there is no answer.
+    #[cold]
+    pub(super) fn fail(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.failed();
+        }
+    }
+
     /// Passes the engine's answer on, with the notice that is due as its head passes.
     pub(super) fn answer<B: Body<Data = Bytes>>(
         mut self,
@@ -54,10 +62,10 @@ impl<C: ObserveCall> AdmittedCall<C> {
             is_trailers_only: body.is_end_stream(),
             reads_session: self.observer.is_some(),
         };
-        let is_trailers_only = circumstances.is_trailers_only;
+        let has_body = !circumstances.is_trailers_only;
         let plan = Plan::new(&head, circumstances);
         if let Some(observer) = &mut self.observer {
-            observer.answered(&head.headers, !is_trailers_only);
+            observer.answered(has_body);
         }
         match plan {
             Plan::Reject => self.reject(shared, head.headers).map(ResponseBody::own),

@@ -63,8 +63,11 @@ pub trait ObserveCall: Debug + Send + 'static {
     /// The counter of the bytes of the request's body that are passed on, if they are to be counted.
     fn request_counter(&self) -> Option<Arc<AtomicU64>>;
 
-    /// Called when the engine's answer begins, with its head as the engine or a fault made it.
-    fn answered(&mut self, head: &HeaderMap, has_body: bool);
+    /// Called when there is an error in place of an answer; the call is dropped then.
+    fn failed(&mut self);
+
+    /// Called when the engine or a fault has answered, with a body or with a head alone.
+    fn answered(&mut self, has_body: bool);
 
     /// Called when the answer of a begin has named its query.
     fn began(&mut self, query: &str);
@@ -114,7 +117,11 @@ impl ObserveCall for Infallible {
         match *self {}
     }
 
-    fn answered(&mut self, _: &HeaderMap, _: bool) {
+    fn failed(&mut self) {
+        match *self {}
+    }
+
+    fn answered(&mut self, _: bool) {
         match *self {}
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     adoption::{CallRecord, KnownClient, fingerprint},
-    fault::TEAL_FAULT,
+    fault::hits,
     gate::ObserveCall,
 };
 
@@ -121,7 +121,9 @@ impl Call {
             let mut tally = self.shard.tally();
             tally.count(record.label, strategy, outcome, status, took, now);
             if let (Some(pending), Some(ring)) = (self.pending.take(), &mut tally.history) {
-                let end = history::End { strategy, outcome, status, trailers, at: now };
+                // What was not let in was judged just now.
+                let moment = pending.moment.or_else(|| self.shard.moment());
+                let end = history::End { strategy, outcome, status, trailers, moment, at: now };
                 pending.write(ring.claim(), record, self.client.shared_key(), end);
             }
         }
@@ -138,8 +140,8 @@ impl ObserveCall for Call {
         if let Some(span) = &self.span {
             span.forward(head);
         }
-        if let (Some(pending), Some(moment)) = (&mut self.pending, self.shard.moment()) {
-            pending.moment = moment;
+        if let Some(pending) = &mut self.pending {
+            pending.moment = self.shard.moment();
         }
     }
 
@@ -147,14 +149,18 @@ impl ObserveCall for Call {
         self.pending.as_ref().map(Pending::counter)
     }
 
-    fn answered(&mut self, head: &HeaderMap, has_body: bool) {
+    fn failed(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.hit_by(hits::take());
+        }
+    }
+
+    fn answered(&mut self, has_body: bool) {
         let Some(pending) = &mut self.pending else { return };
         if has_body {
             pending.answered = Some(Instant::now());
         }
-        for fault in head.get_all(TEAL_FAULT) {
-            pending.hit(&String::from_utf8_lossy(fault.as_bytes()));
-        }
+        pending.hit_by(hits::take());
     }
 
     fn began(&mut self, query: &str) {
@@ -192,9 +198,6 @@ impl ObserveCall for Call {
     }
 
     fn rejected(mut self, named: Option<Strategy>) {
-        if let (Some(pending), Some(moment)) = (&mut self.pending, self.shard.moment()) {
-            pending.moment = moment;
-        }
         self.end(named, Outcome::Rejected, Status::UNKNOWN, Effect::Nothing, None);
     }
 

@@ -110,7 +110,7 @@ impl ObserveConnection for ClientConnection {
         let span = self.shard.spans().map(|spans| Box::new(Span::begin(spans.sampling, head)));
         let record = CallRecord { arrived, label: method.label, kind: method.kind, strategy: None, heading };
         let (client, session) = self.client(head, caller);
-        let pending = self.shard.moment().map(|moment| Pending::new(query, asked, session, moment));
+        let pending = self.shard.keeps_calls().then(|| Pending::new(query, asked, session));
         Call { shard: self.shard.clone(), client, record, span, pending, is_over: false }
     }
 

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use protocol::Protocol;
-use switch::{PhaseName, Switch};
+use switch::{Moment, Switch};
 
 use super::{
     call::{Outcome, Status},
@@ -59,7 +59,7 @@ impl Shard {
     }
 
     /// The phase and the epoch, if calls are kept.
-    pub(super) fn moment(&self) -> Option<(PhaseName, u64)> {
+    pub(super) fn moment(&self) -> Option<Moment> {
         self.kept_with.as_ref().map(Switch::moment)
     }
 

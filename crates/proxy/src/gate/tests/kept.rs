@@ -5,9 +5,12 @@ use serde_json::json;
 use switch::{Actor, Command, Order};
 
 use super::*;
-use crate::telemetry::{
-    Collector, Metrics,
-    history::{Call, History, Limits},
+use crate::{
+    fault::{FaultContext, FaultLayer, Faults, Source},
+    telemetry::{
+        Collector, Metrics,
+        history::{Call, History, Limits},
+    },
 };
 
 const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -130,11 +133,27 @@ async fn an_error_is_kept_without_its_session() {
 
 #[tokio::test]
 async fn faults_are_kept_with_the_call_they_hit() {
-    let mut response = grpc(Frames::data([framed(0, b"")]).status("0"));
-    for fault in ["f1", "slow"] {
-        response.headers_mut().append("teal-fault", HeaderValue::from_static(fault));
+    let kept = kept(grpc(Frames::data([framed(0, b"")]).status("0")));
+    let faults = Faults::new(false, FaultContext::default());
+    for rule in [
+        "id=slow,method=clear,delay=0s",
+        "id=batch,method=getNextResultBatch,delay=0s",
+        "id=cut,method=clear,reset=CANCEL",
+    ] {
+        faults.add(rule.parse().unwrap(), Source::Operator).unwrap();
     }
-    let kept = kept(response);
-    let call = &kept.calls([with_query("clear", "s", "q")]).await[0];
-    assert_eq!(call.fault.as_deref(), Some("f1,slow"));
+    let response = kept.bench.response.clone();
+    let backend = service_fn(move |_| std::future::ready(Ok::<_, Infallible>(response.clone())));
+    let backend = FaultLayer::new(faults).layer(backend);
+    let gate = kept.bench.layer.watched(kept.collector.shard().connection(PEER), backend);
+    assert!(gate.clone().oneshot(with_query("clear", "s", "q")).await.is_err());
+    for method in ["getNextResultBatch", "isNotMatched"] {
+        let response = gate.clone().oneshot(with_query(method, "s", "q")).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    let calls: Vec<_> =
+        kept.history.read(0, 9).iter().map(|entry| kept.history.view(entry, |_| String::new())).collect();
+    let facts = calls.iter().map(|call| (call.outcome.as_str(), call.fault.as_deref()));
+    let expected = [("dropped", Some("slow,cut")), ("ok", Some("batch")), ("ok", None)];
+    assert_eq!(facts.collect::<Vec<_>>(), expected);
 }

@@ -5,13 +5,13 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use grpc::header::GRPC_MESSAGE;
 use http::HeaderMap;
 use protocol::Strategy;
-use switch::{Header, PhaseName};
+use switch::{Header, Moment};
 
 use super::{message, text::Text};
 use crate::{
@@ -31,20 +31,20 @@ const MESSAGE: usize = 159;
 pub struct Entry {
     pub(super) id: u64,
     pub(super) arrived: Instant,
-    pub(super) took: Duration,
-    pub(super) first_byte: Duration,
+    /// When its answer began.
+    pub(super) answered: Instant,
+    pub(super) ended: Instant,
     pub(super) client: Option<Arc<Key>>,
     pub(super) session: Option<u64>,
     pub(super) request: u64,
     pub(super) response: u64,
-    pub(super) epoch: u64,
+    pub(super) moment: Moment,
     /// See [`Method::label`](protocol::Method).
     pub(super) label: usize,
     pub(super) asked: Header,
     /// The strategy that it was let in under, or that a rejected one named.
     pub(super) strategy: Option<Strategy>,
     pub(super) is_let_in: bool,
-    pub(super) phase: PhaseName,
     pub(super) outcome: Outcome,
     pub(super) status: Status,
     pub(super) notice: Option<Strategy>,
@@ -55,21 +55,21 @@ pub struct Entry {
 
 impl Entry {
     pub(super) fn empty() -> Self {
+        let now = Instant::now();
         Self {
             id: 0,
-            arrived: Instant::now(),
-            took: Duration::ZERO,
-            first_byte: Duration::ZERO,
+            arrived: now,
+            answered: now,
+            ended: now,
             client: None,
             session: None,
             request: 0,
             response: 0,
-            epoch: 0,
+            moment: Moment::default(),
             label: 0,
             asked: Header::Absent,
             strategy: None,
             is_let_in: false,
-            phase: PhaseName::Stable,
             outcome: Outcome::Dropped,
             status: Status::NONE,
             notice: None,
@@ -103,13 +103,14 @@ pub(crate) type Counter = Arc<AtomicU64>;
 pub(in crate::telemetry) struct Pending {
     pub(in crate::telemetry) session: Option<u64>,
     pub(in crate::telemetry) asked: Header,
-    pub(in crate::telemetry) moment: (PhaseName, u64),
+    /// When it was let in.
+    pub(in crate::telemetry) moment: Option<Moment>,
     pub(in crate::telemetry) notice: Option<Strategy>,
     /// Bytes of the response's body.
     pub(in crate::telemetry) response: u64,
     /// When the head of a response with a body passed.
     pub(in crate::telemetry) answered: Option<Instant>,
-    query: Text<QUERY>,
+    query: Option<Text<QUERY>>,
     fault: Option<Box<Text<FAULT>>>,
     request: Counter,
 }
@@ -121,45 +122,36 @@ pub(in crate::telemetry) struct End<'a> {
     pub(in crate::telemetry) outcome: Outcome,
     pub(in crate::telemetry) status: Status,
     pub(in crate::telemetry) trailers: Option<&'a HeaderMap>,
+    /// When it was judged.
+    pub(in crate::telemetry) moment: Option<Moment>,
     pub(in crate::telemetry) at: Instant,
 }
 
 impl Pending {
-    pub(in crate::telemetry) fn new(
-        query: Option<&str>,
-        asked: Header,
-        session: Option<u64>,
-        moment: (PhaseName, u64),
-    ) -> Self {
-        let mut pending = Self {
+    pub(in crate::telemetry) fn new(query: Option<&str>, asked: Header, session: Option<u64>) -> Self {
+        Self {
             session,
             asked,
-            moment,
+            moment: None,
             notice: None,
             response: 0,
             answered: None,
-            query: Text::default(),
+            query: query.map(Text::new),
             fault: None,
             request: super::spare::take(),
-        };
-        if let Some(query) = query {
-            pending.query.set(query);
         }
-        pending
     }
 
     /// The query that the response of a begin names.
     pub(in crate::telemetry) fn begun(&mut self, query: &str) {
-        self.query.set(query);
+        self.query = Some(Text::new(query));
     }
 
-    /// Another fault that hit the call.
-    pub(in crate::telemetry) fn hit(&mut self, fault: &str) {
-        let faults = self.fault.get_or_insert_default();
-        if faults.get().is_some() {
-            faults.push(",");
+    /// The faults that hit the call.
+    pub(in crate::telemetry) fn hit_by(&mut self, faults: Vec<String>) {
+        if !faults.is_empty() {
+            self.fault = Some(Box::new(Text::new(&faults.join(","))));
         }
-        faults.push(fault);
     }
 
     /// Counts the bytes of the request's body.
@@ -175,10 +167,9 @@ impl Pending {
         client: &Arc<Key>,
         end: End<'_>,
     ) {
-        let since = |at: Instant| at.saturating_duration_since(record.arrived);
         entry.arrived = record.arrived;
-        entry.took = since(end.at);
-        entry.first_byte = since(self.answered.unwrap_or(end.at));
+        entry.answered = self.answered.unwrap_or(end.at);
+        entry.ended = end.at;
         // Mostly it is the one that was there before: its count is far from this thread's caches.
         if entry.client.as_ref().is_none_or(|known| !Arc::ptr_eq(known, client)) {
             entry.client = Some(client.clone());
@@ -186,7 +177,7 @@ impl Pending {
         entry.session = self.session;
         entry.request = self.request.load(Ordering::Relaxed);
         entry.response = self.response;
-        (entry.phase, entry.epoch) = self.moment;
+        entry.moment = end.moment.unwrap_or_default();
         entry.label = record.label;
         entry.asked = self.asked;
         entry.strategy = end.strategy;
@@ -194,7 +185,10 @@ impl Pending {
         entry.outcome = end.outcome;
         entry.status = end.status;
         entry.notice = self.notice;
-        entry.query.copy(&self.query);
+        match &self.query {
+            None => entry.query.clear(),
+            Some(query) => entry.query.copy(query),
+        }
         match &self.fault {
             None => entry.fault.clear(),
             Some(fault) => entry.fault.copy(fault),

@@ -107,7 +107,7 @@ impl Filter {
         match self.since {
             Since::Start => true,
             Since::Call(id) => entry.id > id,
-            Since::Epoch(epoch) => entry.epoch >= epoch,
+            Since::Epoch(epoch) => entry.moment.epoch() >= epoch,
             Since::Time(time) => entry.arrived >= time,
         }
     }

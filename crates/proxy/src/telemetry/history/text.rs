@@ -13,15 +13,16 @@ pub(crate) struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
+    /// Creates it from a text.
+    pub(super) fn new(text: &str) -> Self {
+        let mut new = Self::default();
+        new.push(text);
+        new
+    }
+
     /// Empties it. Its bytes stay as they are.
     pub(super) fn clear(&mut self) {
         self.len = 0;
-    }
-
-    /// Replaces it.
-    pub(super) fn set(&mut self, text: &str) {
-        self.clear();
-        self.push(text);
     }
 
     /// Takes over another one's text.
@@ -103,13 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_replaced_and_copied() {
-        let (mut one, mut other) = (Text::<8>::default(), Text::<8>::default());
-        one.set("abcdefgh");
-        other.copy(&one);
-        one.set("x");
-        assert_eq!((one.get(), other.get()), (Some("x"), Some("abcdefgh")));
-        other.copy(&one);
+    fn a_text_is_copied_and_emptied() {
+        let mut other = Text::<8>::new("abcdefgh");
+        assert_eq!(other.get(), Some("abcdefgh"));
+        other.copy(&Text::new("x"));
         assert_eq!(other.get(), Some("x"));
         other.clear();
         assert_eq!(other.get(), None);

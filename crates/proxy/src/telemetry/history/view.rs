@@ -91,6 +91,7 @@ pub(super) fn view(
             user = Some(name.to_string());
         }
     }
+    let since = |at: Instant| at.saturating_duration_since(entry.arrived);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     Call {
         id: entry.id,
@@ -104,8 +105,8 @@ pub(super) fn view(
         asked: asked(entry.asked).map(str::to_owned),
         strategy: entry.strategy,
         verdict: verdict(entry).to_owned(),
-        phase: entry.phase,
-        epoch: entry.epoch,
+        phase: entry.moment.phase(),
+        epoch: entry.moment.epoch(),
         query: owned(entry.query.get()),
         engine: entry.strategy.filter(|_| entry.is_let_in).map(engine),
         outcome: entry.outcome.as_str().to_owned(),
@@ -113,8 +114,8 @@ pub(super) fn view(
         message: owned(entry.message.get()).or_else(|| owned(rejection(entry))),
         request_bytes: entry.request,
         response_bytes: entry.response,
-        first_byte_seconds: seconds(entry.first_byte),
-        seconds: seconds(entry.took),
+        first_byte_seconds: seconds(since(entry.answered)),
+        seconds: seconds(since(entry.ended)),
         notice: entry.notice,
         fault: owned(entry.fault.get()),
     }
