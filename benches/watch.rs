@@ -1,4 +1,4 @@
-//! The cost of recording a call: the gate alone, and with all telemetry.
+//! The cost of recording a call: the gate alone, with all telemetry, and with the history of calls.
 #![allow(missing_docs)]
 
 use std::{convert::Infallible, hint::black_box, net::IpAddr};
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use protocol::Protocol;
 use proxy::{
     gate::{GateLayer, Mismatch},
-    telemetry::{Collector, Metrics},
+    telemetry::{Collector, Metrics, history::Limits},
 };
 use switch::{Rules, Switch};
 use tower::{Layer, Service, service_fn};
@@ -63,9 +63,12 @@ fn benches(criterion: &mut Criterion) {
     let (switch, _timer) = Switch::new(Rules::default());
     let protocol = Protocol::default();
     let watch = Collector::new(&protocol, Some(switch.clone()), Metrics::default(), None);
+    let limits = Limits { calls: 10_000, bytes: 32 << 20, threads: 1 };
+    let keeping = Collector::keeping(limits, &protocol, Some(switch.clone()), Metrics::default(), None);
     let layer = GateLayer::new(switch, protocol, Mismatch::Both);
     let mut alone = layer.layer(service.clone());
-    let mut watched = layer.watched(watch.shard().connection(HERE), service);
+    let mut watched = layer.watched(watch.shard().connection(HERE), service.clone());
+    let mut kept = layer.watched(keeping.shard().connection(HERE), service);
     let session = string_field(2, "0b7b2f04-30cf-4b39-9a43-1b6d2f1f0c55");
     let query = string_field(3, "e7c9a3a2-4e0e-4d0e-9a43-1b6d2f1f0c55");
     let about = framed(&[session.clone(), query].concat());
@@ -79,6 +82,7 @@ fn benches(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         measure!(group, "gate", alone, runtime, method, body);
         measure!(group, "watched", watched, runtime, method, body);
+        measure!(group, "kept", kept, runtime, method, body);
         group.finish();
     }
 }

@@ -16,7 +16,7 @@ use proxy::{
     fault::{FaultContext, Faults, Source},
     gate::GateLayer,
     server::Options,
-    telemetry::{Collector, Metrics, traces::Traces},
+    telemetry::{Collector, Metrics, history::Limits, traces::Traces},
 };
 use switch::{EventLog, Start, Switch, Timer};
 use tokio::{select, time::sleep};
@@ -56,7 +56,7 @@ pub async fn serve(
     let instance = gate.as_mut().and_then(|gate| gate.instance.take());
     let switching = gate.map(|gate| Switching::start(gate, &backend, instance.is_some())).transpose()?;
     let traces = traces(config.otlp_endpoint.as_deref(), switching.as_ref())?;
-    let collector = collector(switching.as_ref(), metrics, traces.as_ref());
+    let collector = collector(switching.as_ref(), metrics, traces.as_ref(), config.history);
     let _watching = AbortOnDropHandle::new(tokio::spawn(collector.clone().run()));
     let switch = switching.as_ref().map(|switching| switching.switch.clone());
     let event_log = switch.as_ref().map_or_else(EventLog::default, |switch| switch.event_log().clone());
@@ -206,12 +206,17 @@ fn traces(endpoint: Option<&str>, switching: Option<&Switching>) -> io::Result<O
 }
 
 /// Creates the collector of calls and clients.
-fn collector(switching: Option<&Switching>, metrics: Metrics, traces: Option<&Traces>) -> Collector {
+fn collector(
+    switching: Option<&Switching>,
+    metrics: Metrics,
+    traces: Option<&Traces>,
+    history: Limits,
+) -> Collector {
     let tracer = traces.map(Traces::tracer);
     match switching {
         None => Collector::new(&Default::default(), None, metrics, tracer),
         Some(Switching { switch, gate, .. }) => {
-            Collector::new(&gate.protocol, Some(switch.clone()), metrics, tracer)
+            Collector::keeping(history, &gate.protocol, Some(switch.clone()), metrics, tracer)
         }
     }
 }

@@ -33,7 +33,7 @@ pub use self::{
     rehearse::Rehearse,
     scenario::ScenarioCommand,
     serve::{EngineTls, Engines, Instances, ListenerTls, Listening, Serve, SwitchRules, Switching},
-    values::{Addresses, Admin, LogFormat, LogLevel, OnOff},
+    values::{Addresses, Admin, CallConditions, LogFormat, LogLevel, OnOff},
 };
 
 /// A gRPC proxy that takes clients through blue-green switches, with a built-in engine for tests.

@@ -1,6 +1,6 @@
 //! The commands that talk to a running teal, and their flags.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use admin::{TimerAction, client::Address};
 use clap::{Args, Subcommand, ValueEnum};
@@ -9,7 +9,7 @@ use protocol::Strategy;
 
 use super::{
     FaultCommand, TokenCommand,
-    values::{ADMIN, count},
+    values::{ADMIN, CallConditions, conditions, count, duration},
 };
 
 /// A command for a running teal.
@@ -92,6 +92,52 @@ pub enum Operate {
     /// List the clients, and how they follow switches
     #[command(after_help = "Example:\n  teal clients")]
     Clients {
+        /// The running teal.
+        #[command(flatten)]
+        server: Running,
+    },
+    /// List the last calls: a table on a terminal, JSON lines elsewhere
+    #[command(after_help = "Example:\n  teal calls --filter 'method=prepareStatement*,status=OK' --follow")]
+    Calls {
+        /// Only calls that match: method, client, strategy, query, status and outcome, such as method=clear*,status=OK
+        #[arg(long, value_name = "KEY=VALUE,…", value_parser = conditions)]
+        filter: Option<CallConditions>,
+        /// Only calls after a call, after an event, or from an epoch on
+        #[arg(long, value_name = "call:ID|event:ID|epoch:N")]
+        since: Option<String>,
+        /// Keep showing calls as they end
+        #[arg(long)]
+        follow: bool,
+        /// The most calls to list at first
+        #[arg(long, value_name = "N", default_value = "100", value_parser = count)]
+        limit: usize,
+        /// The running teal.
+        #[command(flatten)]
+        server: Running,
+    },
+    /// Verify how many calls match; exit with 1 if it is not so
+    #[command(
+        after_help = "Example:\n  teal verify 'method=clear*,status=OK' --exactly 3 --within 5s --since epoch:2"
+    )]
+    Verify {
+        /// The calls: method, client, strategy, query, status and outcome, such as method=clear*,status=OK
+        #[arg(value_name = "KEY=VALUE,…", value_parser = conditions)]
+        filter: CallConditions,
+        /// There are so many or more [default: 1]
+        #[arg(long, value_name = "N")]
+        at_least: Option<u64>,
+        /// There are so many or fewer
+        #[arg(long, value_name = "N")]
+        at_most: Option<u64>,
+        /// There are so many
+        #[arg(long, value_name = "N", conflicts_with_all = ["at_least", "at_most"])]
+        exactly: Option<u64>,
+        /// How long to wait for it, 10m at most; other than --at-least needs the whole time
+        #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+        within: Duration,
+        /// Only calls after a call, after an event, or from an epoch on
+        #[arg(long, value_name = "call:ID|event:ID|epoch:N")]
+        since: Option<String>,
         /// The running teal.
         #[command(flatten)]
         server: Running,

@@ -109,6 +109,40 @@ pub(super) fn instance_ttl(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Conditions on calls, by their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallConditions(pub Vec<(String, String)>);
+
+/// The conditions on calls that there are.
+const CONDITIONS: [&str; 6] = ["method", "client", "strategy", "query", "status", "outcome"];
+
+pub(super) fn conditions(text: &str) -> Result<CallConditions, String> {
+    let expected = || format!("expected KEY=VALUE,… with the keys {}", CONDITIONS.join(", "));
+    let mut conditions: Vec<(String, String)> = Vec::new();
+    for condition in text.split(',') {
+        let (key, value) =
+            condition.split_once('=').ok_or_else(|| format!("{} (no = in '{condition}')", expected()))?;
+        let key = key.trim().to_ascii_lowercase();
+        if !CONDITIONS.contains(&&*key) {
+            return Err(format!("{} (found '{key}')", expected()));
+        }
+        if conditions.iter().any(|(known, _)| *known == key) {
+            return Err(format!("{} (found '{key}' twice)", expected()));
+        }
+        conditions.push((key, value.trim().to_owned()));
+    }
+    Ok(CallConditions(conditions))
+}
+
+pub(super) fn calls(text: &str) -> Result<usize, String> {
+    text.trim().parse().map_err(|_| "expected a whole number of 0 or more such as 10000".to_owned())
+}
+
+pub(super) fn calls_memory(text: &str) -> Result<usize, String> {
+    let expected = || "expected a size of at least 1MiB such as 32MiB".to_owned();
+    size(text).filter(|size| *size >= 1 << 20).ok_or_else(expected)
+}
+
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let count = text.trim().parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| "expected a whole number above 0".to_owned())

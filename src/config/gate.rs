@@ -19,6 +19,8 @@ fn needs_gate() -> impl Iterator<Item = &'static str> {
         "mismatch",
         "descriptor-set",
         "otlp-endpoint",
+        "calls",
+        "calls-memory",
     ];
     flags_of::<SwitchRules>().into_iter().chain(others).chain(flags_of::<Instances>())
 }

@@ -10,7 +10,7 @@ use std::{num::NonZero, path::Path, thread, time::Duration};
 
 use admin::Token;
 use protocol::Protocol;
-use proxy::{fault::Rule, gate::Mismatch, tls::Identity, upstream::Targets};
+use proxy::{fault::Rule, gate::Mismatch, telemetry::history::Limits, tls::Identity, upstream::Targets};
 use switch::{Rules, SavedState, StateFile};
 
 pub use self::instances::InstanceConfig;
@@ -44,6 +44,8 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// The faults at start.
     pub faults: FaultConfig,
+    /// How many calls are kept.
+    pub history: Limits,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
@@ -139,8 +141,10 @@ impl TryFrom<Serve> for Config {
     fn try_from(mut serve: Serve) -> Result<Self, BadSetting> {
         let faults = faults::faults(&mut serve)?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = serve.listening.threads.unwrap_or(cores);
         Ok(Self {
-            threads: serve.listening.threads.unwrap_or(cores),
+            threads,
+            history: Limits { calls: serve.operating.calls, bytes: serve.operating.calls_memory, threads },
             buffer_limit: serve.listening.buffer_limit,
             keepalive_timeout: serve.listening.keepalive_timeout,
             tls: tls::identity(&serve)?,

@@ -1,6 +1,6 @@
 //! The API of the running teal that a command's flags name; of several instances, whichever answers.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use admin::{
     ErrorAnswer,
@@ -51,6 +51,16 @@ impl Api {
 
     pub(super) async fn post(&self, path: &str, body: Value) -> Result<Reply, Failure> {
         self.ask(false, async |client| client.post(path, body.clone()).await).await
+    }
+
+    /// Sends what is answered after so long at the latest.
+    pub(super) async fn post_within(
+        &self,
+        path: &str,
+        body: Value,
+        within: Duration,
+    ) -> Result<Reply, Failure> {
+        self.ask(false, async |client| client.post_within(path, body.clone(), within).await).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<Reply, Failure> {

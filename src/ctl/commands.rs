@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     api::Api,
-    fault, print,
+    calls, fault, print,
     text::{self, Paint},
     wait, watch,
 };
@@ -44,6 +44,14 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
         Operate::Clients { server } => {
             let reply = Api::new(&server)?.get(paths::CLIENTS).await?;
             show(&server, &reply, |clients: Value, paint| text::clients(&clients, paint))
+        }
+        Operate::Calls { filter, since, follow, limit, server } => {
+            let which = calls::Which { filter, since, limit };
+            calls::list(&Api::new(&server)?, &which, follow, server.json).await
+        }
+        Operate::Verify { filter, at_least, at_most, exactly, within, since, server } => {
+            let number = calls::Number { at_least, at_most, exactly };
+            calls::verify(&server, filter, number, within, since).await
         }
         Operate::Cluster { action, server } => {
             let api = Api::new(&server)?;

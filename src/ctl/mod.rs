@@ -1,6 +1,7 @@
 //! The commands for a running teal, over its HTTP API: their requests, output and exit codes.
 
 mod api;
+mod calls;
 mod commands;
 mod fault;
 mod text;

@@ -1,5 +1,7 @@
 //! Text output: aligned, coloured on a terminal.
 
+mod calls;
+
 use std::{
     env,
     io::{self, IsTerminal as _},
@@ -14,6 +16,8 @@ use proxy::{
 };
 use serde_json::Value;
 use switch::PhaseName;
+
+pub(super) use self::calls::{calls, seen};
 
 /// The gap between columns.
 const GAP: &str = "  ";

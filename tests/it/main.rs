@@ -4,6 +4,7 @@
 mod announcing;
 mod api;
 mod behaving;
+mod calls;
 mod config;
 mod connectors;
 mod data;

@@ -46,6 +46,18 @@ fn its_clients_are_sorted_by_any_column() {
 }
 
 #[test]
+fn its_calls_are_filtered_as_one_types() {
+    if !has_browser() {
+        return;
+    }
+    let server = patient().admin().run();
+    let page = packages("selenium").start_offline("page.py", &["filters_calls", &server.admin().to_string()]);
+    page.wait_for("looking", 1, SOON);
+    python(Connector::V3_0_2).run(&server, "once.py", &[]);
+    page.succeed(SOON);
+}
+
+#[test]
 fn its_chart_is_read_by_keys() {
     holds("reads_the_chart_by_keys", patient());
 }

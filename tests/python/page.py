@@ -195,6 +195,36 @@ def sorts_clients(address):
         assert earlier == "before, the latest first: followed, recovered", earlier
 
 
+def filters_calls(address):
+    with open_page(address) as page:
+        rows = lambda: [row.text for row in page.driver.find_elements(By.CSS_SELECTOR, "#calls tbody tr.call")]
+        page.until(lambda: page["calls"].is_displayed() and rows() == [], "no calls")
+        print("looking", flush=True)
+        page.until(lambda: any("clear" in row for row in rows()), "the calls of a client")
+        said = api(address, "calls")
+        page.until(lambda: len(rows()) == len(said["calls"]), "all calls")
+        assert page.text("calls-count").startswith(f"{len(rows())} calls so far"), page.text("calls-count")
+        page["calls-filter"].send_keys("prepare")
+        page.until(lambda: rows() != [] and all("prepareStatement" in row for row in rows()), "a filter")
+        page["calls-filter"].clear()
+        page["calls-filter"].send_keys("method=clear* status=ok")
+        page.until(lambda: len(rows()) == 1 and "clear" in rows()[0], "a filter of fields")
+        assert "someone@example.com" in rows()[0] and "blue" in rows()[0], rows()
+        # The details, by the keyboard, and away again.
+        button = page.driver.find_element(By.CSS_SELECTOR, "#calls tr.call button")
+        button.send_keys(Keys.ENTER)
+        details = lambda: page.driver.find_elements(By.CSS_SELECTOR, "#calls tr.details")
+        page.until(lambda: len(details()) == 1, "the details")
+        call = next(call for call in said["calls"] if call["method"].startswith("clear"))
+        for word in ["request bytes", call["query"], call["session"], call["user_agent"], "built-in", "let_in"]:
+            assert word in details()[0].text, (word, details()[0].text)
+        assert page.focused().get_attribute("aria-expanded") == "true", "the focus is lost"
+        page.driver.find_element(By.CSS_SELECTOR, "#calls tr.call").click()
+        page.until(lambda: details() == [], "no details")
+        page["calls-filter"].send_keys(" nothing")
+        page.until(lambda: "none of them matches" in page.text("calls"), "words for none")
+
+
 def reads_the_chart_by_keys(address):
     with open_page(address, is_open=False) as page:
         page.cdp("Page.addScriptToEvaluateOnNewDocument", source=CLIENTS)

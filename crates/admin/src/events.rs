@@ -131,11 +131,7 @@ impl Reader {
     fn new(shared: Arc<Shared>, last: Option<String>, after: Option<u64>) -> Self {
         let next = shared.admin.event_log.next();
         let after = match last {
-            Some(last) => match last.rsplit_once('-') {
-                Some((run, id)) if run == shared.run() => id.parse().unwrap_or(0),
-                Some(_) => 0,
-                None => last.parse().unwrap_or(0),
-            },
+            Some(last) => shared.position(&last),
             None => after.unwrap_or(next - 1),
         };
         let mut changed = shared.admin.event_log.changed();
@@ -184,8 +180,17 @@ impl Reader {
 
 impl Shared {
     /// An id of this run of the server.
-    fn run(&self) -> String {
+    pub(super) fn run(&self) -> String {
         format!("{:x}", self.admin.event_log.started().timestamp_micros())
+    }
+
+    /// Where a reader of a stream left off in this run of the server, by the id that it has seen last.
+    pub(super) fn position(&self, last: &str) -> u64 {
+        match last.rsplit_once('-') {
+            Some((run, id)) if run == self.run() => id.parse().unwrap_or(0),
+            Some(_) => 0,
+            None => last.parse().unwrap_or(0),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API for operators: commands to the switch, health for probes, the page, and the client of that API. The server runs on a thread of its own and knows nothing of how the switch decides.
 
+mod calls;
 pub mod client;
 mod cluster;
 mod document;
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    calls::{Calls, Seen, Verified},
     cluster::{ClusterControl, ClusterStatus},
     engines::{Engines, check},
     events::{Event, Events},

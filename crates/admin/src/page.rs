@@ -16,12 +16,13 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Path, content type and text of each file.
-const FILES: [(&str, &str, &str); 15] = [
+const FILES: [(&str, &str, &str); 16] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/page.css", CSS, include_str!("page/page.css")),
     ("/parts.css", CSS, include_str!("page/parts.css")),
     ("/page.js", SCRIPT, include_str!("page/page.js")),
     ("/api.js", SCRIPT, include_str!("page/api.js")),
+    ("/calls.js", SCRIPT, include_str!("page/calls.js")),
     ("/chart.js", SCRIPT, include_str!("page/chart.js")),
     ("/clients.js", SCRIPT, include_str!("page/clients.js")),
     ("/dom.js", SCRIPT, include_str!("page/dom.js")),

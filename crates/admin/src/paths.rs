@@ -26,6 +26,12 @@ pub const REVOKE_TOKENS: &str = "/api/v1/tokens/revoke";
 pub const CLIENTS: &str = "/api/v1/clients";
 /// Counts of the last ten minutes, second by second.
 pub const SERIES: &str = "/api/v1/series";
+/// The last calls.
+pub const CALLS: &str = "/api/v1/calls";
+/// Calls as they end.
+pub const CALL_STREAM: &str = "/api/v1/calls/stream";
+/// Verifies a statement about calls.
+pub const VERIFY_CALLS: &str = "/api/v1/calls/verify";
 /// Metrics in the Prometheus text format.
 pub const METRICS: &str = "/metrics";
 /// Liveness: the server runs.

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Problem, Shared, cluster, document, events, faults, guard, health, page, paths, queries, reload, state,
-    tokens, verbs, watch,
+    Problem, Shared, calls, cluster, document, events, faults, guard, health, page, paths, queries, reload,
+    state, tokens, verbs, watch,
 };
 
 /// Builds the router.
@@ -28,6 +28,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .routes(routes!(queries::queries))
         .routes(routes!(events::events))
         .routes(routes!(events::stream))
+        .routes(routes!(calls::calls))
+        .routes(routes!(calls::call_stream))
+        .routes(routes!(calls::verify))
         .routes(routes!(cluster::status, cluster::order))
         .routes(routes!(tokens::revoke))
         .routes(routes!(faults::list, faults::add, faults::clear))

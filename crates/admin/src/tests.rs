@@ -1,6 +1,7 @@
 //! Tests the API through its router, without a socket.
 
 mod bodies;
+mod calls;
 mod doors;
 mod events;
 mod faults;
@@ -8,7 +9,7 @@ mod instances;
 mod paths;
 mod verbs;
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use axum::{Router, body, http::HeaderMap, http::Request, http::StatusCode};
 use futures::future::BoxFuture;

@@ -62,6 +62,8 @@ pub use self::{
 
 /// The value of a deadline that is not set.
 const NEVER: u64 = u64::MAX;
+/// The number of phases.
+const PHASES: u64 = PhaseName::ALL.len() as u64;
 /// The longest wait for the state to be written to its file.
 const KEPT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -112,6 +114,10 @@ pub struct Snapshot {
     pub forgotten: u64,
 }
 
+/// A phase and its epoch: the epoch, and the phase in the last place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment(u64);
+
 /// A handle to the switch. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Switch {
@@ -128,6 +134,8 @@ struct Shared {
     /// Queries that are off the record and on the table still.
     closed: Closed,
     heading: TargetStrategy,
+    /// The phase and the epoch, in one number.
+    moment: AtomicU64,
     start: std::time::Instant,
     /// What the instances share, if there are several.
     store: OnceLock<etcd::Handle>,
@@ -184,12 +192,14 @@ impl Switch {
         }
         let state_writer = state_writer(machine.keep(start))?;
         let heading = TargetStrategy::new(machine.course().headed_for(), machine.course().heading);
+        let moment = AtomicU64::new(moment(&machine));
         let shared = Shared {
             state: Mutex::new(State::new(machine, start, events, event_log.clone(), state_writer)),
             in_flight: Default::default(),
             queries: Arc::default(),
             closed: Default::default(),
             heading,
+            moment,
             start,
             store: OnceLock::new(),
             due: AtomicU64::new(NEVER),
@@ -314,6 +324,11 @@ impl Switch {
         Notice { strategy, announcement }
     }
 
+    /// The phase and the epoch after the last transition that was made. Takes no lock, and makes none that is due.
+    pub fn moment(&self) -> Moment {
+        Moment(self.shared.moment.load(Ordering::Acquire))
+    }
+
     /// Replaces the rules in one step. Deadlines that have passed by the new rules end now; a drain in
     /// progress is completed whatever `cutover` says. The initial strategy stays.
     pub fn set_rules(&self, rules: Rules) {
@@ -377,11 +392,29 @@ impl Shared {
                 Some(store.deadline().at().into_std())
             }
         };
+        self.moment.store(moment(machine), Ordering::Release);
         let due = deadline.map_or(NEVER, |deadline| nanos(deadline.saturating_duration_since(self.start)));
         self.due.store(due, Ordering::Release);
         for strategy in Strategy::ALL.into_iter().filter(|strategy| machine.is_served(*strategy)) {
             self.in_flight[strategy.index()].open(strategy == machine.phase().active());
         }
+    }
+}
+
+fn moment(machine: &Machine) -> u64 {
+    machine.epoch() * PHASES + machine.phase().name() as u64
+}
+
+impl Moment {
+    /// The phase.
+    pub fn phase(self) -> PhaseName {
+        let phase = PhaseName::ALL.into_iter().find(|phase| *phase as u64 == self.0 % PHASES);
+        phase.unwrap_or(PhaseName::Stable)
+    }
+
+    /// The epoch.
+    pub fn epoch(self) -> u64 {
+        self.0 / PHASES
     }
 }
 

@@ -22,7 +22,7 @@ pub use self::{
 };
 use super::{
     Effective,
-    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, collector},
+    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, calls, calls_memory, collector},
 };
 use crate::{config::BadSetting, scenario::Settings};
 
@@ -90,6 +90,12 @@ pub struct Operating {
     /// The token that operators must send; required if others can reach --admin
     #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+    /// How many calls to keep for teal calls and teal verify, the last ones; 0 keeps none
+    #[arg(long, env = "TEAL_CALLS", value_name = "N", default_value = "10000", value_parser = calls)]
+    pub calls: usize,
+    /// The most memory for them, an equal part for each network thread
+    #[arg(long, env = "TEAL_CALLS_MEMORY", value_name = "SIZE", default_value = "32MiB", value_parser = calls_memory)]
+    pub calls_memory: usize,
 }
 
 /// Logs and traces.

@@ -1,3 +1,5 @@
+use admin::Seen;
+use proxy::telemetry::history::Call;
 use serde_json::json;
 
 use super::*;
@@ -16,6 +18,64 @@ fn a_state(changes: Value) -> State {
         state[name] = value.clone();
     }
     serde_json::from_value(state).unwrap()
+}
+
+fn a_call(changes: Value) -> Call {
+    let mut call = json!({
+        "id": 7, "time": "2026-01-15T10:00:00.123Z", "method": "clear", "client": "0f", "user": "ann", "user_agent": "a",
+        "peer": "::1", "session": "#01234567", "asked": "blue", "strategy": "blue", "verdict": "let_in", "phase": "STABLE",
+        "epoch": 0, "query": "q-1", "engine": "built-in", "outcome": "ok", "status": "OK", "message": null,
+        "request_bytes": 12, "response_bytes": 345, "first_byte_seconds": 0.001, "seconds": 0.0123, "notice": null,
+        "fault": null,
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        call[name] = value.clone();
+    }
+    serde_json::from_value(call).unwrap()
+}
+
+#[test]
+fn calls_are_shown_as_rows() {
+    let rejected =
+        json!({"user": null, "strategy": null, "outcome": "rejected", "status": "UNKNOWN", "query": null});
+    let failed = json!({"outcome": "error", "status": "INTERNAL", "message": "no\u{7}!", "notice": "green", "fault": "f1"});
+    let listed = [a_call(json!({})), a_call(rejected), a_call(failed)];
+    let told = calls(&listed, true, Paint::off());
+    let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        rows[0],
+        ["TIME", "CALL", "CLIENT", "METHOD", "STRATEGY", "STATUS", "MS", "BYTES", "QUERY", "NOTES"]
+    );
+    assert_eq!(rows[1], ["10:00:00.123", "7", "ann", "clear", "blue", "OK", "12.3", "12/345", "q-1"]);
+    assert_eq!(rows[2], ["10:00:00.123", "7", "#01234567", "clear", "-", "456", "12.3", "12/345", "-"]);
+    let notes = ["INTERNAL", "12.3", "12/345", "q-1", "told", "green,", "fault", "f1,", "no?!"];
+    assert_eq!(rows[3][5..], notes);
+    let more = calls(&listed[..1], false, Paint::off());
+    assert_eq!(
+        more.find("clear"),
+        told.lines().nth(1).unwrap().find("clear"),
+        "rows that follow have no head"
+    );
+    assert_eq!(
+        (calls(&[], true, Paint::off()), calls(&[], false, Paint::off())),
+        ("no calls\n".to_owned(), String::new())
+    );
+}
+
+#[test]
+fn what_was_seen_instead_is_shown() {
+    let told = seen(
+        &Seen {
+            matched: 1,
+            calls: 3,
+            by_method: [("clear".to_owned(), [("OK".to_owned(), 2), ("INTERNAL".to_owned(), 1)].into())]
+                .into(),
+            nearest: vec![a_call(json!({}))],
+        },
+        Paint::off(),
+    );
+    let start = "1 of 3 calls match\n\nSeen:\nMETHOD  STATUS    CALLS\nclear   INTERNAL  1\nclear   OK        2\n\nNearest:\nTIME ";
+    assert!(told.starts_with(start), "{told}");
 }
 
 #[test]

@@ -80,20 +80,31 @@ impl Client {
 
     /// Sends GET to one of the [paths](crate::paths), with its parameters.
     pub async fn get(&self, path: &str) -> Result<Reply, ClientError> {
-        self.call(Method::GET, path, None).await
+        self.call(Method::GET, path, None, ANSWER).await
     }
 
     /// Sends POST with a JSON object to one of the [paths](crate::paths).
     pub async fn post(&self, path: &str, body: Value) -> Result<Reply, ClientError> {
-        self.call(Method::POST, path, Some(body)).await
+        self.call(Method::POST, path, Some(body), ANSWER).await
+    }
+
+    /// The same, where the server itself may take so long before it answers.
+    pub async fn post_within(&self, path: &str, body: Value, within: Duration) -> Result<Reply, ClientError> {
+        self.call(Method::POST, path, Some(body), ANSWER + within).await
     }
 
     /// Sends DELETE to one of the [paths](crate::paths).
     pub async fn delete(&self, path: &str) -> Result<Reply, ClientError> {
-        self.call(Method::DELETE, path, None).await
+        self.call(Method::DELETE, path, None, ANSWER).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Reply, ClientError> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        within: Duration,
+    ) -> Result<Reply, ClientError> {
         let stream = self.connect().await?;
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.as_str());
         request = request.header(ACCEPT, "application/json");
@@ -105,7 +116,7 @@ impl Client {
         }
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = request.body(Full::new(body)).expect("paths and headers are well-formed");
-        let answered = timeout(ANSWER, exchange(stream, request)).await;
+        let answered = timeout(within, exchange(stream, request)).await;
         let answered = answered.unwrap_or_else(|_| Err("it takes too long".into()));
         let (status, body) =
             answered.map_err(|error| ClientError::Unanswered(self.address.clone(), error.to_string()))?;

@@ -1,6 +1,7 @@
 // The dashboard: what the stream says goes to the parts of the page that show it.
 
 import { get } from './api.js';
+import { Calls } from './calls.js';
 import { Chart } from './chart.js';
 import { Clients, LISTED } from './clients.js';
 import { byId, moment, say } from './dom.js';
@@ -13,6 +14,7 @@ import { Verbs } from './verbs.js';
 
 const events = new Events();
 const chart = new Chart(events);
+const calls = new Calls();
 const clients = new Clients();
 const faults = new Faults(() => polls.faults.now());
 const instances = new Instances();
@@ -39,6 +41,7 @@ async function opened() {
   verbs.hasCluster = now !== null && now.engines.length === 0 && has('/api/v1/cluster');
   chart.shown(has('/api/v1/series'));
   clients.shown(has('/api/v1/clients'));
+  calls.shown(has('/api/v1/calls'));
   faults.shown(has('/api/v1/faults'));
   gone = null;
   document.body.classList.remove('gone');
@@ -97,6 +100,7 @@ const isOpen = (id) => () => !byId(id).hidden;
 const polls = {
   series: poll(2, isOpen('series'), async () => chart.show(await get('/api/v1/series'))),
   clients: poll(4, isOpen('clients'), async () => clients.show(await get(`/api/v1/clients?limit=${LISTED}`))),
+  calls: poll(1, isOpen('calls'), () => calls.ask()),
   faults: poll(2, isOpen('faults'), async () => faults.show(await get('/api/v1/faults'))),
   cluster: poll(3, () => verbs.hasCluster, async () => verbs.showCluster(await get('/api/v1/cluster'))),
 };

@@ -6,21 +6,21 @@ use switch::{Cutover, NewEvent};
 use super::*;
 
 /// A reader of the stream.
-struct Reader {
+pub(super) struct Reader {
     body: axum::body::BodyDataStream,
     text: String,
 }
 
 /// A server-sent event, parsed.
 #[derive(Debug)]
-struct Sent {
-    kind: String,
-    id: Option<String>,
-    data: Value,
+pub(super) struct Sent {
+    pub(super) kind: String,
+    pub(super) id: Option<String>,
+    pub(super) data: Value,
 }
 
 impl Reader {
-    async fn open(bench: &Bench, path: &str, last: Option<&str>) -> Self {
+    pub(super) async fn open(bench: &Bench, path: &str, last: Option<&str>) -> Self {
         let mut request = get(path);
         if let Some(last) = last {
             request.headers_mut().insert("last-event-id", last.parse().unwrap());
@@ -31,7 +31,7 @@ impl Reader {
         Self { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    async fn next(&mut self) -> Option<Sent> {
+    pub(super) async fn next(&mut self) -> Option<Sent> {
         while !self.text.contains("\n\n") {
             self.text += std::str::from_utf8(&self.body.next().await?.unwrap()).unwrap();
         }

@@ -21,7 +21,7 @@ const SLACK: usize = MOST / 8;
 /// A client as seen by one thread.
 #[derive(Debug)]
 pub struct KnownClient {
-    key: Key,
+    key: Arc<Key>,
     stats: Mutex<ClientStats>,
     /// Evicted from the table; a holder must look the client up again.
     is_forgotten: AtomicBool,
@@ -30,6 +30,11 @@ pub struct KnownClient {
 impl KnownClient {
     /// The client's identity.
     pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The same, for what outlives the client's statistics.
+    pub(crate) fn shared_key(&self) -> &Arc<Key> {
         &self.key
     }
 
@@ -46,7 +51,7 @@ impl KnownClient {
 /// The clients of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct ClientTable {
-    known: HashMap<Key, Arc<KnownClient>>,
+    known: HashMap<Arc<Key>, Arc<KnownClient>>,
 }
 
 impl ClientTable {
@@ -58,6 +63,7 @@ impl ClientTable {
         if self.known.len() >= MOST + SLACK {
             self.forget_oldest();
         }
+        let key = Arc::new(key);
         let known = Arc::new(KnownClient {
             key: key.clone(),
             stats: Mutex::default(),
@@ -97,7 +103,7 @@ pub(crate) fn merged(known: impl IntoIterator<Item = Arc<KnownClient>>) -> HashM
     for known in known {
         let stats = known.stats().clone();
         if stats.last_heard().is_some() {
-            all.entry(known.key.clone()).or_default().merge(stats);
+            all.entry(known.key().clone()).or_default().merge(stats);
         }
     }
     all

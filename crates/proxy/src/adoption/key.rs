@@ -12,6 +12,8 @@ use http::HeaderValue;
 /// The most bytes kept of a user agent.
 const AGENT: usize = 128;
 const USER: usize = 128;
+/// The most bytes of memory that a key takes.
+pub(crate) const LARGEST_KEY: usize = size_of::<Key>() + 4 * (AGENT + USER);
 /// The most sessions whose user is remembered.
 const SESSIONS: usize = 20_000;
 
@@ -20,6 +22,16 @@ static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 fn hash(bytes: &[u8]) -> u64 {
     HASHER.hash_one(bytes)
+}
+
+/// A number in place of a secret, another one after a restart.
+pub(crate) fn fingerprint(secret: &[u8]) -> u64 {
+    hash(secret)
+}
+
+/// The beginning of a fingerprint, for people.
+pub(crate) fn abbreviated(fingerprint: u64) -> String {
+    format!("#{:08x}", fingerprint >> 32)
 }
 
 /// The user, session or token of a client.
@@ -78,6 +90,17 @@ impl Key {
     /// An id, stable while teal runs.
     pub fn id(&self) -> String {
         format!("{:016x}", HASHER.hash_one(self))
+    }
+
+    /// Returns whether the client calls with this bearer token.
+    pub(crate) fn is_token(&self, token: &str) -> bool {
+        let authorization = |scheme: &str| hash(format!("{scheme} {token}").as_bytes());
+        match self.who {
+            ClientIdentity::Token(is) => {
+                is == hash(token.as_bytes()) || ["Bearer", "bearer"].map(authorization).contains(&is)
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn is_user(&self, name: &str) -> bool {

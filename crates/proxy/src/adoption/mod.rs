@@ -11,7 +11,7 @@ mod view;
 pub(crate) use self::{
     client_stats::CallRecord,
     client_table::{ClientTable, merged, open},
-    key::Directory,
+    key::{Directory, LARGEST_KEY, abbreviated, fingerprint},
     switch_windows::{End, SwitchWindows},
     view::view,
 };

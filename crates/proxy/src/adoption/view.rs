@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     client_stats::ClientStats,
-    key::{ClientIdentity, Key},
+    key::{ClientIdentity, Key, abbreviated},
     switch_windows::SwitchWindows,
     verdict::{Verdict, judge},
 };
@@ -128,7 +128,6 @@ pub(crate) fn view(
         })
         .collect();
     let present = windows.present().map(|window| (window, stats.in_window(window.number)));
-    let abbreviated = |hash: u64| format!("#{:08x}", hash >> 32);
     let (mut user, mut session, mut token) = (None, None, None);
     match key.who() {
         ClientIdentity::Nobody => {}

@@ -13,6 +13,7 @@ use tower::Service;
 use super::{
     FaultBody, Faults, TEAL_FAULT, answer,
     body::Shaping,
+    hits,
     known::{self, Fields},
     registry::ActiveFault,
     rule::{At, BadRule, Outcome, Shape},
@@ -59,10 +60,10 @@ where
     let outcome = plan.last.as_ref().and_then(|fault| fault.rule.effect.outcome.as_ref());
     let mut response = match outcome {
         Some(Outcome::Hang) => std::future::pending().await,
-        Some(Outcome::Reset(reason)) => return Err(InjectedFault::Reset(*reason).into()),
-        Some(Outcome::Disconnect) => return Err(InjectedFault::Disconnect.into()),
+        Some(Outcome::Reset(reason)) => return Err(plan.cut(InjectedFault::Reset(*reason))),
+        Some(Outcome::Disconnect) => return Err(plan.cut(InjectedFault::Disconnect)),
         Some(Outcome::GoAway(reason)) if *reason != Reason::NO_ERROR => {
-            return Err(InjectedFault::GoAway(*reason).into());
+            return Err(plan.cut(InjectedFault::GoAway(*reason)));
         }
         Some(Outcome::Status(failure)) => answer::failure(failure),
         Some(Outcome::Mismatch) => answer::for_gate(ResponseOverride::Mismatch),
@@ -178,11 +179,18 @@ impl Plan {
         delays.filter(|(_, (there, _))| *there == at).map(|(fault, (_, delay))| fault.pick(delay)).sum()
     }
 
+    /// The error of a call that the faults cut.
+    fn cut(&self, injected: InjectedFault) -> BoxError {
+        hits::leave(&self.hits);
+        injected.into()
+    }
+
     /// Adds the `teal-fault` header to the response, and shapes it.
     fn finish<R>(self, response: Response<FaultBody<R>>) -> Response<FaultBody<R>>
     where
         R: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
+        hits::leave(&self.hits);
         let (mut head, body) = response.into_parts();
         for fault in &self.hits {
             if let Ok(id) = HeaderValue::from_str(&fault.id) {

@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod call;
+pub(crate) mod hits;
 mod known;
 mod registry;
 pub mod rule;
@@ -23,6 +24,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+pub(crate) use self::rule::glob;
 pub use self::{
     body::FaultBody,
     registry::{CallObserver, FaultContext, Faults, Listed, Refused, Source},

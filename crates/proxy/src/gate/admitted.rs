@@ -39,9 +39,17 @@ impl<C: ObserveCall> AdmittedCall<C> {
         response
     }
 
+    /// Tells that there is no answer.
+    #[cold]
+    pub(super) fn fail(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.failed();
+        }
+    }
+
     /// Passes the engine's answer on, with the notice that is due as its head passes.
     pub(super) fn answer<B: Body<Data = Bytes>>(
-        self,
+        mut self,
         shared: &Shared,
         connection: &Connection<impl ObserveConnection>,
         response: Response<B>,
@@ -54,7 +62,12 @@ impl<C: ObserveCall> AdmittedCall<C> {
             is_trailers_only: body.is_end_stream(),
             reads_session: self.observer.is_some(),
         };
-        match Plan::new(&head, circumstances) {
+        let has_body = !circumstances.is_trailers_only;
+        let plan = Plan::new(&head, circumstances);
+        if let Some(observer) = &mut self.observer {
+            observer.answered(has_body);
+        }
+        match plan {
             Plan::Reject => self.reject(shared, head.headers).map(ResponseBody::own),
             Plan::Pass { notice, rest } => {
                 if let Some(notice) = notice {
@@ -77,7 +90,7 @@ impl<C: ObserveCall> AdmittedCall<C> {
 
     /// Puts the notice into the head.
     fn announce(
-        &self,
+        &mut self,
         planned: PlannedNotice,
         headers: &mut HeaderMap,
         connection: &Connection<impl ObserveConnection>,
@@ -89,7 +102,7 @@ impl<C: ObserveCall> AdmittedCall<C> {
         }
         if planned.is_due {
             connection.announce(planned.notice);
-            if let Some(observer) = &self.observer {
+            if let Some(observer) = &mut self.observer {
                 observer.notified(planned.notice);
             }
         }

@@ -20,7 +20,7 @@ use super::{
     Shared,
     future::Phase,
     header,
-    observe::{Caller, ObserveConnection},
+    observe::{self, Caller, ObserveConnection},
     request::RequestBody,
     undecided::{Undecided, let_in, refuse},
 };
@@ -78,14 +78,23 @@ where
         // No query has an empty id.
         let kind = if query == Some("") { CallKind::Neutral } else { method.kind };
         let query = query.filter(|id| !id.is_empty());
+        let header = header::strategy(request.headers());
         let observer = observer.map(|(observer, arrived)| {
             let caller = caller.map(|caller| match method.kind {
                 CallKind::LogIn => Caller::User(caller),
                 _ => Caller::Session(caller),
             });
-            observer.call(arrived, &method, request.headers(), caller, shared.switch.heading())
+            let (head, heading) = (request.headers(), shared.switch.heading());
+            observer.call(observe::Arriving {
+                arrived,
+                method: &method,
+                head,
+                caller,
+                query,
+                asked: header,
+                heading,
+            })
         });
-        let header = header::strategy(request.headers());
         match shared.switch.try_arrive(Arrival { kind, query, header }) {
             Arrived::In(guard) => let_in(inner, request, method, observer, guard),
             Arrived::Refused(refused) => refuse(&request, observer, refused),

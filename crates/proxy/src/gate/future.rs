@@ -112,7 +112,11 @@ where
                     return Poll::Ready(Ok(response.map(ResponseBody::foreign)));
                 }
                 PhaseProj::Inside { future, call, left } => {
-                    let Poll::Ready(response) = future.poll(cx)? else {
+                    let polled = future.poll(cx);
+                    if let (Poll::Ready(Err(_)), Some(call)) = (&polled, call.as_mut()) {
+                        call.fail();
+                    }
+                    let Poll::Ready(response) = polled? else {
                         ready!(left.as_mut().map_or(Poll::Pending, |left| left.poll(cx)));
                         let call = call.take().expect("polled after completion");
                         // What the engine is still doing for it is given up with this future.

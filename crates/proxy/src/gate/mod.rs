@@ -39,7 +39,7 @@ use self::connection::Connection;
 pub(crate) use self::request::message;
 pub use self::{
     future::ResponseFuture,
-    observe::{Caller, ObserveCall, ObserveConnection},
+    observe::{Arriving, Caller, ObserveCall, ObserveConnection},
     preview::Preview,
     reject::Mismatch,
     request::RequestBody,

@@ -1,10 +1,15 @@
 //! The interface between the gate and whatever observes its calls.
 
-use std::{convert::Infallible, fmt::Debug, time::Instant};
+use std::{
+    convert::Infallible,
+    fmt::Debug,
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
 
 use http::HeaderMap;
 use protocol::{CallKind, Method, Strategy};
-use switch::{Effect, Notice};
+use switch::{Effect, Header, Notice};
 
 /// The caller, as the request's message names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +20,25 @@ pub enum Caller<'a> {
     Session(&'a str),
 }
 
+/// A call that is about to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Arriving<'a> {
+    /// When it came.
+    pub arrived: Instant,
+    /// Its method.
+    pub method: &'a Method,
+    /// Its metadata.
+    pub head: &'a HeaderMap,
+    /// Its caller, where that was read.
+    pub caller: Option<Caller<'a>>,
+    /// The query that it names.
+    pub query: Option<&'a str>,
+    /// Its `strategy` header.
+    pub asked: Header,
+    /// The last announcement.
+    pub heading: Notice,
+}
+
 /// Observes the calls of one client's connection.
 pub trait ObserveConnection: Debug + Send + Sync + 'static {
     /// Observes one call.
@@ -23,15 +47,8 @@ pub trait ObserveConnection: Debug + Send + Sync + 'static {
     /// Returns whether the caller has to be read from the request's message.
     fn reads_caller(&self, kind: CallKind, head: &HeaderMap) -> bool;
 
-    /// Called before a call that came at `arrived` is judged; `heading` is the last announcement.
-    fn call(
-        &self,
-        arrived: Instant,
-        method: &Method,
-        head: &HeaderMap,
-        caller: Option<Caller<'_>>,
-        heading: Notice,
-    ) -> Self::Call;
+    /// Called before a call is judged.
+    fn call(&self, arriving: Arriving<'_>) -> Self::Call;
 
     /// Called when a request that is not gRPC, and came at `arrived`, has its response.
     fn foreign(&self, arrived: Instant);
@@ -43,14 +60,29 @@ pub trait ObserveCall: Debug + Send + 'static {
     /// Called when the call is admitted under `strategy`. May add metadata for the engine to `head`.
     fn let_in(&mut self, strategy: Strategy, head: &mut HeaderMap);
 
+    /// The counter of the bytes of the request's body that are passed on, if they are to be counted.
+    fn request_counter(&self) -> Option<Arc<AtomicU64>>;
+
+    /// Called when there is an error in place of an answer; the call is dropped then.
+    fn failed(&mut self);
+
+    /// Called when the engine or a fault has answered, with a body or with a head alone.
+    fn answered(&mut self, has_body: bool);
+
+    /// Called when the answer of a begin has named its query.
+    fn began(&mut self, query: &str);
+
+    /// Called when bytes of the answer's body are passed on.
+    fn sent(&mut self, bytes: usize);
+
     /// Called when the response carries a notice.
-    fn notified(&self, notice: Notice);
+    fn notified(&mut self, notice: Notice);
 
     /// Called when the response's message could not carry the notice that was due.
     fn untouched(&self);
 
     /// Called when a login was answered with this session.
-    fn logged_in(&self, session: &str);
+    fn logged_in(&mut self, session: &str);
 
     /// Called when the call was rejected with a 456; `named` is the strategy in its header.
     fn rejected(self, named: Option<Strategy>);
@@ -67,7 +99,7 @@ impl ObserveConnection for Infallible {
         match *self {}
     }
 
-    fn call(&self, _: Instant, _: &Method, _: &HeaderMap, _: Option<Caller<'_>>, _: Notice) -> Self {
+    fn call(&self, _: Arriving<'_>) -> Self {
         match *self {}
     }
 
@@ -81,7 +113,27 @@ impl ObserveCall for Infallible {
         match *self {}
     }
 
-    fn notified(&self, _: Notice) {
+    fn request_counter(&self) -> Option<Arc<AtomicU64>> {
+        match *self {}
+    }
+
+    fn failed(&mut self) {
+        match *self {}
+    }
+
+    fn answered(&mut self, _: bool) {
+        match *self {}
+    }
+
+    fn began(&mut self, _: &str) {
+        match *self {}
+    }
+
+    fn sent(&mut self, _: usize) {
+        match *self {}
+    }
+
+    fn notified(&mut self, _: Notice) {
         match *self {}
     }
 
@@ -89,7 +141,7 @@ impl ObserveCall for Infallible {
         match *self {}
     }
 
-    fn logged_in(&self, _: &str) {
+    fn logged_in(&mut self, _: &str) {
         match *self {}
     }
 

@@ -3,6 +3,10 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -27,6 +31,8 @@ pin_project! {
         is_over: bool,
         // What ended the reading, if that wasn't data: trailers or an error.
         next: Option<Box<Result<Frame<Bytes>, B::Error>>>,
+        // Counts the bytes that are passed on.
+        counter: Option<Arc<AtomicU64>>,
         #[pin]
         inner: B,
     }
@@ -41,6 +47,7 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
             held: Bytes::new(),
             is_over: false,
             next: None,
+            counter: None,
             inner,
         }
     }
@@ -54,6 +61,11 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
     /// allocations a call.
     pub(crate) fn let_in(&mut self, strategy: Strategy) {
         self.strategy = Some(strategy);
+    }
+
+    /// Counts the bytes that are passed on from now on.
+    pub(super) fn count(&mut self, counter: Arc<AtomicU64>) {
+        self.counter = Some(counter);
     }
 
     /// Holds the first message until it is whole (64 KiB at most), and reads the string in `field`, such
@@ -140,6 +152,13 @@ pub(crate) fn message(bytes: &[u8], headers: &HeaderMap, limit: usize) -> Option
     }
 }
 
+/// Adds to a counter that nobody else adds to.
+fn count(counter: Option<&AtomicU64>, passed: &Bytes) {
+    if let Some(counter) = counter {
+        counter.store(counter.load(Ordering::Relaxed) + passed.len() as u64, Ordering::Relaxed);
+    }
+}
+
 fn string(bytes: &[u8], field: u32, coding: Option<Coding>) -> Option<String> {
     let prefix = Prefix::read(bytes)?;
     let there = &bytes[PREFIX_LEN..];
@@ -171,12 +190,19 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         if !this.held.is_empty() {
+            count(this.counter.as_deref(), this.held);
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.held)))));
         }
         match this.next.take() {
             Some(next) => Poll::Ready(Some(*next)),
             None if std::mem::take(this.is_over) => Poll::Ready(None),
-            None => this.inner.poll_frame(cx),
+            None => {
+                let frame = ready!(this.inner.poll_frame(cx));
+                if let Some(chunk) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                    count(this.counter.as_deref(), chunk);
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 

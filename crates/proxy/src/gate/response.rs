@@ -155,8 +155,11 @@ impl<C: ObserveCall> Answer<C> {
         let read = |field| read_string(first_message(inflated.as_deref().unwrap_or(&bytes))?, field).ok()?;
         if let (Some(id), Some(guard)) = (hold.message.query_id.and_then(read), &mut self.guard) {
             recorded = guard.record(id);
+            if let Some(observer) = &mut self.observer {
+                observer.began(id);
+            }
         }
-        if let (Some(session), Some(observer)) = (hold.message.session.and_then(read), &self.observer) {
+        if let (Some(session), Some(observer)) = (hold.message.session.and_then(read), &mut self.observer) {
             observer.logged_in(session);
         }
         let sent = match hold.message.notice {
@@ -194,6 +197,13 @@ impl<C: ObserveCall> Answer<C> {
     fn fail(&mut self, why: &str) {
         (self.work, self.is_cut) = (Work::Passing, true);
         self.trailers = Some(Failure::Unavailable.trailers(why));
+    }
+
+    /// Reports bytes that are sent.
+    fn count(&mut self, sent: &Bytes) {
+        if let Some(observer) = &mut self.observer {
+            observer.sent(sent.len());
+        }
     }
 
     /// Reports the end of the stream, with its trailers.
@@ -267,6 +277,7 @@ impl<B: Body<Data = Bytes>, C: ObserveCall> Body for ResponseBody<B, C> {
                 if let Err(why) = recorded {
                     answer.fail(&why);
                 } else if !message.is_empty() {
+                    answer.count(&message);
                     return Poll::Ready(Some(Ok(Frame::data(message))));
                 }
             }
@@ -292,6 +303,7 @@ impl<B: Body<Data = Bytes>, C: ObserveCall> Body for ResponseBody<B, C> {
                 },
             };
             if !sent.is_empty() {
+                answer.count(&sent);
                 return Poll::Ready(Some(Ok(Frame::data(sent))));
             }
             if is_last {

@@ -1,5 +1,6 @@
 //! The gate over a `service_fn`: what is judged, what reaches the backend, what comes back.
 
+mod kept;
 mod notices;
 mod plans;
 mod queries;

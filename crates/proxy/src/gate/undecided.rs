@@ -60,6 +60,9 @@ where
     }
     if let Some(observer) = &mut observer {
         observer.let_in(guard.strategy(), request.headers_mut());
+        if let Some(counter) = observer.request_counter() {
+            request.body_mut().count(counter);
+        }
     }
     let left = guard.left().map(Leaving::of);
     let call = Some(AdmittedCall { guard, method, observer });

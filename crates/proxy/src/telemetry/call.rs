@@ -7,9 +7,14 @@ use http::HeaderMap;
 use protocol::{CallKind, Strategy};
 use switch::{Effect, Notice};
 
-use super::{shard::Shard, traces::Span};
+use super::{
+    history::{self, Counter, Pending},
+    shard::Shard,
+    traces::Span,
+};
 use crate::{
-    adoption::{CallRecord, KnownClient},
+    adoption::{CallRecord, KnownClient, fingerprint},
+    fault::hits,
     gate::ObserveCall,
 };
 
@@ -93,17 +98,35 @@ pub struct Call {
     pub(super) client: Arc<KnownClient>,
     pub(super) record: CallRecord,
     pub(super) span: Option<Box<Span>>,
+    /// What the history is to keep of it, if there is one.
+    pub(super) pending: Option<Pending>,
     pub(super) is_over: bool,
 }
 
 impl Call {
-    fn end(&mut self, strategy: Option<Strategy>, outcome: Outcome, status: Status, effect: Effect) {
+    fn end(
+        &mut self,
+        strategy: Option<Strategy>,
+        outcome: Outcome,
+        status: Status,
+        effect: Effect,
+        trailers: Option<&HeaderMap>,
+    ) {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
         let (record, now) = (&self.record, Instant::now());
         let took = now.saturating_duration_since(record.arrived);
-        self.shard.tally().count(record.label, strategy, outcome, status, took, now);
+        {
+            let mut tally = self.shard.tally();
+            tally.count(record.label, strategy, outcome, status, took, now);
+            if let (Some(pending), Some(ring)) = (self.pending.take(), &mut tally.history) {
+                // What was not let in was judged just now.
+                let moment = pending.moment.or_else(|| self.shard.moment());
+                let end = history::End { strategy, outcome, status, trailers, moment, at: now };
+                pending.write(ring.claim(), record, self.client.shared_key(), end);
+            }
+        }
         self.client.stats().end(record, outcome, status, effect, now);
         if let (Some(span), Some(spans)) = (self.span.take(), self.shard.spans()) {
             spans.end(*span, record, outcome, status, now);
@@ -117,9 +140,45 @@ impl ObserveCall for Call {
         if let Some(span) = &self.span {
             span.forward(head);
         }
+        if let Some(pending) = &mut self.pending {
+            pending.moment = self.shard.moment();
+        }
     }
 
-    fn notified(&self, notice: Notice) {
+    fn request_counter(&self) -> Option<Counter> {
+        self.pending.as_ref().map(Pending::counter)
+    }
+
+    fn failed(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.hit_by(hits::take());
+        }
+    }
+
+    fn answered(&mut self, has_body: bool) {
+        let Some(pending) = &mut self.pending else { return };
+        if has_body {
+            pending.answered = Some(Instant::now());
+        }
+        pending.hit_by(hits::take());
+    }
+
+    fn began(&mut self, query: &str) {
+        if let Some(pending) = &mut self.pending {
+            pending.begun(query);
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        if let Some(pending) = &mut self.pending {
+            pending.response += bytes as u64;
+        }
+    }
+
+    fn notified(&mut self, notice: Notice) {
+        if let Some(pending) = &mut self.pending {
+            pending.notice = Some(notice.strategy);
+        }
         self.shard.tally().notices += 1;
         self.client.stats().tell(&self.record, notice, Instant::now());
     }
@@ -129,24 +188,27 @@ impl ObserveCall for Call {
     }
 
     /// Maps the session to the user from now on.
-    fn logged_in(&self, session: &str) {
+    fn logged_in(&mut self, session: &str) {
+        if let Some(pending) = &mut self.pending {
+            pending.session = Some(fingerprint(session.as_bytes()));
+        }
         if self.record.kind == CallKind::LogIn {
             self.shard.directory().introduce(session, self.client.key().who());
         }
     }
 
     fn rejected(mut self, named: Option<Strategy>) {
-        self.end(named, Outcome::Rejected, Status::UNKNOWN, Effect::Nothing);
+        self.end(named, Outcome::Rejected, Status::UNKNOWN, Effect::Nothing, None);
     }
 
     fn over(mut self, trailers: Option<&HeaderMap>, effect: Effect) {
         let status = trailers.map_or(Status::NONE, Status::of);
-        self.end(self.record.strategy, status.outcome(), status, effect);
+        self.end(self.record.strategy, status.outcome(), status, effect, trailers);
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(self.record.strategy, Outcome::Dropped, Status::NONE, Effect::Nothing);
+        self.end(self.record.strategy, Outcome::Dropped, Status::NONE, Effect::Nothing, None);
     }
 }

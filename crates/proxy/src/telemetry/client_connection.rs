@@ -7,13 +7,12 @@ use http::{
     header::{AUTHORIZATION, USER_AGENT},
 };
 use parking_lot::Mutex;
-use protocol::{CallKind, Method};
-use switch::Notice;
+use protocol::CallKind;
 
-use super::{call::Call, shard::Shard, traces::Span};
+use super::{call::Call, history::Pending, shard::Shard, traces::Span};
 use crate::{
-    adoption::{CallRecord, ClientIdentity, Key, KnownClient},
-    gate::{Caller, ObserveConnection},
+    adoption::{CallRecord, ClientIdentity, Key, KnownClient, fingerprint},
+    gate::{Arriving, Caller, ObserveConnection},
 };
 
 /// A connection. A client may have several, and a load balancer may put several clients on one.
@@ -30,6 +29,8 @@ struct LastCaller {
     agent: Option<HeaderValue>,
     token: Option<HeaderValue>,
     session: Box<str>,
+    /// The fingerprint of the session, if calls are kept.
+    fingerprint: Option<u64>,
     client: Option<Arc<KnownClient>>,
 }
 
@@ -38,7 +39,8 @@ impl ClientConnection {
         Self { shard, peer, caller: Mutex::default() }
     }
 
-    fn client(&self, head: &HeaderMap, said: Option<Caller<'_>>) -> Arc<KnownClient> {
+    /// The client, and the fingerprint of the session of the call; a neutral call has the session of the last one.
+    fn client(&self, head: &HeaderMap, said: Option<Caller<'_>>) -> (Arc<KnownClient>, Option<u64>) {
         let (agent, token) = (head.get(USER_AGENT), head.get(AUTHORIZATION));
         let mut caller = self.caller.lock();
         if let Some(client) = &caller.client
@@ -52,7 +54,11 @@ impl ClientConnection {
                 Some(Caller::User(user)) => client.key().is_user(user),
             }
         {
-            return client.clone();
+            let session = match said {
+                Some(Caller::User(_)) => None,
+                None | Some(Caller::Session(_)) => caller.fingerprint,
+            };
+            return (client.clone(), session);
         }
         let who = match (token, said) {
             (Some(token), _) => ClientIdentity::token(token.as_bytes()),
@@ -72,13 +78,16 @@ impl ClientConnection {
             Some(Caller::Session(session)) => session,
             _ => "",
         };
+        let is_kept = self.shard.keeps_calls() && !session.is_empty();
+        let fingerprint = is_kept.then(|| fingerprint(session.as_bytes()));
         *caller = LastCaller {
             agent: agent.cloned(),
             token: token.cloned(),
             session: session.into(),
+            fingerprint,
             client: Some(client.clone()),
         };
-        client
+        (client, fingerprint)
     }
 }
 
@@ -96,17 +105,13 @@ impl ObserveConnection for ClientConnection {
         }
     }
 
-    fn call(
-        &self,
-        arrived: Instant,
-        method: &Method,
-        head: &HeaderMap,
-        caller: Option<Caller<'_>>,
-        heading: Notice,
-    ) -> Call {
+    fn call(&self, arriving: Arriving<'_>) -> Call {
+        let Arriving { arrived, method, head, caller, query, asked, heading } = arriving;
         let span = self.shard.spans().map(|spans| Box::new(Span::begin(spans.sampling, head)));
         let record = CallRecord { arrived, label: method.label, kind: method.kind, strategy: None, heading };
-        Call { shard: self.shard.clone(), client: self.client(head, caller), record, span, is_over: false }
+        let (client, session) = self.client(head, caller);
+        let pending = self.shard.keeps_calls().then(|| Pending::new(query, asked, session));
+        Call { shard: self.shard.clone(), client, record, span, pending, is_over: false }
     }
 
     fn foreign(&self, arrived: Instant) {

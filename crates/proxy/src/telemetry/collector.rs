@@ -13,6 +13,7 @@ use switch::{Step, Switch, Transition};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
+    history::{self, History, Limits},
     metrics::{Exported, Metrics},
     series::{Ring, Series, seconds},
     shard::Shard,
@@ -39,6 +40,7 @@ struct Shared {
     clock: Clock,
     directory: Arc<Mutex<Directory>>,
     shards: Mutex<Vec<Arc<Shard>>>,
+    kept: history::Shared,
     turns: Mutex<SwitchWindows>,
     /// The number of queries in flight.
     sampled: Mutex<Ring>,
@@ -71,13 +73,25 @@ impl Default for Collector {
 }
 
 impl Collector {
-    /// Creates a collector for these methods and, if there is one, the switch.
+    /// Creates a collector for these methods and, if there is one, the switch. It keeps no calls.
     pub fn new(
         protocol: &Protocol,
         switch: Option<Switch>,
         metrics: Metrics,
         tracer: Option<Tracer>,
     ) -> Self {
+        Self::keeping(Limits::OFF, protocol, switch, metrics, tracer)
+    }
+
+    /// Creates a collector that keeps the last calls. Without a switch there are none to keep.
+    pub fn keeping(
+        limits: Limits,
+        protocol: &Protocol,
+        switch: Option<Switch>,
+        metrics: Metrics,
+        tracer: Option<Tracer>,
+    ) -> Self {
+        let limits = if switch.is_some() { limits } else { Limits::OFF };
         let labels: Arc<[String]> = protocol.labels().into();
         let clock = Clock::new();
         let shared = Shared {
@@ -88,6 +102,7 @@ impl Collector {
             labels,
             directory: Arc::default(),
             shards: Mutex::default(),
+            kept: history::Shared::new(limits),
             turns: Mutex::default(),
             sampled: Mutex::new(Ring::new(clock.start)),
             clock,
@@ -97,10 +112,33 @@ impl Collector {
 
     /// Creates the shard of one more network thread.
     pub fn shard(&self) -> Arc<Shard> {
-        let Shared { labels, clock, directory, tracer, shards, .. } = &*self.shared;
-        let shard = Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref()));
+        let Shared { labels, clock, directory, tracer, shards, kept, switch, .. } = &*self.shared;
+        let history = kept.ring().zip(switch.clone());
+        let shard =
+            Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref(), history));
         shards.lock().push(shard.clone());
         shard
+    }
+
+    /// The history of calls, if it keeps any.
+    pub fn history(&self) -> Option<History> {
+        History::of(self)
+    }
+
+    pub(super) fn kept(&self) -> &history::Shared {
+        &self.shared.kept
+    }
+
+    pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
+        self.shared.shards.lock().clone()
+    }
+
+    pub(super) fn labels(&self) -> &[String] {
+        &self.shared.labels
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.shared.clock
     }
 
     /// Returns the user of a session, if it is known.

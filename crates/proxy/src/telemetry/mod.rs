@@ -5,6 +5,7 @@ mod call;
 mod client_connection;
 mod collector;
 mod each;
+pub mod history;
 mod instances;
 mod metrics;
 mod series;

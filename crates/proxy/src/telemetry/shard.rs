@@ -5,10 +5,12 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use protocol::Protocol;
+use switch::{Moment, Switch};
 
 use super::{
     call::{Outcome, Status},
     client_connection::ClientConnection,
+    history::{self, Entry},
     thread_counters::ThreadCounters,
     traces::{Spans, Tracer},
 };
@@ -22,6 +24,8 @@ pub struct Shard {
     /// The users of sessions, shared by all threads. Locked when a caller is first seen on a connection.
     directory: Arc<Mutex<Directory>>,
     spans: Option<Spans>,
+    /// The switch, if calls are kept in the history.
+    kept_with: Option<Switch>,
 }
 
 impl Shard {
@@ -30,9 +34,11 @@ impl Shard {
         start: Instant,
         directory: Arc<Mutex<Directory>>,
         tracer: Option<&Tracer>,
+        history: Option<(history::Ring, Switch)>,
     ) -> Self {
-        let tally = Mutex::new(ThreadCounters::new(labels, start));
-        Self { tally, clients: Mutex::default(), directory, spans: tracer.map(Tracer::spans) }
+        let (ring, kept_with) = history.unzip();
+        let tally = Mutex::new(ThreadCounters::new(labels, start, ring));
+        Self { tally, clients: Mutex::default(), directory, spans: tracer.map(Tracer::spans), kept_with }
     }
 
     /// Creates the observer of a client's connection on this thread.
@@ -45,6 +51,27 @@ impl Shard {
         let now = Instant::now();
         let took = now.saturating_duration_since(arrived);
         self.tally().count(Protocol::OTHER, None, Outcome::Foreign, Status::NONE, took, now);
+    }
+
+    /// Whether calls are kept in the history.
+    pub(super) fn keeps_calls(&self) -> bool {
+        self.kept_with.is_some()
+    }
+
+    /// The phase and the epoch, if calls are kept.
+    pub(super) fn moment(&self) -> Option<Moment> {
+        self.kept_with.as_ref().map(Switch::moment)
+    }
+
+    /// Copies calls from this thread's part of the history: at most `most`, with ids from `from` until before `until`.
+    /// Returns whether there may be more.
+    pub(super) fn read_calls(&self, from: u64, until: u64, most: usize, found: &mut Vec<Entry>) -> bool {
+        self.tally().history.as_ref().is_some_and(|ring| ring.read(from, until, most, found))
+    }
+
+    /// The id of the last call that this thread's part of the history has lost, or 0.
+    pub(super) fn evicted(&self) -> u64 {
+        self.tally().history.as_ref().map_or(0, history::Ring::evicted)
     }
 
     pub(super) fn spans(&self) -> Option<&Spans> {

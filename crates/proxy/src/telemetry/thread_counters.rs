@@ -6,7 +6,7 @@ use protocol::Strategy;
 
 use super::{
     call::{Outcome, Status},
-    series::Ring,
+    history, series,
 };
 
 /// The upper bounds of the duration histogram, in seconds.
@@ -24,7 +24,9 @@ pub(super) struct ThreadCounters {
     pub(super) rejected: u64,
     pub(super) notices: u64,
     pub(super) untouched: u64,
-    pub(super) ring: Ring,
+    pub(super) ring: series::Ring,
+    /// The thread's part of the history, if there is one.
+    pub(super) history: Option<history::Ring>,
 }
 
 /// The calls of one method and strategy.
@@ -44,9 +46,9 @@ pub(super) struct Bucket {
 }
 
 impl ThreadCounters {
-    pub(super) fn new(labels: usize, start: Instant) -> Self {
+    pub(super) fn new(labels: usize, start: Instant, history: Option<history::Ring>) -> Self {
         let rows = vec![Row::default(); labels * STRATEGIES];
-        Self { rows, rejected: 0, notices: 0, untouched: 0, ring: Ring::new(start) }
+        Self { rows, rejected: 0, notices: 0, untouched: 0, ring: series::Ring::new(start), history }
     }
 
     /// Counts a completed call.

@@ -240,3 +240,18 @@ async fn due_transitions_happen_before_requests_are_judged() {
     tokio::time::advance(millis(4_999)).await;
     assert_eq!(switch.phase(), (Draining, Blue));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_moment_follows_each_transition() {
+    let switch = switch(|rules| (rules.grace, rules.announce_timeout) = (Duration::from_secs(5), None));
+    let moment = || (switch.moment().phase(), switch.moment().epoch());
+    assert_eq!(moment(), (Stable, 0));
+    for (command, expected) in [
+        (Command::Announce { to: None }, (Announced, 1)),
+        (Command::Cutover { force: false }, (Draining, 2)),
+        (Command::Rollback, (Announced, 3)),
+    ] {
+        switch.operate(command).unwrap();
+        assert_eq!(moment(), expected);
+    }
+}

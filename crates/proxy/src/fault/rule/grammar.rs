@@ -128,7 +128,7 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
     text[..unit].parse::<u64>().ok()?.checked_mul(scale)
 }
 
-pub(super) fn glob(text: &str) -> Result<GlobMatcher, String> {
+pub(crate) fn glob(text: &str) -> Result<GlobMatcher, String> {
     if text.is_empty() {
         return Err("expected a value, or a pattern with * and ?".to_owned());
     }

@@ -11,6 +11,7 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
+pub(crate) use self::grammar::glob;
 pub use self::grammar::{duration, pairs, text};
 pub use self::{
     check::Setting,

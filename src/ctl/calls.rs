@@ -1,0 +1,158 @@
+//! Lists calls, follows them, and verifies how many there are.
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use admin::{Calls, Seen, Verified, paths};
+use proxy::telemetry::history::Call;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{
+    Failure,
+    api::Api,
+    print,
+    text::{self, Paint},
+};
+use crate::cli::{CallConditions, Running};
+
+/// The polling interval of `--follow`.
+const LOOK: Duration = Duration::from_millis(250);
+/// The most calls that are asked for at once.
+const MOST: usize = 10_000;
+
+/// Which calls to list.
+#[derive(Debug)]
+pub(super) struct Which {
+    pub(super) filter: Option<CallConditions>,
+    pub(super) since: Option<String>,
+    pub(super) limit: usize,
+}
+
+/// The number of calls that is expected.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number {
+    pub(super) at_least: Option<u64>,
+    pub(super) at_most: Option<u64>,
+    pub(super) exactly: Option<u64>,
+}
+
+impl Which {
+    fn path(&self, more: &str) -> String {
+        let mut path = format!("{}?{more}", paths::CALLS);
+        let conditions = self.filter.iter().flat_map(|CallConditions(conditions)| conditions);
+        let since = self.since.iter().map(|since| ("since", since));
+        for (key, value) in conditions.map(|(key, value)| (&**key, value)).chain(since) {
+            _ = write!(path, "&{key}={}", encoded(value));
+        }
+        path
+    }
+}
+
+/// Percent-encodes all but what never has a meaning of its own.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            _ => _ = write!(encoded, "%{byte:02X}"),
+        }
+    }
+    encoded
+}
+
+/// Prints calls: a table on a terminal, elsewhere a line of JSON for each.
+pub(super) async fn list(api: &Api, which: &Which, follow: bool, json: bool) -> Result<(), Failure> {
+    let is_table = io::stdout().is_terminal() && !json;
+    let reply = api.get(&which.path(&format!("limit={}", which.limit.min(MOST)))).await?;
+    if json && !follow {
+        return print(&reply.json);
+    }
+    let listed: Calls = reply.read()?;
+    show(&listed.calls, is_table, true)?;
+    let mut last = listed.last;
+    while follow {
+        sleep(LOOK).await;
+        let news: Calls = api.get(&which.path(&format!("limit={MOST}&after={last}"))).await?.read()?;
+        if news.complete_from > last + 1 {
+            let lost =
+                format!("calls up to {} have left the history, some were not shown", news.complete_from - 1);
+            _ = writeln!(io::stderr(), "teal: {lost}");
+        }
+        show(&news.calls, is_table, false)?;
+        last = news.last;
+    }
+    Ok(())
+}
+
+fn show(calls: &[Call], is_table: bool, has_head: bool) -> Result<(), Failure> {
+    let told = match is_table {
+        true => text::calls(calls, has_head, Paint::stdout()),
+        false => {
+            calls.iter().filter_map(|call| serde_json::to_string(call).ok()).map(|line| line + "\n").collect()
+        }
+    };
+    if told.is_empty() { Ok(()) } else { print(&told) }
+}
+
+/// Verifies a statement; what was seen instead is printed.
+pub(super) async fn verify(
+    server: &Running,
+    CallConditions(conditions): CallConditions,
+    number: Number,
+    within: Duration,
+    since: Option<String>,
+) -> Result<(), Failure> {
+    let mut body: Value = conditions.into_iter().map(|(key, value)| (key, Value::from(value))).collect();
+    let numbers = [("at_least", number.at_least), ("at_most", number.at_most), ("exactly", number.exactly)];
+    for (key, number) in numbers {
+        if let Some(number) = number {
+            body[key] = number.into();
+        }
+    }
+    if !within.is_zero() {
+        body["within"] = humantime::format_duration(within).to_string().into();
+    }
+    if let Some(since) = since {
+        body["since"] = since.into();
+    }
+    // The response has what was seen instead.
+    let api = Api::new(&Running {
+        admin: server.admin.clone(),
+        admin_token_file: server.admin_token_file.clone(),
+        json: true,
+    })?;
+    match api.post_within(paths::VERIFY_CALLS, body, within).await {
+        Ok(reply) if server.json => print(&reply.json),
+        Ok(reply) => {
+            let Verified { seen } = reply.read()?;
+            print(&format!("it is so: {} of {} calls\n", seen.matched, seen.calls))
+        }
+        Err(Failure::Refused { why, json: Some(json) }) if !server.json => {
+            let answer: Value = serde_json::from_str(&json).unwrap_or_default();
+            if let Ok(seen) = serde_json::from_value::<Seen>(answer["seen"].clone()) {
+                print(&text::seen(&seen, Paint::stdout()))?;
+            }
+            Err(Failure::refused(why))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_encoded_in_the_path() {
+        let filter = vec![("method".to_owned(), "a*&b=ü".to_owned())];
+        let which =
+            Which { filter: Some(CallConditions(filter)), since: Some("call:1".to_owned()), limit: 5 };
+        assert_eq!(which.path("limit=5"), "/api/v1/calls?limit=5&method=a%2A%26b%3D%C3%BC&since=call%3A1");
+    }
+}
