@@ -8,7 +8,10 @@ use std::{
 use clap::ValueEnum;
 use proxy::upstream::Target;
 use rustls::pki_types::ServerName;
-use switch::etcd::{MIN_TTL, Prefix};
+use switch::{
+    KINDS,
+    etcd::{MIN_TTL, Prefix},
+};
 
 /// The addresses that `host:port` resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +110,11 @@ pub(super) fn instance_ttl(text: &str) -> Result<Duration, String> {
         short if short < MIN_TTL => Err("expected a duration of at least 3s such as 10s".to_owned()),
         ttl => Ok(ttl),
     }
+}
+
+pub(super) fn event_kind(text: &str) -> Result<&'static str, String> {
+    let kind = KINDS.into_iter().find(|kind| *kind == text.trim());
+    kind.ok_or_else(|| format!("expected one of {}", KINDS.join(", ")))
 }
 
 pub(super) fn count(text: &str) -> Result<usize, String> {

@@ -5,6 +5,7 @@ mod faults;
 mod gate;
 mod instances;
 mod tls;
+mod webhooks;
 
 use std::{num::NonZero, path::Path, thread, time::Duration};
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// The faults at start.
     pub faults: FaultConfig,
+    /// The receivers of events.
+    pub webhooks: webhook::Settings,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
@@ -149,6 +152,7 @@ impl TryFrom<Serve> for Config {
             admin: admin(&serve)?,
             faults,
             preview_listen: backend::preview(&serve)?,
+            webhooks: webhooks::webhooks(&serve)?,
             shutdown_delay: serve.listening.shutdown_delay,
             otlp_endpoint: serve.logging.otlp_endpoint,
             listen: serve.listening.listen,

@@ -32,3 +32,4 @@ mod support;
 mod tls;
 mod tokens;
 mod watching;
+mod webhooks;

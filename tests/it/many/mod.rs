@@ -9,6 +9,7 @@ mod links;
 mod outages;
 mod refusals;
 mod switching;
+mod webhooks;
 
 use std::time::Duration;
 

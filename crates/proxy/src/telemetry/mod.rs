@@ -11,6 +11,7 @@ mod series;
 mod shard;
 mod thread_counters;
 pub mod traces;
+mod webhooks;
 
 pub use self::{
     call::{Call, Outcome, Status},
@@ -20,4 +21,5 @@ pub use self::{
     metrics::{AddressMetrics, Metrics, UpstreamMetrics},
     series::{Point, Series},
     shard::Shard,
+    webhooks::{DropReason, WebhookMetrics},
 };
