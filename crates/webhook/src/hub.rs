@@ -287,7 +287,7 @@ impl Receiver {
         }
         let count = self.tally.abandon();
         if count > 0 {
-            warn!("Webhook {}: {count} events were not sent {when}", self.tally.url());
+            warn!("Webhook {}: events not sent {when}: {count}", self.tally.url());
         }
     }
 }

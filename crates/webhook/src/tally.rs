@@ -38,7 +38,7 @@ impl Tally {
     pub(crate) fn failed(&self, why: &str) {
         self.metrics.failed.increment(1);
         if !std::mem::replace(&mut self.series.lock().is_failing, true) {
-            warn!("Webhook {} fails, and is tried again meanwhile: {why}", self.url);
+            warn!("Webhook {} fails, trying again: {why}", self.url);
         }
     }
 
@@ -51,7 +51,7 @@ impl Tally {
             info!("Webhook {} takes events again", self.url);
         }
         if is_last && series.dropped > 0 {
-            info!("Webhook {} has all events again but {}", self.url, series.dropped);
+            info!("Webhook {} has caught up, events dropped: {}", self.url, series.dropped);
             series.dropped = 0;
         }
     }
