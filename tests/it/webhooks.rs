@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     readme::pages::page,
-    support::{Connector, Place, Running, Server, python, teal},
+    support::{Authority, Connector, Pair, Place, Running, Server, python, teal},
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -22,8 +22,11 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Runs the receiver on the page.
 fn receiver(folder: &TempDir, at: &Place) -> Running {
+    receiver_of(folder, at, page(PAGE).block("python", "webhook-").text)
+}
+
+fn receiver_of(folder: &TempDir, at: &Place, program: String) -> Running {
     let script = folder.path().join("receiver.py");
-    let program = page(PAGE).block("python", "webhook-").text;
     assert!(program.contains("8000"), "{program}");
     fs::write(&script, program.replace("8000", &at.address.port().to_string()))
         .expect("files can be written");
@@ -117,6 +120,47 @@ fn webhooks_are_reloaded() {
     assert_eq!(events(&receiver), ["teal.aborted"]);
     assert!(!server.output().contains("s3cr3t"), "{}", server.output());
     assert!(!server.get("/api/v1/events").contains("s3cr3t"));
+}
+
+/// The receiver on the page, with a certificate.
+fn secure_receiver(folder: &TempDir, at: &Place, pair: &Pair) -> Running {
+    let program = page(PAGE).block("python", "webhook-").text;
+    let (before, serves) = program.split_at(program.find("http.server.HTTPServer(").expect("it serves"));
+    let serves = serves
+        .replace(".serve_forever()", "")
+        .replace("http.server.HTTPServer", "server = http.server.HTTPServer");
+    let program = format!(
+        "import ssl\n{before}{serves}\ncontext = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n\
+         context.load_cert_chain({:?}, {:?})\n\
+         server.socket = context.wrap_socket(server.socket, server_side=True)\nserver.serve_forever()\n",
+        pair.certificate, pair.key
+    );
+    receiver_of(folder, at, program)
+}
+
+#[test]
+fn https_receivers_prove_their_name() {
+    let (folder, authority) = (TempDir::new().expect("there is room for files"), Authority::new());
+    let trusted = authority.file().into_os_string().into_string().expect("it has a plain name");
+    let secret = file(&folder, SECRET);
+    for (name, words) in [("127.0.0.1", "teal.announced"), ("localhost", "")] {
+        let place = Place::new();
+        let receiver = secure_receiver(&folder, &place, &authority.issue(name));
+        let builder = teal().admin().switch_every("0").env("SSL_CERT_FILE", &trusted);
+        let builder = builder.with("--webhook", &format!("https://{}/", place.address));
+        let server = builder.with("--webhook-secret-file", &secret).run();
+        server.operate(&["switch"]).done();
+        match words {
+            "" => drop(server.wait_for("fails, trying again: ", 1, SOON)),
+            words => drop(receiver.wait_for(words, 1, SOON)),
+        }
+        assert_eq!(events(&receiver).is_empty(), words.is_empty(), "{name}: {}", server.output());
+    }
+    let builder = teal().env("SSL_CERT_FILE", "/dev/null").with("--webhook", "https://a.example/s3cr3t");
+    let (status, said) = builder.refused();
+    assert_eq!(status.code(), Some(64), "{said}");
+    let words = "'https://a.example': expected http://, because the system has no certificate authorities";
+    assert!(said.contains(words), "{said}");
 }
 
 fn refused(flags: &[(&str, &str)]) -> String {

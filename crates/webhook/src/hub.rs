@@ -157,7 +157,6 @@ impl Webhooks {
                 None => self.add(&mut state, target)?,
             }
         }
-        state.rest();
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Bench, Receiver, SOON, quick,
-    receiver::Does::{Floods, Stalls},
+    receiver::Does::{Floods, Says, Stalls},
     to,
 };
 use crate::{Settings, limits::Limits};
@@ -37,6 +37,24 @@ async fn ten_thousand_events_at_once_arrive() {
     assert_eq!(receiver.numbers(10_000).await, Vec::from_iter(0..10_000));
     webhooks.end().await;
     assert_eq!(bench.counts(), (10_000, 0));
+}
+
+#[tokio::test]
+async fn four_kib_of_a_body_are_read() {
+    let mut receiver = Receiver::new([Says(4 << 10), Says((4 << 10) + 1)]).await;
+    let bench = Bench::new(quick());
+    let webhooks = bench.start(to(&[&receiver]));
+    for number in 0..3 {
+        bench.note(number);
+    }
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        connections.push(receiver.next().await.connection);
+    }
+    // The rest of a longer one is not waited for.
+    assert_eq!(connections, [0, 0, 1]);
+    webhooks.end().await;
+    assert_eq!(bench.counts(), (3, 0));
 }
 
 #[tokio::test]

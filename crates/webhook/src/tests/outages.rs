@@ -3,10 +3,10 @@
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use switch::KEPT;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::yield_now, time::timeout};
 
 use super::{
-    Bench, Receiver, quick,
+    Bench, Receiver, SOON, quick,
     receiver::Does::{Answers, AnswersWith, Breaks, Hangs},
     to,
 };
@@ -102,9 +102,12 @@ async fn an_idle_connection_is_closed() {
     for number in 0..3 {
         bench.note(number);
         assert_eq!(receiver.next().await.connection, number);
-        while receiver.ended.load(Relaxed) <= number {
-            tokio::task::yield_now().await;
-        }
+        let closed = async {
+            while receiver.ended.load(Relaxed) <= number {
+                yield_now().await;
+            }
+        };
+        timeout(SOON, closed).await.expect("the connection is closed");
     }
     webhooks.end().await;
 }

@@ -36,6 +36,8 @@ use super::SOON;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Does {
     Answers(u16),
+    /// With a body of so many bytes.
+    Says(usize),
     /// With a header.
     AnswersWith(u16, &'static str, &'static str),
     Hangs,
@@ -156,6 +158,10 @@ async fn answer(
     let mut response = Response::new(Either::Left(Full::default()));
     let status = match does {
         Does::Answers(status) => status,
+        Does::Says(bytes) => {
+            *response.body_mut() = Either::Left(Full::from(vec![b'x'; bytes]));
+            200
+        }
         Does::AnswersWith(status, name, value) => {
             response.headers_mut().insert(name, value.parse().unwrap());
             status
