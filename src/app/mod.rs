@@ -22,6 +22,7 @@ use switch::{EventLog, Start, Switch, Timer};
 use tokio::{select, time::sleep};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::info;
+use webhook::Webhooks;
 
 pub use self::listeners::Listeners;
 use self::{backend::Backend, instance::Instance};
@@ -56,16 +57,18 @@ pub async fn serve(
     let instance = gate.as_mut().and_then(|gate| gate.instance.take());
     let switching = gate.map(|gate| Switching::start(gate, &backend, instance.is_some())).transpose()?;
     let traces = traces(config.otlp_endpoint.as_deref(), switching.as_ref())?;
-    let collector = collector(switching.as_ref(), metrics, traces.as_ref(), config.history);
+    let collector = collector(switching.as_ref(), metrics.clone(), traces.as_ref(), config.history);
     let _watching = AbortOnDropHandle::new(tokio::spawn(collector.clone().run()));
     let switch = switching.as_ref().map(|switching| switching.switch.clone());
     let event_log = switch.as_ref().map_or_else(EventLog::default, |switch| switch.event_log().clone());
     let (faults, script) = faults(config.faults, &backend, switch.as_ref(), &collector, &event_log)?;
+    let webhooks = Webhooks::start(event_log.clone(), metrics.clone(), config.webhooks)?;
     let parts = Parts {
         switch: switch.clone(),
         identity: config.tls.clone(),
         trust: backend.trust.clone(),
         event_log: event_log.clone(),
+        webhooks: webhooks.clone(),
     };
     let reload = Reload::new(config.effective, parts);
     let _hangups = reload.at_hangups()?;
@@ -103,6 +106,7 @@ pub async fn serve(
             Shutdown { signal, .. } = &mut shutdown => {
                 info!("{signal}: stopping before the other instances were joined");
                 ending.cancel();
+                webhooks.end().await;
                 if let Some(admin) = admin {
                     admin.end().await?;
                 }
@@ -146,9 +150,12 @@ pub async fn serve(
     if let Some(switch) = switch {
         switch.kept().await;
     }
-    if let Some(traces) = traces {
-        traces.end().await;
-    }
+    let traces = async {
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+    };
+    tokio::join!(traces, webhooks.end());
     if let Some(admin) = admin {
         admin.end().await?;
     }

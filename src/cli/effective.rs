@@ -124,6 +124,10 @@ impl Setting {
         match self.values.is_empty() {
             true => "nothing".to_owned(),
             false if named("SECRET") => "…".to_owned(),
+            // Its path may be a secret.
+            false if self.name == "webhook" => {
+                self.values.iter().map(|url| webhook::redacted(url)).collect::<Vec<_>>().join("; ")
+            }
             false => self.values.join("; ").replace(['\n', '\r'], " "),
         }
     }

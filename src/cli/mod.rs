@@ -32,7 +32,7 @@ pub use self::{
     operate::{ClusterAction, Operate, Running},
     rehearse::Rehearse,
     scenario::ScenarioCommand,
-    serve::{EngineTls, Engines, Instances, ListenerTls, Listening, Serve, SwitchRules, Switching},
+    serve::{EngineTls, Engines, Instances, ListenerTls, Listening, Serve, SwitchRules, Switching, Webhooks},
     values::{Addresses, Admin, CallConditions, LogFormat, LogLevel, OnOff},
 };
 

@@ -8,7 +8,10 @@ use std::{
 use clap::ValueEnum;
 use proxy::upstream::Target;
 use rustls::pki_types::ServerName;
-use switch::etcd::{MIN_TTL, Prefix};
+use switch::{
+    KINDS,
+    etcd::{MIN_TTL, Prefix},
+};
 
 /// The addresses that `host:port` resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +144,11 @@ pub(super) fn calls(text: &str) -> Result<usize, String> {
 pub(super) fn calls_memory(text: &str) -> Result<usize, String> {
     let expected = || "expected a size of at least 1MiB such as 32MiB".to_owned();
     size(text).filter(|size| *size >= 1 << 20).ok_or_else(expected)
+}
+
+pub(super) fn event_kind(text: &str) -> Result<&'static str, String> {
+    let kind = KINDS.into_iter().find(|kind| *kind == text.trim());
+    kind.ok_or_else(|| format!("expected one of {}", KINDS.join(", ")))
 }
 
 pub(super) fn count(text: &str) -> Result<usize, String> {

@@ -5,6 +5,7 @@ mod faults;
 mod gate;
 mod instances;
 mod tls;
+mod webhooks;
 
 use std::{num::NonZero, path::Path, thread, time::Duration};
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub faults: FaultConfig,
     /// How many calls are kept.
     pub history: Limits,
+    /// The receivers of events.
+    pub webhooks: webhook::Settings,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
@@ -153,6 +156,7 @@ impl TryFrom<Serve> for Config {
             admin: admin(&serve)?,
             faults,
             preview_listen: backend::preview(&serve)?,
+            webhooks: webhooks::webhooks(&serve)?,
             shutdown_delay: serve.listening.shutdown_delay,
             otlp_endpoint: serve.logging.otlp_endpoint,
             listen: serve.listening.listen,

@@ -11,9 +11,10 @@ use switch::{EventLog, NewEvent, Rules, Switch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
+use webhook::Webhooks;
 
 use crate::{
-    cli::{Effective, EngineTls, ListenerTls, SwitchRules, flags_of},
+    cli::{self, Effective, EngineTls, ListenerTls, SwitchRules, flags_of},
     config::{Backend, Config},
     log,
 };
@@ -29,6 +30,8 @@ pub struct Parts {
     pub trust: Option<Trust>,
     /// The log for events about reloads.
     pub event_log: EventLog,
+    /// The receivers of events.
+    pub webhooks: Webhooks,
 }
 
 /// Reloads the settings. Clones share their state.
@@ -102,17 +105,19 @@ impl Parts {
             (flags_of::<EngineTls>(), self.trust(config).is_some()),
         ];
         let rules = (flags_of::<SwitchRules>(), self.rules(config).is_some());
+        let webhooks = flags_of::<cli::Webhooks>();
         for setting in config.effective.iter() {
             let name = setting.name;
             let is_of = |(flags, is_there): &(Vec<&str>, bool)| *is_there && flags.contains(&name);
             let (is_read, is_switching) = (read.iter().any(is_of), is_of(&rules));
-            if is_read && !setting.values.is_empty() {
+            let is_webhook = webhooks.contains(&name);
+            if (is_read || name == "webhook-secret-file") && !setting.values.is_empty() {
                 reloaded.read_again.push(name.to_owned());
             }
             match before.get(name).filter(|before| before.values != setting.values) {
                 None => reloaded.unchanged.push(name.to_owned()),
                 Some(before) => {
-                    let changes = match is_read || is_switching || name == "log-level" {
+                    let changes = match is_read || is_switching || is_webhook || name == "log-level" {
                         true => &mut reloaded.taken_over,
                         false => &mut reloaded.needs_restart,
                     };
@@ -139,6 +144,9 @@ impl Parts {
         }
         if let Some((trust, by)) = self.trust(config) {
             trust.replace(by);
+        }
+        if let Err(error) = self.webhooks.set(config.webhooks.clone()) {
+            warn!("Webhooks get no events, because their thread does not start: {error}");
         }
         log::set_level(config.log_level);
     }

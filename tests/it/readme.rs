@@ -2,7 +2,7 @@
 //! the program; their links resolve.
 
 mod links;
-mod pages;
+pub(crate) mod pages;
 mod reference;
 mod settings;
 mod shell;

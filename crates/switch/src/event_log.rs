@@ -16,10 +16,37 @@ use super::{
 /// The number of events kept.
 pub const KEPT: usize = 10_000;
 
+/// All kinds of events.
+pub const KINDS: [&str; 23] = [
+    "announced",
+    "cut_over",
+    "aborted",
+    "drained",
+    "drain_timed_out",
+    "refused",
+    "engine_left",
+    "timer_paused",
+    "timer_resumed",
+    "reloaded",
+    "reload_refused",
+    "fault",
+    "instance_joined",
+    "instance_gone",
+    "agreed",
+    "waiting",
+    "etcd_silent",
+    "etcd_answers",
+    "settings_differ",
+    "same_name",
+    "cut_off",
+    "back",
+    "restored",
+];
+
 /// A new event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The kind, for machines, such as `cut_over`.
+    /// One of [`KINDS`], for machines, such as `cut_over`.
     pub kind: &'static str,
     /// The epoch of the switch, after a transition.
     pub epoch: u64,
@@ -29,6 +56,9 @@ pub struct NewEvent {
     pub to: Option<Strategy>,
     /// The event in one sentence.
     pub message: String,
+    /// For a transition that several instances share: when one of them proposed it, in milliseconds since 1970. All of
+    /// them have the same.
+    pub proposed_at: Option<u64>,
     /// More fields, depending on the kind.
     pub details: Map<String, Value>,
 }
@@ -67,6 +97,8 @@ impl Default for EventLog {
 impl EventLog {
     /// Adds an event, and returns its id.
     pub fn note(&self, note: NewEvent) -> u64 {
+        #[cfg(test)]
+        assert!(KINDS.contains(&note.kind), "{} is not among the kinds", note.kind);
         let mut kept = self.kept();
         if kept.len() == KEPT {
             kept.pop_front();
@@ -129,7 +161,7 @@ impl NewEvent {
                 ("drain_timed_out", Some(old), Some(old.other()))
             }
         };
-        Self { kind, epoch, from, to, message: transition.message(left), details }
+        Self { kind, epoch, from, to, message: transition.message(left), details, ..Self::default() }
     }
 }
 
@@ -138,7 +170,7 @@ mod tests {
     use super::*;
 
     fn note(message: impl ToString) -> NewEvent {
-        NewEvent { kind: "test", message: message.to_string(), ..NewEvent::default() }
+        NewEvent { kind: "fault", message: message.to_string(), ..NewEvent::default() }
     }
 
     fn ids(records: &[Arc<Event>]) -> Vec<u64> {

@@ -48,7 +48,7 @@ use self::{
 };
 pub use self::{
     command::{Command, Done, LastRefusal, Order, Refusal, RefusalCode, View},
-    event_log::{Event, EventLog, KEPT, NewEvent},
+    event_log::{Event, EventLog, KEPT, KINDS, NewEvent},
     left::Left,
     machine::TimerView,
     phase::{Actor, InvalidTransition, Phase, StrategyMismatch, Transition},

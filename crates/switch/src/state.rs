@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) last_refusal: Option<LastRefusal>,
     /// The next transition is made here, not by another instance.
     pub(super) is_own: bool,
+    /// When the last transition that was followed was proposed, in milliseconds since 1970.
+    pub(super) proposed_at: Option<u64>,
 }
 
 impl State {
@@ -80,6 +82,7 @@ impl State {
             entered: now,
             last_refusal: None,
             is_own: true,
+            proposed_at: None,
         }
     }
 
@@ -146,7 +149,8 @@ impl State {
             self.enter(transition, now);
             let cutover = self.machine.rules().cutover;
             let note = NewEvent::transition(transition, epoch, left, cutover, by);
-            self.noted = Some(self.event_log.note(note));
+            let proposed_at = self.proposed_at.filter(|_| self.machine.is_shared());
+            self.noted = Some(self.event_log.note(NewEvent { proposed_at, ..note }));
             if let Some(strategy) = self.left_at(transition, by) {
                 self.leave(strategy);
             }

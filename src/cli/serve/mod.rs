@@ -6,6 +6,7 @@ mod listening;
 #[cfg(feature = "mock")]
 mod mock;
 mod switching;
+mod webhooks;
 
 use std::{iter, path::PathBuf};
 
@@ -19,6 +20,7 @@ pub use self::{
     instances::Instances,
     listening::{ListenerTls, Listening},
     switching::{SwitchRules, Switching},
+    webhooks::Webhooks,
 };
 use super::{
     Effective,
@@ -50,6 +52,9 @@ pub struct Serve {
     /// The admin API.
     #[command(flatten)]
     pub operating: Operating,
+    /// Events for the URLs of others.
+    #[command(flatten)]
+    pub webhooks: Webhooks,
     /// Logs and traces.
     #[command(flatten)]
     pub logging: Logging,

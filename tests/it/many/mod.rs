@@ -3,6 +3,7 @@
 mod balanced;
 mod balancer;
 mod clocks;
+#[allow(dead_code, reason = "tests under load use the rest of it")]
 mod etcd;
 mod example;
 mod life;
@@ -11,6 +12,7 @@ mod namespaces;
 mod outages;
 mod refusals;
 mod switching;
+mod webhooks;
 
 use std::time::Duration;
 

@@ -6,33 +6,33 @@ use std::{
 };
 
 /// A page of Markdown.
-pub(super) struct Page {
+pub(crate) struct Page {
     /// Its path in the repository.
-    pub(super) name: String,
-    pub(super) text: String,
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 /// A fenced block of code.
 #[derive(Clone, Debug)]
-pub(super) struct Block {
-    pub(super) page: String,
+pub(crate) struct Block {
+    pub(crate) page: String,
     /// Where its fence opens, from 1.
-    pub(super) line: usize,
-    pub(super) language: String,
-    pub(super) text: String,
+    pub(crate) line: usize,
+    pub(crate) language: String,
+    pub(crate) text: String,
 }
 
-pub(super) fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-pub(super) fn page(name: &str) -> Page {
+pub(crate) fn page(name: &str) -> Page {
     let text = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     Page { name: name.to_owned(), text }
 }
 
 /// The README, the guides beside it, and all of `docs/`.
-pub(super) fn pages() -> Vec<Page> {
+pub(crate) fn pages() -> Vec<Page> {
     let mut names: Vec<String> =
         ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"]
             .map(str::to_owned)
@@ -54,7 +54,7 @@ pub(super) fn pages() -> Vec<Page> {
 }
 
 impl Page {
-    pub(super) fn blocks(&self) -> Vec<Block> {
+    pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut open: Option<Block> = None;
         for (line, text) in (1..).zip(self.text.lines()) {
@@ -73,7 +73,7 @@ impl Page {
     }
 
     /// The block in this language that contains `text`.
-    pub(super) fn block(&self, language: &str, text: &str) -> Block {
+    pub(crate) fn block(&self, language: &str, text: &str) -> Block {
         let mut blocks = self.blocks().into_iter();
         blocks
             .find(|block| block.language == language && block.text.contains(text))
@@ -81,7 +81,7 @@ impl Page {
     }
 
     /// The first column of the table whose head starts with `head`.
-    pub(super) fn first_column(&self, head: &str) -> Vec<String> {
+    pub(crate) fn first_column(&self, head: &str) -> Vec<String> {
         let rows = self.text.lines().skip_while(|line| !line.starts_with(head));
         let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
         let cells: Vec<String> =
@@ -92,6 +92,6 @@ impl Page {
 }
 
 /// The texts between backquotes.
-pub(super) fn quoted(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

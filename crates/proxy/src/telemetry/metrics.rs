@@ -15,6 +15,7 @@ use super::{
     call::{Outcome, Status},
     instances::{HISTOGRAMS, InstanceMetrics},
     thread_counters::{BOUNDS, STRATEGIES, ThreadCounters},
+    webhooks::WebhookMetrics,
 };
 use crate::adoption::End;
 
@@ -117,6 +118,11 @@ impl Metrics {
             lost: error("lost"),
             reset: error("reset"),
         })
+    }
+
+    /// Creates the metrics of a receiver of events, by its host and port.
+    pub fn webhook(&self, host: &str) -> WebhookMetrics {
+        self.with(|| WebhookMetrics::new(host))
     }
 
     /// Renders all metrics in Prometheus's text format.

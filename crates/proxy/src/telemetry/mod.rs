@@ -12,6 +12,7 @@ mod series;
 mod shard;
 mod thread_counters;
 pub mod traces;
+mod webhooks;
 
 pub use self::{
     call::{Call, Outcome, Status},
@@ -21,4 +22,5 @@ pub use self::{
     metrics::{AddressMetrics, Metrics, UpstreamMetrics},
     series::{Point, Series},
     shard::Shard,
+    webhooks::{DropReason, WebhookMetrics},
 };

@@ -109,6 +109,7 @@ impl Follower for Member {
         self.switch.change(|state, now| {
             if truth.course.epoch > state.machine.epoch() {
                 state.is_own = truth.course.epoch == self.won.load(Relaxed);
+                state.proposed_at = Some(truth.stamp.at);
                 state.machine.follow_truth(truth.course, truth.stamp.why, now);
             } else {
                 state.machine.set_timer(timer, now);

@@ -137,6 +137,24 @@ async fn instances_that_agree_are_told_once() {
     assert!(!messages(&one).iter().any(|message| message.starts_with("Waiting")));
 }
 
+/// By it, whoever hears of a transition from both knows that it is one.
+#[tokio::test(start_paused = true)]
+async fn a_transition_has_one_time_at_all() {
+    let etcd = Etcd::new(1);
+    let one = start(&etcd, 0, "web-1").await;
+    let two = start(&etcd, 0, "web-2").await;
+    one.order(TransitionKind::Announce).await;
+    sleep(SECOND * 3).await;
+    two.order(TransitionKind::Abort).await;
+    sleep(SECOND * 3).await;
+    let [one, two] = [&one, &two].map(|of| {
+        let events = of.switch.event_log().after(0, usize::MAX);
+        let stamps = events.iter().map(|event| (event.note.kind, event.note.epoch, event.note.proposed_at));
+        stamps.filter(|(.., at)| at.is_some()).collect::<Vec<_>>()
+    });
+    assert_eq!((&one, one.len()), (&two, 3), "announced, aborted and drained");
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_cut_off_and_return_are_told() {
     let etcd = Etcd::new(3);
