@@ -76,7 +76,10 @@ pub(super) async fn list(api: &Api, which: &Which, follow: bool, json: bool) -> 
     let listed: Calls = reply.read()?;
     show(&listed.calls, is_table, true)?;
     let mut last = listed.last;
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         sleep(LOOK).await;
         let news: Calls = api.get(&which.path(&format!("limit={MOST}&after={last}"))).await?.read()?;
         if news.complete_from > last + 1 {
@@ -87,7 +90,6 @@ pub(super) async fn list(api: &Api, which: &Which, follow: bool, json: bool) -> 
         show(&news.calls, is_table, false)?;
         last = news.last;
     }
-    Ok(())
 }
 
 fn show(calls: &[Call], is_table: bool, has_head: bool) -> Result<(), Failure> {
