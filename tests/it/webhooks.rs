@@ -146,7 +146,8 @@ fn https_receivers_prove_their_name() {
     for (name, words) in [("127.0.0.1", "teal.announced"), ("localhost", "")] {
         let place = Place::new();
         let receiver = secure_receiver(&folder, &place, &authority.issue(name));
-        let builder = teal().admin().switch_every("0").env("SSL_CERT_FILE", &trusted);
+        let builder =
+            teal().admin().switch_every("0").env("SSL_CERT_FILE", &trusted).without_env("SSL_CERT_DIR");
         let builder = builder.with("--webhook", &format!("https://{}/", place.address));
         let server = builder.with("--webhook-secret-file", &secret).run();
         server.operate(&["switch"]).done();
@@ -156,7 +157,10 @@ fn https_receivers_prove_their_name() {
         }
         assert_eq!(events(&receiver).is_empty(), words.is_empty(), "{name}: {}", server.output());
     }
-    let builder = teal().env("SSL_CERT_FILE", "/dev/null").with("--webhook", "https://a.example/s3cr3t");
+    let builder = teal()
+        .env("SSL_CERT_FILE", "/dev/null")
+        .without_env("SSL_CERT_DIR")
+        .with("--webhook", "https://a.example/s3cr3t");
     let (status, said) = builder.refused();
     assert_eq!(status.code(), Some(64), "{said}");
     let words = "'https://a.example': expected http://, because the system has no certificate authorities";

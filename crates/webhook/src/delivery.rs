@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use admin::Event;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use switch::Event as LoggedEvent;
 use tokio::time::Instant;
@@ -47,8 +46,8 @@ struct CloudEvent<'a> {
 }
 
 impl Delivery {
-    /// Encodes an event of the log that was begun at `started`.
-    pub(crate) fn new(event: &LoggedEvent, started: DateTime<Utc>, source: &Source, at: Instant) -> Self {
+    /// Encodes an event. `run` is of this run of the server alone.
+    pub(crate) fn new(event: &LoggedEvent, run: &str, source: &Source, at: Instant) -> Self {
         let note = &event.note;
         let shared = source.switch.as_deref().zip(note.proposed_at);
         let (id, from) = match shared {
@@ -56,7 +55,7 @@ impl Delivery {
                 (format!("epoch-{}-{proposed_at:x}", note.epoch), format!("/teal/switch/{}", encoded(switch)))
             }
             None => {
-                let id = format!("{:x}-{}", started.timestamp_micros(), event.id);
+                let id = format!("{run}-{}", event.id);
                 (id, format!("/teal/instance/{}", encoded(&source.instance)))
             }
         };
@@ -106,10 +105,9 @@ mod tests {
         Source { instance: "web 1/ö".to_owned(), switch: switch.map(str::to_owned) }
     }
 
-    fn sent(log: &EventLog, source: &Source) -> Vec<Value> {
+    fn sent(log: &EventLog, run: &str, source: &Source) -> Vec<Value> {
         let deliveries = log.after(0, 10);
-        let deliveries =
-            deliveries.iter().map(|event| Delivery::new(event, log.started(), source, Instant::now()));
+        let deliveries = deliveries.iter().map(|event| Delivery::new(event, run, source, Instant::now()));
         let values = deliveries.map(|delivery| {
             let value: Value = serde_json::from_slice(&delivery.body).unwrap();
             assert_eq!(value["id"], json!(delivery.id));
@@ -129,12 +127,12 @@ mod tests {
         let log = EventLog::default();
         log.note(cut_over(None));
         let event = log.after(0, 1)[0].clone();
-        let sent = sent(&log, &source(None));
+        let sent = sent(&log, "18f", &source(None));
         let time = json!(Event::from(&*event).time);
         assert_eq!(
             sent[0],
             json!({
-                "specversion": "1.0", "id": format!("{:x}-1", log.started().timestamp_micros()),
+                "specversion": "1.0", "id": "18f-1",
                 "source": "/teal/instance/web%201%2F%C3%B6", "type": "teal.cut_over", "subject": "green", "time": time,
                 "datacontenttype": "application/json",
                 "data": {
@@ -147,14 +145,12 @@ mod tests {
 
     #[test]
     fn a_shared_transition_has_one_id_everywhere() {
-        let logs = [EventLog::default(), EventLog::default()];
-        for log in &logs {
-            log.note(cut_over(Some(0x18f)));
-            let details = Map::from_iter([("instance".to_owned(), json!("web-2"))]);
-            log.note(NewEvent { kind: "instance_gone", details, ..NewEvent::default() });
-        }
+        let log = EventLog::default();
+        log.note(cut_over(Some(0x18f)));
+        let details = Map::from_iter([("instance".to_owned(), json!("web-2"))]);
+        log.note(NewEvent { kind: "instance_gone", details, ..NewEvent::default() });
         let shared = source(Some("teal/"));
-        let [one, two] = logs.map(|log| sent(&log, &shared));
+        let [one, two] = ["18f", "190"].map(|run| sent(&log, run, &shared));
         for name in ["id", "source"] {
             assert_eq!(one[0][name], two[0][name]);
         }

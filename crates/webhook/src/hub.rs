@@ -59,6 +59,8 @@ pub struct Webhooks {
 
 #[derive(Debug)]
 struct Shared {
+    /// Of this run of the server alone, even if another instance was started in the same moment.
+    run: String,
     event_log: EventLog,
     metrics: Metrics,
     limits: Limits,
@@ -119,8 +121,9 @@ impl Webhooks {
             read: 0,
             running: None,
         };
+        let run = format!("{:x}{:08x}", event_log.started().timestamp_micros(), rand::random::<u32>());
         let webhooks =
-            Self { shared: Arc::new(Shared { event_log, metrics, limits, state: Mutex::new(state) }) };
+            Self { shared: Arc::new(Shared { run, event_log, metrics, limits, state: Mutex::new(state) }) };
         webhooks.apply(settings)?;
         Ok(webhooks)
     }
@@ -246,7 +249,7 @@ impl Shared {
             state.read = last.id;
             let is_sent = |kind| state.kinds.is_empty() || state.kinds.contains(&kind);
             for event in events.iter().filter(|event| is_sent(event.note.kind)) {
-                let delivery = Delivery::new(event, self.event_log.started(), &state.source, Instant::now());
+                let delivery = Delivery::new(event, &self.run, &state.source, Instant::now());
                 let delivery = Arc::new(delivery);
                 for (receiver, _) in &state.receivers {
                     receiver.push(delivery.clone());

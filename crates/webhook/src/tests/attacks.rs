@@ -125,7 +125,8 @@ async fn an_endless_head_is_left() {
             assert_eq!(timeout(SOON, told.recv()).await.unwrap(), Some(connection));
         }
         webhooks.end().await;
-        assert_eq!((bench.counts(), bench.count("failures_total{")), ((1, 0), 1), "{answer:?}");
+        assert_eq!(bench.counts(), (1, 0), "{answer:?}");
+        assert!(bench.count("failures_total{") >= 1);
     }
 }
 

@@ -88,3 +88,14 @@ async fn without_receivers_there_is_no_thread() {
     webhooks.end().await;
     assert_eq!(bench.count("total{"), 0);
 }
+
+/// Two servers may be started in the same microsecond.
+#[tokio::test]
+async fn servers_with_one_log_have_other_ids() {
+    let mut receivers = [Receiver::new([]).await, Receiver::new([]).await];
+    let bench = Bench::new(quick());
+    let _webhooks = receivers.each_ref().map(|receiver| bench.start(to(&[receiver])));
+    bench.note(0);
+    let [one, two] = [receivers[0].next().await, receivers[1].next().await];
+    assert_ne!(one.header("webhook-id"), two.header("webhook-id"));
+}
