@@ -5,16 +5,19 @@ mod backend;
 mod control;
 mod instance;
 mod listeners;
+mod recording;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use admin::{Admin, AdminState, ReloadControl, check};
 use http2::Budget;
 use humantime::format_duration;
+use protocol::Protocol;
 use proxy::{
     DataPath,
     fault::{FaultContext, Faults, Source},
     gate::GateLayer,
+    recording::Recorder,
     server::Options,
     telemetry::{Collector, Metrics, traces::Traces},
 };
@@ -24,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::info;
 
 pub use self::listeners::Listeners;
-use self::{backend::Backend, instance::Instance};
+use self::{backend::Backend, instance::Instance, recording::Recordings};
 use crate::{
     cli::environment,
     config::{Config, FaultConfig, GateConfig},
@@ -50,7 +53,15 @@ pub async fn serve(
 ) -> io::Result<()> {
     let Listeners { data, operators } = listeners;
     let budget = Budget::new(config.buffer_limit);
-    let metrics = Metrics::new(budget.clone());
+    // Without a gate the methods of the engine are known too.
+    let roles = config
+        .gate
+        .as_ref()
+        .map_or_else(|| Protocol::default().roles().clone(), |gate| gate.protocol.roles().clone());
+    let recorder = Recorder::new(roles);
+    // Before the engine is started: a file that cannot be written ends the server.
+    let recordings = Arc::new(Recordings::start(recorder.clone(), config.recording)?);
+    let metrics = Metrics::new(budget.clone()).recorded_by(recorder.clone());
     let backend = Backend::start(config.backend, config.threads, &metrics)?;
     let mut gate = config.gate;
     let instance = gate.as_mut().and_then(|gate| gate.instance.take());
@@ -79,6 +90,7 @@ pub async fn serve(
         faults: faults.clone(),
         collector: collector.clone(),
         reload: Some(Arc::new(reload) as Arc<dyn ReloadControl>),
+        record: Some(recordings.clone()),
         ending: ending.clone(),
     };
     let operators_at = operators.as_ref().map(|operators| operators.local_addr()).transpose()?;
@@ -126,7 +138,7 @@ pub async fn serve(
     };
 
     let end = CancellationToken::new();
-    let served = backend.serve(DataPath { gate, faults, collector }, data, options, end.clone());
+    let served = backend.serve(DataPath { gate, faults, collector, recorder }, data, options, end.clone());
     let ending = async {
         let Shutdown { signal, delay } = shutdown.await;
         ending.cancel();
@@ -140,6 +152,7 @@ pub async fn serve(
     };
     let (served, ()) = tokio::join!(served, ending);
 
+    recordings.end();
     if let Some(instance) = instance {
         instance.leave().await;
     }

@@ -28,7 +28,7 @@ const SHOWN: [&str; 10] = [
 const PURPOSES: [(&str, &[&str]); 4] = [
     ("Serve", &["serve", "check", "reload"]),
     ("Take a running teal through a switch", &["status", "switch", "cutover", "abort", "rollback", "timer"]),
-    ("Inspect a running teal", &["queries", "clients", "instances", "fault", "token", "cluster"]),
+    ("Inspect a running teal", &["queries", "clients", "instances", "fault", "record", "token", "cluster"]),
     ("Test clients and servers", &["rehearse", "scenario", "completions"]),
 ];
 

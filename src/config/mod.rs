@@ -4,6 +4,7 @@ mod backend;
 mod faults;
 mod gate;
 mod instances;
+mod recording;
 mod tls;
 
 use std::{num::NonZero, path::Path, thread, time::Duration};
@@ -13,7 +14,7 @@ use protocol::Protocol;
 use proxy::{fault::Rule, gate::Mismatch, tls::Identity, upstream::Targets};
 use switch::{Rules, SavedState, StateFile};
 
-pub use self::instances::InstanceConfig;
+pub use self::{instances::InstanceConfig, recording::RecordConfig};
 use crate::{
     cli::{Addresses, Admin, Effective, LogFormat, LogLevel, Serve, environment},
     scenario::Scenario,
@@ -44,6 +45,8 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// The faults at start.
     pub faults: FaultConfig,
+    /// The recording of calls.
+    pub recording: RecordConfig,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
@@ -148,6 +151,7 @@ impl TryFrom<Serve> for Config {
             backend: backend::backend(&serve)?,
             admin: admin(&serve)?,
             faults,
+            recording: recording::recording(&serve)?,
             preview_listen: backend::preview(&serve)?,
             shutdown_delay: serve.listening.shutdown_delay,
             otlp_endpoint: serve.logging.otlp_endpoint,

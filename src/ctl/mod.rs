@@ -3,6 +3,7 @@
 mod api;
 mod commands;
 mod fault;
+mod record;
 mod text;
 mod wait;
 mod watch;

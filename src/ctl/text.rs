@@ -51,7 +51,7 @@ impl Paint {
         }
     }
 
-    fn head(self, text: &str) -> String {
+    pub(super) fn head(self, text: &str) -> String {
         self.with("1", text)
     }
 
@@ -346,7 +346,7 @@ fn table(heads: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) -> String {
 }
 
 /// Removes terminal control sequences from foreign text.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

@@ -23,6 +23,7 @@ mod preview;
 mod probes;
 mod proxying;
 mod readme;
+mod recording;
 mod rejected;
 mod reload;
 mod rules;

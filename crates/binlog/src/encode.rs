@@ -5,6 +5,7 @@
 mod tests;
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime},
 };
@@ -17,7 +18,7 @@ use crate::pb::{
 };
 
 /// Metadata: keys and values, in order. Values of keys with `-bin` are decoded.
-pub type Metadata = [(String, Vec<u8>)];
+pub type Metadata<'a> = [(&'a str, Cow<'a, [u8]>)];
 
 /// What a request begins with.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,7 @@ pub struct Head<'a> {
     /// The client's address.
     pub peer: Option<SocketAddr>,
     /// The metadata.
-    pub metadata: &'a Metadata,
+    pub metadata: &'a Metadata<'a>,
 }
 
 /// What a response ends with.
@@ -44,7 +45,7 @@ pub struct Trailer<'a> {
     /// `grpc-status-details-bin`, decoded.
     pub details: &'a [u8],
     /// The metadata.
-    pub metadata: &'a Metadata,
+    pub metadata: &'a Metadata<'a>,
 }
 
 /// Numbers the entries of a call.
@@ -90,7 +91,7 @@ impl Encoder {
     }
 
     /// Appends the headers of a response.
-    pub fn server_header(&mut self, to: &mut Vec<u8>, at: SystemTime, pairs: &Metadata) {
+    pub fn server_header(&mut self, to: &mut Vec<u8>, at: SystemTime, pairs: &Metadata<'_>) {
         self.entry(to, at, EventType::ServerHeader, false, |to| {
             nested(to, 7, |to| nested(to, 1, |to| metadata(to, pairs)));
         });
@@ -185,7 +186,7 @@ fn bytes(to: &mut Vec<u8>, field: u32, value: &[u8]) {
     }
 }
 
-fn metadata(to: &mut Vec<u8>, pairs: &Metadata) {
+fn metadata(to: &mut Vec<u8>, pairs: &Metadata<'_>) {
     for (key, value) in pairs {
         nested(to, 1, |to| {
             bytes(to, 1, key.as_bytes());

@@ -29,6 +29,8 @@ pub enum Role {
     Statement,
     /// The name of a user.
     User,
+    /// How long a query has taken so far.
+    Elapsed,
     /// A password, a token, or a document that has some.
     Secret,
 }
@@ -127,8 +129,7 @@ fn collect<'a>(
 fn fields(message: &DescriptorProto, named: impl Fn(&str) -> Option<usize>) -> Fields {
     let fields = message.field.iter().filter_map(|field| {
         let kind = match (role(message.name(), field.name()), field.r#type()) {
-            // A secret may have any type.
-            (Some(Role::Secret), _) => Kind::Role(Role::Secret),
+            (Some(role @ (Role::Secret | Role::Elapsed)), _) => Kind::Role(role),
             (Some(role), Type::String) => Kind::Role(role),
             (_, Type::Message) => Kind::Within(named(field.type_name())?),
             _ => return None,
@@ -149,6 +150,7 @@ fn role(message: &str, field: &str) -> Option<Role> {
         "engineip" | "plannerip" => Role::Engine,
         "newstrategy" => Role::Notice,
         "querystring" | "query" => Role::Statement,
+        "elapsedtimemillis" => Role::Elapsed,
         "user" | "usernameforimpersonation" => Role::User,
         _ => return None,
     })

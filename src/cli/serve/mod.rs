@@ -5,6 +5,7 @@ mod instances;
 mod listening;
 #[cfg(feature = "mock")]
 mod mock;
+mod recording;
 mod switching;
 
 use std::{iter, path::PathBuf};
@@ -18,6 +19,7 @@ pub use self::{
     engines::{EngineTls, Engines},
     instances::Instances,
     listening::{ListenerTls, Listening},
+    recording::Recording,
     switching::{SwitchRules, Switching},
 };
 use super::{
@@ -47,6 +49,9 @@ pub struct Serve {
     /// Fault injection.
     #[command(flatten)]
     pub faults: FaultFlags,
+    /// Recording calls.
+    #[command(flatten)]
+    pub recording: Recording,
     /// The admin API.
     #[command(flatten)]
     pub operating: Operating,

@@ -15,7 +15,7 @@ fn at(seconds: u64) -> SystemTime {
 fn begin(log: &mut Vec<u8>, call: u64) -> Encoder {
     let mut encoder = Encoder::new(call);
     let peer = Some("[::1]:99".parse().unwrap());
-    let metadata = &[("strategy".to_owned(), b"blue".to_vec())];
+    let metadata = &[("strategy", b"blue".as_slice().into())];
     encoder.client_header(
         log,
         at(0),

@@ -5,8 +5,8 @@ use crate::pb::{self, GrpcLogEntry, grpc_log_entry::Payload};
 
 const AT: Duration = Duration::new(1_700_000_000, 123_456_789);
 
-fn pairs(of: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
-    of.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec())).collect()
+fn pairs<'a>(of: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, Cow<'a, [u8]>)> {
+    of.iter().map(|(key, value)| (*key, Cow::Borrowed(*value))).collect()
 }
 
 fn entry(sequence: u64, kind: EventType, payload: Option<Payload>) -> GrpcLogEntry {

@@ -33,6 +33,11 @@ impl Buffer {
         Some(&mut self.bytes)
     }
 
+    /// Removes the bytes; their room stays charged.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// Counts a call as written, once this buffer is.
     pub fn ends_call(&mut self) {
         self.calls += 1;
@@ -48,7 +53,8 @@ impl Buffer {
         self.bytes.is_empty()
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 

@@ -25,7 +25,8 @@ impl MessageRoles {
         self.at.is_some()
     }
 
-    /// Appends the message to `to`, with its fields as `edit` says. A secret that is no string or bytes is dropped.
+    /// Appends the message to `to`, with its fields as `edit` says. One that is no string or bytes
+    /// cannot be replaced, and is dropped instead.
     pub fn rewrite(
         &self,
         message: &[u8],
@@ -57,12 +58,11 @@ impl MessageRoles {
             let Some((_, kind)) = fields.iter().find(|(known, _)| *known == number) else { continue };
             let is_bytes = tag & 7 == 2;
             let replacement = match kind {
-                Kind::Role(role) if is_bytes => match edit(*role, value) {
+                Kind::Role(role) => match edit(*role, value) {
                     Edit::Keep => continue,
-                    Edit::Drop => None,
-                    Edit::Replace(value) => Some(value),
+                    Edit::Replace(value) if is_bytes => Some(value),
+                    Edit::Drop | Edit::Replace(_) => None,
                 },
-                Kind::Role(Role::Secret) => None,
                 Kind::Within(within) if is_bytes => {
                     let mut inner = Vec::with_capacity(value.len());
                     let depth = depth.checked_sub(1).ok_or(Malformed)?;
