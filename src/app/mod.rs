@@ -58,11 +58,11 @@ pub async fn serve(
         .gate
         .as_ref()
         .map_or_else(|| Protocol::default().roles().clone(), |gate| gate.protocol.roles().clone());
-    let recorder = Recorder::new(roles);
+    let recorder = Recorder::new(roles.clone());
     // Before the engine is started: a file that cannot be written ends the server.
     let recordings = Arc::new(Recordings::start(recorder.clone(), config.recording)?);
     let metrics = Metrics::new(budget.clone()).recorded_by(recorder.clone());
-    let backend = Backend::start(config.backend, config.threads, &metrics)?;
+    let backend = Backend::start(config.backend, config.threads, &metrics, &roles)?;
     let mut gate = config.gate;
     let instance = gate.as_mut().and_then(|gate| gate.instance.take());
     let switching = gate.map(|gate| Switching::start(gate, &backend, instance.is_some())).transpose()?;
@@ -152,7 +152,7 @@ pub async fn serve(
     };
     let (served, ()) = tokio::join!(served, ending);
 
-    recordings.end();
+    recordings.end().await;
     if let Some(instance) = instance {
         instance.leave().await;
     }

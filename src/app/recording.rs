@@ -1,14 +1,18 @@
 //! Recordings of calls: the one from the start, and those of operators.
 
-use std::io;
+use std::{io, thread, time::Duration};
 
 use admin::{RecordControl, RecordRefusal, RecordState};
 use binlog::Stats;
 use chrono::{DateTime, SecondsFormat, Utc};
 use proxy::recording::{Recorder, RecordingStatus};
+use tokio::{sync::oneshot, time::timeout};
+use tracing::warn;
 
 use crate::{cli::environment, config::RecordConfig};
 
+/// How long the end of the server waits for the disk.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// The most bytes in the name of a file.
 const LONGEST: usize = 100;
 
@@ -33,9 +37,18 @@ impl Recordings {
         Ok(Self { recorder, config })
     }
 
-    /// Writes what is left.
-    pub(super) fn end(&self) {
-        self.recorder.stop();
+    /// Writes what is left. Does not wait for a disk that hangs.
+    pub(super) async fn end(&self) {
+        let (recorder, (done, ended)) = (self.recorder.clone(), oneshot::channel());
+        let stop = move || {
+            recorder.stop();
+            // Nobody waits any more if it took too long.
+            _ = done.send(());
+        };
+        let stopping = thread::Builder::new().name("recording-end".to_owned()).spawn(stop);
+        if stopping.is_err() || timeout(ENDS_WITHIN, ended).await.is_err() {
+            warn!("The end of the recording is not written: the disk does not answer");
+        }
     }
 }
 

@@ -14,7 +14,10 @@ use protocol::Protocol;
 use proxy::{fault::Rule, gate::Mismatch, tls::Identity, upstream::Targets};
 use switch::{Rules, SavedState, StateFile};
 
-pub use self::{instances::InstanceConfig, recording::RecordConfig};
+pub use self::{
+    instances::InstanceConfig,
+    recording::{RecordConfig, ReplayConfig},
+};
 use crate::{
     cli::{Addresses, Admin, Effective, LogFormat, LogLevel, Serve, environment},
     scenario::Scenario,
@@ -99,6 +102,8 @@ pub struct FaultConfig {
 pub enum Backend {
     /// Forwards calls to engines.
     Upstream(Targets),
+    /// Answers from a recording.
+    Replay(ReplayConfig),
     /// Uses the built-in engine.
     #[cfg(feature = "mock")]
     Mock(MockConfig),

@@ -10,6 +10,15 @@ use crate::cli::{Recording, Serve};
 /// The most bytes of entries that wait for the disk.
 const QUEUE: usize = 64 << 20;
 
+/// A recording that takes the place of an engine.
+#[derive(Clone, Debug)]
+pub struct ReplayConfig {
+    /// The file.
+    pub file: PathBuf,
+    /// How many times as fast as recorded; 0 is at once.
+    pub speed: f64,
+}
+
 /// How and where calls are recorded.
 #[derive(Clone, Debug)]
 pub struct RecordConfig {
@@ -30,8 +39,25 @@ impl RecordConfig {
     }
 }
 
+/// The recording to replay, if there is one.
+pub(super) fn replay(serve: &Serve) -> Result<Option<ReplayConfig>, BadSetting> {
+    let Recording { replay, replay_speed, record, .. } = &serve.recording;
+    let bad = |flag, expected: &str| {
+        let value = serve.effective.get(flag).map(|given| given.text()).unwrap_or_default();
+        Err(BadSetting { flag, value, expected: expected.to_owned() })
+    };
+    match replay {
+        None if serve.given.contains(&"replay-speed") => bad("replay-speed", "expected --replay with it"),
+        None => Ok(None),
+        Some(file) if record.as_ref() == Some(file) => {
+            bad("record", "expected another file than that of --replay")
+        }
+        Some(file) => Ok(Some(ReplayConfig { file: file.clone(), speed: *replay_speed })),
+    }
+}
+
 pub(super) fn recording(serve: &Serve) -> Result<RecordConfig, BadSetting> {
-    let Recording { record, record_dir, record_size, record_files } = &serve.recording;
+    let Recording { record, record_dir, record_size, record_files, .. } = &serve.recording;
     let folder = record_dir.as_ref().map(|folder| {
         // Links on the way to it are followed now, and not once a recording starts.
         let found = folder.canonicalize().and_then(|folder| match folder.is_dir() {

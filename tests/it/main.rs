@@ -26,6 +26,7 @@ mod readme;
 mod recording;
 mod rejected;
 mod reload;
+mod replaying;
 mod rules;
 mod scenarios;
 mod settings;

@@ -1,12 +1,12 @@
-//! Recording calls.
+//! Recording calls, and replaying them.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::values::{count, file_size};
+use crate::cli::values::{count, file_size, speed};
 
-/// Recording calls.
+/// Recording calls, and replaying them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Recording")]
 pub struct Recording {
@@ -22,4 +22,10 @@ pub struct Recording {
     /// Keep this many files: FILE, and the full ones before it, FILE.1 and on
     #[arg(long, env = "TEAL_RECORD_FILES", value_name = "N", default_value = "4", value_parser = count)]
     pub record_files: usize,
+    /// Answer calls from this recording instead of an engine
+    #[arg(long, env = "TEAL_REPLAY", value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// Replay so many times as fast as recorded; 0 is at once
+    #[arg(long, env = "TEAL_REPLAY_SPEED", value_name = "N", default_value = "0", value_parser = speed)]
+    pub replay_speed: f64,
 }
