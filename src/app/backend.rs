@@ -3,28 +3,28 @@
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use admin::{ClusterControl, Engines, TokenControl};
-#[cfg(feature = "mock")]
-use http::Request;
-#[cfg(feature = "mock")]
+use http::{Request, Response};
+use protocol::Roles;
 use proxy::{
     Answering, DataPath, Listeners, Served,
     gate::RequestBody,
     server::Incoming,
-    server::Options,
+    server::{BoxError, Options},
     telemetry::Metrics,
     tls::Trust,
     upstream::{Health, Targets},
 };
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
-#[cfg(feature = "mock")]
-use tower::{ServiceExt, util::BoxCloneSyncService};
+use tonic::body::Body;
+use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use tracing::info;
 
 #[cfg(feature = "mock")]
 use super::control::{Cluster, Tokens};
-use crate::config;
 #[cfg(feature = "mock")]
 use crate::config::MockConfig;
+use crate::{cli::environment, config};
 
 /// The backend, and its controls for operators.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(super) struct Backend {
 #[derive(Debug)]
 enum Kind {
     Engines(Box<(Targets, Health)>),
+    Replay(replay::Replay),
     #[cfg(feature = "mock")]
     BuiltIn {
         mock: mock::Mock,
@@ -59,9 +60,11 @@ impl Backend {
         config: config::Backend,
         #[cfg_attr(not(feature = "mock"), allow(unused_variables))] threads: usize,
         metrics: &Metrics,
+        roles: &Roles,
     ) -> io::Result<Self> {
         match config {
             config::Backend::Upstream(targets) => Ok(Self::forwarding(targets, metrics)),
+            config::Backend::Replay(config) => Self::replaying(&config, roles),
             #[cfg(feature = "mock")]
             config::Backend::Mock(config) => Self::built_in(config, threads),
         }
@@ -77,6 +80,16 @@ impl Backend {
             alarm: Some(health.alarm()),
             kind: Kind::Engines(Box::new((targets, health))),
         }
+    }
+
+    fn replaying(config: &config::ReplayConfig, roles: &Roles) -> io::Result<Self> {
+        let replay = replay::Replay::load(&config.file, roles, config.speed).map_err(|error| {
+            let (names, file) = (environment("replay"), config.file.display());
+            io::Error::other(format!("--replay (or {names}): '{file}': {error}"))
+        })?;
+        info!("Replaying {} calls of {}", replay.calls(), config.file.display());
+        let (engines, cluster, tokens, trust, alarm) = (None, None, None, None, None);
+        Ok(Self { kind: Kind::Replay(replay), engines, cluster, tokens, trust, alarm })
     }
 
     #[cfg(feature = "mock")]
@@ -110,6 +123,7 @@ impl Backend {
                 let Targets { blue, green, .. } = &engines.0;
                 [("blue", blue), ("green", green)].map(|(name, at)| (name.to_owned(), at.to_string())).into()
             }
+            Kind::Replay(_) => BTreeMap::new(),
             #[cfg(feature = "mock")]
             Kind::BuiltIn { .. } => BTreeMap::new(),
         }
@@ -125,15 +139,16 @@ impl Backend {
     ) -> Served {
         match &self.kind {
             Kind::Engines(engines) => path.forward((**engines).clone(), listeners, options, end),
+            Kind::Replay(replay) => path.answer(answering(replay.service()), listeners, options, end),
             #[cfg(feature = "mock")]
-            Kind::BuiltIn { mock, .. } => path.answer(answering(mock), listeners, options, end),
+            Kind::BuiltIn { mock, .. } => path.answer(answering(mock.service()), listeners, options, end),
         }
     }
 
     /// Reports the shutdown to clients that check health.
     pub(super) async fn announce_end(&self) {
         match &self.kind {
-            Kind::Engines(_) => {}
+            Kind::Engines(_) | Kind::Replay(_) => {}
             #[cfg(feature = "mock")]
             Kind::BuiltIn { mock, .. } => mock.health().end().await,
         }
@@ -142,15 +157,21 @@ impl Backend {
     /// Stops the work that is left.
     pub(super) fn stop(self) {
         match self.kind {
-            Kind::Engines(_) => {}
+            Kind::Engines(_) | Kind::Replay(_) => {}
             #[cfg(feature = "mock")]
             Kind::BuiltIn { runtime, .. } => runtime.shutdown_background(),
         }
     }
 }
 
-#[cfg(feature = "mock")]
-fn answering(mock: &mock::Mock) -> Answering {
-    let service = ServiceExt::<Request<RequestBody<Incoming>>>::map_err(mock.service(), Into::into);
-    BoxCloneSyncService::new(service)
+fn answering<S>(service: S) -> Answering
+where
+    S: Service<Request<RequestBody<Incoming>>, Response = Response<Body>, Error: Into<BoxError>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(ServiceExt::<Request<RequestBody<Incoming>>>::map_err(service, Into::into))
 }

@@ -5,16 +5,19 @@ mod backend;
 mod control;
 mod instance;
 mod listeners;
+mod recording;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use admin::{Admin, AdminState, ReloadControl, check};
 use http2::Budget;
 use humantime::format_duration;
+use protocol::Protocol;
 use proxy::{
     DataPath,
     fault::{FaultContext, Faults, Source},
     gate::GateLayer,
+    recording::Recorder,
     server::Options,
     telemetry::{Collector, Metrics, history::Limits, traces::Traces},
 };
@@ -25,7 +28,7 @@ use tracing::info;
 use webhook::Webhooks;
 
 pub use self::listeners::Listeners;
-use self::{backend::Backend, instance::Instance};
+use self::{backend::Backend, instance::Instance, recording::Recordings};
 use crate::{
     cli::environment,
     config::{Config, FaultConfig, GateConfig},
@@ -51,8 +54,16 @@ pub async fn serve(
 ) -> io::Result<()> {
     let Listeners { data, operators } = listeners;
     let budget = Budget::new(config.buffer_limit);
-    let metrics = Metrics::new(budget.clone());
-    let backend = Backend::start(config.backend, config.threads, &metrics)?;
+    // Without a gate the methods of the engine are known too.
+    let roles = config
+        .gate
+        .as_ref()
+        .map_or_else(|| Protocol::default().roles().clone(), |gate| gate.protocol.roles().clone());
+    let recorder = Recorder::new(roles.clone());
+    // Before the engine is started: a file that cannot be written ends the server.
+    let recordings = Arc::new(Recordings::start(recorder.clone(), config.recording)?);
+    let metrics = Metrics::new(budget.clone()).recorded_by(recorder.clone());
+    let backend = Backend::start(config.backend, config.threads, &metrics, &roles)?;
     let mut gate = config.gate;
     let instance = gate.as_mut().and_then(|gate| gate.instance.take());
     let switching = gate.map(|gate| Switching::start(gate, &backend, instance.is_some())).transpose()?;
@@ -82,6 +93,7 @@ pub async fn serve(
         faults: faults.clone(),
         collector: collector.clone(),
         reload: Some(Arc::new(reload) as Arc<dyn ReloadControl>),
+        record: Some(recordings.clone()),
         ending: ending.clone(),
     };
     let operators_at = operators.as_ref().map(|operators| operators.local_addr()).transpose()?;
@@ -130,7 +142,7 @@ pub async fn serve(
     };
 
     let end = CancellationToken::new();
-    let served = backend.serve(DataPath { gate, faults, collector }, data, options, end.clone());
+    let served = backend.serve(DataPath { gate, faults, collector, recorder }, data, options, end.clone());
     let ending = async {
         let Shutdown { signal, delay } = shutdown.await;
         ending.cancel();
@@ -144,6 +156,7 @@ pub async fn serve(
     };
     let (served, ()) = tokio::join!(served, ending);
 
+    recordings.end().await;
     if let Some(instance) = instance {
         instance.leave().await;
     }

@@ -30,7 +30,7 @@ const PURPOSES: [(&str, &[&str]); 4] = [
     ("Take a running teal through a switch", &["status", "switch", "cutover", "abort", "rollback", "timer"]),
     (
         "Inspect a running teal",
-        &["calls", "verify", "queries", "clients", "instances", "fault", "token", "cluster"],
+        &["calls", "verify", "queries", "clients", "instances", "fault", "record", "token", "cluster"],
     ),
     ("Test clients and servers", &["rehearse", "scenario", "completions"]),
 ];

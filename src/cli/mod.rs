@@ -6,6 +6,7 @@ mod fault;
 mod file;
 mod help;
 mod operate;
+mod record;
 mod rehearse;
 mod scenario;
 mod serve;
@@ -30,9 +31,13 @@ pub use self::{
     file::Place,
     help::command,
     operate::{ClusterAction, Operate, Running},
+    record::RecordCommand,
     rehearse::Rehearse,
     scenario::ScenarioCommand,
-    serve::{EngineTls, Engines, Instances, ListenerTls, Listening, Serve, SwitchRules, Switching, Webhooks},
+    serve::{
+        EngineTls, Engines, Instances, ListenerTls, Listening, Recording, Serve, SwitchRules, Switching,
+        Webhooks,
+    },
     values::{Addresses, Admin, CallConditions, LogFormat, LogLevel, OnOff},
 };
 

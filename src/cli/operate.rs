@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use protocol::Strategy;
 
 use super::{
-    FaultCommand, TokenCommand,
+    FaultCommand, RecordCommand, TokenCommand,
     values::{ADMIN, CallConditions, conditions, count, duration},
 };
 
@@ -155,6 +155,9 @@ pub enum Operate {
     /// Add, list and remove faults
     #[command(subcommand)]
     Fault(FaultCommand),
+    /// Record calls, and show recordings
+    #[command(subcommand)]
+    Record(RecordCommand),
     /// Revoke tokens of the built-in engine
     #[command(subcommand)]
     Token(TokenCommand),

@@ -225,6 +225,7 @@ fn tls_is_read_on_both_sides() {
         Backend::Upstream(targets) => targets,
         #[cfg(feature = "mock")]
         Backend::Mock(_) => panic!("there are engines"),
+        Backend::Replay(_) => panic!("there are engines"),
     };
     assert!(targets.trust.is_some() && targets.blue.is_tls() && !targets.green.is_tls());
 }

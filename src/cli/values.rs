@@ -193,6 +193,16 @@ pub(super) fn buffers(text: &str) -> Result<usize, String> {
     size(text).filter(|size| *size >= 16 << 20).ok_or_else(expected)
 }
 
+pub(super) fn file_size(text: &str) -> Result<u64, String> {
+    let expected = || "expected a size of at least 1MiB such as 64MiB or 1GiB".to_owned();
+    size(text).filter(|size| *size >= 1 << 20).map(|size| size as u64).ok_or_else(expected)
+}
+
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.trim().parse().ok().filter(|speed| *speed == 0.0 || (0.001..=1000.0).contains(speed));
+    speed.ok_or_else(|| "expected 0, or a number from 0.001 to 1000 such as 1".to_owned())
+}
+
 /// Parses a number of bytes.
 fn size(text: &str) -> Option<usize> {
     let size = text.trim().parse::<bytesize::ByteSize>().ok()?;

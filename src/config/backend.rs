@@ -7,7 +7,7 @@ use proxy::upstream::{Target, Targets};
 
 #[cfg(feature = "mock")]
 use super::MockConfig;
-use super::{Backend, BadSetting, tls};
+use super::{Backend, BadSetting, recording, tls};
 use crate::cli::{Addresses, Serve};
 
 /// The flags that need the built-in engine.
@@ -18,10 +18,14 @@ fn needs_built_in() -> Vec<&'static str> {
     return Vec::new();
 }
 
-/// Chooses forwarding or the built-in engine.
+/// Chooses forwarding, a recording or the built-in engine.
 pub(super) fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
+    let replay = recording::replay(serve)?;
     let Some(targets) = targets(serve)? else {
         tls::trust(serve, &[])?;
+        if let Some(replay) = replay {
+            return without_built_in(serve, Backend::Replay(replay), "remove this, or --replay");
+        }
         #[cfg(feature = "mock")]
         return built_in(serve).map(Backend::Mock);
         #[cfg(not(feature = "mock"))]
@@ -31,10 +35,20 @@ pub(super) fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
             expected: "expected the URL of an engine, because this build has no built-in one".to_owned(),
         });
     };
+    if let Some(replay) = replay {
+        let value = replay.file.display().to_string();
+        let expected = "expected no engine with it: remove --upstream, --blue and --green".to_owned();
+        return Err(BadSetting { flag: "replay", value, expected });
+    }
+    without_built_in(serve, Backend::Upstream(targets), "remove this, or --upstream, --blue and --green")
+}
+
+/// The backend, unless a flag is set that needs the built-in engine.
+fn without_built_in(serve: &Serve, backend: Backend, remedy: &str) -> Result<Backend, BadSetting> {
     let Some(flag) = needs_built_in().into_iter().find(|flag| serve.given.contains(flag)) else {
-        return Ok(Backend::Upstream(targets));
+        return Ok(backend);
     };
-    let expected = "expected the built-in engine: remove this, or --upstream, --blue and --green".to_owned();
+    let expected = format!("expected the built-in engine: {remedy}");
     let value = serve.effective.get(flag).map(|given| given.text()).unwrap_or_default();
     Err(BadSetting { flag, value, expected })
 }

@@ -4,6 +4,7 @@ mod backend;
 mod faults;
 mod gate;
 mod instances;
+mod recording;
 mod tls;
 mod webhooks;
 
@@ -14,7 +15,10 @@ use protocol::Protocol;
 use proxy::{fault::Rule, gate::Mismatch, telemetry::history::Limits, tls::Identity, upstream::Targets};
 use switch::{Rules, SavedState, StateFile};
 
-pub use self::instances::InstanceConfig;
+pub use self::{
+    instances::InstanceConfig,
+    recording::{RecordConfig, ReplayConfig},
+};
 use crate::{
     cli::{Addresses, Admin, Effective, LogFormat, LogLevel, Serve, environment},
     scenario::Scenario,
@@ -49,6 +53,8 @@ pub struct Config {
     pub history: Limits,
     /// The receivers of events.
     pub webhooks: webhook::Settings,
+    /// The recording of calls.
+    pub recording: RecordConfig,
     /// The collector that traces are sent to.
     pub otlp_endpoint: Option<String>,
     /// How log lines look.
@@ -101,6 +107,8 @@ pub struct FaultConfig {
 pub enum Backend {
     /// Forwards calls to engines.
     Upstream(Targets),
+    /// Answers from a recording.
+    Replay(ReplayConfig),
     /// Uses the built-in engine.
     #[cfg(feature = "mock")]
     Mock(MockConfig),
@@ -155,6 +163,7 @@ impl TryFrom<Serve> for Config {
             backend: backend::backend(&serve)?,
             admin: admin(&serve)?,
             faults,
+            recording: recording::recording(&serve)?,
             preview_listen: backend::preview(&serve)?,
             webhooks: webhooks::webhooks(&serve)?,
             shutdown_delay: serve.listening.shutdown_delay,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     api::Api,
-    calls, fault, print,
+    calls, fault, print, record,
     text::{self, Paint},
     wait, watch,
 };
@@ -63,6 +63,7 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
             show(&server, &reply, |cluster: ClusterStatus, _| format!("the cluster is {}\n", cluster.status))
         }
         Operate::Fault(command) => fault::carry_out(command).await,
+        Operate::Record(command) => record::carry_out(command).await,
         Operate::Token(TokenCommand::Revoke { which, server }) => fault::revoke(which, &server).await,
         Operate::Reload { server } => {
             let reply = Api::new(&server)?.post(paths::RELOAD, json!({})).await?;

@@ -4,6 +4,7 @@ mod api;
 mod calls;
 mod commands;
 mod fault;
+mod record;
 mod text;
 mod wait;
 mod watch;

@@ -55,7 +55,7 @@ impl Paint {
         }
     }
 
-    fn head(self, text: &str) -> String {
+    pub(super) fn head(self, text: &str) -> String {
         self.with("1", text)
     }
 
@@ -350,7 +350,7 @@ fn table(heads: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) -> String {
 }
 
 /// Removes terminal control sequences from foreign text.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

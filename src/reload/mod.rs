@@ -165,6 +165,7 @@ impl Parts {
     fn trust<'a>(&'a self, config: &'a Config) -> Option<(&'a Trust, &'a Trust)> {
         match &config.backend {
             Backend::Upstream(engines) => self.trust.as_ref().zip(engines.trust.as_ref()),
+            Backend::Replay(_) => None,
             #[cfg(feature = "mock")]
             Backend::Mock(_) => None,
         }

@@ -2,6 +2,7 @@
 //
 //	peer serve          an engine: says "serving PORT", ends with its input
 //	peer call ADDRESS   the interop cases of gRPC against an engine of these tests
+//	peer binlog FILE    two calls in grpc-go's binary log (see binlog.go)
 //	peer effects        what grpc-go sees of each fault (see effects.go)
 package main
 
@@ -34,10 +35,12 @@ func main() {
 		serve()
 	case len(os.Args) == 3 && os.Args[1] == "call":
 		call(os.Args[2])
+	case len(os.Args) == 3 && os.Args[1] == "binlog":
+		logCalls(os.Args[2])
 	case len(os.Args) == 2 && os.Args[1] == "effects":
 		effects()
 	default:
-		fmt.Fprintln(os.Stderr, "usage: peer serve | call ADDRESS | effects")
+		fmt.Fprintln(os.Stderr, "usage: peer serve | call ADDRESS | binlog FILE | effects")
 		os.Exit(2)
 	}
 }

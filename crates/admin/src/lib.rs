@@ -15,6 +15,7 @@ mod page;
 pub mod paths;
 mod problem;
 mod queries;
+mod record;
 mod reload;
 mod router;
 mod serve;
@@ -44,6 +45,7 @@ pub use self::{
     instances::{Agreed, EtcdState, Instance},
     problem::{ErrorAnswer, ErrorBody, Problem},
     queries::{Queries, Query},
+    record::{RecordControl, RecordRefusal, RecordState},
     reload::{Change, ReloadControl, Reloaded},
     state::{Deadlines, LastRefusal, State, TimerState},
     token::{BadToken, Token},
@@ -70,6 +72,8 @@ pub struct AdminState {
     pub collector: Collector,
     /// Reloads the settings.
     pub reload: Option<Arc<dyn ReloadControl>>,
+    /// Records calls.
+    pub record: Option<Arc<dyn RecordControl>>,
     /// Cancelled when the server begins to shut down; from then on it is not ready.
     pub ending: CancellationToken,
 }

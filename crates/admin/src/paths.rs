@@ -44,5 +44,7 @@ pub const FAULTS: &str = "/api/v1/faults";
 pub const FAULT: &str = "/api/v1/faults/{id}";
 /// Reloads the settings.
 pub const RELOAD: &str = "/api/v1/reload";
+/// Records calls.
+pub const RECORD: &str = "/api/v1/record";
 /// The OpenAPI document.
 pub const DOCUMENT: &str = "/api/v1/openapi.json";

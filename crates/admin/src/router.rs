@@ -12,8 +12,8 @@ use bytes::Bytes;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Problem, Shared, calls, cluster, document, events, faults, guard, health, page, paths, queries, reload,
-    state, tokens, verbs, watch,
+    Problem, Shared, calls, cluster, document, events, faults, guard, health, page, paths, queries, record,
+    reload, state, tokens, verbs, watch,
 };
 
 /// Builds the router.
@@ -39,6 +39,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .routes(routes!(watch::show_series))
         .routes(routes!(watch::show_metrics))
         .routes(routes!(reload::order))
+        .routes(routes!(record::state, record::order))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .with_state(shared.clone());

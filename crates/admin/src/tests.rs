@@ -7,6 +7,7 @@ mod events;
 mod faults;
 mod instances;
 mod paths;
+mod record;
 mod verbs;
 
 use std::{fs, time::Duration};

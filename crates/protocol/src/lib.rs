@@ -2,11 +2,13 @@
 //! strategies. Knows no switch, and does no I/O.
 
 mod call_kind;
+mod roles;
 mod strategy;
 mod table;
 
 pub use self::{
     call_kind::CallKind,
+    roles::{Edit, MessageRoles, MethodRoles, Role, Roles},
     strategy::{Strategy, UnknownStrategy},
     table::{BadDescriptors, DESCRIPTORS, Method, Protocol},
 };

@@ -7,7 +7,7 @@ use grpc::string_field;
 use prost::Message;
 use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 
-use crate::{CallKind, Strategy};
+use crate::{CallKind, Roles, Strategy};
 
 /// The encoded `FileDescriptorSet` of `proto/`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -85,6 +85,7 @@ pub struct Protocol {
     neutral: Arc<Method>,
     unknown: Arc<Method>,
     labels: Vec<String>,
+    roles: Roles,
 }
 
 impl Default for Protocol {
@@ -99,6 +100,7 @@ impl Default for Protocol {
             unknown: Arc::new(bare(CallKind::Begin, 0)),
             neutral: Arc::new(bare(CallKind::Neutral, 1)),
             labels: vec![OTHER_LABEL.to_owned(), NEUTRAL_LABEL.to_owned()],
+            roles: Roles::default(),
         };
         protocol.add(&set, |service, method, input, output| {
             let query_id = |message: Option<&DescriptorProto>| {
@@ -121,6 +123,11 @@ impl Default for Protocol {
 }
 
 impl Protocol {
+    /// What the fields of all methods are.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
     /// The index of the label for unknown methods.
     pub const OTHER: usize = 0;
 
@@ -158,6 +165,7 @@ impl Protocol {
             Option<&DescriptorProto>,
         ) -> Option<(CallKind, Option<u32>)>,
     ) {
+        self.roles.add(set);
         let messages: HashMap<String, &DescriptorProto> = set
             .file
             .iter()
@@ -207,7 +215,7 @@ fn field(message: &DescriptorProto, name: &str) -> Option<u32> {
     is_string.then(|| u32::try_from(field.number()).ok()).flatten()
 }
 
-fn qualified(package: &str, name: &str) -> String {
+pub(crate) fn qualified(package: &str, name: &str) -> String {
     if package.is_empty() { name.to_owned() } else { format!("{package}.{name}") }
 }
 

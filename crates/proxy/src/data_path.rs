@@ -13,6 +13,7 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use crate::{
     fault::{FaultLayer, Faults},
     gate::{GateLayer, RequestBody},
+    recording::Recorder,
     server::{self, BoxError, Incoming, Options},
     telemetry::Collector,
     upstream::{Health, Targets, Upstream},
@@ -43,6 +44,8 @@ pub struct DataPath {
     pub faults: Faults,
     /// Records each call that the gate handles.
     pub collector: Collector,
+    /// Records what clients send and get.
+    pub recorder: Recorder,
 }
 
 /// Resolves when serving has ended. Boxed, so that the whole path is compiled here, once and optimised.
@@ -89,29 +92,33 @@ impl DataPath {
         S::Future: Send,
         B: Body<Data = Bytes, Error: Into<BoxError> + Send> + Send + Unpin + 'static,
     {
-        let Self { gate, faults, collector } = self;
+        let Self { gate, faults, collector, recorder } = self;
         let faults = FaultLayer::new(faults);
         let Some(gate) = gate else {
             let start = move || {
-                let backend = faults.layer(backend());
-                move |_| {
-                    backend.clone().map_request(|request: Request<Incoming>| request.map(RequestBody::new))
+                let (backend, recorder) = (faults.layer(backend()), recorder.clone());
+                move |peer| {
+                    let request = |request: Request<Incoming>| request.map(RequestBody::new);
+                    recorder.layer(peer, backend.clone().map_request(request))
                 }
             };
             return server::serve(clients, options, start, end.cancelled()).await;
         };
         let preview = preview.map(|listener| {
-            let (gate, backend) = (gate.clone(), backend.clone());
+            let (gate, backend, recorder) = (gate.clone(), backend.clone(), recorder.clone());
             let start = move || {
-                let (gate, backend) = (gate.clone(), backend());
-                move |_| gate.preview(backend.clone())
+                let (gate, backend, recorder) = (gate.clone(), backend(), recorder.clone());
+                move |peer| recorder.layer(peer, gate.preview(backend.clone()))
             };
             let options = Options { threads: PREVIEW_THREADS, ..options.clone() };
             server::serve(listener, options, start, end.cancelled())
         });
         let start = move || {
             let (gate, backend, shard) = (gate.clone(), faults.layer(backend()), collector.shard());
-            move |peer: SocketAddr| gate.watched(shard.connection(peer.ip()), backend.clone())
+            let recorder = recorder.clone();
+            move |peer: SocketAddr| {
+                recorder.layer(peer, gate.watched(shard.connection(peer.ip()), backend.clone()))
+            }
         };
         let clients = server::serve(clients, options, start, end.cancelled());
         let (served, previewed) = tokio::join!(clients, OptionFuture::from(preview));

@@ -5,6 +5,7 @@ mod instances;
 mod listening;
 #[cfg(feature = "mock")]
 mod mock;
+mod recording;
 mod switching;
 mod webhooks;
 
@@ -19,6 +20,7 @@ pub use self::{
     engines::{EngineTls, Engines},
     instances::Instances,
     listening::{ListenerTls, Listening},
+    recording::Recording,
     switching::{SwitchRules, Switching},
     webhooks::Webhooks,
 };
@@ -49,6 +51,9 @@ pub struct Serve {
     /// Fault injection.
     #[command(flatten)]
     pub faults: FaultFlags,
+    /// Recording calls.
+    #[command(flatten)]
+    pub recording: Recording,
     /// The admin API.
     #[command(flatten)]
     pub operating: Operating,

@@ -13,11 +13,14 @@ use http2::{Reason, RecvStream, SendStream};
 use tracing::debug;
 
 use super::{BoxError, InjectedFault, given_up, oversized};
+use crate::recording::RequestTap;
 
 /// The body of a request.
 #[derive(Debug)]
 pub struct Incoming {
     source: Source,
+    /// Records what is read.
+    tap: Option<Box<RequestTap>>,
 }
 
 #[derive(Debug)]
@@ -30,22 +33,33 @@ enum Source {
 
 impl Incoming {
     pub(crate) fn new(stream: RecvStream) -> Self {
-        Self { source: Source::Stream { stream, is_data_done: false } }
+        Self { source: Source::Stream { stream, is_data_done: false }, tap: None }
     }
 
-    pub(super) fn whole(body: Bytes) -> Self {
-        Self { source: Source::Whole(body) }
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self { source: Source::Whole(body), tap: None }
     }
-}
 
-impl Body for Incoming {
-    type Data = Bytes;
-    type Error = http2::Error;
+    /// Shows what is read to `tap` too.
+    pub(crate) fn tapped(self, tap: Box<RequestTap>) -> Self {
+        let mut tapped = Self { tap: Some(tap), ..self };
+        tapped.tell(None);
+        tapped
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, http2::Error>>> {
+    /// Tells the tap of a chunk, and of the end.
+    fn tell(&mut self, chunk: Option<&Bytes>) {
+        let is_over = self.is_end_stream();
+        let Some(tap) = &mut self.tap else { return };
+        if let Some(chunk) = chunk {
+            tap.data(chunk);
+        }
+        if is_over {
+            tap.ended();
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, http2::Error>>> {
         let (stream, is_data_done) = match &mut self.source {
             Source::Stream { stream, is_data_done } => (stream, is_data_done),
             Source::Whole(body) if body.is_empty() => return Poll::Ready(None),
@@ -60,6 +74,26 @@ impl Body for Incoming {
         stream
             .poll_trailers(cx)
             .map(|trailers| trailers.transpose().map(|trailers| trailers.map(Frame::trailers)))
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = http2::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, http2::Error>>> {
+        let frame = ready!(self.poll_source(cx));
+        if self.tap.is_some() {
+            match &frame {
+                None => self.tell(None),
+                Some(Ok(frame)) => self.tell(frame.data_ref()),
+                Some(Err(_)) => {}
+            }
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

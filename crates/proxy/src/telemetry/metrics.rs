@@ -17,7 +17,7 @@ use super::{
     thread_counters::{BOUNDS, STRATEGIES, ThreadCounters},
     webhooks::WebhookMetrics,
 };
-use crate::adoption::End;
+use crate::{adoption::End, recording::Recorder};
 
 /// The upper bounds of the histogram of switch durations, in seconds.
 const SWITCH_BOUNDS: [f64; 10] = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0];
@@ -28,6 +28,7 @@ pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     process: Arc<metrics_process::Collector>,
     budget: Budget,
+    recording: Recorder,
 }
 
 impl Default for Metrics {
@@ -45,8 +46,12 @@ impl Default for Metrics {
             })
             .expect("there are bounds")
             .build_recorder();
-        let metrics =
-            Self { recorder: Arc::new(recorder), process: Arc::default(), budget: Budget::default() };
+        let metrics = Self {
+            recorder: Arc::new(recorder),
+            process: Arc::default(),
+            budget: Budget::default(),
+            recording: Recorder::default(),
+        };
         metrics.describe();
         metrics
     }
@@ -56,6 +61,11 @@ impl Metrics {
     /// Creates the metrics of a process whose connections share this budget.
     pub fn new(budget: Budget) -> Self {
         Self { budget, ..Self::default() }
+    }
+
+    /// Adds what this recorder does.
+    pub fn recorded_by(self, recording: Recorder) -> Self {
+        Self { recording, ..self }
     }
 
     fn describe(&self) {
@@ -101,6 +111,16 @@ impl Metrics {
                 Unit::Bytes,
                 "Bytes of calls that wait for slow readers."
             );
+            describe_counter!("teal_recorded_calls_total", "Calls that were recorded to their end.");
+            describe_counter!(
+                "teal_recorded_bytes_total",
+                Unit::Bytes,
+                "Bytes that were written to recordings."
+            );
+            describe_counter!(
+                "teal_recording_lost_calls_total",
+                "Calls that are not, or not wholly, in a recording, because the disk is slow or full."
+            );
             self.process.describe();
         });
     }
@@ -130,6 +150,10 @@ impl Metrics {
         self.with(|| {
             self.process.collect();
             gauge!("teal_http2_unread_bytes").set(self.budget.used() as f64);
+            let recorded = self.recording.totals();
+            counter!("teal_recorded_calls_total").absolute(recorded.calls);
+            counter!("teal_recorded_bytes_total").absolute(recorded.bytes);
+            counter!("teal_recording_lost_calls_total").absolute(recorded.lost);
             for refusal in Refusal::ALL {
                 let refused = self.budget.refused(refusal);
                 counter!("teal_http2_refused_total", "reason" => refusal.as_str()).absolute(refused);

@@ -1,0 +1,164 @@
+//! The queue between the threads that hand entries in and the one that writes.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    time::{Duration, SystemTime},
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Buffer;
+
+/// How long entries gather before they are written together. A write for each call would cost more than the call.
+const GATHERS: Duration = Duration::from_millis(20);
+/// If a thread is woken at this part of the limit, it still has time to write.
+const EARLY: usize = 4;
+
+/// How and where to record.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file.
+    pub path: PathBuf,
+    /// The most bytes in a file; with the next entries it is full, and a new one begins.
+    pub size: u64,
+    /// The most files, at least 1.
+    pub files: usize,
+    /// The most bytes of entries in memory.
+    pub queue: usize,
+}
+
+/// What a recording has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes in the files, also in those that are gone.
+    pub bytes: u64,
+    /// Calls that were written to their end.
+    pub calls: u64,
+    /// Calls that are not, or not wholly, in the files. A part of a long call counts as a call.
+    pub lost: u64,
+    /// Whether the last attempt to write failed.
+    pub is_failing: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    options: Options,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    /// Bytes of all buffers that exist.
+    used: AtomicUsize,
+    next_call: AtomicU64,
+    bytes: AtomicU64,
+    calls: AtomicU64,
+    lost: AtomicU64,
+    /// 1 while writing fails.
+    failing: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<Buffer>,
+    bytes: usize,
+    is_closed: bool,
+}
+
+impl Shared {
+    pub(super) fn new(options: Options) -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self {
+            options,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            used: AtomicUsize::new(0),
+            // Runs that write to the same files begin at other numbers.
+            next_call: AtomicU64::new(u64::try_from(since_epoch.as_nanos()).unwrap_or(1)),
+            bytes: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            failing: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn call_id(&self) -> u64 {
+        self.next_call.fetch_add(1, Relaxed)
+    }
+
+    /// Takes bytes from the limit, if there are so many.
+    pub(super) fn charge(&self, bytes: usize) -> bool {
+        let before = self.used.fetch_add(bytes, Relaxed);
+        let fits = before.saturating_add(bytes) <= self.options.queue;
+        if !fits {
+            self.release(bytes);
+        }
+        fits
+    }
+
+    pub(super) fn release(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+
+    pub(super) fn push(&self, entries: Buffer) {
+        let mut queue = self.queue.lock();
+        if queue.is_closed {
+            drop(queue);
+            return self.lose(1);
+        }
+        let before = queue.bytes;
+        queue.bytes += entries.len();
+        let early = self.options.queue / EARLY;
+        let is_woken = queue.waiting.is_empty() || (before < early && queue.bytes >= early);
+        queue.waiting.push(entries);
+        drop(queue);
+        if is_woken {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits for entries, and for a moment for more of them. `None` if there will be none.
+    pub(super) fn take(&self) -> Option<Vec<Buffer>> {
+        let mut queue = self.queue.lock();
+        while queue.waiting.is_empty() {
+            if queue.is_closed {
+                return None;
+            }
+            self.changed.wait(&mut queue);
+        }
+        if !queue.is_closed && queue.bytes < self.options.queue / EARLY {
+            self.changed.wait_for(&mut queue, GATHERS);
+        }
+        queue.bytes = 0;
+        Some(std::mem::take(&mut queue.waiting))
+    }
+
+    pub(super) fn close(&self) {
+        self.queue.lock().is_closed = true;
+        self.changed.notify_one();
+    }
+
+    pub(super) fn wrote(&self, bytes: u64, calls: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.calls.fetch_add(calls, Relaxed);
+    }
+
+    pub(super) fn lose(&self, calls: u64) {
+        self.lost.fetch_add(calls, Relaxed);
+    }
+
+    pub(super) fn fails(&self, is_failing: bool) {
+        self.failing.store(is_failing.into(), Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            bytes: self.bytes.load(Relaxed),
+            calls: self.calls.load(Relaxed),
+            lost: self.lost.load(Relaxed),
+            is_failing: self.failing.load(Relaxed) > 0,
+        }
+    }
+}
