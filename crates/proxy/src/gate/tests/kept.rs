@@ -90,6 +90,18 @@ async fn a_call_is_kept_with_its_facts() {
 }
 
 #[tokio::test]
+async fn neutral_calls_have_the_session_of_the_last() {
+    let kept = kept(grpc(Frames::data([framed(0, b"")]).status("0")));
+    let about = |session| with_query("getNextResultBatch", session, "q");
+    let neutral = request("getSchemaNames", Some("blue"), Frames::data([framed(0, &string_field(1, "two"))]));
+    let calls = kept.calls([about("one"), about("one"), about("two"), neutral]).await;
+    let sessions: Vec<_> = calls.iter().map(|call| call.session.as_deref()).collect();
+    assert!(sessions.iter().all(Option::is_some), "{sessions:?}");
+    let is_same: Vec<_> = sessions.windows(2).map(|pair| pair[0] == pair[1]).collect();
+    assert_eq!(is_same, [true, false, true], "{sessions:?}");
+}
+
+#[tokio::test]
 async fn a_begin_is_kept_with_the_query_of_its_answer() {
     let kept = kept(grpc(Frames::data([framed(0, &prepared("q-new"))]).status("0")));
     let calls =

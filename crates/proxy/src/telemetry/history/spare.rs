@@ -39,8 +39,8 @@ mod tests {
         let (counter, reader) = (take(), take());
         let used = reader.clone();
         counter.store(7, Ordering::Relaxed);
-        give_back(reader);
         give_back(counter);
+        give_back(reader);
         let next = take();
         assert!(!Arc::ptr_eq(&next, &used));
         assert_eq!(next.load(Ordering::Relaxed), 0);
