@@ -12,7 +12,8 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// The calls that `teal record show` prints.
 fn shown(file: &Path) -> Vec<Value> {
-    let printed = command().args(&["record", "show"]).args(&[file.to_str().unwrap()]).run().done();
+    let printed =
+        command().args(&["record", "show"]).args(&[file.to_str().expect("it is UTF-8")]).run().done();
     printed.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
@@ -21,8 +22,9 @@ fn talk(server: &Server) -> String {
     let metadata = [("strategy", "blue"), ("authorization", "Bearer t0ken")];
     let login =
         pb::AuthenticateRequest { user: "me".into(), password: "p4ssw0rd".into(), ..Default::default() };
-    let answer = call(server.address, "authenticate", &metadata, login.encode_to_vec(), SOON).unwrap();
-    let session = pb::AuthenticateResponse::decode(answer.into_inner()).unwrap().session_id;
+    let answer =
+        call(server.address, "authenticate", &metadata, login.encode_to_vec(), SOON).expect("it logs in");
+    let session = pb::AuthenticateResponse::decode(answer.into_inner()).expect("it is one").session_id;
     let query = pb::PrepareStatementV2Request {
         session_id: session.clone(),
         catalog: "default".into(),
@@ -30,20 +32,21 @@ fn talk(server: &Server) -> String {
         query_string: "SELECT 1".into(),
         ..Default::default()
     };
-    call(server.address, "prepareStatementV2", &metadata, query.encode_to_vec(), SOON).unwrap();
+    call(server.address, "prepareStatementV2", &metadata, query.encode_to_vec(), SOON).expect("it begins");
     call(server.address, "prepareStatementV2", &[("strategy", "green")], query.encode_to_vec(), SOON)
-        .unwrap_err();
+        .expect_err("it is rejected");
     session
 }
 
 fn check(file: &Path, session: &str) {
-    let bytes = fs::read(file).unwrap();
+    let bytes = fs::read(file).expect("there is a file");
     for secret in ["p4ssw0rd", "t0ken", session] {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
     }
     let calls = shown(file);
-    let of =
-        |field: &str| calls.iter().map(|call| call[field].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let of = |field: &str| {
+        calls.iter().map(|call| call[field].as_str().expect("it is text").to_owned()).collect::<Vec<_>>()
+    };
     let prepare = "QueryEngineService/prepareStatementV2";
     assert_eq!(of("method"), ["QueryEngineService/authenticate", prepare, prepare]);
     assert_eq!(of("outcome"), ["ok", "ok", "rejected"]);

@@ -25,7 +25,7 @@ const WITHIN: Duration = Duration::from_secs(240);
 fn start(server: &Server, folder: &Path, clients: &[Client]) -> Vec<Running> {
     let start = |(connector, api): &Client| {
         let file = folder.join(format!("{connector:?}-{api}"));
-        python(*connector).start(server, "replaying.py", &[api, file.to_str().unwrap()])
+        python(*connector).start(server, "replaying.py", &[api, file.to_str().expect("it is UTF-8")])
     };
     clients.iter().map(start).collect()
 }

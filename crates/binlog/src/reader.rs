@@ -151,13 +151,13 @@ impl<R: Read> Iterator for Reader<R> {
 /// Whether an entry can be the first one of a log. Bytes of another format pass for a message now and then, but hardly
 /// for one with a time, a type, and the payload of that type.
 fn is_first(entry: &GrpcLogEntry) -> bool {
-    let has_payload = match (entry.r#type(), &entry.payload) {
+    let has_payload = matches!(
+        (entry.r#type(), &entry.payload),
         (EventType::ClientHeader, Some(Payload::ClientHeader(_)))
-        | (EventType::ServerHeader, Some(Payload::ServerHeader(_)))
-        | (EventType::ClientMessage | EventType::ServerMessage, Some(Payload::Message(_)))
-        | (EventType::ServerTrailer, Some(Payload::Trailer(_)))
-        | (EventType::ClientHalfClose | EventType::Cancel, None) => true,
-        _ => false,
-    };
+            | (EventType::ServerHeader, Some(Payload::ServerHeader(_)))
+            | (EventType::ClientMessage | EventType::ServerMessage, Some(Payload::Message(_)))
+            | (EventType::ServerTrailer, Some(Payload::Trailer(_)))
+            | (EventType::ClientHalfClose | EventType::Cancel, None)
+    );
     has_payload && entry.timestamp.is_some() && entry.call_id > 0
 }
