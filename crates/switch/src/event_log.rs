@@ -17,7 +17,7 @@ use super::{
 pub const KEPT: usize = 10_000;
 
 /// All kinds of events.
-pub const KINDS: [&str; 23] = [
+pub const KINDS: [&str; 25] = [
     "announced",
     "cut_over",
     "aborted",
@@ -36,6 +36,8 @@ pub const KINDS: [&str; 23] = [
     "waiting",
     "etcd_silent",
     "etcd_answers",
+    "etcd_full",
+    "etcd_has_room",
     "settings_differ",
     "same_name",
     "cut_off",
