@@ -163,7 +163,7 @@ fn a_stalled_disk_bounds_memory_and_counts_losses() {
 }
 
 #[test]
-fn a_full_disk_leaves_whole_entries_and_is_tried_again() {
+fn a_full_disk_leaves_whole_entries_only() {
     let (writer, send, contents) = scripted(1 << 20);
     let whole = || Reader::new(&contents.lock()[..]).unwrap().filter(|entry| entry.is_ok()).count();
     writer.write(call(&writer).unwrap());
