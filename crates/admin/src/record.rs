@@ -52,7 +52,7 @@ pub struct RecordState {
 
 /// Starts or stops a recording.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "action", rename_all = "lowercase")]
 pub(super) enum RecordOrder {
     /// Start one.
     Start {

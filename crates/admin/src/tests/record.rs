@@ -48,7 +48,6 @@ async fn a_recording_is_started_and_stopped() {
     for (body, status, words) in [
         (stop, 409, "nothing is recorded"),
         (r#"{"action": "start"}"#, 422, "missing field `file`"),
-        (r#"{"action": "stop", "file": "a"}"#, 422, "unknown field `file`"),
         (r#"{"action": "start", "file": "/etc/passwd"}"#, 422, "file: expected a name"),
         (r#"{"action": "start", "file": "nowhere"}"#, 404, "--record-dir"),
         (r#"{"action": "dance"}"#, 422, "dance"),
