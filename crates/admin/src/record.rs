@@ -52,20 +52,16 @@ pub struct RecordState {
 
 /// Starts or stops a recording.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RecordOrder {
-    /// What to do.
-    action: RecordAction,
-    /// To start: the name of a file in the folder of --record-dir. An older recording of that name is kept as `NAME.1`.
-    #[schema(example = "calls.binlog")]
-    file: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum RecordAction {
-    Start,
-    Stop,
+#[serde(tag = "action", rename_all = "lowercase")]
+pub(super) enum RecordOrder {
+    /// Start one.
+    Start {
+        /// The name of a file in the folder of --record-dir. An older recording of that name is kept as `NAME.1`.
+        #[schema(example = "calls.binlog")]
+        file: String,
+    },
+    /// Stop it.
+    Stop {},
 }
 
 /// The state of the recording.
@@ -85,20 +81,17 @@ pub(super) async fn state(
         (status = 422, description = "The name of the file is invalid", body = ErrorAnswer)))]
 pub(super) async fn order(
     extract::State(shared): extract::State<Arc<Shared>>,
-    Body(RecordOrder { action, file }): Body<RecordOrder>,
+    Body(order): Body<RecordOrder>,
 ) -> Result<Json<RecordState>, Problem> {
     let record = shared.record()?;
     let unfit = |why: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", why);
     let conflict = |why: String| Problem::new(StatusCode::CONFLICT, "recording", why);
-    let file = match (action, file) {
-        (RecordAction::Start, None) => return Err(unfit("file: expected the name of a file to start")),
-        (RecordAction::Stop, Some(_)) => return Err(unfit("file: expected none to stop")),
-        (_, file) => file,
-    };
     // Both wait for the disk.
-    let done = tokio::task::spawn_blocking(move || match file {
-        Some(file) => record.start(&file).map(|()| record.state()),
-        None => record.stop().ok_or_else(|| RecordRefusal::Conflict("nothing is recorded".to_owned())),
+    let done = tokio::task::spawn_blocking(move || match order {
+        RecordOrder::Start { file } => record.start(&file).map(|()| record.state()),
+        RecordOrder::Stop {} => {
+            record.stop().ok_or_else(|| RecordRefusal::Conflict("nothing is recorded".to_owned()))
+        }
     });
     match done.await {
         Ok(Ok(state)) => Ok(Json(state)),

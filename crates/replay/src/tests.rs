@@ -231,7 +231,7 @@ async fn calls_that_were_not_recorded_name_the_nearest() {
 }
 
 #[tokio::test]
-async fn a_query_that_waits_for_its_planner_is_replayed() {
+async fn a_query_waiting_for_its_planner_is_replayed() {
     let existing =
         |id: &str, millis| Some(pb::ExistingQuery { query_id: id.into(), elapsed_time_millis: millis });
     let identify = |session: &str, existing_query| pb::IdentifyPlannerRequest {

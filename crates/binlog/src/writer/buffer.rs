@@ -4,6 +4,9 @@ use std::{fmt, sync::Arc};
 
 use super::shared::Shared;
 
+/// The bytes of most calls: a buffer rather begins with so many than grow for each entry.
+const LEAST: usize = 2048;
+
 /// Entries on their way into the file. Empty at first; grows within the limit of the queue.
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -23,7 +26,7 @@ impl Buffer {
     pub fn reserve(&mut self, more: usize) -> Option<&mut Vec<u8>> {
         let wanted = self.bytes.len() + more;
         if wanted > self.charged {
-            let grown = wanted.max(self.charged * 2);
+            let grown = wanted.max(self.charged * 2).max(LEAST);
             if !self.shared.charge(grown - self.charged) {
                 return None;
             }
