@@ -102,7 +102,7 @@ async fn neutral_calls_have_the_session_of_the_last() {
 }
 
 #[tokio::test]
-async fn a_begin_is_kept_with_the_query_of_its_answer() {
+async fn a_begin_is_kept_with_its_query() {
     let kept = kept(grpc(Frames::data([framed(0, &prepared("q-new"))]).status("0")));
     let calls =
         kept.calls([request("prepareStatement", None, Frames::data([framed(0, &string_field(1, "s"))]))]);
