@@ -91,7 +91,7 @@ fn a_switch_is_logged_as_the_pages_show() {
     let _beside = beside();
     let shown = page("README.md").block("text", "Strategy change pending").text;
     let messages: Vec<&str> = shown.lines().filter_map(|line| line.split(" - INFO - ").nth(1)).collect();
-    assert_eq!(messages.len(), 8, "{shown}");
+    assert_eq!(messages.len(), 7, "{shown}");
     let server = teal().switch_every("5s").run();
     let rehearsed = rehearse(&server).with("--clients", "1").with("--duration", "8s").run();
     assert!(rehearsed.status.success(), "{}", rehearsed.output);
