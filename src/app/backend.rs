@@ -49,9 +49,21 @@ enum Kind {
     #[cfg(feature = "mock")]
     BuiltIn {
         mock: mock::Mock,
-        /// Runs SQL and encodes results, apart from the network threads.
-        runtime: tokio::runtime::Runtime,
+        _runtime: EngineRuntime,
     },
+}
+
+/// Runs SQL and encodes results, apart from the network threads. Stops the work that is left when it is dropped, without
+/// waiting for it: a server that fails at its start is in another runtime then.
+#[cfg(feature = "mock")]
+#[derive(Debug)]
+struct EngineRuntime(Option<tokio::runtime::Runtime>);
+
+#[cfg(feature = "mock")]
+impl Drop for EngineRuntime {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(tokio::runtime::Runtime::shutdown_background);
+    }
 }
 
 impl Backend {
@@ -107,7 +119,7 @@ impl Backend {
             tokens: Some(Arc::new(Tokens(mock.tokens().clone()))),
             trust: None,
             alarm: None,
-            kind: Kind::BuiltIn { mock, runtime },
+            kind: Kind::BuiltIn { mock, _runtime: EngineRuntime(Some(runtime)) },
         })
     }
 
@@ -153,15 +165,6 @@ impl Backend {
             Kind::BuiltIn { mock, .. } => mock.health().end().await,
         }
     }
-
-    /// Stops the work that is left.
-    pub(super) fn stop(self) {
-        match self.kind {
-            Kind::Engines(_) | Kind::Replay(_) => {}
-            #[cfg(feature = "mock")]
-            Kind::BuiltIn { runtime, .. } => runtime.shutdown_background(),
-        }
-    }
 }
 
 fn answering<S>(service: S) -> Answering
@@ -174,4 +177,21 @@ where
     S::Future: Send + 'static,
 {
     BoxCloneSyncService::new(ServiceExt::<Request<RequestBody<Incoming>>>::map_err(service, Into::into))
+}
+
+#[cfg(all(test, feature = "mock"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_start_that_fails_stops_the_engine() {
+        let (ends, ended) = tokio::sync::oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        runtime.spawn(async move {
+            let _ends = ends;
+            std::future::pending::<()>().await;
+        });
+        drop(EngineRuntime(Some(runtime)));
+        assert!(ended.await.is_err(), "the work is stopped, and nobody panics");
+    }
 }

@@ -173,7 +173,6 @@ pub async fn serve(
         admin.end().await?;
     }
     info!("Server stopped");
-    backend.stop();
     served
 }
 

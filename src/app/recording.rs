@@ -2,9 +2,8 @@
 
 use std::{io, thread, time::Duration};
 
-use admin::{RecordControl, RecordRefusal, RecordState};
+use admin::{RecordControl, RecordRefusal, RecordState, rfc3339};
 use binlog::Stats;
-use chrono::{DateTime, SecondsFormat, Utc};
 use proxy::recording::{Recorder, RecordingStatus};
 use tokio::{sync::oneshot, time::timeout};
 use tracing::warn;
@@ -82,7 +81,7 @@ fn is_name(file: &str) -> bool {
 
 fn state(RecordingStatus { path, since, stats }: RecordingStatus) -> RecordState {
     let Stats { bytes, calls, lost, is_failing } = stats;
-    let since = DateTime::<Utc>::from(since).to_rfc3339_opts(SecondsFormat::Millis, true);
+    let since = rfc3339(since.into());
     let (file, since) = (Some(path.display().to_string()), Some(since));
     RecordState { recording: true, file, since, calls, lost, bytes, failing: is_failing }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use admin::{Calls, Seen, Verified, paths};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy::telemetry::history::Call;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -21,6 +22,8 @@ use crate::cli::{CallConditions, Running};
 
 /// The polling interval of `--follow`.
 const LOOK: Duration = Duration::from_millis(250);
+/// All that may have a meaning of its own in a query.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The most calls that are asked for at once.
 const MOST: usize = 10_000;
 
@@ -46,24 +49,10 @@ impl Which {
         let conditions = self.filter.iter().flat_map(|CallConditions(conditions)| conditions);
         let since = self.since.iter().map(|since| ("since", since));
         for (key, value) in conditions.map(|(key, value)| (&**key, value)).chain(since) {
-            _ = write!(path, "&{key}={}", encoded(value));
+            _ = write!(path, "&{key}={}", utf8_percent_encode(value, ENCODED));
         }
         path
     }
-}
-
-/// Percent-encodes all but what never has a meaning of its own.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte))
-            }
-            _ => _ = write!(encoded, "%{byte:02X}"),
-        }
-    }
-    encoded
 }
 
 /// Prints calls: a table on a terminal, elsewhere a line of JSON for each.

@@ -47,7 +47,7 @@ pub use self::{
     queries::{Queries, Query},
     record::{RecordControl, RecordRefusal, RecordState},
     reload::{Change, ReloadControl, Reloaded},
-    state::{Deadlines, LastRefusal, State, TimerState},
+    state::{Deadlines, LastRefusal, State, TimerState, rfc3339},
     token::{BadToken, Token},
     tokens::{Revoke, Revoked, TokenControl},
     verbs::{Answer, TimerAction},

@@ -168,7 +168,7 @@ impl Shared {
     }
 }
 
-/// Formats a time as in RFC 3339.
-pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
+/// Formats a time as the API does: as in RFC 3339, in milliseconds.
+pub fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -22,7 +22,7 @@ pub const MOST_OPEN: usize = 65_536;
 pub struct Call {
     /// Its number in the log.
     pub id: u64,
-    /// Who logged it.
+    /// The side that logged it.
     pub logger: Logger,
     /// `/service/method`; empty if the log begins within the call.
     pub method: String,

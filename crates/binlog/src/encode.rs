@@ -20,7 +20,7 @@ use crate::pb::{
 /// Metadata: keys and values, in order. Values of keys with `-bin` are decoded.
 pub type Metadata<'a> = [(&'a str, Cow<'a, [u8]>)];
 
-/// What a request begins with.
+/// The beginning of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// `/service/method`
@@ -35,7 +35,7 @@ pub struct Head<'a> {
     pub metadata: &'a Metadata<'a>,
 }
 
-/// What a response ends with.
+/// The end of a response.
 #[derive(Clone, Copy, Debug)]
 pub struct Trailer<'a> {
     /// gRPC's status code.

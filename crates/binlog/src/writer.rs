@@ -89,7 +89,7 @@ impl Writer {
         self.shared.lose(1);
     }
 
-    /// What was written and lost so far.
+    /// The counts so far.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
@@ -99,7 +99,7 @@ impl Writer {
         self.shared.options()
     }
 
-    /// Writes what was handed in and closes the file. What comes later is lost. Blocks, as long as the disk does.
+    /// Writes all that was handed in and closes the file. Later entries are lost. Blocks, as long as the disk does.
     pub fn finish(&self) {
         self.shared.close();
         if let Some(thread) = self.thread.lock().take() {

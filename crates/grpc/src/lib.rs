@@ -9,5 +9,5 @@ mod status;
 pub use self::{
     coding::Coding,
     frame::{Appender, Malformed, PREFIX_LEN, Prefix, read_string, string_field},
-    status::{CODES, Failure},
+    status::{CODES, Failure, decode_message, encode_message},
 };

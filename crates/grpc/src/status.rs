@@ -1,6 +1,9 @@
 //! The status of a call, and its encoding as trailers.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 
 use crate::header::{GRPC_MESSAGE, GRPC_STATUS};
 
@@ -24,6 +27,19 @@ pub const CODES: [&str; 17] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
+
+/// All but printable ASCII without `%`: what gRPC has encoded in `grpc-message`.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+/// Encodes the text of a status for `grpc-message`.
+pub fn encode_message(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, ENCODED).into()
+}
+
+/// Decodes `grpc-message`. What is not encoded well stays as it is, and what is no text is replaced.
+pub fn decode_message(message: &[u8]) -> Cow<'_, str> {
+    percent_decode(message).decode_utf8_lossy()
+}
 
 /// The status codes that the proxy itself ends a call with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +84,15 @@ mod tests {
             (&trailers[GRPC_STATUS], &trailers[GRPC_MESSAGE]),
             (&"14".parse().unwrap(), &"100 %25of ".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn messages_are_encoded_as_grpc_has_it() {
+        for (text, encoded) in [("", ""), ("100 % ~", "100 %25 ~"), ("é\n\x7f", "%C3%A9%0A%7F")] {
+            assert_eq!(encode_message(text), encoded);
+            assert_eq!(decode_message(encoded.as_bytes()), text);
+        }
+        assert_eq!(decode_message(b"%zz%4 %ff"), "%zz%4 \u{fffd}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! strategies. Knows no switch, and does no I/O.
 
 mod call_kind;
+pub mod metadata;
 mod roles;
 mod strategy;
 mod table;

@@ -1,5 +1,5 @@
-//! What fields of messages are, by their names: ids of sessions and queries, secrets, notices. A message can be rewritten
-//! by that, without decoding it.
+//! The roles of fields, by their names: ids of sessions and queries, secrets, notices. A message can be rewritten by
+//! them, without decoding it.
 
 mod rewrite;
 
@@ -14,7 +14,7 @@ use crate::table::qualified;
 
 pub use self::rewrite::Edit;
 
-/// What a field is.
+/// The meaning of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The id of a session: whoever has it can act for its user.

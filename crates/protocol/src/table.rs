@@ -123,7 +123,7 @@ impl Default for Protocol {
 }
 
 impl Protocol {
-    /// What the fields of all methods are.
+    /// The roles of the fields of all methods.
     pub fn roles(&self) -> &Roles {
         &self.roles
     }

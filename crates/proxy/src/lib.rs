@@ -7,6 +7,7 @@ mod data_path;
 pub mod fault;
 pub mod gate;
 pub mod recording;
+mod redaction;
 pub mod server;
 pub mod telemetry;
 pub mod tls;

@@ -23,7 +23,6 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use binlog::{CreateError, Options, Stats, Writer};
-use bytes::Bytes;
 use grpc::header::is_grpc;
 use http::Request;
 use parking_lot::Mutex;
@@ -47,7 +46,7 @@ struct Shared {
     current: ArcSwapOption<Recording>,
     /// Held while a recording starts or stops, which may take long.
     changing: Mutex<()>,
-    /// What earlier recordings did.
+    /// The counts of earlier recordings.
     earlier: Mutex<Stats>,
 }
 
@@ -67,7 +66,7 @@ pub struct RecordingStatus {
     pub path: PathBuf,
     /// When it began.
     pub since: SystemTime,
-    /// What was written and lost.
+    /// The counts of calls and bytes.
     pub stats: Stats,
 }
 
@@ -125,7 +124,7 @@ impl Recorder {
         self.shared.current.load().as_ref().map(|recording| recording.status())
     }
 
-    /// What all recordings together have done.
+    /// The counts of all recordings together.
     pub fn totals(&self) -> Stats {
         let earlier = *self.shared.earlier.lock();
         self.status().map_or(earlier, |current| sum(earlier, current.stats))
@@ -156,11 +155,8 @@ impl Recording {
     }
 
     /// The same for the same session, and no way back.
-    fn pseudonym(&self, session: &[u8]) -> Bytes {
-        match session {
-            b"" => Bytes::new(),
-            session => format!("session-{:016x}", self.key.hash_one(session)).into(),
-        }
+    fn fingerprint(&self, session: &[u8]) -> u64 {
+        self.key.hash_one(session)
     }
 }
 

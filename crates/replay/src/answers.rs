@@ -24,7 +24,7 @@ pub(crate) struct Answer {
     pub(crate) took: Duration,
 }
 
-/// What is the same in calls that are answered alike.
+/// The key of calls that are answered alike.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     /// The query, by its recorded id.

@@ -7,16 +7,13 @@ use std::{
 };
 
 use binlog::{Assembler, Call, End, Problem, ReadError, Reader, parts};
-use protocol::Roles;
+use protocol::{Roles, metadata::EXPECTED_STRATEGY};
 use tracing::warn;
 
 use crate::answers::{Answer, Answers};
 
 /// The most bytes in all files.
 const LARGEST: u64 = 2 << 30;
-
-/// The metadata of a 456.
-const EXPECTED: &str = "expected-strategy";
 
 /// Why a recording cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +93,7 @@ fn read(
 fn answer(call: &Call) -> Option<Answer> {
     let End::Status(trailer) = &call.end else { return None };
     let mut metadata = trailer.metadata.iter().flat_map(|metadata| &metadata.entry);
-    let is_rejected = metadata.any(|entry| entry.key == EXPECTED);
+    let is_rejected = metadata.any(|entry| entry.key == EXPECTED_STRATEGY);
     let is_whole = !call.sent.iter().chain(&call.received).any(|message| message.is_truncated);
     (is_whole && !is_rejected).then(|| Answer {
         head: call.response.clone(),

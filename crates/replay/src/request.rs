@@ -1,4 +1,4 @@
-//! What a call asks for, apart from ids that differ from run to run.
+//! The request of a call, without the ids that differ from run to run.
 
 use binlog::Payload;
 use bytes::Bytes;
@@ -46,7 +46,7 @@ impl Asked {
     }
 }
 
-/// What a message names.
+/// The ids and the statement in a message.
 #[derive(Default)]
 struct Named {
     session: Option<String>,

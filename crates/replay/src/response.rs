@@ -5,18 +5,19 @@ use binlog::pb::{MetadataEntry, Trailer};
 use bytes::{Bytes, BytesMut};
 use futures::stream;
 use grpc::{
-    Prefix,
+    Prefix, encode_message,
     header::{GRPC, GRPC_MESSAGE, GRPC_STATUS},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use protocol::metadata::{EXPECTED_STRATEGY, NEW_STRATEGY, RECEIVED_STRATEGY};
 use tonic::body::Body;
 
 /// gRPC's NOT_FOUND.
 const NOT_FOUND: u32 = 5;
-/// What the gate puts in by itself.
-const OF_GATE: [&str; 3] = ["new-strategy", "expected-strategy", "received-strategy"];
+/// Metadata that the gate adds by itself.
+const OF_GATE: [&str; 3] = [NEW_STRATEGY, EXPECTED_STRATEGY, RECEIVED_STRATEGY];
 
 /// A response with these messages.
 pub(crate) fn whole(
@@ -38,7 +39,7 @@ pub(crate) fn whole(
 
 /// NOT_FOUND.
 pub(crate) fn not_found(why: &str) -> Response<Body> {
-    alone(trailers(&Trailer { status_code: NOT_FOUND, status_message: why.to_owned(), ..Trailer::default() }))
+    refused(NOT_FOUND, why)
 }
 
 /// For what is no call of gRPC.
@@ -72,7 +73,7 @@ fn trailers(trailer: &Trailer) -> HeaderMap {
     let metadata = trailer.metadata.as_ref().map(|metadata| &metadata.entry[..]);
     let mut trailers = headers(metadata.unwrap_or_default());
     trailers.insert(GRPC_STATUS, HeaderValue::from(trailer.status_code));
-    if let Ok(message) = HeaderValue::try_from(percent_encoded(&trailer.status_message))
+    if let Ok(message) = HeaderValue::try_from(&*encode_message(&trailer.status_message))
         && !message.is_empty()
     {
         trailers.insert(GRPC_MESSAGE, message);
@@ -99,17 +100,4 @@ fn headers(entries: &[MetadataEntry]) -> HeaderMap {
         }
     }
     headers
-}
-
-fn percent_encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(byte.into()),
-            // Writing to a string does not fail.
-            _ => _ = write!(encoded, "%{byte:02X}"),
-        }
-    }
-    encoded
 }

@@ -1,4 +1,4 @@
-//! What clients have been given: sessions, queries, and how far each is in the answers to the same call.
+//! The sessions and queries that clients were given, and how far each is in the answers to the same call.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -12,7 +12,8 @@ use http::{HeaderMap, Method, Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
+use proxy::tls::system_authorities;
+use rustls::ClientConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -31,13 +32,7 @@ const BODY: usize = 4 << 10;
 
 /// The TLS configuration for receivers: those are trusted whom the system trusts.
 pub fn trust() -> Result<Arc<ClientConfig>, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
-        return Err(format!("expected http://, because the system has no certificate authorities{why}"));
-    }
+    let roots = system_authorities().map_err(|why| format!("expected http://, because {why}"))?;
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3")
@@ -47,7 +42,7 @@ pub fn trust() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// What a receiver answers.
+/// The answer of a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,

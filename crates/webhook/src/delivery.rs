@@ -1,9 +1,8 @@
 //! An event as a CloudEvent 1.0 in structured JSON.
 
-use std::fmt::Write as _;
-
 use admin::Event;
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use switch::Event as LoggedEvent;
 use tokio::time::Instant;
@@ -11,7 +10,10 @@ use tokio::time::Instant;
 /// The type of an event is its kind behind this.
 const TYPE: &str = "teal.";
 
-/// Who says that an event happened.
+/// All that is encoded in a segment of a URI's path.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The instance or the switch that an event comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The name of this instance.
@@ -51,12 +53,13 @@ impl Delivery {
         let note = &event.note;
         let shared = source.switch.as_deref().zip(note.proposed_at);
         let (id, from) = match shared {
-            Some((switch, proposed_at)) => {
-                (format!("epoch-{}-{proposed_at:x}", note.epoch), format!("/teal/switch/{}", encoded(switch)))
-            }
+            Some((switch, proposed_at)) => (
+                format!("epoch-{}-{proposed_at:x}", note.epoch),
+                format!("/teal/switch/{}", utf8_percent_encode(switch, ENCODED)),
+            ),
             None => {
                 let id = format!("{run}-{}", event.id);
-                (id, format!("/teal/instance/{}", encoded(&source.instance)))
+                (id, format!("/teal/instance/{}", utf8_percent_encode(&source.instance, ENCODED)))
             }
         };
         let data = Event::from(event);
@@ -79,18 +82,6 @@ impl Delivery {
     pub(crate) fn size(&self) -> usize {
         size_of::<Self>() + self.id.len() + self.body.len()
     }
-}
-
-/// A segment of a URI's path.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            byte if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
-            byte => _ = write!(encoded, "%{byte:02X}"),
-        }
-        encoded
-    })
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub struct Settings {
     pub secrets: Option<Secrets>,
     /// For receivers with TLS; see [`trust`](crate::trust).
     pub tls: Option<Arc<ClientConfig>>,
-    /// Who says so.
+    /// The source that events name.
     pub source: Source,
 }
 
@@ -81,7 +81,7 @@ struct State {
     running: Option<Running>,
 }
 
-/// What sends: a thread, apart from those of calls and of operators.
+/// The thread that sends, apart from those of calls and of operators.
 #[derive(Debug)]
 struct Running {
     runtime: Runtime,

@@ -26,7 +26,7 @@ use crate::{
 const CLOUD_EVENT: &str = "application/cloudevents+json";
 const AGENT: &str = concat!("teal/", env!("CARGO_PKG_VERSION"));
 
-/// What all receivers are sent with. A reload changes it.
+/// Secrets and trust for all receivers. A reload changes them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Means {
     pub(crate) secrets: Option<Secrets>,

@@ -1,8 +1,8 @@
-//! What a receiver's status means for an event.
+//! The meaning of a receiver's status for an event.
 
 use http::StatusCode;
 
-/// What becomes of an event.
+/// The fate of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The receiver has it.

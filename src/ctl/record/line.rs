@@ -2,17 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use admin::rfc3339;
 use binlog::{Call, End, Payload};
-use chrono::{DateTime, SecondsFormat, Utc};
 use grpc::CODES;
+use protocol::metadata::{EXPECTED_STRATEGY, STRATEGY};
 use serde::Serialize;
 
 use crate::ctl::text::plain;
-
-/// The metadata that names the strategy, in the request.
-const STRATEGY: &str = "strategy";
-/// The metadata of a 456.
-const EXPECTED: &str = "expected-strategy";
 
 /// A recorded call.
 #[derive(Debug, Serialize)]
@@ -46,7 +42,7 @@ impl Line {
                 let mut metadata = trailer.metadata.iter().flat_map(|metadata| &metadata.entry);
                 let outcome = match code {
                     0 => "ok",
-                    _ if metadata.any(|entry| entry.key == EXPECTED) => "rejected",
+                    _ if metadata.any(|entry| entry.key == EXPECTED_STRATEGY) => "rejected",
                     _ => "error",
                 };
                 let message = &trailer.status_message;
@@ -59,7 +55,7 @@ impl Line {
             |at: Option<SystemTime>| Some(at?.duration_since(call.began?).unwrap_or_default().as_secs_f64());
         Self {
             id: call.id,
-            time: call.began.map(rfc3339),
+            time: call.began.map(|began| rfc3339(began.into())),
             method: call.method.trim_start_matches('/').to_owned(),
             peer: call.peer.clone(),
             asked: asked.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()),
@@ -112,8 +108,4 @@ fn row([time, client, method, asked, status, sent, received, took, message]: [&s
         "{time:<24}  {client:<21}  {method:<40}  {asked:<5}  {status:<16}  {sent:>8}  {received:>8}  {took:>7}  {message}"
     );
     row.trim_end().to_owned()
-}
-
-fn rfc3339(time: SystemTime) -> String {
-    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
 }

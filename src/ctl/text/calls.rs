@@ -62,7 +62,7 @@ fn row(call: &Call, paint: Paint) -> Vec<Cell> {
     cells
 }
 
-/// What else there is to say of a call.
+/// The remaining facts of a call.
 fn notes(call: &Call) -> String {
     let notes = [
         call.notice.map(|notice| format!("told {notice}")),

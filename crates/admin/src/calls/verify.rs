@@ -63,7 +63,7 @@ pub(crate) struct Statement {
 /// The statement is true.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Verified {
-    /// What was seen.
+    /// The calls that the statement was compared with.
     pub seen: Seen,
 }
 
@@ -72,7 +72,7 @@ pub struct Verified {
 struct Refuted {
     /// The reason.
     error: ErrorBody,
-    /// What was seen instead.
+    /// The calls that were seen instead.
     seen: Seen,
 }
 

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use crate::{Problem, Shared};
 
-/// What `since` may be.
+/// The forms of `since`.
 const SINCE: &str = "expected call:ID, event:ID or epoch:N";
 
 /// Which calls to return.

@@ -12,7 +12,7 @@ pub struct ReadError {
     pub problem: Problem,
 }
 
-/// What is wrong with a file.
+/// The fault of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// It has no bytes.

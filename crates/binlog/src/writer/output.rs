@@ -27,7 +27,7 @@ pub trait Storage: Debug + Send {
     fn write(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Cuts the file off.
     fn cut(&mut self, length: u64) -> io::Result<()>;
-    /// What it is called in the log.
+    /// Its name in the log.
     fn name(&self) -> String;
 }
 

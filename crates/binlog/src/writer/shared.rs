@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
 
@@ -28,7 +28,7 @@ pub struct Options {
     pub queue: usize,
 }
 
-/// What a recording has done so far.
+/// The counts of a recording so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Bytes in the files, also in those that are gone.
@@ -52,8 +52,7 @@ pub(super) struct Shared {
     bytes: AtomicU64,
     calls: AtomicU64,
     lost: AtomicU64,
-    /// 1 while writing fails.
-    failing: AtomicUsize,
+    is_failing: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +75,7 @@ impl Shared {
             bytes: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            failing: AtomicUsize::new(0),
+            is_failing: AtomicBool::new(false),
         }
     }
 
@@ -150,7 +149,7 @@ impl Shared {
     }
 
     pub(super) fn fails(&self, is_failing: bool) {
-        self.failing.store(is_failing.into(), Relaxed);
+        self.is_failing.store(is_failing, Relaxed);
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -158,7 +157,7 @@ impl Shared {
             bytes: self.bytes.load(Relaxed),
             calls: self.calls.load(Relaxed),
             lost: self.lost.load(Relaxed),
-            is_failing: self.failing.load(Relaxed) > 0,
+            is_failing: self.is_failing.load(Relaxed),
         }
     }
 }

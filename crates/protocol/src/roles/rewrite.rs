@@ -8,7 +8,7 @@ use super::{Fields, Kind, MessageRoles, Role};
 /// The most messages within one another. prost and others refuse more.
 const DEEPEST: usize = 100;
 
-/// What becomes of a field.
+/// The fate of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
     /// It stays.
@@ -25,8 +25,8 @@ impl MessageRoles {
         self.at.is_some()
     }
 
-    /// Appends the message to `to`, with its fields as `edit` says. One that is no string or bytes
-    /// cannot be replaced, and is dropped instead.
+    /// Appends the message to `to`, with its fields as `edit` says. A field that is no string or bytes cannot be
+    /// replaced, and is dropped instead.
     pub fn rewrite(
         &self,
         message: &[u8],

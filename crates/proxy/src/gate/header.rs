@@ -1,17 +1,17 @@
 //! The metadata that the gate reads and writes.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::GetAll};
-use protocol::Strategy;
+use protocol::{Strategy, metadata};
 use switch::Header;
 
 /// Request: the strategy that the client wants.
-pub(crate) const STRATEGY: HeaderName = HeaderName::from_static("strategy");
+pub(crate) const STRATEGY: HeaderName = HeaderName::from_static(metadata::STRATEGY);
 /// Response: the strategy that the switch is headed for.
-pub(crate) const NEW_STRATEGY: HeaderName = HeaderName::from_static("new-strategy");
+pub(crate) const NEW_STRATEGY: HeaderName = HeaderName::from_static(metadata::NEW_STRATEGY);
 /// Rejection: the strategy to retry with.
-pub(crate) const EXPECTED_STRATEGY: HeaderName = HeaderName::from_static("expected-strategy");
+pub(crate) const EXPECTED_STRATEGY: HeaderName = HeaderName::from_static(metadata::EXPECTED_STRATEGY);
 /// Rejection: the strategy that the request named.
-pub(crate) const RECEIVED_STRATEGY: HeaderName = HeaderName::from_static("received-strategy");
+pub(crate) const RECEIVED_STRATEGY: HeaderName = HeaderName::from_static(metadata::RECEIVED_STRATEGY);
 /// The most bytes of a request's header value that a rejection repeats.
 const RECEIVED_LEN: usize = 64;
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::SystemTime};
 use binlog::{Buffer, Encoder, Head, Trailer};
 use bytes::Bytes;
 use grpc::{Coding, header::is_protobuf};
-use http::{HeaderMap, Request, response};
+use http::{HeaderMap, HeaderValue, Request, header::AUTHORIZATION, response};
 use parking_lot::Mutex;
 use protocol::{Edit, MessageRoles, MethodRoles, Role};
 
@@ -14,6 +14,7 @@ use super::{
     frames::{Frames, MOST, Message},
     metadata,
 };
+use crate::redaction::redact;
 
 /// With as many bytes the entries of a call are handed over before its end.
 const HANDED_OVER: usize = 64 << 10;
@@ -41,6 +42,10 @@ struct Call {
     /// Where a message is rewritten.
     scratch: Vec<u8>,
     roles: Option<Arc<MethodRoles>>,
+    /// The fingerprint of the session that a message has named last.
+    session: Option<u64>,
+    /// The client's `authorization`.
+    token: Option<HeaderValue>,
     /// Whether messages are protobuf, and known or gRPC's own. Of others nobody knows what is secret.
     is_readable: bool,
     /// Nothing more is recorded.
@@ -70,8 +75,18 @@ impl Tap {
         let roles = recording.roles.method(path).cloned();
         let is_readable = is_protobuf(request.headers()) && (roles.is_some() || path.starts_with(OWN));
         let (entries, encoder) = (recording.writer.buffer(), Encoder::new(recording.writer.call_id()));
-        let scratch = Vec::new();
-        let mut call = Call { recording, encoder, entries, scratch, roles, is_readable, is_over: false };
+        let token = request.headers().get(AUTHORIZATION).cloned();
+        let mut call = Call {
+            recording,
+            encoder,
+            entries,
+            scratch: Vec::new(),
+            roles,
+            session: None,
+            token,
+            is_readable,
+            is_over: false,
+        };
         let pairs = metadata::pairs(request.headers());
         let authority = request.uri().authority().map_or("", |authority| authority.as_str());
         let head = Head {
@@ -86,13 +101,13 @@ impl Tap {
         Self { call: Arc::new(Mutex::new(call)) }
     }
 
-    /// What the body of the request is read through.
+    /// Creates the reader of the request's body.
     pub(super) fn request(&self, headers: &HeaderMap) -> Box<RequestTap> {
         let frames = Frames::new(self.call.lock().recording.writer.buffer());
         Box::new(RequestTap { tap: self.clone(), frames, coding: Coding::of(headers), is_over: false })
     }
 
-    /// Records the head of the response. What follows is read through what this returns.
+    /// Records the head of the response, and creates the reader of its body.
     pub(super) fn answered(self, head: &response::Parts) -> Option<ResponseTap> {
         if metadata::status(&head.headers).is_some() {
             self.call.lock().end(&head.headers);
@@ -194,9 +209,15 @@ impl Call {
     }
 
     /// Appends the message without its secrets. Returns whether it could be read.
-    fn without_secrets(&self, roles: &MessageRoles, message: &[u8], to: &mut Vec<u8>) -> bool {
+    fn without_secrets(&mut self, roles: &MessageRoles, message: &[u8], to: &mut Vec<u8>) -> bool {
+        let (recording, session) = (&self.recording, &mut self.session);
         let mut edit = |role, value: &[u8]| match role {
-            Role::Session => Edit::Replace(self.recording.pseudonym(value)),
+            Role::Session if value.is_empty() => Edit::Keep,
+            Role::Session => {
+                let fingerprint = recording.fingerprint(value);
+                *session = Some(fingerprint);
+                Edit::Replace(format!("session-{fingerprint:016x}").into())
+            }
             Role::Secret => Edit::Drop,
             Role::Query | Role::Engine | Role::Notice | Role::Statement | Role::User | Role::Elapsed => {
                 Edit::Keep
@@ -217,12 +238,30 @@ impl Call {
     }
 
     fn trailer(&mut self, code: u32, message: &str, details: &[u8], trailers: &HeaderMap) {
+        let told = self.told(message);
+        // They repeat the message, and may have more.
+        let details = if told == message { details } else { &[] };
+        let message = &*told;
         let pairs: Vec<(&str, Cow<'_, [u8]>)> = metadata::pairs(trailers);
         let size = metadata::size(&pairs) + message.len() + details.len() + ENTRY;
         self.add(size, |encoder, to, at| {
             encoder.trailer(to, at, Trailer { code, message, details, metadata: &pairs });
         });
         self.hand_over();
+    }
+
+    /// The message of a status, without the session and the token of the caller.
+    fn told(&self, message: &str) -> String {
+        let is_token = |token: &HeaderValue, word: &str| {
+            token.to_str().is_ok_and(|token| token.rsplit(' ').next() == Some(word))
+        };
+        let is_secret = |word: &str| {
+            self.session == Some(self.recording.fingerprint(word.as_bytes()))
+                || self.token.as_ref().is_some_and(|token| is_token(token, word))
+        };
+        let mut told = String::with_capacity(message.len());
+        redact(message, is_secret, |part| told.push_str(part));
+        told
     }
 
     /// Appends an entry of at most `size` bytes.

@@ -7,7 +7,10 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use grpc::header::{GRPC_MESSAGE, GRPC_STATUS};
+use grpc::{
+    decode_message,
+    header::{GRPC_MESSAGE, GRPC_STATUS},
+};
 use http::{HeaderMap, HeaderValue};
 
 /// Headers that no implementation of binary logging records.
@@ -94,30 +97,9 @@ pub(super) fn status(trailers: &HeaderMap) -> Option<Status<'_>> {
     let code = trailers.get(GRPC_STATUS)?;
     // As gRPC's libraries do: 2 is UNKNOWN.
     let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(2);
-    let message = trailers.get(GRPC_MESSAGE).map(|message| percent_decoded(message.as_bytes()));
+    let message = trailers.get(GRPC_MESSAGE).map(|message| decode_message(message.as_bytes()));
     let details = trailers.get(DETAILS).map(decoded).unwrap_or_default();
     Some(Status { code, message: message.unwrap_or_default(), details })
-}
-
-fn percent_decoded(text: &[u8]) -> Cow<'_, str> {
-    if !text.contains(&b'%') {
-        return String::from_utf8_lossy(text);
-    }
-    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
-    while let Some((&first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match hex.filter(|_| first == b'%') {
-            Some(byte) => {
-                decoded.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                decoded.push(first);
-                rest = behind;
-            }
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
 /// Reads `grpc-timeout`.

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fs, io::Write as _, path::Path};
 
 use binlog::{Assembler, Call, End, Reader};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use flate2::{Compression, write::GzEncoder};
 use futures::{FutureExt, stream};
 use grpc::{PREFIX_LEN, Prefix};
@@ -133,6 +133,26 @@ async fn calls_are_recorded_without_secrets() {
     assert!(received.starts_with("session-"), "{received}");
     let sent = pb::ClearRequest::decode(&*calls[1].sent[0].data).unwrap();
     assert_eq!((sent.session_id, sent.query_id.as_str()), (received, "q1"));
+}
+
+#[tokio::test]
+async fn messages_of_statuses_have_no_secrets() {
+    let bench = Bench::new();
+    let session = "0b7b2f04-30cf-4b39-9a43";
+    let clear = pb::ClearRequest { session_id: session.into(), ..Default::default() };
+    let mut request = request(CLEAR, &clear.encode_to_vec());
+    request.headers_mut().insert("authorization", "Bearer abc.DEF-123".parse().unwrap());
+    let mut trailers = status("16");
+    let told = "100%25 session '0b7b2f04-30cf-4b39-9a43' of abc.DEF-123 has ended: not ours, 1b7b2f04.";
+    trailers.insert(grpc::header::GRPC_MESSAGE, told.parse().unwrap());
+    trailers.insert("grpc-status-details-bin", "MGI3YjJmMDQ".parse().unwrap());
+    bench.call(request, Response::new(()), vec![Frame::trailers(trailers)]).await;
+
+    let (calls, bytes) = bench.stop();
+    assert!(!contains(&bytes, session) && !contains(&bytes, "abc.DEF-123"));
+    let End::Status(trailer) = &calls[0].end else { panic!("{:?}", calls[0].end) };
+    assert_eq!(trailer.status_message, "100% session '***' of *** has ended: not ours, 1b7b2f04.");
+    assert!(trailer.status_details.is_empty(), "they may repeat the message");
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ pub struct Call {
     pub(super) client: Arc<KnownClient>,
     pub(super) record: CallRecord,
     pub(super) span: Option<Box<Span>>,
-    /// What the history is to keep of it, if there is one.
+    /// Its notes for the history, if there is one.
     pub(super) pending: Option<Pending>,
     pub(super) is_over: bool,
 }

@@ -54,7 +54,11 @@ impl Trust {
 fn config(files: &TrustFiles) -> Result<Arc<ClientConfig>, BadFile> {
     let roots = match &files.authority {
         Some(file) => files::authorities(file)?,
-        None => system()?,
+        None => system_authorities().map_err(|why| BadFile {
+            part: Part::Authority,
+            file: PathBuf::new(),
+            expected: format!("expected a file, because {why}"),
+        })?,
     };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -68,15 +72,14 @@ fn config(files: &TrustFiles) -> Result<Arc<ClientConfig>, BadFile> {
     Ok(Arc::new(config))
 }
 
-/// Loads the certificate authorities that the system trusts.
-fn system() -> Result<RootCertStore, BadFile> {
+/// Loads the certificate authorities that the system trusts. Fails with the reason if there are none.
+pub fn system_authorities() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
-        let expected = format!("expected a file, because the system has no authorities{why}");
-        return Err(BadFile { part: Part::Authority, file: PathBuf::new(), expected });
+        return Err(format!("the system has no certificate authorities{why}"));
     }
     Ok(roots)
 }

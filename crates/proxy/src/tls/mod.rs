@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 pub use self::{
-    engines::{Trust, TrustFiles},
+    engines::{Trust, TrustFiles, system_authorities},
     files::{BadFile, Credentials, Part},
     identity::{Identity, IdentityFiles},
     stream::Stream,

@@ -32,7 +32,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::SOON;
 
-/// What a receiver does with one request; afterwards it answers 204.
+/// A receiver's behaviour for one request; afterwards it answers 204.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Does {
     Answers(u16),

@@ -1,4 +1,4 @@
-//! What the history keeps of calls.
+//! The calls in the history, and their fields.
 
 use protocol::Strategy;
 use serde_json::json;

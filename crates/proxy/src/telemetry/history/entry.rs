@@ -1,4 +1,4 @@
-//! What is kept of a call, and what is noted while it lasts.
+//! The entry of a call, and the notes while it lasts.
 
 use std::{
     sync::{
@@ -98,7 +98,7 @@ impl Entry {
 /// Counts the bytes of a request's body.
 pub(crate) type Counter = Arc<AtomicU64>;
 
-/// What is noted of a call until it ends.
+/// The notes on a call until it ends.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Pending {
     pub(in crate::telemetry) session: Option<u64>,

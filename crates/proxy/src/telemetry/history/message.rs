@@ -1,46 +1,19 @@
 //! The message of a status, without the secrets of its caller.
 
-use super::text::Text;
-use crate::adoption::{Key, fingerprint};
+use grpc::decode_message;
 
-/// Stands for a session or a token.
-const SECRET: &str = "***";
-/// Shorter words are no sessions and no tokens.
-const SHORTEST: usize = 8;
+use super::text::Text;
+use crate::{
+    adoption::{Key, fingerprint},
+    redaction::redact,
+};
 
 /// Writes a percent-encoded message. The caller's session and token are replaced.
 pub(super) fn write<const N: usize>(text: &mut Text<N>, encoded: &[u8], session: Option<u64>, client: &Key) {
-    let decoded = decode(encoded);
-    let decoded = String::from_utf8_lossy(&decoded);
-    let is_inner = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '/' | '=' | '~');
-    let mut rest = &*decoded;
-    while let Some(first) = rest.chars().next() {
-        let end = rest.find(|c| is_inner(c) != is_inner(first)).unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(end);
-        rest = behind;
-        let is_secret = |word: &str| {
-            word.len() >= SHORTEST && (session == Some(fingerprint(word.as_bytes())) || client.is_token(word))
-        };
-        // A sentence may end behind it.
-        let bare = word.trim_end_matches('.');
-        let secret = [word, bare].into_iter().find(|word| is_inner(first) && is_secret(word));
-        match secret {
-            Some(secret) => [SECRET, &word[secret.len()..]].iter().for_each(|part| text.push(part)),
-            None => word.split(char::is_control).for_each(|word| text.push(word)),
-        }
-    }
-}
-
-fn decode(encoded: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let Some((&byte, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let escaped = hex.filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        decoded.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() { &behind[2..] } else { behind };
-    }
-    decoded
+    let is_secret = |word: &str| session == Some(fingerprint(word.as_bytes())) || client.is_token(word);
+    redact(&decode_message(encoded), is_secret, |part| {
+        part.split(char::is_control).for_each(|part| text.push(part));
+    });
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is on the board, in the copy and in the news: taken in, and told to the follower.
+//! Takes in the board, the copy and the news, and tells the follower.
 
 use tokio::time::Instant;
 

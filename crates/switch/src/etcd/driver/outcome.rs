@@ -1,4 +1,4 @@
-//! What came of a write.
+//! The outcome of a write.
 
 use super::{Driver, Follower, OrderError, StoreError, Written, agenda::Writing};
 use crate::etcd::counters::ResyncReason;
