@@ -48,9 +48,9 @@ deny:
 simulate seeds="100000":
     TEAL_SIMULATION_SEEDS={{seeds}} cargo test --release --lib simulated
 
-# Fuzz HTTP/2, each target for this many seconds
+# Fuzz HTTP/2 and the reader of recordings, each target for this many seconds
 fuzz seconds="20":
-    crates/http2/fuzz/run {{seconds}}
+    fuzz/run {{seconds}}
 
 # The cost of each part of a call
 bench name="gate":
@@ -63,6 +63,10 @@ bench-peers *args="--quick":
 # The pages as a book, in target/book/
 book:
     mdbook build
+
+# What is shipped, in dist/: packages, image, checksums
+dist *args:
+    packaging/dist {{args}}
 
 # All checks that must pass before a change is merged
 all:

@@ -63,7 +63,7 @@ fn benches(criterion: &mut Criterion) {
     let (switch, _timer) = Switch::new(Rules::default());
     let protocol = Protocol::default();
     let watch = Collector::new(&protocol, Some(switch.clone()), Metrics::default(), None);
-    let limits = Limits { calls: 10_000, bytes: 32 << 20, threads: 1 };
+    let limits = Limits { calls: 10_000, bytes: 32 << 20, messages: 0, threads: 1 };
     let keeping = Collector::keeping(limits, &protocol, Some(switch.clone()), Metrics::default(), None);
     let layer = GateLayer::new(switch, protocol, Mismatch::Both);
     let mut alone = layer.layer(service.clone());

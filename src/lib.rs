@@ -9,3 +9,4 @@ pub mod log;
 pub mod rehearsal;
 pub mod reload;
 pub mod scenario;
+mod systemd;

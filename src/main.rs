@@ -1,6 +1,8 @@
 //! The program `teal`: parses the command line, then serves until it is told to stop, runs a command against a
 //! running teal, or rehearses.
 
+mod version;
+
 use std::{
     env,
     future::pending,
@@ -31,7 +33,7 @@ const BAD_SETTINGS: u8 = 64;
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    let config = match cli::parse(env::args_os()) {
+    let config = match cli::parse_with(&version::LONG, env::args_os()) {
         Ok(Command::Serve(serve)) => Config::read(*serve),
         Ok(Command::Check(check)) => match Config::read(check.serve) {
             Ok(config) if check.json => return print(&check::json(&config.effective)),

@@ -12,7 +12,7 @@ use proxy::{
     gate::{GateLayer, Mismatch},
     server,
     telemetry::Metrics,
-    upstream::{Health, Target, Targets, Upstream},
+    upstream::{Authority, Health, Target, Targets, Upstream},
 };
 use switch::{Rules, Switch};
 use tokio::net::TcpListener;
@@ -29,6 +29,7 @@ async fn main() -> io::Result<()> {
         green: engine,
         connect_timeout,
         resolve_every: connect_timeout,
+        authority: Authority::default(),
         trust: None,
     };
     let health = Health::new(&targets, &Metrics::default());

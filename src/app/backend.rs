@@ -1,27 +1,27 @@
 //! The backend: engines that calls are forwarded to, or the built-in engine.
 
 use std::{collections::BTreeMap, io, sync::Arc};
+#[cfg(feature = "mock")]
+use std::{sync::RwLock, thread};
 
 use admin::{ClusterControl, Engines, TokenControl};
-use http::{Request, Response};
 use protocol::Roles;
 use proxy::{
-    Answering, DataPath, Listeners, Served,
-    gate::RequestBody,
-    server::Incoming,
-    server::{BoxError, Options},
+    DataPath, Listeners, Served, answering,
+    server::Options,
     telemetry::Metrics,
     tls::Trust,
     upstream::{Health, Targets},
 };
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
-use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 use tracing::info;
 
 #[cfg(feature = "mock")]
-use super::control::{Cluster, Tokens};
+use super::{
+    control::{Cluster, Tokens},
+    not_started,
+};
 #[cfg(feature = "mock")]
 use crate::config::MockConfig;
 use crate::{cli::environment, config};
@@ -45,12 +45,67 @@ pub(super) struct Backend {
 #[derive(Debug)]
 enum Kind {
     Engines(Box<(Targets, Health)>),
-    Replay(replay::Replay),
-    #[cfg(feature = "mock")]
-    BuiltIn {
-        mock: mock::Mock,
-        _runtime: EngineRuntime,
+    Replay {
+        replay: replay::Replay,
+        /// For what was not recorded.
+        #[cfg(feature = "mock")]
+        missing: Option<BuiltIn>,
     },
+    #[cfg(feature = "mock")]
+    BuiltIn(BuiltIn),
+}
+
+#[cfg(feature = "mock")]
+#[derive(Debug)]
+struct BuiltIn {
+    mock: mock::Mock,
+    _runtime: EngineRuntime,
+}
+
+#[cfg(feature = "mock")]
+impl Kind {
+    fn built_in(&self) -> Option<&BuiltIn> {
+        match self {
+            Self::Engines(_) => None,
+            Self::Replay { missing, .. } => missing.as_ref(),
+            Self::BuiltIn(built_in) => Some(built_in),
+        }
+    }
+}
+
+#[cfg(feature = "mock")]
+impl BuiltIn {
+    fn start(config: MockConfig, threads: usize) -> io::Result<Self> {
+        let engine = sql::Engine::open(config.engine).map_err(io::Error::other)?;
+        try_threads(threads)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("engine")
+            .enable_all()
+            .build()?;
+        let mock = mock::Mock::new(config.service, engine, runtime.handle().clone());
+        Ok(Self { mock, _runtime: EngineRuntime(Some(runtime)) })
+    }
+
+    /// Its cluster and its tokens, for operators.
+    fn controls(&self) -> (Arc<dyn ClusterControl>, Arc<dyn TokenControl>) {
+        (Arc::new(Cluster(self.mock.cluster().clone())), Arc::new(Tokens(self.mock.tokens().clone())))
+    }
+}
+
+/// Fails if the system refuses so many threads: tokio would panic.
+#[cfg(feature = "mock")]
+fn try_threads(most: usize) -> io::Result<()> {
+    let gate = RwLock::new(());
+    thread::scope(|scope| {
+        // They wait for this, so that all of them are there at the same time.
+        let _closed = gate.write();
+        (1..=most).try_for_each(|number| {
+            let started = thread::Builder::new().spawn_scoped(scope, || drop(gate.read()));
+            let refused = |error| not_started(&format!("engine thread {number} of {most}"), error);
+            started.map(drop).map_err(refused)
+        })
+    })
 }
 
 /// Runs SQL and encodes results, apart from the network threads. Stops the work that is left when it is dropped, without
@@ -76,9 +131,9 @@ impl Backend {
     ) -> io::Result<Self> {
         match config {
             config::Backend::Upstream(targets) => Ok(Self::forwarding(targets, metrics)),
-            config::Backend::Replay(config) => Self::replaying(&config, roles),
+            config::Backend::Replay(config) => Self::replaying(config, threads, roles),
             #[cfg(feature = "mock")]
-            config::Backend::Mock(config) => Self::built_in(config, threads),
+            config::Backend::Mock(config) => Ok(Self::local(Kind::BuiltIn(BuiltIn::start(config, threads)?))),
         }
     }
 
@@ -94,33 +149,30 @@ impl Backend {
         }
     }
 
-    fn replaying(config: &config::ReplayConfig, roles: &Roles) -> io::Result<Self> {
-        let replay = replay::Replay::load(&config.file, roles, config.speed).map_err(|error| {
-            let (names, file) = (environment("replay"), config.file.display());
-            io::Error::other(format!("--replay (or {names}): '{file}': {error}"))
-        })?;
+    fn replaying(
+        config: config::ReplayConfig,
+        #[cfg_attr(not(feature = "mock"), allow(unused_variables))] threads: usize,
+        roles: &Roles,
+    ) -> io::Result<Self> {
+        let replay = replay::Replay::load(&config.file, roles, config.speed)
+            .map_err(|error| io::Error::other(format!("--replay (or {}): {error}", environment("replay"))))?;
         info!("Replaying {} calls of {}", replay.calls(), config.file.display());
-        let (engines, cluster, tokens, trust, alarm) = (None, None, None, None, None);
-        Ok(Self { kind: Kind::Replay(replay), engines, cluster, tokens, trust, alarm })
+        #[cfg(feature = "mock")]
+        let missing = config.missing.map(|config| BuiltIn::start(config, threads)).transpose()?;
+        Ok(Self::local(Kind::Replay {
+            replay,
+            #[cfg(feature = "mock")]
+            missing,
+        }))
     }
 
-    #[cfg(feature = "mock")]
-    fn built_in(config: MockConfig, threads: usize) -> io::Result<Self> {
-        let engine = sql::Engine::open(config.engine).map_err(io::Error::other)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("engine")
-            .enable_all()
-            .build()?;
-        let mock = mock::Mock::new(config.service, engine, runtime.handle().clone());
-        Ok(Self {
-            engines: None,
-            cluster: Some(Arc::new(Cluster(mock.cluster().clone()))),
-            tokens: Some(Arc::new(Tokens(mock.tokens().clone()))),
-            trust: None,
-            alarm: None,
-            kind: Kind::BuiltIn { mock, _runtime: EngineRuntime(Some(runtime)) },
-        })
+    /// A backend without engines that calls are forwarded to.
+    fn local(kind: Kind) -> Self {
+        #[cfg(feature = "mock")]
+        let (cluster, tokens) = kind.built_in().map(BuiltIn::controls).unzip();
+        #[cfg(not(feature = "mock"))]
+        let (cluster, tokens) = (None, None);
+        Self { kind, engines: None, cluster, tokens, trust: None, alarm: None }
     }
 
     /// Returns whether each strategy has an engine of its own.
@@ -135,9 +187,9 @@ impl Backend {
                 let Targets { blue, green, .. } = &engines.0;
                 [("blue", blue), ("green", green)].map(|(name, at)| (name.to_owned(), at.to_string())).into()
             }
-            Kind::Replay(_) => BTreeMap::new(),
+            Kind::Replay { .. } => BTreeMap::new(),
             #[cfg(feature = "mock")]
-            Kind::BuiltIn { .. } => BTreeMap::new(),
+            Kind::BuiltIn(_) => BTreeMap::new(),
         }
     }
 
@@ -151,32 +203,28 @@ impl Backend {
     ) -> Served {
         match &self.kind {
             Kind::Engines(engines) => path.forward((**engines).clone(), listeners, options, end),
-            Kind::Replay(replay) => path.answer(answering(replay.service()), listeners, options, end),
+            Kind::Replay { replay, .. } => {
+                #[cfg(feature = "mock")]
+                let missing =
+                    self.kind.built_in().map(|built_in| replay::Fallback::new(built_in.mock.service()));
+                #[cfg(not(feature = "mock"))]
+                let missing = None;
+                path.answer(answering(replay.service(missing)), listeners, options, end)
+            }
             #[cfg(feature = "mock")]
-            Kind::BuiltIn { mock, .. } => path.answer(answering(mock.service()), listeners, options, end),
+            Kind::BuiltIn(built_in) => {
+                path.answer(answering(built_in.mock.service()), listeners, options, end)
+            }
         }
     }
 
     /// Reports the shutdown to clients that check health.
     pub(super) async fn announce_end(&self) {
-        match &self.kind {
-            Kind::Engines(_) | Kind::Replay(_) => {}
-            #[cfg(feature = "mock")]
-            Kind::BuiltIn { mock, .. } => mock.health().end().await,
+        #[cfg(feature = "mock")]
+        if let Some(built_in) = self.kind.built_in() {
+            built_in.mock.health().end().await;
         }
     }
-}
-
-fn answering<S>(service: S) -> Answering
-where
-    S: Service<Request<RequestBody<Incoming>>, Response = Response<Body>, Error: Into<BoxError>>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-{
-    BoxCloneSyncService::new(ServiceExt::<Request<RequestBody<Incoming>>>::map_err(service, Into::into))
 }
 
 #[cfg(all(test, feature = "mock"))]

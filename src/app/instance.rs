@@ -1,7 +1,15 @@
 //! An instance among others: etcd has a thread and a runtime of its own. So a busy network thread does not cost the lease,
 //! and an etcd that hangs stops no call that does not need it.
 
-use std::{collections::BTreeMap, future::pending, io, net::SocketAddr, thread::JoinHandle, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    io,
+    net::SocketAddr,
+    sync::mpsc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use etcd::Client;
 use futures::future::join_all;
@@ -10,13 +18,18 @@ use switch::{
     etcd::{Handle, StoreError, Task},
 };
 use tokio::{
+    runtime::{self, Runtime},
     select,
     sync::oneshot,
     time::{Instant, sleep, timeout},
 };
 use tracing::{error, info, warn};
 
-use crate::{cli::environment, config::InstanceConfig};
+use super::not_started;
+use crate::{
+    cli::environment,
+    config::{InstanceConfig, host},
+};
 
 /// How long a start waits for an etcd that does not answer.
 const WAITS: Duration = Duration::from_secs(10);
@@ -45,11 +58,13 @@ struct EtcdThread {
 impl Instance {
     /// Joins the other instances. Resolves once calls can be let in. If this is dropped before, the attempt ends.
     pub(super) async fn join(switch: &Switch, config: InstanceConfig) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (end, ended) = oneshot::channel();
         let (done, joined) = oneshot::channel();
         let (shared, ttl) = (switch.clone(), config.ttl);
+        // A runtime that a thread owns when it cannot be started would panic.
+        let (hand_over, handed_over) = mpsc::channel::<Runtime>();
         let run = move || {
+            let Ok(runtime) = handed_over.recv() else { return };
             runtime.block_on(async move {
                 select! {
                     _ = ended => {}
@@ -59,7 +74,10 @@ impl Instance {
             // A name that is being resolved may not delay the end.
             runtime.shutdown_background();
         };
-        let thread = std::thread::Builder::new().name("etcd".to_owned()).spawn(run)?;
+        let refused = |error| not_started("etcd thread", error);
+        let thread = thread::Builder::new().name("etcd".to_owned()).spawn(run).map_err(refused)?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+        hand_over.send(runtime).expect("the thread waits for it");
         let thread = EtcdThread { end: Some(end), thread: Some(thread) };
         joined.await.map_err(|_| io::Error::other("the thread of etcd panicked"))??;
         let handle = switch.store().cloned().ok_or_else(|| io::Error::other("the switch is not shared"))?;
@@ -68,7 +86,7 @@ impl Instance {
 
     /// Tells the other instances where its admin API is, and its engines.
     pub(super) fn introduce(&self, admin: Option<SocketAddr>, engines: BTreeMap<String, String>) {
-        self.handle.set_admin(admin.map(|at| at.to_string()));
+        self.handle.set_admin(admin.map(|at| reachable(at, &host())));
         self.handle.set_settings(engines);
         self.handle.changed();
     }
@@ -161,6 +179,11 @@ async fn inspect(client: &Client) -> io::Result<()> {
     Ok(())
 }
 
+/// Where others reach a listener: an address that stands for all addresses means nothing on another host.
+fn reachable(at: SocketAddr, host: &str) -> String {
+    if at.ip().is_unspecified() { format!("{host}:{}", at.port()) } else { at.to_string() }
+}
+
 /// The error with the flag at fault.
 fn named(error: &StoreError) -> io::Error {
     let flag = match error {
@@ -174,4 +197,21 @@ fn named(error: &StoreError) -> io::Error {
 fn blame(flag: &str, error: &str) -> io::Error {
     let line = error.replace(['\n', '\r'], " ");
     io::Error::other(format!("--{flag} (or {}): {line}", environment(flag)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reachable;
+
+    #[test]
+    fn all_addresses_are_the_hosts_name() {
+        for (at, told) in [
+            ("0.0.0.0:50061", "web-1:50061"),
+            ("[::]:50061", "web-1:50061"),
+            ("10.0.0.1:50061", "10.0.0.1:50061"),
+            ("[fd00::1]:50061", "[fd00::1]:50061"),
+        ] {
+            assert_eq!(reachable(at.parse().unwrap(), "web-1"), told);
+        }
+    }
 }

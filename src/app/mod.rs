@@ -34,6 +34,7 @@ use crate::{
     config::{Config, FaultConfig, GateConfig},
     reload::{Parts, Reload},
     scenario::{ScenarioContext, Script},
+    systemd,
 };
 
 /// A request to shut down.
@@ -117,6 +118,7 @@ pub async fn serve(
             joined = Instance::join(switch, config) => Some(joined?),
             Shutdown { signal, .. } = &mut shutdown => {
                 info!("{signal}: stopping before the other instances were joined");
+                systemd::stopping();
                 ending.cancel();
                 webhooks.end().await;
                 if let Some(admin) = admin {
@@ -130,7 +132,7 @@ pub async fn serve(
     if let Some(instance) = &instance {
         instance.introduce(operators_at, backend.addresses());
     }
-    announce(&data, &options)?;
+    let started = started(&data, &options)?;
     let _playing =
         script.map(|script| AbortOnDropHandle::new(tokio::spawn(async move { script.run().await })));
     let (gate, _timer) = match switching {
@@ -143,8 +145,13 @@ pub async fn serve(
 
     let end = CancellationToken::new();
     let served = backend.serve(DataPath { gate, faults, collector, recorder }, data, options, end.clone());
-    let ending = async {
+    let _watchdog = systemd::watchdog(switch.clone());
+    let until_end = async {
+        // `served` is polled first, and has started its threads by now.
+        started.iter().for_each(|line| info!("{line}"));
+        systemd::ready();
         let Shutdown { signal, delay } = shutdown.await;
+        systemd::stopping();
         ending.cancel();
         backend.announce_end().await;
         if !delay.is_zero() {
@@ -154,7 +161,14 @@ pub async fn serve(
         info!("{signal}: finishing calls in progress");
         end.cancel();
     };
-    let (served, ()) = tokio::join!(served, ending);
+    let mut served = pin!(served);
+    let served = select! {
+        biased;
+        // Nothing but a failure ends it before `end`.
+        served = &mut served => served,
+        () = until_end => served.await,
+    };
+    ending.cancel();
 
     recordings.end().await;
     if let Some(instance) = instance {
@@ -172,8 +186,9 @@ pub async fn serve(
     if let Some(admin) = admin {
         admin.end().await?;
     }
+    served?;
     info!("Server stopped");
-    served
+    Ok(())
 }
 
 /// The switch, and what else the gate needs.
@@ -265,16 +280,22 @@ fn faults(
     Ok((faults, script))
 }
 
-/// Logs where clients can connect.
-fn announce(listeners: &proxy::Listeners, options: &Options) -> io::Result<()> {
+fn not_started(what: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot start {what}: {error}"))
+}
+
+/// The lines that say where clients can connect.
+fn started(listeners: &proxy::Listeners, options: &Options) -> io::Result<Vec<String>> {
     let speaks = match &options.tls {
         None => "",
         Some(tls) if tls.asks_for_certificates() => " (TLS, clients need a certificate)",
         Some(_) => " (TLS)",
     };
+    let mut lines = Vec::new();
     if let Some(preview) = &listeners.preview {
-        info!("Preview of the strategy that is not active on {}{speaks}", preview.local_addr()?);
+        lines
+            .push(format!("Preview of the strategy that is not active on {}{speaks}", preview.local_addr()?));
     }
-    info!("Server started on {}{speaks}", listeners.clients.local_addr()?);
-    Ok(())
+    lines.push(format!("Server started on {}{speaks}", listeners.clients.local_addr()?));
+    Ok(lines)
 }

@@ -138,6 +138,7 @@ fn expected(arg: &Arg) -> String {
         "SIZE" => "a number, or a string such as \"512MiB\"",
         "DURATION" => "a string such as \"120s\"",
         "on|off" => "true, false, \"on\" or \"off\"",
+        "SIZE|off" => "true, false, a number, or a string such as \"16KiB\"",
         _ if is_rule(arg) => "a string or a table",
         _ => "a string",
     };
@@ -150,11 +151,11 @@ fn value_name(arg: &Arg) -> &str {
 }
 
 fn is_number(arg: &Arg) -> bool {
-    matches!(value_name(arg), "N" | "SIZE" | "DURATION")
+    matches!(value_name(arg), "N" | "SIZE" | "SIZE|off" | "DURATION")
 }
 
 fn is_switch(arg: &Arg) -> bool {
-    matches!(value_name(arg), "on|off" | "ADDR|off")
+    matches!(value_name(arg), "on|off" | "ADDR|off" | "SIZE|off")
 }
 
 /// Returns whether values consist of keys and values.

@@ -32,7 +32,7 @@ const PURPOSES: [(&str, &[&str]); 4] = [
         "Inspect a running teal",
         &["calls", "verify", "queries", "clients", "instances", "fault", "record", "token", "cluster"],
     ),
-    ("Test clients and servers", &["rehearse", "scenario", "completions"]),
+    ("Test clients and servers", &["rehearse", "scenario", "completions", "man"]),
 ];
 
 const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}Options that matter most:\n{options}{after-help}";

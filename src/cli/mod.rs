@@ -12,7 +12,12 @@ mod scenario;
 mod serve;
 mod values;
 
-use std::{error::Error as _, ffi::OsString, path::PathBuf};
+use std::{
+    error::Error as _,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use clap::{
     ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -23,7 +28,7 @@ use clap_complete::Shell;
 
 use self::file::Entry;
 #[cfg(feature = "mock")]
-pub use self::serve::Mock;
+pub use self::serve::{Missing, Mock};
 pub use self::{
     check::Check,
     effective::{Effective, Origin, Setting},
@@ -35,10 +40,10 @@ pub use self::{
     rehearse::Rehearse,
     scenario::ScenarioCommand,
     serve::{
-        EngineTls, Engines, Instances, ListenerTls, Listening, Recording, Serve, SwitchRules, Switching,
-        Webhooks,
+        EngineTls, Engines, Instances, ListenerTls, Listening, Operating, Recording, Serve, SwitchRules,
+        Switching, Webhooks,
     },
-    values::{Addresses, Admin, CallConditions, LogFormat, LogLevel, OnOff},
+    values::{Addresses, Admin, CallConditions, CallsMessages, LogFormat, LogLevel, OnOff},
 };
 
 /// A gRPC proxy that takes clients through blue-green switches, with a built-in engine for tests.
@@ -86,11 +91,16 @@ pub enum Stop {
 
 /// Reads the arguments (the program's name first) and the environment.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
+    parse_with(env!("CARGO_PKG_VERSION"), args)
+}
+
+/// The same for a program whose `--version` prints this.
+pub fn parse_with(version: &'static str, args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let args: Vec<OsString> = args.into_iter().collect();
     // The flags of `teal rehearse` are not read from the environment.
     let has_environment = args.get(1).is_none_or(|command| command != "rehearse");
     let explain = |error: &clap::Error, entries: &[Entry]| explain(error, has_environment, entries);
-    let read = |args: &[OsString]| reader(args).try_get_matches_from(args);
+    let read = |args: &[OsString]| reader(args).long_version(version).try_get_matches_from(args);
     let mut matches = read(&args).map_err(|error| explain(&error, &[]))?;
     let entries = of_file(&matches).map_err(Stop::Refuse)?;
     if !entries.is_empty() {
@@ -216,6 +226,12 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "teal", &mut script);
     script
+}
+
+/// Writes a manual page for each command into a folder, which is created if need be.
+pub fn manual(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder)
 }
 
 /// The flags of a group, without their dashes.

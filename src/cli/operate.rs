@@ -9,7 +9,7 @@ use protocol::Strategy;
 
 use super::{
     FaultCommand, RecordCommand, TokenCommand,
-    values::{ADMIN, CallConditions, conditions, count, duration},
+    values::{ADMIN, CallConditions, conditions, count, duration, number},
 };
 
 /// A command for a running teal.
@@ -97,8 +97,13 @@ pub enum Operate {
         server: Running,
     },
     /// List the last calls: a table on a terminal, JSON lines elsewhere
-    #[command(after_help = "Example:\n  teal calls --filter 'method=prepareStatement*,status=OK' --follow")]
+    #[command(
+        after_help = "Examples:\n  teal calls --filter 'method=prepareStatement*,status=OK' --follow\n  teal calls 41"
+    )]
     Calls {
+        /// Only this call, with its messages if teal runs with --calls-messages
+        #[arg(value_name = "ID", conflicts_with_all = ["filter", "since", "follow", "limit"], value_parser = number::<u64>)]
+        id: Option<u64>,
         /// Only calls that match: method, client, strategy, query, status and outcome, such as method=clear*,status=OK
         #[arg(long, value_name = "KEY=VALUE,…", value_parser = conditions)]
         filter: Option<CallConditions>,
@@ -124,13 +129,13 @@ pub enum Operate {
         #[arg(value_name = "KEY=VALUE,…", value_parser = conditions)]
         filter: CallConditions,
         /// There are so many or more [default: 1]
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = number::<u64>)]
         at_least: Option<u64>,
         /// There are so many or fewer
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = number::<u64>)]
         at_most: Option<u64>,
         /// There are so many
-        #[arg(long, value_name = "N", conflicts_with_all = ["at_least", "at_most"])]
+        #[arg(long, value_name = "N", conflicts_with_all = ["at_least", "at_most"], value_parser = number::<u64>)]
         exactly: Option<u64>,
         /// How long to wait for it, 10m at most; other than --at-least needs the whole time
         #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
@@ -174,6 +179,12 @@ pub enum Operate {
         /// The shell
         #[arg(ignore_case = true)]
         shell: Shell,
+    },
+    /// Write a manual page for each command into a folder
+    #[command(after_help = "Example:\n  teal man man1")]
+    Man {
+        /// The folder; it is created if need be
+        folder: PathBuf,
     },
 }
 

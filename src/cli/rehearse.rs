@@ -6,7 +6,7 @@ use admin::client::Address;
 use clap::Args;
 use rehearse::Behaviour;
 
-use super::values::{LogFormat, LogLevel, count, duration, some_duration};
+use super::values::{LogFormat, LogLevel, count, duration, number, some_duration};
 
 /// The settings of `teal rehearse`.
 #[derive(Debug, Args)]
@@ -47,6 +47,12 @@ pub struct Rehearse {
     /// Trust the certificates in this file instead of the system's (PEM)
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+    /// The client certificate for a server that requires one (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// The catalog of queries; with one, clients use the newer calls
     #[arg(long, value_name = "NAME")]
     pub catalog: Option<String>,
@@ -69,7 +75,7 @@ pub struct Rehearse {
     #[arg(long, requires = "admin")]
     pub chaos: bool,
     /// The seed of everything random
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = number::<u64>)]
     pub seed: u64,
     /// Write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]

@@ -2,6 +2,8 @@
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
+    num::ParseIntError,
+    str::FromStr,
     time::Duration,
 };
 
@@ -137,13 +139,28 @@ pub(super) fn conditions(text: &str) -> Result<CallConditions, String> {
     Ok(CallConditions(conditions))
 }
 
-pub(super) fn calls(text: &str) -> Result<usize, String> {
-    text.trim().parse().map_err(|_| "expected a whole number of 0 or more such as 10000".to_owned())
+pub(super) fn number<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
+    let expected = "expected a whole number of 0 or more such as 10";
+    text.trim().parse().map_err(|error| format!("{expected} ({error})"))
 }
 
 pub(super) fn calls_memory(text: &str) -> Result<usize, String> {
     let expected = || "expected a size of at least 1MiB such as 32MiB".to_owned();
     size(text).filter(|size| *size >= 1 << 20).ok_or_else(expected)
+}
+
+/// The most bytes of a call's messages that are kept in each direction; 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallsMessages(pub usize);
+
+pub(super) fn calls_messages(text: &str) -> Result<CallsMessages, String> {
+    let size = match text.trim().to_ascii_lowercase().as_str() {
+        "off" => Some(0),
+        "on" => Some(16 << 10),
+        text => size(text).filter(|size| (1 << 10..=1 << 20).contains(size)),
+    };
+    size.map(CallsMessages)
+        .ok_or_else(|| "expected on, off, or a size from 1KiB to 1MiB such as 16KiB".to_owned())
 }
 
 pub(super) fn event_kind(text: &str) -> Result<&'static str, String> {

@@ -3,11 +3,15 @@
 #[cfg(feature = "mock")]
 use std::fs;
 
+#[cfg(feature = "mock")]
+use mock::Sessions;
 use proxy::upstream::{Target, Targets};
 
-#[cfg(feature = "mock")]
-use super::MockConfig;
 use super::{Backend, BadSetting, recording, tls};
+#[cfg(feature = "mock")]
+use super::{MockConfig, ReplayConfig};
+#[cfg(feature = "mock")]
+use crate::cli::Missing;
 use crate::cli::{Addresses, Serve};
 
 /// The flags that need the built-in engine.
@@ -24,6 +28,10 @@ pub(super) fn backend(serve: &Serve) -> Result<Backend, BadSetting> {
     let Some(targets) = targets(serve)? else {
         tls::trust(serve, &[])?;
         if let Some(replay) = replay {
+            #[cfg(feature = "mock")]
+            if serve.recording.replay_missing == Missing::Mock {
+                return with_built_in(serve, replay);
+            }
             return without_built_in(serve, Backend::Replay(replay), "remove this, or --replay");
         }
         #[cfg(feature = "mock")]
@@ -80,7 +88,8 @@ fn targets(serve: &Serve) -> Result<Option<Targets>, BadSetting> {
     let trust = tls::trust(serve, &[blue, green])?;
     let (blue, green) = (blue.clone(), green.clone());
     let (connect_timeout, resolve_every) = (serve.engines.connect_timeout, serve.engines.resolve_every);
-    Ok(Some(Targets { blue, green, connect_timeout, resolve_every, trust }))
+    let authority = serve.engines.upstream_authority;
+    Ok(Some(Targets { blue, green, connect_timeout, resolve_every, authority, trust }))
 }
 
 /// The preview address, which needs two engines.
@@ -91,6 +100,22 @@ pub(super) fn preview(serve: &Serve) -> Result<Option<Addresses>, BadSetting> {
     let value = serve.effective.get("preview-listen").map(|given| given.text()).unwrap_or_default();
     let expected = "expected two engines, in --blue and --green";
     Err(BadSetting { flag: "preview-listen", value, expected: expected.to_owned() })
+}
+
+/// A recording, with the built-in engine behind it.
+#[cfg(feature = "mock")]
+fn with_built_in(serve: &Serve, replay: ReplayConfig) -> Result<Backend, BadSetting> {
+    if serve.given.contains(&"sessions") && serve.mock.sessions == Sessions::Known {
+        let expected = "expected any: with --replay-missing mock, sessions of the recording come too";
+        return Err(BadSetting {
+            flag: "sessions",
+            value: "known".to_owned(),
+            expected: expected.to_owned(),
+        });
+    }
+    let mut mock = built_in(serve)?;
+    mock.service.sessions = Sessions::Any;
+    Ok(Backend::Replay(ReplayConfig { missing: Some(mock), ..replay }))
 }
 
 #[cfg(feature = "mock")]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use protocol::Protocol;
+use protocol::{Protocol, Reflection};
 use switch::StateFile;
 
 use super::{BadSetting, GateConfig, instances::instances};
@@ -21,6 +21,7 @@ fn needs_gate() -> impl Iterator<Item = &'static str> {
         "otlp-endpoint",
         "calls",
         "calls-memory",
+        "calls-messages",
     ];
     flags_of::<SwitchRules>().into_iter().chain(others).chain(flags_of::<Instances>())
 }
@@ -35,7 +36,7 @@ pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     }
     let mut protocol = Protocol::default();
     if let Some(file) = &switching.descriptor_set {
-        extend(&mut protocol, file)?;
+        extend(&mut protocol, file, serve.operating.calls_messages.0 > 0)?;
     }
     let rules = switching.rules();
     if rules.failover.is_some() && !serve.engines.are_two() {
@@ -52,8 +53,13 @@ pub(super) fn gate(serve: &Serve) -> Result<Option<GateConfig>, BadSetting> {
     Ok(Some(GateConfig { rules, state, instance, mismatch: switching.mismatch, protocol }))
 }
 
-fn extend(protocol: &mut Protocol, file: &Path) -> Result<(), BadSetting> {
+/// Adds the methods of a set. To decode their messages it must be complete.
+fn extend(protocol: &mut Protocol, file: &Path, decodes: bool) -> Result<(), BadSetting> {
     let bad = |expected| BadSetting { flag: "descriptor-set", value: file.display().to_string(), expected };
     let descriptors = fs::read(file).map_err(|error| bad(format!("expected a readable file ({error})")))?;
-    protocol.extend(&descriptors).map_err(|error| bad(error.to_string()))
+    protocol.extend(&descriptors).map_err(|error| bad(error.to_string()))?;
+    if decodes {
+        Reflection::new(protocol).map_err(|error| bad(error.to_string()))?;
+    }
+    Ok(())
 }

@@ -114,7 +114,7 @@ fn password(file: &Path) -> Result<String, String> {
 }
 
 /// The name of this host.
-pub(super) fn host() -> String {
+pub(crate) fn host() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = kernel.or_else(|| env::var("HOSTNAME").ok()).unwrap_or_default();
     match name.trim() {

@@ -15,12 +15,13 @@ use protocol::Protocol;
 use proxy::{fault::Rule, gate::Mismatch, telemetry::history::Limits, tls::Identity, upstream::Targets};
 use switch::{Rules, SavedState, StateFile};
 
+pub(crate) use self::instances::host;
 pub use self::{
     instances::InstanceConfig,
     recording::{RecordConfig, ReplayConfig},
 };
 use crate::{
-    cli::{Addresses, Admin, Effective, LogFormat, LogLevel, Serve, environment},
+    cli::{Addresses, Admin, CallsMessages, Effective, LogFormat, LogLevel, Operating, Serve, environment},
     scenario::Scenario,
 };
 
@@ -153,9 +154,10 @@ impl TryFrom<Serve> for Config {
         let faults = faults::faults(&mut serve)?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = serve.listening.threads.unwrap_or(cores);
+        let history = history(&serve, threads)?;
         Ok(Self {
             threads,
-            history: Limits { calls: serve.operating.calls, bytes: serve.operating.calls_memory, threads },
+            history,
             buffer_limit: serve.listening.buffer_limit,
             keepalive_timeout: serve.listening.keepalive_timeout,
             tls: tls::identity(&serve)?,
@@ -174,6 +176,17 @@ impl TryFrom<Serve> for Config {
             effective: serve.effective,
         })
     }
+}
+
+/// How much of calls is kept. Messages are a part of calls.
+fn history(serve: &Serve, threads: usize) -> Result<Limits, BadSetting> {
+    let Operating { calls, calls_memory, calls_messages: CallsMessages(messages), .. } = serve.operating;
+    if calls == 0 && messages > 0 {
+        let why = serve.effective.name("calls-messages");
+        let expected = format!("expected 1 or more, because {why} is set");
+        return Err(BadSetting { flag: "calls", value: "0".to_owned(), expected });
+    }
+    Ok(Limits { calls, bytes: calls_memory, messages, threads })
 }
 
 fn admin(serve: &Serve) -> Result<Option<AdminConfig>, BadSetting> {

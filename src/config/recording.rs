@@ -11,12 +11,15 @@ use crate::cli::{Recording, Serve};
 const QUEUE: usize = 64 << 20;
 
 /// A recording that takes the place of an engine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ReplayConfig {
     /// The file.
     pub file: PathBuf,
     /// How many times as fast as recorded; 0 is at once.
     pub speed: f64,
+    /// The built-in engine, for calls that were not recorded.
+    #[cfg(feature = "mock")]
+    pub missing: Option<super::MockConfig>,
 }
 
 /// How and where calls are recorded.
@@ -47,12 +50,21 @@ pub(super) fn replay(serve: &Serve) -> Result<Option<ReplayConfig>, BadSetting> 
         Err(BadSetting { flag, value, expected: expected.to_owned() })
     };
     match replay {
-        None if serve.given.contains(&"replay-speed") => bad("replay-speed", "expected --replay with it"),
-        None => Ok(None),
+        None => {
+            match ["replay-speed", "replay-missing"].into_iter().find(|flag| serve.given.contains(flag)) {
+                Some(flag) => bad(flag, "expected --replay with it"),
+                None => Ok(None),
+            }
+        }
         Some(file) if record.as_ref() == Some(file) => {
             bad("record", "expected another file than that of --replay")
         }
-        Some(file) => Ok(Some(ReplayConfig { file: file.clone(), speed: *replay_speed })),
+        Some(file) => Ok(Some(ReplayConfig {
+            file: file.clone(),
+            speed: *replay_speed,
+            #[cfg(feature = "mock")]
+            missing: None,
+        })),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use admin::{
     ErrorAnswer,
-    client::{Client, ClientError, Reply},
+    client::{Client, ClientError, Reply, Stream},
 };
 use serde_json::Value;
 
@@ -49,6 +49,11 @@ impl Api {
         self.ask(true, async |client| client.get(path).await).await
     }
 
+    /// Reads the events of a path, from the one after `last` on.
+    pub(super) async fn stream(&self, path: &str, last: &str) -> Result<Stream, Failure> {
+        self.ask(true, async |client| client.stream(path, Some(last)).await).await
+    }
+
     pub(super) async fn post(&self, path: &str, body: Value) -> Result<Reply, Failure> {
         self.ask(false, async |client| client.post(path, body.clone()).await).await
     }
@@ -69,11 +74,11 @@ impl Api {
 
     /// Asks one after the other until one answers, the one that answered last first. What is not `repeatable` is not sent
     /// again after one has got it.
-    async fn ask(
+    async fn ask<T>(
         &self,
         repeatable: bool,
-        call: impl AsyncFn(&Client) -> Result<Reply, ClientError>,
-    ) -> Result<Reply, Failure> {
+        call: impl AsyncFn(&Client) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
         let mut failures = Vec::new();
         for step in 0..self.clients.len() {
             let at = (self.current.get() + step) % self.clients.len();

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
-use admin::{Calls, Seen, Verified, paths};
+use admin::{Calls, Seen, Verified, client::ClientError, paths};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy::telemetry::history::Call;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -20,8 +21,8 @@ use super::{
 };
 use crate::cli::{CallConditions, Running};
 
-/// The polling interval of `--follow`.
-const LOOK: Duration = Duration::from_millis(250);
+/// From the end of one stream of `--follow` to the next one.
+const AGAIN: Duration = Duration::from_millis(250);
 /// All that may have a meaning of its own in a query.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The most calls that are asked for at once.
@@ -43,9 +44,15 @@ pub(super) struct Number {
     pub(super) exactly: Option<u64>,
 }
 
+/// How many calls a stream could not send.
+#[derive(Debug, Deserialize)]
+struct Lost {
+    lost: u64,
+}
+
 impl Which {
-    fn path(&self, more: &str) -> String {
-        let mut path = format!("{}?{more}", paths::CALLS);
+    fn path(&self, path: &str, limit: usize) -> String {
+        let mut path = format!("{path}?limit={limit}");
         let conditions = self.filter.iter().flat_map(|CallConditions(conditions)| conditions);
         let since = self.since.iter().map(|since| ("since", since));
         for (key, value) in conditions.map(|(key, value)| (&**key, value)).chain(since) {
@@ -58,27 +65,51 @@ impl Which {
 /// Prints calls: a table on a terminal, elsewhere a line of JSON for each.
 pub(super) async fn list(api: &Api, which: &Which, follow: bool, json: bool) -> Result<(), Failure> {
     let is_table = io::stdout().is_terminal() && !json;
-    let reply = api.get(&which.path(&format!("limit={}", which.limit.min(MOST)))).await?;
+    let reply = api.get(&which.path(paths::CALLS, which.limit.min(MOST))).await?;
     if json && !follow {
         return print(&reply.json);
     }
     let listed: Calls = reply.read()?;
     show(&listed.calls, is_table, true)?;
-    let mut last = listed.last;
-    if !follow {
-        return Ok(());
-    }
+    if follow { self::follow(api, which, listed.last, is_table).await } else { Ok(()) }
+}
+
+/// Prints calls as they end. A stream that is cut is opened again where it ended, at another instance if need be; fails
+/// if nobody answers.
+async fn follow(api: &Api, which: &Which, last: u64, is_table: bool) -> Result<(), Failure> {
+    // A stream has no limit.
+    let path = which.path(paths::CALL_STREAM, MOST);
+    let mut last = last.to_string();
     loop {
-        sleep(LOOK).await;
-        let news: Calls = api.get(&which.path(&format!("limit={MOST}&after={last}"))).await?.read()?;
-        if news.complete_from > last + 1 {
-            let lost =
-                format!("calls up to {} have left the history, some were not shown", news.complete_from - 1);
-            _ = writeln!(io::stderr(), "teal: {lost}");
+        let mut stream = api.stream(&path, &last).await?;
+        loop {
+            let sent = match stream.next().await {
+                Ok(Some(sent)) => sent,
+                Ok(None) | Err(ClientError::Unanswered(..)) => break,
+                Err(error) => return Err(error.into()),
+            };
+            if sent.kind == "call" {
+                show(&[sent.data.read()?], is_table, false)?;
+            } else if sent.kind == "lost" {
+                let Lost { lost } = sent.data.read()?;
+                _ = writeln!(
+                    io::stderr(),
+                    "teal: {lost} calls have left the history unread, some were not shown"
+                );
+            }
+            last = sent.id.unwrap_or(last);
         }
-        show(&news.calls, is_table, false)?;
-        last = news.last;
+        sleep(AGAIN).await;
     }
+}
+
+/// Prints one call: with its messages for a terminal, as JSON elsewhere.
+pub(super) async fn show_one(api: &Api, id: u64, json: bool) -> Result<(), Failure> {
+    let reply = api.get(&paths::CALL.replace("{id}", &id.to_string())).await?;
+    if json || !io::stdout().is_terminal() {
+        return print(&reply.json);
+    }
+    print(&text::one_call(&reply.read()?, Paint::stdout()))
 }
 
 fn show(calls: &[Call], is_table: bool, has_head: bool) -> Result<(), Failure> {
@@ -144,6 +175,9 @@ mod tests {
         let filter = vec![("method".to_owned(), "a*&b=ü".to_owned())];
         let which =
             Which { filter: Some(CallConditions(filter)), since: Some("call:1".to_owned()), limit: 5 };
-        assert_eq!(which.path("limit=5"), "/api/v1/calls?limit=5&method=a%2A%26b%3D%C3%BC&since=call%3A1");
+        assert_eq!(
+            which.path(paths::CALLS, 5),
+            "/api/v1/calls?limit=5&method=a%2A%26b%3D%C3%BC&since=call%3A1"
+        );
     }
 }

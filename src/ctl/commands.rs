@@ -45,7 +45,10 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
             let reply = Api::new(&server)?.get(paths::CLIENTS).await?;
             show(&server, &reply, |clients: Value, paint| text::clients(&clients, paint))
         }
-        Operate::Calls { filter, since, follow, limit, server } => {
+        Operate::Calls { id: Some(id), server, .. } => {
+            calls::show_one(&Api::new(&server)?, id, server.json).await
+        }
+        Operate::Calls { id: None, filter, since, follow, limit, server } => {
             let which = calls::Which { filter, since, limit };
             calls::list(&Api::new(&server)?, &which, follow, server.json).await
         }
@@ -69,7 +72,7 @@ pub(super) async fn carry_out(operate: Operate) -> Result<(), Failure> {
             let reply = Api::new(&server)?.post(paths::RELOAD, json!({})).await?;
             show(&server, &reply, |reloaded: Reloaded, _| format!("{}\n", reloaded.done))
         }
-        Operate::Completions { .. } => Ok(()),
+        Operate::Completions { .. } | Operate::Man { .. } => Ok(()),
     }
 }
 

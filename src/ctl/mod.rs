@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use crate::cli::{Operate, completions};
+use crate::cli::{Operate, completions, manual};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -70,8 +70,20 @@ pub fn run(operate: Operate) -> ExitCode {
 }
 
 fn start(operate: Operate) -> Result<(), Failure> {
-    if let Operate::Completions { shell } = operate {
-        return io::stdout().write_all(&completions(shell)).map_err(Failure::Unprintable);
+    match operate {
+        Operate::Completions { shell } => {
+            return io::stdout().write_all(&completions(shell)).map_err(Failure::Unprintable);
+        }
+        Operate::Man { folder } => {
+            let named = |error| {
+                Failure::refused(format!(
+                    "FOLDER: '{}': expected a folder that can be written ({error})",
+                    folder.display()
+                ))
+            };
+            return manual(&folder).map_err(named);
+        }
+        _ => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::refused(format!("cannot start: {error}")))?;

@@ -3,13 +3,12 @@
 mod line;
 
 use std::{
-    fs::File,
     io::{self, IsTerminal as _, Write as _},
     path::Path,
 };
 
 use admin::{RecordState, paths};
-use binlog::{Assembler, Problem, ReadError, Reader, parts};
+use binlog::{Assembler, entries};
 use serde_json::json;
 
 use self::line::Line;
@@ -70,26 +69,14 @@ fn print_calls(
         let line = if is_table { line.row() } else { line.json() };
         writeln!(out, "{line}").map_err(Failure::Unprintable)
     };
-    let files = parts(path);
-    let last = files.len() - 1;
     let mut failed = None;
-    for (at, file) in files.iter().enumerate() {
-        let blame = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-        let opened = File::open(file).map_err(|error| Failure::refused(blame(&error)))?;
-        let reader = match Reader::new(opened) {
-            Ok(reader) => reader,
-            // Nothing was recorded after the last full file.
-            Err(ReadError { problem: Problem::Empty, .. }) if at == last && at > 0 => continue,
-            Err(error) => return Err(Failure::refused(blame(&error))),
-        };
-        for entry in reader {
-            match entry {
-                Ok(entry) => assembler.push(entry.entry).iter().try_for_each(&mut print)?,
-                Err(error) if error.is_cut_off() => {
-                    _ = writeln!(warnings, "teal: {}; the calls before are shown", blame(&error));
-                }
-                Err(error) => failed = failed.or(Some(blame(&error))),
+    for entry in entries(path) {
+        match entry {
+            Ok(entry) => assembler.push(entry.entry).iter().try_for_each(&mut print)?,
+            Err(error) if error.is_cut_off() => {
+                _ = writeln!(warnings, "teal: {error}; the calls before are shown");
             }
+            Err(error) => failed = failed.or(Some(error.to_string())),
         }
     }
     let orphans = assembler.orphans();

@@ -1,6 +1,7 @@
 //! Text output: aligned, coloured on a terminal.
 
 mod calls;
+mod messages;
 
 use std::{
     env,
@@ -17,7 +18,10 @@ use proxy::{
 use serde_json::Value;
 use switch::PhaseName;
 
-pub(super) use self::calls::{calls, seen};
+pub(super) use self::{
+    calls::{calls, seen},
+    messages::one_call,
+};
 
 /// The gap between columns.
 const GAP: &str = "  ";

@@ -3,16 +3,17 @@
 use std::{
     fs,
     io::{self, IsTerminal as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use admin::Token;
-use proxy::upstream::Target;
+use proxy::{
+    tls::{BadFile, Credentials, Part, Trust, TrustFiles, system_authorities},
+    upstream::Target,
+};
 use rehearse::{Hold, Login, Pace, Plan, Queries};
-use rustls::RootCertStore;
-use rustls_pki_types::{CertificateDer, pem::PemObject};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use crate::cli::Rehearse;
 
@@ -121,27 +122,56 @@ fn server(flags: &Rehearse) -> Result<Endpoint, BadPlan> {
         .tcp_nodelay(true)
         .http2_keep_alive_interval(PING)
         .keep_alive_while_idle(true);
-    if !is_tls {
-        return match &flags.tls_ca {
-            Some(file) => Err(bad("tls-ca", &file.display(), "expected --to with https")),
+    let endpoint = match is_tls {
+        true => endpoint.tls_config(tls(flags)?),
+        false => match plain(flags) {
+            Some((flag, file)) => return Err(bad(flag, &file.display(), "expected --to with https")),
             None => Ok(endpoint),
-        };
-    }
-    let tls = match &flags.tls_ca {
-        Some(file) => {
-            let pem = fs::read(file).map_err(|error| {
-                bad("tls-ca", &file.display(), &format!("expected a readable file ({error})"))
-            })?;
-            if CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).next().is_none() {
-                return Err(bad("tls-ca", &file.display(), "expected certificates as PEM"));
-            }
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+        },
+    };
+    endpoint.map_err(|error| bad("to", &to, &format!("expected a TLS server ({error})")))
+}
+
+/// The first flag that makes sense with TLS only.
+fn plain(flags: &Rehearse) -> Option<(&'static str, &Path)> {
+    let files = [("tls-ca", &flags.tls_ca), ("tls-cert", &flags.tls_cert), ("tls-key", &flags.tls_key)];
+    files.into_iter().find_map(|(flag, file)| Some((flag, file.as_deref()?)))
+}
+
+/// The authorities and the client certificate, of files that teal itself would take.
+fn tls(flags: &Rehearse) -> Result<ClientTlsConfig, BadPlan> {
+    let credentials = match (&flags.tls_cert, &flags.tls_key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => {
+            Some(Credentials { certificate: certificate.clone(), key: key.clone() })
         }
+        (Some(file), None) => return Err(bad("tls-cert", &file.display(), "expected --tls-key with it")),
+        (None, Some(file)) => return Err(bad("tls-key", &file.display(), "expected --tls-cert with it")),
+    };
+    let files = TrustFiles { authority: flags.tls_ca.clone(), credentials };
+    Trust::load(files, None).map_err(|BadFile { part, file, expected }| {
+        let flag = match part {
+            Part::Certificate => "tls-cert",
+            Part::Key => "tls-key",
+            Part::Authority => "tls-ca",
+        };
+        bad(flag, &file.display(), &expected)
+    })?;
+    let read = |flag, file: &PathBuf| {
+        fs::read(file)
+            .map_err(|error| bad(flag, &file.display(), &format!("expected a readable file ({error})")))
+    };
+    let tls = match &flags.tls_ca {
+        Some(file) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("tls-ca", file)?)),
         None => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let roots = system_authorities().map_err(|why| bad("to", &flags.to, &why))?;
             ClientTlsConfig::new().trust_anchors(roots.roots)
         }
     };
-    endpoint.tls_config(tls).map_err(|error| bad("to", &to, &format!("expected a TLS server ({error})")))
+    Ok(match flags.tls_cert.as_ref().zip(flags.tls_key.as_ref()) {
+        None => tls,
+        Some((certificate, key)) => {
+            tls.identity(Identity::from_pem(read("tls-cert", certificate)?, read("tls-key", key)?))
+        }
+    })
 }

@@ -16,7 +16,7 @@ use webhook::Webhooks;
 use crate::{
     cli::{self, Effective, EngineTls, ListenerTls, SwitchRules, flags_of},
     config::{Backend, Config},
-    log,
+    log, systemd,
 };
 
 /// The parts that a reload changes.
@@ -73,30 +73,37 @@ impl Reload {
 
 impl ReloadControl for Reload {
     fn reload(&self) -> Result<Reloaded, String> {
-        let Shared { parts, .. } = &*self.shared;
         let mut effective = self.effective();
+        systemd::reloading();
+        let reloaded = self.shared.parts.reload(&mut effective);
+        systemd::reloaded(reloaded.as_ref().map(|reloaded| &*reloaded.done).map_err(|why| &**why));
+        reloaded
+    }
+}
+
+impl Parts {
+    /// Reads the settings again, and applies them if all are valid.
+    fn reload(&self, effective: &mut Effective) -> Result<Reloaded, String> {
         let read = effective.again().and_then(Config::read);
-        let epoch = parts.switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
+        let epoch = self.switch.as_ref().map_or(0, |switch| switch.snapshot().epoch);
         let note = |kind, message, details| {
-            parts.event_log.note(NewEvent { kind, epoch, message, details, ..NewEvent::default() })
+            self.event_log.note(NewEvent { kind, epoch, message, details, ..NewEvent::default() })
         };
         let config = read.inspect_err(|why| {
             warn!("Settings not reloaded, nothing has changed: {why}");
             note("reload_refused", why.clone(), Default::default());
         })?;
-        let mut reloaded = parts.compare(&mut effective, &config);
+        let mut reloaded = self.compare(effective, &config);
         info!("Settings reloaded: {}", reloaded.done);
         reloaded.event = note("reloaded", reloaded.done.clone(), compare::details(&reloaded));
-        parts.take_over(&config);
+        self.take_over(&config);
         if let Some(level) = reloaded.taken_over.iter().find(|change| change.name == "log-level") {
             // Log it again, because the previous level may have hidden it.
             info!("The log level is {}", level.to);
         }
         Ok(reloaded)
     }
-}
 
-impl Parts {
     /// Compares the settings. Updates `before` to the settings that teal then runs with.
     fn compare(&self, before: &mut Effective, config: &Config) -> Reloaded {
         let mut reloaded = Reloaded::default();

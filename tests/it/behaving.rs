@@ -5,7 +5,8 @@ use std::{collections::HashMap, fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
 use crate::support::{
-    Authority, Call, Recorder, Rehearsal, Rehearsed, Server, beside, rehearsal, rehearse, rehearse_at, teal,
+    Authority, Builder, Call, Pair, Recorder, Rehearsal, Rehearsed, Server, beside, rehearsal, rehearse,
+    rehearse_at, teal,
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -171,17 +172,21 @@ fn credentials_and_queries_are_as_given() {
     }
 }
 
-#[test]
-fn servers_are_trusted_by_the_given_authority() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let pair = authority.issue("127.0.0.1");
-    let server = teal()
+/// A server with TLS that switches each second.
+fn secure_and_swift(pair: &Pair) -> Builder {
+    teal()
         .switch_every("1s")
         .notice("0s")
         .grace("300ms")
         .with("--tls-cert", text(&pair.certificate))
         .with("--tls-key", text(&pair.key))
-        .run();
+}
+
+#[test]
+fn servers_are_trusted_by_the_given_authority() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let pair = authority.issue("127.0.0.1");
+    let server = secure_and_swift(&pair).run();
     let secure = |address: String, duration: &str| {
         rehearsal().with("--to", &address).with("--clients", "2").with("--duration", duration)
     };
@@ -197,6 +202,64 @@ fn servers_are_trusted_by_the_given_authority() {
         assert!(doubted.output.contains("no query was completed"), "{}", doubted.output);
     }
     assert!(doubted[0].output.contains("UnknownIssuer"), "{}", doubted[0].output);
+}
+
+#[test]
+fn clients_show_the_given_certificate() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let pair = servers.issue("127.0.0.1");
+    let server = secure_and_swift(&pair).with("--client-ca", text(&clients.file())).run();
+    let to = |duration: &str| {
+        let to = rehearsal().with("--to", &format!("https://{}", server.address));
+        to.with("--tls-ca", text(&servers.file())).with("--clients", "2").with("--duration", duration)
+    };
+    let with = |to: Rehearsal, pair: &Pair| {
+        to.with("--tls-cert", text(&pair.certificate)).with("--tls-key", text(&pair.key))
+    };
+    let known = with(to("3s"), &clients.issue("known")).run();
+    assert!(known.status.success(), "{}", known.output);
+    assert!(known.number("/switches/0/adopted_after/count") > 0, "{}", known.output);
+    for unknown in [to("1s").run(), with(to("1s"), &servers.issue("unknown")).run()] {
+        assert_eq!(unknown.status.code(), Some(1), "{}", unknown.output);
+        assert!(unknown.output.contains("no query was completed"), "{}", unknown.output);
+    }
+}
+
+#[test]
+fn bad_client_certificates_are_refused() {
+    let authority = Authority::new();
+    let (one, other) = (authority.issue("one"), authority.issue("other"));
+    let [certificate, key, other] = [&one.certificate, &one.key, &other.key].map(|path| text(path));
+    let trusted = authority.file();
+    let secure = ["--to", "https://127.0.0.1:1", "--tls-ca", text(&trusted)];
+    for (args, why) in [
+        (
+            &["--tls-cert", certificate][..],
+            format!("--tls-cert: '{certificate}': expected --tls-key with it"),
+        ),
+        (&["--tls-key", key], format!("--tls-key: '{key}': expected --tls-cert with it")),
+        (
+            &["--tls-cert", key, "--tls-key", key],
+            format!("--tls-cert: '{key}': expected a certificate in PEM"),
+        ),
+        (
+            &["--tls-cert", certificate, "--tls-key", other],
+            format!("--tls-key: '{other}': expected the key of the certificate in {certificate}"),
+        ),
+        (
+            &["--tls-cert", "/no/such", "--tls-key", key],
+            "--tls-cert: '/no/such': expected a readable file (No such file or directory (os error 2))"
+                .to_owned(),
+        ),
+        (
+            &["--to", "http://127.0.0.1:1", "--tls-cert", certificate, "--tls-key", key],
+            format!("--tls-cert: '{certificate}': expected --to with https"),
+        ),
+    ] {
+        let secure = if args.contains(&"--to") { &[][..] } else { &secure };
+        let (status, said) = secure.iter().chain(args).fold(rehearsal(), |run, arg| run.arg(arg)).refused();
+        assert_eq!((status.code(), said.trim_end()), (Some(64), &*format!("teal: {why}")));
+    }
 }
 
 #[test]

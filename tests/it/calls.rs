@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use serde_json::Value;
 
-use crate::support::{Connector, Server, answer, command, engine, python, send, teal};
+use crate::support::{Connector, Cutter, Server, answer, command, engine, python, send, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -101,6 +101,26 @@ fn calls_are_followed_as_they_end() {
             "{seen}"
         );
     }
+}
+
+/// Each connection is cut within a dozen calls.
+#[test]
+fn calls_are_followed_across_cut_connections() {
+    let mut server = teal().admin().switch_every("0").run();
+    let cutter = Cutter::before(server.admin(), 4_000);
+    let mut followed = command().args(&["calls", "--follow"]).to(&cutter.address).start();
+    for _ in 0..4 {
+        once(&server);
+    }
+    let listed = server.operate(&["calls"]).done();
+    let last = listed.lines().last().expect("a connector makes calls");
+    followed.wait_for(last, 1, SOON);
+    assert_eq!(followed.output(), listed.trim_end(), "each call once, in order");
+    assert!(cutter.cuts() >= 2, "{} cuts", cutter.cuts());
+    // What ends is not waited for.
+    cutter.relent();
+    server.end("TERM", SOON);
+    assert_eq!(followed.wait(SOON).code(), Some(2), "{}", followed.output());
 }
 
 #[test]

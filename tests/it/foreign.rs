@@ -14,7 +14,7 @@ use crate::support::teal;
 const SOON: Duration = Duration::from_secs(60);
 
 /// Runs a client with a timeout.
-fn client<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn client<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async { timeout(SOON, work).await.expect("it takes too long") })
 }
@@ -58,7 +58,7 @@ fn the_built_in_engine_refuses_other_protocols() {
 }
 
 /// Echoes the headers and the body of each call on a connection.
-async fn echo(listener: TcpListener) {
+pub(crate) async fn echo(listener: TcpListener) {
     loop {
         let (stream, _) = listener.accept().await.expect("connections come");
         tokio::spawn(async move {

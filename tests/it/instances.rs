@@ -205,7 +205,10 @@ fn page_shows_instances() {
     // It is short, for the page waits until it is over.
     let mut instances = two_with(TTL / 2);
     instances.wait_for(0, "Settings differ from web-2: grace");
-    instances.all[1].task.take();
     let one = instances.all[0].address.to_string();
-    packages("selenium").run_offline("page.py", &["shows_instances", &one]);
+    let mut page = packages("selenium").start_offline("page.py", &["shows_instances", &one]);
+    page.wait_for("both are shown", 1, SOON);
+    instances.all[1].task.take();
+    page.write_line("");
+    page.succeed(SOON);
 }

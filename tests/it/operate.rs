@@ -143,46 +143,6 @@ fn what_is_no_teal_ends_with_2() {
 }
 
 #[test]
-fn bad_usage_ends_with_64() {
-    for (args, line) in [
-        (&["switch", "purple"][..], "TO: 'purple': expected one of blue, green"),
-        (&["timer"], "the following required arguments were not provided: (see teal --help)"),
-        (&["timer", "stop"], "ACTION: 'stop': expected one of pause, resume"),
-        (&["cluster", "stop"], "ACTION: 'stop': expected one of status, suspend, resume"),
-        (&["queries", "--limit", "0"], "--limit: '0': expected a whole number above 0"),
-        (&["completions", "tcsh"], "SHELL: 'tcsh': expected one of bash, elvish, fish, powershell, zsh"),
-        (
-            &["fault", "remove", "a/b"],
-            "ID: 'a/b': expected 1 to 64 letters, digits, dots, dashes or underscores, no dot first",
-        ),
-        (&["fault", "add", "--first"], "--first: '': expected a value"),
-        (&["fault"], "expected a command: teal fault <COMMAND> (see teal --help)"),
-        (&["token", "revoke"], "the following required arguments were not provided: (see teal --help)"),
-        (
-            &["token", "revoke", "one", "--all"],
-            "the argument '[TOKEN]' cannot be used with '--all' (see teal --help)",
-        ),
-        (&["status", "--colour"], "unexpected argument '--colour' found (see teal --help)"),
-        (
-            &["status", "--admin-token-file", "/no/such"],
-            "--admin-token-file (or TEAL_ADMIN_TOKEN_FILE): '/no/such': expected a readable file \
-             (No such file or directory (os error 2))",
-        ),
-    ] {
-        let said = command().args(args).run().ended(64);
-        assert_eq!((said.out.as_str(), said.err), ("", format!("teal: {line}\n")), "{args:?}");
-    }
-    for at in ["off", "nowhere", "https://127.0.0.1:50061"] {
-        let said = command().args(&["status", "--admin", at]).run().ended(64);
-        assert!(
-            said.err.starts_with(&format!("teal: --admin (or TEAL_ADMIN): '{at}': expected ")),
-            "{}",
-            said.err
-        );
-    }
-}
-
-#[test]
 fn the_environment_says_where_teal_is() {
     let server = still();
     let said = command().args(&["status"]).env("TEAL_ADMIN", &server.admin().to_string()).run();

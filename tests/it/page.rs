@@ -58,6 +58,16 @@ fn its_calls_are_filtered_as_one_types() {
 }
 
 #[test]
+fn messages_are_shown_with_their_call() {
+    if !has_browser() {
+        return;
+    }
+    let server = patient().arg("--calls-messages").admin().run();
+    python(Connector::V3_0_2).run(&server, "kept.py", &[]);
+    packages("selenium").run_offline("page.py", &["shows_messages", &server.admin().to_string()]);
+}
+
+#[test]
 fn its_chart_is_read_by_keys() {
     holds("reads_the_chart_by_keys", patient());
 }

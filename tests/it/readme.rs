@@ -7,21 +7,26 @@ mod reference;
 mod settings;
 mod shell;
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{fs, net::SocketAddr, path::Path, process::Command, thread};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use self::{
-    pages::{Block, page, pages},
+    pages::{Block, page, pages, root},
     shell::Shell,
 };
 use crate::support::{Authority, Connector, Place, Server, beside, has, python, teal};
 
 /// Runs its Python against a server instead of one on the default port.
 fn runs(server: &Server, program: &str) -> String {
+    runs_at(server.address, program)
+}
+
+fn runs_at(server: SocketAddr, program: &str) -> String {
     let folder = TempDir::new().expect("there is room for files");
     let script = folder.path().join("example.py");
-    let program = program.replace("port=50051", &format!("port={}", server.address.port()));
+    let program = program.replace("port=50051", &format!("port={}", server.port()));
     fs::write(&script, program).expect("files can be written");
     python(Connector::V3_0_2).run_offline(script.to_str().expect("it has a plain name"), &[])
 }
@@ -30,10 +35,15 @@ fn first_example() -> String {
     page("README.md").block("python", "cursor.execute").text
 }
 
+/// Runs the README's first example against the built-in engine of a server on this host.
+pub(crate) fn first_example_reads_at(server: SocketAddr) {
+    let said = runs_at(server, &first_example());
+    assert!(said.starts_with("[[") && said.contains("'"), "{said}");
+}
+
 #[test]
 fn the_first_example_reads_rows() {
-    let said = runs(&teal().run(), &first_example());
-    assert!(said.starts_with("[[") && said.contains("'"), "{said}");
+    first_example_reads_at(teal().run().address);
 }
 
 #[test]
@@ -61,6 +71,30 @@ fn ci_runs_the_test_command_of_the_readme() {
     let command = block.lines().find(|line| line.starts_with("cargo test")).expect("it is shown");
     let command = command.split('#').next().unwrap_or_default().trim();
     assert!(page(".ci/run").text.lines().any(|line| line == command), "{command} is not in .ci/run");
+}
+
+/// The rule of `cargo run` without `--bin`: of all packages that it may run, one names its program. Running cargo itself
+/// would wait for other builds here, or begin one.
+#[test]
+fn cargo_run_starts_teal() {
+    assert!(page("README.md").block("sh", "cargo run --release").text.starts_with("cargo run --release "));
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(root());
+    let said = cargo.output().expect("cargo starts");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let metadata: Value = serde_json::from_slice(&said.stdout).expect("it is JSON");
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let members = list(&metadata["workspace_default_members"]);
+    let packages = list(&metadata["packages"]).into_iter().filter(|package| members.contains(&package["id"]));
+    let (mut programs, mut named) = (Vec::new(), Vec::new());
+    for package in packages {
+        let targets = list(&package["targets"]);
+        let is_program = |target: &&Value| list(&target["kind"]).contains(&"bin".into());
+        programs.extend(targets.iter().filter(is_program).map(|target| target["name"].clone()));
+        named.extend(package["default_run"].as_str().map(str::to_owned));
+    }
+    assert_eq!(named, ["teal"], "of {programs:?}");
+    assert!(programs.contains(&"teal".into()), "{programs:?}");
 }
 
 fn is_line_for_ci(block: &Block) -> bool {

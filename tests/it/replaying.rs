@@ -62,6 +62,42 @@ fn connectors_replay_through_ten_switches() {
 }
 
 #[test]
+fn unrecorded_queries_go_to_the_built_in_engine() {
+    let _beside = beside();
+    let folder = tempfile::tempdir().unwrap();
+    let schema = folder.path().join("data/default/sales");
+    fs::create_dir_all(&schema).unwrap();
+    fs::write(schema.join("flags.csv"), "name\nrecorded\n").unwrap();
+    let file = folder.path().join("calls");
+    let file = file.to_str().unwrap();
+    let start = |server: &Server, (connector, api): Client, what| {
+        python(connector).start(server, "unrecorded.py", &[api, what])
+    };
+    let clients = [CLIENTS[0], CLIENTS[2], CLIENTS[3], CLIENTS[5]];
+
+    let data = folder.path().join("data");
+    let mut engine =
+        teal().with("--data", data.to_str().unwrap()).switch_every("0").with("--record", file).run();
+    for client in clients {
+        start(&engine, client, "record").succeed(WITHIN);
+    }
+    assert!(engine.end("TERM", WITHIN).success());
+
+    // Its own tables are others.
+    let server = teal().with("--replay", file).with("--replay-missing", "mock");
+    let server = server.switch_every("1s").notice("0s").grace("1s").run();
+    let clients: Vec<_> = clients.into_iter().map(|client| start(&server, client, "replay")).collect();
+    server.wait_for("Strategy switched from", 3, WITHIN);
+    end(clients);
+    let refused = teal().with("--replay", file).switch_every("0").run();
+    let mut client = start(&refused, CLIENTS[2], "replay");
+    assert!(!client.wait(WITHIN).success());
+    client.drained();
+    let told = client.output();
+    assert!(told.contains("not recorded:") && told.contains("the nearest recorded one is"), "{told}");
+}
+
+#[test]
 fn bad_recordings_are_refused_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("calls");

@@ -103,8 +103,10 @@ fn queries_that_are_held_keep_their_strategy() {
 #[test]
 fn strict_switches_that_lose_queries_are_noticed() {
     let _beside = beside();
-    // A query lasts longer than a whole round of 1.5 s, so a cutover falls into each.
-    let server = teal().switch_every("1s").notice("0s").cutover("strict").run();
+    // Clients in step end their queries together, and an end cuts over between queries only. The timeout
+    // cuts over in the middle: a query of 2.2 s is longer than a whole round of 1.5 s.
+    let server =
+        teal().switch_every("1s").notice("0s").cutover("strict").with("--announce-timeout", "500ms").run();
     let rehearsed =
         rehearse(&server).with("--clients", "2").with("--duration", "8s").with("--hold", "2200ms").run();
     assert_eq!(rehearsed.status.code(), Some(1), "{}", rehearsed.output);

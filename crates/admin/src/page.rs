@@ -16,7 +16,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Path, content type and text of each file.
-const FILES: [(&str, &str, &str); 16] = [
+const FILES: [(&str, &str, &str); 17] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/page.css", CSS, include_str!("page/page.css")),
     ("/parts.css", CSS, include_str!("page/parts.css")),
@@ -30,6 +30,7 @@ const FILES: [(&str, &str, &str); 16] = [
     ("/faults.js", SCRIPT, include_str!("page/faults.js")),
     ("/instances.js", SCRIPT, include_str!("page/instances.js")),
     ("/lanes.js", SCRIPT, include_str!("page/lanes.js")),
+    ("/messages.js", SCRIPT, include_str!("page/messages.js")),
     ("/state.js", SCRIPT, include_str!("page/state.js")),
     ("/stream.js", SCRIPT, include_str!("page/stream.js")),
     ("/verbs.js", SCRIPT, include_str!("page/verbs.js")),

@@ -28,6 +28,8 @@ pub const CLIENTS: &str = "/api/v1/clients";
 pub const SERIES: &str = "/api/v1/series";
 /// The last calls.
 pub const CALLS: &str = "/api/v1/calls";
+/// One call, with its messages.
+pub const CALL: &str = "/api/v1/calls/{id}";
 /// Calls as they end.
 pub const CALL_STREAM: &str = "/api/v1/calls/stream";
 /// Verifies a statement about calls.

@@ -29,6 +29,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .routes(routes!(events::events))
         .routes(routes!(events::stream))
         .routes(routes!(calls::calls))
+        .routes(routes!(calls::one))
         .routes(routes!(calls::call_stream))
         .routes(routes!(calls::verify))
         .routes(routes!(cluster::status, cluster::order))

@@ -1,24 +1,27 @@
 //! Encodes the entries of one call, each behind its length in four bytes. Written by hand: the entries of a call go
 //! straight into one buffer, without a message in between.
 
+mod few;
+mod metadata;
+mod peer;
+mod stamp;
+
 #[cfg(test)]
 mod tests;
 
-use std::{
-    borrow::Cow,
-    net::{IpAddr, SocketAddr},
-    time::{Duration, SystemTime},
-};
+use std::time::Duration;
 
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use self::few::{Few, field_len, number_len};
+pub use self::{metadata::Metadata, peer::Peer, stamp::Stamp};
+use crate::pb::grpc_log_entry::{EventType, Logger};
 
-use crate::pb::{
-    address,
-    grpc_log_entry::{EventType, Logger},
-};
-
-/// Metadata: keys and values, in order. Values of keys with `-bin` are decoded.
-pub type Metadata<'a> = [(&'a str, Cow<'a, [u8]>)];
+/// The bytes before an entry, with its length.
+const LENGTH: usize = 4;
+/// The most bytes of a number with its key are 11; so many are copied by one instruction.
+const CALL: usize = 16;
+/// More than an entry has beside the bytes of its texts and data: its length, time and numbers, and the beginnings of its
+/// fields. A [`Head`] has as much again for its timeout and the client's address.
+pub const ENTRY: usize = 96;
 
 /// The beginning of a request.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +33,9 @@ pub struct Head<'a> {
     /// The client's timeout.
     pub timeout: Option<Duration>,
     /// The client's address.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Peer>,
     /// The metadata.
-    pub metadata: &'a Metadata<'a>,
+    pub metadata: &'a Metadata,
 }
 
 /// The end of a response.
@@ -45,167 +48,150 @@ pub struct Trailer<'a> {
     /// `grpc-status-details-bin`, decoded.
     pub details: &'a [u8],
     /// The metadata.
-    pub metadata: &'a Metadata<'a>,
+    pub metadata: &'a Metadata,
 }
 
 /// Numbers the entries of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder {
-    call: u64,
+    /// The field with the call's number.
+    call: [u8; CALL],
+    call_len: usize,
     sequence: u64,
 }
 
 impl Encoder {
     /// For the call of this number, which may not be 0.
     pub fn new(call: u64) -> Self {
-        Self { call, sequence: 0 }
+        let mut field = Few::<CALL>::default();
+        field.number(2, call);
+        Self { call: field.bytes, call_len: field.len, sequence: 0 }
     }
 
     /// Appends the headers of a request.
-    pub fn client_header(&mut self, to: &mut Vec<u8>, at: SystemTime, head: Head<'_>) {
-        let timeout = head.timeout.map(|timeout| (timeout.as_secs(), timeout.subsec_nanos()));
-        self.entry(to, at, EventType::ClientHeader, false, |to| {
-            nested(to, 6, |to| {
-                nested(to, 1, |to| metadata(to, head.metadata));
-                bytes(to, 2, head.method.as_bytes());
-                bytes(to, 3, head.authority.as_bytes());
-                if let Some((seconds, nanos)) = timeout {
-                    nested(to, 4, |to| {
-                        number(to, 1, seconds);
-                        number(to, 2, nanos.into());
-                    });
-                }
-            });
-            if let Some(peer) = head.peer {
-                let kind = match peer.ip() {
-                    IpAddr::V4(_) => address::Type::Ipv4,
-                    IpAddr::V6(_) => address::Type::Ipv6,
-                };
-                nested(to, 11, |to| {
-                    number(to, 1, kind as u64);
-                    bytes(to, 2, peer.ip().to_string().as_bytes());
-                    number(to, 3, peer.port().into());
-                });
-            }
-        });
+    pub fn client_header(&mut self, to: &mut Vec<u8>, at: impl Into<Stamp>, head: Head<'_>) {
+        let (method, authority) = (head.method.as_bytes(), head.authority.as_bytes());
+        let (mut timeout, mut end) = (Few::<24>::default(), Few::<96>::default());
+        if let Some(after) = head.timeout {
+            timeout.number(1, after.as_secs());
+            timeout.number(2, after.subsec_nanos().into());
+            end.field(4, timeout.bytes());
+        }
+        let len = head.metadata.nested_len() + field_len(method) + field_len(authority) + end.len;
+        if let Some(peer) = &head.peer {
+            end.field(11, peer.bytes());
+        }
+        let mut entry = Few::default();
+        self.begin(&mut entry, at.into(), EventType::ClientHeader);
+        entry.nested(6, len);
+        entry.nested(1, head.metadata.len());
+        let begun = entry.append(to, head.metadata.bytes());
+        for (field, value) in [(2, method), (3, authority)] {
+            few::put(to, field, value);
+        }
+        to.extend_from_slice(end.bytes());
+        finish(to, begun, false);
     }
 
     /// Appends the headers of a response.
-    pub fn server_header(&mut self, to: &mut Vec<u8>, at: SystemTime, pairs: &Metadata<'_>) {
-        self.entry(to, at, EventType::ServerHeader, false, |to| {
-            nested(to, 7, |to| nested(to, 1, |to| metadata(to, pairs)));
-        });
+    pub fn server_header(&mut self, to: &mut Vec<u8>, at: impl Into<Stamp>, metadata: &Metadata) {
+        let mut entry = Few::default();
+        self.begin(&mut entry, at.into(), EventType::ServerHeader);
+        entry.nested(7, metadata.nested_len());
+        entry.nested(1, metadata.len());
+        let begun = entry.append(to, metadata.bytes());
+        finish(to, begun, false);
     }
 
     /// Appends a message of `length` bytes, of which `data` is logged.
     pub fn message(
         &mut self,
         to: &mut Vec<u8>,
-        at: SystemTime,
+        at: impl Into<Stamp>,
         is_of_client: bool,
         length: u32,
         is_truncated: bool,
         data: &[u8],
     ) {
         let kind = if is_of_client { EventType::ClientMessage } else { EventType::ServerMessage };
-        self.entry(to, at, kind, is_truncated, |to| {
-            let number_len = if length > 0 { 1 + encoded_len_varint(length.into()) } else { 0 };
-            let data_len = data.len() + 1 + encoded_len_varint(data.len() as u64);
-            let len = number_len + if data.is_empty() { 0 } else { data_len };
-            // Not `nested`, which would move the data.
-            encode_key(8, WireType::LengthDelimited, to);
-            encode_varint(len as u64, to);
-            number(to, 1, length.into());
-            bytes(to, 2, data);
-        });
+        let mut entry = Few::default();
+        self.begin(&mut entry, at.into(), kind);
+        entry.nested(8, number_len(length.into()) + field_len(data));
+        entry.number(1, length.into());
+        if !data.is_empty() {
+            entry.nested(2, data.len());
+        }
+        let begun = entry.append(to, data);
+        finish(to, begun, is_truncated);
     }
 
     /// Appends the end of a request.
-    pub fn half_close(&mut self, to: &mut Vec<u8>, at: SystemTime) {
-        self.entry(to, at, EventType::ClientHalfClose, false, |_| {});
+    pub fn half_close(&mut self, to: &mut Vec<u8>, at: impl Into<Stamp>) {
+        self.bare(to, at.into(), EventType::ClientHalfClose);
     }
 
     /// Appends the end of a response.
-    pub fn trailer(&mut self, to: &mut Vec<u8>, at: SystemTime, trailer: Trailer<'_>) {
-        self.entry(to, at, EventType::ServerTrailer, false, |to| {
-            nested(to, 9, |to| {
-                nested(to, 1, |to| metadata(to, trailer.metadata));
-                number(to, 2, trailer.code.into());
-                bytes(to, 3, trailer.message.as_bytes());
-                bytes(to, 4, trailer.details);
-            });
-        });
+    pub fn trailer(&mut self, to: &mut Vec<u8>, at: impl Into<Stamp>, trailer: Trailer<'_>) {
+        let (message, details) = (trailer.message.as_bytes(), trailer.details);
+        let metadata = trailer.metadata;
+        let len =
+            metadata.nested_len() + number_len(trailer.code.into()) + field_len(message) + field_len(details);
+        let mut entry = Few::default();
+        self.begin(&mut entry, at.into(), EventType::ServerTrailer);
+        entry.nested(9, len);
+        entry.nested(1, metadata.len());
+        let begun = entry.append(to, metadata.bytes());
+        let mut code = Few::<CALL>::default();
+        code.number(2, trailer.code.into());
+        to.extend_from_slice(code.bytes());
+        for (field, value) in [(3, message), (4, details)] {
+            few::put(to, field, value);
+        }
+        finish(to, begun, false);
     }
 
     /// Appends the news that the client has given up.
-    pub fn cancel(&mut self, to: &mut Vec<u8>, at: SystemTime) {
-        self.entry(to, at, EventType::Cancel, false, |_| {});
+    pub fn cancel(&mut self, to: &mut Vec<u8>, at: impl Into<Stamp>) {
+        self.bare(to, at.into(), EventType::Cancel);
     }
 
-    fn entry(
-        &mut self,
-        to: &mut Vec<u8>,
-        at: SystemTime,
-        kind: EventType,
-        is_truncated: bool,
-        payload: impl FnOnce(&mut Vec<u8>),
-    ) {
+    /// Appends an entry without a payload.
+    fn bare(&mut self, to: &mut Vec<u8>, at: Stamp, kind: EventType) {
+        let mut entry = Few::default();
+        self.begin(&mut entry, at, kind);
+        let begun = entry.append(to, &[]);
+        finish(to, begun, false);
+    }
+
+    /// Begins the next entry, up to its payload.
+    fn begin(&mut self, entry: &mut Few<ENTRY>, at: Stamp, kind: EventType) {
         self.sequence += 1;
+        entry.len = LENGTH;
+        entry.copy(&at.field, at.len);
+        entry.copy(&self.call, self.call_len);
+        entry.number(3, self.sequence);
+        entry.number(4, kind as u64);
+        entry.number(5, Logger::Server as u64);
+    }
+}
+
+impl Few<ENTRY> {
+    /// Appends the entry as far as it is known, and `data`. Returns where it begins.
+    fn append(&self, to: &mut Vec<u8>, data: &[u8]) -> usize {
         let start = to.len();
-        to.extend_from_slice(&[0; 4]);
-        let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        nested(to, 1, |to| {
-            number(to, 1, at.as_secs());
-            number(to, 2, at.subsec_nanos().into());
-        });
-        number(to, 2, self.call);
-        number(to, 3, self.sequence);
-        number(to, 4, kind as u64);
-        number(to, 5, Logger::Server as u64);
-        payload(to);
-        number(to, 10, is_truncated.into());
-        let length = u32::try_from(to.len() - start - 4).unwrap_or(u32::MAX);
-        to[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        // A copy of a constant size is inlined.
+        to.extend_from_slice(&self.bytes);
+        to.truncate(start + self.len);
+        to.extend_from_slice(data);
+        start
     }
 }
 
-/// Appends a number that is not 0.
-fn number(to: &mut Vec<u8>, field: u32, value: u64) {
-    if value > 0 {
-        encode_key(field, WireType::Varint, to);
-        encode_varint(value, to);
+/// Ends the entry that began at `start`.
+fn finish(to: &mut Vec<u8>, start: usize, is_truncated: bool) {
+    if is_truncated {
+        to.extend_from_slice(&[10 << 3, 1]);
     }
-}
-
-/// Appends bytes that are not empty.
-fn bytes(to: &mut Vec<u8>, field: u32, value: &[u8]) {
-    if !value.is_empty() {
-        encode_key(field, WireType::LengthDelimited, to);
-        encode_varint(value.len() as u64, to);
-        to.extend_from_slice(value);
-    }
-}
-
-fn metadata(to: &mut Vec<u8>, pairs: &Metadata<'_>) {
-    for (key, value) in pairs {
-        nested(to, 1, |to| {
-            bytes(to, 1, key.as_bytes());
-            bytes(to, 2, value);
-        });
-    }
-}
-
-/// Appends a message, whose length is known once it is written: it is moved up if its length takes several bytes.
-fn nested(to: &mut Vec<u8>, field: u32, message: impl FnOnce(&mut Vec<u8>)) {
-    encode_key(field, WireType::LengthDelimited, to);
-    to.push(0);
-    let start = to.len();
-    message(to);
-    let length = (to.len() - start) as u64;
-    let more = encoded_len_varint(length) - 1;
-    if more > 0 {
-        to.resize(to.len() + more, 0);
-        to.copy_within(start..start + length as usize, start + more);
-    }
-    encode_varint(length, &mut &mut to[start - 1..start + more]);
+    let length = u32::try_from(to.len() - start - LENGTH).unwrap_or(u32::MAX);
+    to[start..start + LENGTH].copy_from_slice(&length.to_be_bytes());
 }

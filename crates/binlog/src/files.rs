@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::reader::{Problem, Reader};
+use crate::reader::{Located, Problem, ReadError, Reader};
 
 /// The most full files that are looked for.
 const MOST: usize = 1000;
@@ -23,6 +23,55 @@ pub enum Occupied {
     /// It cannot be looked at.
     #[error("cannot look at {0}: {1}")]
     Unreadable(PathBuf, io::Error),
+}
+
+/// A file of a recording cannot be read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}", file.display())]
+pub struct FileError {
+    /// The file.
+    pub file: PathBuf,
+    /// Why.
+    pub why: FileProblem,
+}
+
+/// The fault of a file of a recording.
+#[derive(Debug, thiserror::Error)]
+pub enum FileProblem {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] io::Error),
+    /// It is no binary log, or not a good one.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl FileError {
+    /// Whether all entries of the file before are good and nothing is behind.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(&self.why, FileProblem::Read(error) if error.is_cut_off())
+    }
+}
+
+/// The entries of all files of a recording, the oldest first. An error ends its file, and the next file follows. An empty
+/// file beside others is one in which nothing was recorded.
+pub fn entries(path: &Path) -> impl Iterator<Item = Result<Located, FileError>> {
+    let files = parts(path);
+    let is_one = files.len() == 1;
+    files.into_iter().flat_map(move |file| {
+        let (reader, failed) = match open(&file) {
+            Ok(reader) => (Some(reader), None),
+            Err(FileProblem::Read(ReadError { problem: Problem::Empty, .. })) if !is_one => (None, None),
+            Err(why) => (None, Some(why)),
+        };
+        let entries = reader.into_iter().flatten().map(|entry| entry.map_err(FileProblem::from));
+        let entries = entries.chain(failed.map(Err));
+        entries.map(move |entry| entry.map_err(|why| FileError { file: file.clone(), why }))
+    })
+}
+
+fn open(file: &Path) -> Result<Reader<File>, FileProblem> {
+    Ok(Reader::new(File::open(file)?)?)
 }
 
 /// The files of a recording, the oldest first. The last is the path itself, whether it exists or not.

@@ -2,6 +2,8 @@
 //! cannot be written, is counted and gone.
 
 mod buffer;
+mod chunk;
+mod disk;
 mod output;
 mod shared;
 
@@ -14,13 +16,10 @@ use parking_lot::Mutex;
 
 pub use self::{
     buffer::Buffer,
-    output::Storage,
+    disk::Storage,
     shared::{Options, Stats},
 };
-use self::{
-    output::{Disk, Output},
-    shared::Shared,
-};
+use self::{disk::Disk, output::Output, shared::Shared};
 use crate::files::{self, Occupied};
 
 /// How long nothing is written after a failure.
@@ -60,7 +59,7 @@ impl Writer {
         let mut output = Output::create(storage, shared.clone(), pause)?;
         let writing = shared.clone();
         let run = move || {
-            while let Some(batch) = writing.take() {
+            while let Some(batch) = writing.take(output.at()) {
                 output.write(batch);
             }
             output.end();

@@ -13,6 +13,23 @@
 //!
 //! There are no HTTP/2 pings: etcd answers those with GOAWAY if they come too often or without a call. A member that
 //! is silent is found by deadlines, and gets a new connection.
+//!
+//! # Example
+//!
+//! ```
+//! use teal_etcd::{Compare, Op, Retry, Txn, simulated::Etcd};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! // In earnest: `Client::new(Settings::new(["http://etcd-1:2379", "http://etcd-2:2379"]))`.
+//! let etcd = Etcd::new(3);
+//! let client = etcd.client(etcd.settings());
+//!
+//! let claim = Txn::new().when(Compare::absent("leader")).then(Op::put("leader", "me"));
+//! assert!(client.txn(&claim, Retry::IfNotApplied).await?.succeeded);
+//! assert!(!client.txn(&claim, Retry::IfNotApplied).await?.succeeded);
+//! # Ok::<_, teal_etcd::Error>(())
+//! # }).unwrap();
+//! ```
 
 mod call;
 mod client;

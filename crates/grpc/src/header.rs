@@ -16,16 +16,27 @@ const PROTOBUF: [&[u8]; 2] = [MEDIA, b"application/grpc+proto"];
 
 /// Returns whether these are the headers of a gRPC call, with any message format.
 pub fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..MEDIA.len()));
-    content_type.is_some_and(|start| start.eq_ignore_ascii_case(MEDIA))
+    headers.get(CONTENT_TYPE).is_some_and(is_grpc_type)
+}
+
+/// Returns whether this is the `content-type` of a gRPC call, with any message format.
+pub fn is_grpc_type(content_type: &HeaderValue) -> bool {
+    content_type.as_bytes().get(..MEDIA.len()).is_some_and(|start| start.eq_ignore_ascii_case(MEDIA))
 }
 
 /// Returns whether messages are protobuf in gRPC's own framing. teal reads and changes no others.
 pub fn is_protobuf(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    content_type
-        .and_then(|value| value.split(|byte| *byte == b';').next())
-        .is_some_and(|media| PROTOBUF.iter().any(|known| media.trim_ascii().eq_ignore_ascii_case(known)))
+    headers.get(CONTENT_TYPE).is_some_and(is_protobuf_type)
+}
+
+/// Returns whether this is the `content-type` of protobuf in gRPC's own framing.
+pub fn is_protobuf_type(content_type: &HeaderValue) -> bool {
+    let content_type = content_type.as_bytes();
+    if content_type == MEDIA {
+        return true;
+    }
+    let media = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    PROTOBUF.iter().any(|known| media.trim_ascii().eq_ignore_ascii_case(known))
 }
 
 /// Returns whether trailers, or the headers of a Trailers-Only response, have status OK.

@@ -1,4 +1,4 @@
-//! Internals of this crate for `crates/http2/fuzz`.
+//! Internals of this crate for `fuzz/`.
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Method, StatusCode};

@@ -1,6 +1,6 @@
 //! Checks the internal state of a connection: flow-control credit is conserved, and every list is consistent.
 //!
-//! Compiled only for tests and for `crates/http2/fuzz`.
+//! Compiled only for tests and for `fuzz/`.
 
 use std::collections::HashSet;
 

@@ -7,6 +7,27 @@
 //!
 //! Windows, streams, header lists, and the output that a client can cause without reading it, are bounded. Server
 //! push, priorities and upgrades are not supported.
+//!
+//! A server that answers each request with its path, for as long as it is polled:
+//!
+//! ```no_run
+//! use std::{future::poll_fn, io};
+//!
+//! use http::Response;
+//! use teal_http2::{Error, Settings, server::Connection};
+//! use tokio::net::TcpStream;
+//!
+//! async fn serve(stream: TcpStream) -> Result<(), Error> {
+//!     let mut connection = Connection::new(stream, Settings::default());
+//!     connection.handshake().await?;
+//!     while let Some(accepted) = poll_fn(|cx| connection.poll_accept(cx)).await {
+//!         let (request, mut respond) = accepted?;
+//!         let mut body = respond.send_response(&Response::new(()), false)?;
+//!         body.send_data(request.uri().path().to_owned().into(), true)?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod budget;
 mod buffer_pool;

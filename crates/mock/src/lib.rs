@@ -2,6 +2,18 @@
 //!
 //! It knows nothing of strategies and switches, which the gate in front of it handles. Cheap calls run on the network
 //! thread; SQL, result encoding and file access run on the engine's runtime.
+//!
+//! The service of an engine, to be served by tonic or teal:
+//!
+//! ```no_run
+//! # extern crate sql as teal_sql;
+//! # fn example(service_options: teal_mock::Options, engine_options: teal_sql::Options) -> Result<(), teal_sql::Error> {
+//! let engine = teal_sql::Engine::open(engine_options)?;
+//! let mock = teal_mock::Mock::new(service_options, engine, tokio::runtime::Handle::current());
+//! let service = mock.service();
+//! # Ok(())
+//! # }
+//! ```
 
 mod calls;
 mod catalogs;

@@ -1,5 +1,16 @@
 //! Certificates and private keys in PEM files. Errors say what was expected and what was found; the caller knows which
 //! setting named the file.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use teal_pem::Pem;
+//!
+//! let pem = Pem::read(Path::new("Cargo.toml"))?;
+//! let why = pem.certificates().expect_err("there is none");
+//! assert!(why.contains("expected"), "{why}");
+//! # Ok::<_, String>(())
+//! ```
 
 use std::{fs, path::Path};
 

@@ -8,7 +8,8 @@ mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
-use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+use ahash::RandomState;
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 
 use crate::table::qualified;
 
@@ -38,12 +39,14 @@ pub enum Role {
 /// The roles of all fields of known methods. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Roles {
-    methods: HashMap<String, Arc<MethodRoles>>,
+    methods: HashMap<String, Arc<MethodRoles>, RandomState>,
 }
 
 /// The roles of the fields of a method's messages.
 #[derive(Debug)]
 pub struct MethodRoles {
+    /// The path: `/Service/method`.
+    pub path: String,
     /// Of the request.
     pub request: MessageRoles,
     /// Of the response.
@@ -58,8 +61,14 @@ pub struct MessageRoles {
     at: Option<usize>,
 }
 
-/// Fields with a role, or whose message may have some.
-type Fields = Vec<(u32, Kind)>;
+/// The fields of a message.
+#[derive(Debug)]
+struct Fields {
+    /// Those with a role, or whose message may have some.
+    special: Vec<(u32, Kind)>,
+    /// The numbers of all of which it is known what they are.
+    known: Vec<u32>,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -83,6 +92,9 @@ const SECRETS: [&str; 9] = [
 /// Fields that hold secrets among other things.
 const DOCUMENTS: [(&str, &str); 2] = [("AddCatalogsRequest", "json"), ("UpdateUsersRequest", "users")];
 
+/// The message that has another one in its field `value`.
+const ANY: &str = "google.protobuf.Any";
+
 impl Roles {
     /// The roles of a method's fields, by its path; `None` if the method is unknown.
     pub fn method(&self, path: &str) -> Option<&Arc<MethodRoles>> {
@@ -98,14 +110,15 @@ impl Roles {
         let by_name: HashMap<_, _> =
             found.iter().enumerate().map(|(at, (name, _))| (name.as_str(), at)).collect();
         let named = |name: &str| by_name.get(name.trim_start_matches('.')).copied();
-        let messages: Arc<[Fields]> = found.iter().map(|(_, message)| fields(message, named)).collect();
+        let messages: Arc<[Fields]> =
+            found.iter().map(|(name, message)| fields(name, message, named)).collect();
         for file in &set.file {
             for service in &file.service {
                 for method in &service.method {
                     let path = format!("/{}/{}", qualified(file.package(), service.name()), method.name());
                     let roles = |name| MessageRoles { messages: messages.clone(), at: named(name) };
                     let (request, response) = (roles(method.input_type()), roles(method.output_type()));
-                    let roles = Arc::new(MethodRoles { request, response });
+                    let roles = Arc::new(MethodRoles { path: path.clone(), request, response });
                     self.methods.entry(path).or_insert(roles);
                 }
             }
@@ -126,17 +139,23 @@ fn collect<'a>(
     }
 }
 
-fn fields(message: &DescriptorProto, named: impl Fn(&str) -> Option<usize>) -> Fields {
-    let fields = message.field.iter().filter_map(|field| {
+fn fields(name: &str, message: &DescriptorProto, named: impl Fn(&str) -> Option<usize>) -> Fields {
+    let special = message.field.iter().filter_map(|field| {
         let kind = match (role(message.name(), field.name()), field.r#type()) {
             (Some(role @ (Role::Secret | Role::Elapsed)), _) => Kind::Role(role),
-            (Some(role), Type::String) => Kind::Role(role),
+            (Some(role), Type::String) | (Some(role @ Role::Session), Type::Bytes) => Kind::Role(role),
             (_, Type::Message) => Kind::Within(named(field.type_name())?),
             _ => return None,
         };
         Some((u32::try_from(field.number()).ok()?, kind))
     });
-    fields.collect()
+    // A message of any type may be in it, also one that has secrets.
+    let is_any = |field: &FieldDescriptorProto| name == ANY && field.name() == "value";
+    let is_unknown =
+        |field: &FieldDescriptorProto| field.r#type() == Type::Message && named(field.type_name()).is_none();
+    let known = message.field.iter().filter(|field| !is_any(field) && !is_unknown(field));
+    let known = known.filter_map(|field| u32::try_from(field.number()).ok()).collect();
+    Fields { special: special.collect(), known }
 }
 
 fn role(message: &str, field: &str) -> Option<Role> {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use ahash::RandomState;
 use bytes::Bytes;
 use grpc::string_field;
 use prost::Message;
@@ -75,32 +76,38 @@ impl Method {
 
 /// The bytes are not a `FileDescriptorSet`.
 #[derive(Debug, thiserror::Error)]
-#[error("expected an encoded FileDescriptorSet: {0}")]
-pub struct BadDescriptors(#[from] prost::DecodeError);
+pub enum BadDescriptors {
+    /// It cannot be decoded.
+    #[error("expected an encoded FileDescriptorSet: {0}")]
+    Encoding(#[from] prost::DecodeError),
+    /// Something that it names is not in it.
+    #[error("expected a FileDescriptorSet with all that it imports: {0}")]
+    Incomplete(#[from] prost_reflect::DescriptorError),
+}
 
 /// All known methods, by path.
 #[derive(Debug)]
 pub struct Protocol {
-    methods: HashMap<String, Arc<Method>>,
+    methods: HashMap<String, Arc<Method>, RandomState>,
     neutral: Arc<Method>,
     unknown: Arc<Method>,
     labels: Vec<String>,
     roles: Roles,
+    descriptors: Vec<Bytes>,
 }
 
 impl Default for Protocol {
     fn default() -> Self {
         let set = FileDescriptorSet::decode(DESCRIPTORS).expect("the build encoded the descriptors");
-        let bare = |kind, label| {
-            let label = Self::OTHER + label;
-            Method { kind, query_id: None, label, caller: None, session: None, notice: None }
-        };
+        let bare =
+            |kind, label| Method { kind, query_id: None, label, caller: None, session: None, notice: None };
         let mut protocol = Self {
-            methods: HashMap::new(),
-            unknown: Arc::new(bare(CallKind::Begin, 0)),
-            neutral: Arc::new(bare(CallKind::Neutral, 1)),
+            methods: HashMap::default(),
+            unknown: Arc::new(bare(CallKind::Begin, Self::OTHER)),
+            neutral: Arc::new(bare(CallKind::Neutral, Self::NEUTRAL)),
             labels: vec![OTHER_LABEL.to_owned(), NEUTRAL_LABEL.to_owned()],
             roles: Roles::default(),
+            descriptors: vec![Bytes::from_static(DESCRIPTORS)],
         };
         protocol.add(&set, |service, method, input, output| {
             let query_id = |message: Option<&DescriptorProto>| {
@@ -128,22 +135,28 @@ impl Protocol {
         &self.roles
     }
 
+    /// The encoded `FileDescriptorSet`s: the engine's, and those that were added.
+    pub(crate) fn descriptors(&self) -> &[Bytes] {
+        &self.descriptors
+    }
+
     /// The index of the label for unknown methods.
     pub const OTHER: usize = 0;
+    /// The index of the label for gRPC's own services.
+    pub const NEUTRAL: usize = 1;
 
-    /// The metric labels: `Service/method`, and one for all unknown methods.
+    /// The metric labels: `package.Service/method`, one for all unknown methods, and one for gRPC's own services.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
 
-    /// Adds the unary methods of other services whose response has a notice field. Their calls begin something and end
-    /// no query.
+    /// Adds the methods of other services, from an encoded `FileDescriptorSet` with the files that it imports. Each begins
+    /// something, and ends no query. The notice goes into the response of a unary method that has a string field
+    /// `new_strategy`. Methods that are known already stay as they are.
     pub fn extend(&mut self, descriptors: &[u8]) -> Result<(), BadDescriptors> {
         let set = FileDescriptorSet::decode(descriptors)?;
-        self.add(&set, |_, _, _, output| {
-            field(output?, NOTICE_FIELD)?;
-            Some((CallKind::Begin, None))
-        });
+        self.descriptors.push(Bytes::copy_from_slice(descriptors));
+        self.add(&set, |_, _, _, _| Some((CallKind::Begin, None)));
         Ok(())
     }
 
@@ -152,7 +165,7 @@ impl Protocol {
         if let Some(method) = self.methods.get(path) {
             return method;
         }
-        if NEUTRAL.iter().any(|prefix| path.starts_with(prefix)) { &self.neutral } else { &self.unknown }
+        if is_neutral(path) { &self.neutral } else { &self.unknown }
     }
 
     fn add(
@@ -177,16 +190,15 @@ impl Protocol {
         let message = |name: &str| messages.get(name.trim_start_matches('.')).copied();
         for file in &set.file {
             for service in &file.service {
-                for method in service
-                    .method
-                    .iter()
-                    .filter(|method| !method.client_streaming() && !method.server_streaming())
-                {
+                for method in &service.method {
                     let path = format!("/{}/{}", qualified(file.package(), service.name()), method.name());
-                    let (input, output) = (message(method.input_type()), message(method.output_type()));
-                    if self.methods.contains_key(&path) {
+                    if self.methods.contains_key(&path) || is_neutral(&path) {
                         continue;
                     }
+                    // Nothing is read from messages that are streamed, and nothing appended.
+                    let is_unary = !method.client_streaming() && !method.server_streaming();
+                    let message = |name| message(name).filter(|_| is_unary);
+                    let (input, output) = (message(method.input_type()), message(method.output_type()));
                     if let Some((kind, query_id)) = known(service.name(), method.name(), input, output) {
                         let notice = output.and_then(|output| field(output, NOTICE_FIELD)).map(|number| {
                             Strategy::ALL.map(|strategy| string_field(number, strategy.as_str()))
@@ -205,6 +217,11 @@ impl Protocol {
             }
         }
     }
+}
+
+/// Whether it is a path of gRPC's own services.
+fn is_neutral(path: &str) -> bool {
+    NEUTRAL.iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// The number of a singular string field.

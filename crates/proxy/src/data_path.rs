@@ -14,7 +14,7 @@ use crate::{
     fault::{FaultLayer, Faults},
     gate::{GateLayer, RequestBody},
     recording::Recorder,
-    server::{self, BoxError, Incoming, Options},
+    server::{self, BoxError, Incoming, NETWORK, Options, Threads},
     telemetry::Collector,
     upstream::{Health, Targets, Upstream},
 };
@@ -26,6 +26,19 @@ const PREVIEW_THREADS: usize = 1;
 pub type Answering =
     BoxCloneSyncService<Request<RequestBody<Incoming>>, Response<tonic::body::Body>, BoxError>;
 
+/// Makes one of a service that tonic generated, or of the `Routes` to several.
+pub fn answering<S>(service: S) -> Answering
+where
+    S: Service<Request<RequestBody<Incoming>>, Response = Response<tonic::body::Body>, Error: Into<BoxError>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(ServiceExt::<Request<RequestBody<Incoming>>>::map_err(service, Into::into))
+}
+
 /// The listeners that clients connect to.
 #[derive(Debug)]
 pub struct Listeners {
@@ -35,8 +48,15 @@ pub struct Listeners {
     pub preview: Option<TcpListener>,
 }
 
-/// The layers in front of the engine.
-#[derive(Debug)]
+impl From<TcpListener> for Listeners {
+    /// A listener for clients, and no preview.
+    fn from(clients: TcpListener) -> Self {
+        Self { clients, preview: None }
+    }
+}
+
+/// The layers in front of the engine. By default there are none.
+#[derive(Debug, Default)]
 pub struct DataPath {
     /// Admits or rejects calls; `None` without a gate.
     pub gate: Option<GateLayer>,
@@ -104,15 +124,17 @@ impl DataPath {
             };
             return server::serve(clients, options, start, end.cancelled()).await;
         };
-        let preview = preview.map(|listener| {
+        // All threads are started before one serves: without one of them nothing is served.
+        let previewing = preview.map(|listener| {
             let (gate, backend, recorder) = (gate.clone(), backend.clone(), recorder.clone());
             let start = move || {
                 let (gate, backend, recorder) = (gate.clone(), backend(), recorder.clone());
                 move |peer| recorder.layer(peer, gate.preview(backend.clone()))
             };
             let options = Options { threads: PREVIEW_THREADS, ..options.clone() };
-            server::serve(listener, options, start, end.cancelled())
+            Threads::start("preview", &options, start).map(|threads| threads.serve(listener, end.cancelled()))
         });
+        let previewing = previewing.transpose()?;
         let start = move || {
             let (gate, backend, shard) = (gate.clone(), faults.layer(backend()), collector.shard());
             let recorder = recorder.clone();
@@ -120,8 +142,8 @@ impl DataPath {
                 recorder.layer(peer, gate.watched(shard.connection(peer.ip()), backend.clone()))
             }
         };
-        let clients = server::serve(clients, options, start, end.cancelled());
-        let (served, previewed) = tokio::join!(clients, OptionFuture::from(preview));
+        let serving = Threads::start(NETWORK, &options, start)?.serve(clients, end.cancelled());
+        let (served, previewed) = tokio::join!(serving, OptionFuture::from(previewing));
         served.and(previewed.unwrap_or(Ok(())))
     }
 }

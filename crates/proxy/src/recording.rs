@@ -5,6 +5,7 @@ mod call;
 mod frames;
 mod metadata;
 mod service;
+mod tap;
 
 #[cfg(test)]
 mod tests;
@@ -22,15 +23,14 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use binlog::{CreateError, Options, Stats, Writer};
-use grpc::header::is_grpc;
+use binlog::{CreateError, Options, Peer, Stats, Writer};
 use http::Request;
 use parking_lot::Mutex;
 use protocol::Roles;
 use tracing::info;
 
-pub(crate) use self::call::{RequestTap, Tap};
 pub use self::service::{Recorded, RecordedBody, RecordedFuture};
+pub(crate) use self::tap::{RequestTap, Tap};
 
 /// Starts and stops recordings. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -136,15 +136,13 @@ impl Recorder {
     }
 
     /// Begins to record a call, if it is to be.
-    fn begin<B>(&self, peer: SocketAddr, request: &Request<B>) -> Option<Tap> {
+    fn begin<B>(&self, peer: Peer, request: &Request<B>) -> Option<Tap> {
         if !self.shared.is_on.load(Relaxed) { None } else { self.tap(peer, request) }
     }
 
     #[cold]
-    fn tap<B>(&self, peer: SocketAddr, request: &Request<B>) -> Option<Tap> {
-        // What is not gRPC may be a request for a token.
-        let recording = self.shared.current.load_full().filter(|_| is_grpc(request.headers()))?;
-        Some(Tap::new(recording, peer, request))
+    fn tap<B>(&self, peer: Peer, request: &Request<B>) -> Option<Tap> {
+        Tap::new(self.shared.current.load_full()?, peer, request)
     }
 }
 

@@ -3,7 +3,7 @@
 /// Stands for a secret.
 pub(crate) const SECRET: &str = "***";
 /// Shorter words are no sessions and no tokens.
-const SHORTEST: usize = 8;
+pub(crate) const SHORTEST: usize = 8;
 
 /// Hands a text on in parts, with [`SECRET`] for each word that is one.
 pub(crate) fn redact(text: &str, is_secret: impl Fn(&str) -> bool, mut put: impl FnMut(&str)) {

@@ -1,4 +1,13 @@
 //! The client side: drives queries through a server, follows its switches, checks every row, and judges.
+//!
+//! What ran is judged by its history alone:
+//!
+//! ```
+//! // No calls, and no timeline of the server.
+//! for verdict in teal_rehearse::check(&[], None) {
+//!     assert_eq!((verdict.cases, verdict.broken), (0, 0));
+//! }
+//! ```
 
 pub(crate) mod behaviour;
 mod client;
@@ -11,7 +20,6 @@ mod progress;
 mod query;
 mod record;
 mod report;
-mod results;
 pub(crate) mod timeline;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use rand::{Rng, rngs::SmallRng};
 use serde::Deserialize;
 
-use super::results::Cell;
+use protocol::results::Cell;
 
 /// The source of queries.
 #[derive(Clone, Debug)]

@@ -1,5 +1,18 @@
 //! Answers calls from a recording, in place of an engine. Sessions and queries get ids of their own, so that any number of
 //! clients can replay the same recording at once. A call is matched by its method and its message without ids.
+//!
+//! ```no_run
+//! # extern crate protocol as teal_protocol;
+//! use std::path::Path;
+//!
+//! use teal_protocol::Protocol;
+//! use teal_replay::Replay;
+//!
+//! let replay = Replay::load(Path::new("calls.binlog"), Protocol::default().roles(), 1.0)?;
+//! println!("{} calls", replay.calls());
+//! let service = replay.service(None);
+//! # Ok::<_, teal_replay::LoadError>(())
+//! ```
 
 mod answers;
 mod load;
@@ -17,7 +30,10 @@ use std::{path::Path, sync::Arc};
 use protocol::Roles;
 
 use self::{answers::Answers, state::State};
-pub use self::{load::LoadError, service::ReplayService};
+pub use self::{
+    load::LoadError,
+    service::{Fallback, ReplayService},
+};
 
 /// A recording that can be replayed. Clones share what clients have been given.
 #[derive(Clone, Debug)]
@@ -48,8 +64,8 @@ impl Replay {
         self.shared.answers.calls()
     }
 
-    /// A service that answers.
-    pub fn service(&self) -> ReplayService {
-        ReplayService::new(self.shared.clone())
+    /// A service that answers. Calls that were not recorded go to `fallback`, or get NOT_FOUND.
+    pub fn service(&self, fallback: Option<Fallback>) -> ReplayService {
+        ReplayService::new(self.shared.clone(), fallback)
     }
 }

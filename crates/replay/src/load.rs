@@ -1,12 +1,11 @@
 //! Reads a recording: which calls can be replayed, and why others cannot.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
 
-use binlog::{Assembler, Call, End, Problem, ReadError, Reader, parts};
+use binlog::{Assembler, Call, End, FileError, FileProblem, ReadError, entries, parts};
 use protocol::{Roles, metadata::EXPECTED_STRATEGY};
 use tracing::warn;
 
@@ -25,26 +24,38 @@ pub enum LoadError {
     #[error("{0}: {1}")]
     Read(PathBuf, ReadError),
     /// It does not fit into memory.
-    #[error("expected at most {LARGEST} bytes, found {0}")]
-    TooLarge(u64),
+    #[error("{0}: expected at most {LARGEST} bytes, found {1}")]
+    TooLarge(PathBuf, u64),
     /// It has no call that can be replayed.
-    #[error("expected a recording with calls, found none that can be replayed")]
-    NoCalls,
+    #[error("{0}: expected a recording with calls, found none that can be replayed")]
+    NoCalls(PathBuf),
+}
+
+impl From<FileError> for LoadError {
+    fn from(FileError { file, why }: FileError) -> Self {
+        match why {
+            FileProblem::Open(error) => Self::Io(file, error),
+            FileProblem::Read(error) => Self::Read(file, error),
+        }
+    }
 }
 
 /// Reads the files of a recording.
 pub(crate) fn load(path: &Path, roles: &Roles) -> Result<Answers, LoadError> {
-    let files = parts(path);
     let mut size = 0;
-    for file in &files {
-        size += std::fs::metadata(file).map_err(|error| LoadError::Io(file.clone(), error))?.len();
+    for file in parts(path) {
+        size += std::fs::metadata(&file).map_err(|error| LoadError::Io(file, error))?.len();
     }
     if size > LARGEST {
-        return Err(LoadError::TooLarge(size));
+        return Err(LoadError::TooLarge(path.to_owned(), size));
     }
     let (mut assembler, mut calls) = (Assembler::new(true), Vec::new());
-    for file in &files {
-        read(file, files.len() > 1, &mut assembler, &mut calls)?;
+    for entry in entries(path) {
+        match entry {
+            Ok(entry) => calls.extend(assembler.push(entry.entry)),
+            Err(error) if error.is_cut_off() => warn!("{error}; the calls before are replayed"),
+            Err(error) => return Err(error.into()),
+        }
     }
     // They end in another order than they began.
     calls.sort_by_key(|call| (call.began, call.id));
@@ -62,31 +73,7 @@ pub(crate) fn load(path: &Path, roles: &Roles) -> Result<Answers, LoadError> {
             "{left_out} recorded calls are not replayed: they were rejected or cancelled, or are not whole"
         );
     }
-    if answers.calls() == 0 { Err(LoadError::NoCalls) } else { Ok(answers) }
-}
-
-fn read(
-    file: &Path,
-    is_one_of_several: bool,
-    assembler: &mut Assembler,
-    calls: &mut Vec<Call>,
-) -> Result<(), LoadError> {
-    let fail = |error| LoadError::Read(file.to_owned(), error);
-    let opened = File::open(file).map_err(|error| LoadError::Io(file.to_owned(), error))?;
-    let reader = match Reader::new(opened) {
-        Err(ReadError { problem: Problem::Empty, .. }) if is_one_of_several => return Ok(()),
-        reader => reader.map_err(fail)?,
-    };
-    for entry in reader {
-        match entry {
-            Ok(entry) => calls.extend(assembler.push(entry.entry)),
-            Err(error) if error.is_cut_off() => {
-                warn!("{}: {error}; the calls before are replayed", file.display());
-            }
-            Err(error) => return Err(fail(error)),
-        }
-    }
-    Ok(())
+    if answers.calls() == 0 { Err(LoadError::NoCalls(path.to_owned())) } else { Ok(answers) }
 }
 
 /// The answer of a call that ended, and whose messages are whole.

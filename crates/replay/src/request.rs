@@ -22,18 +22,19 @@ impl Asked {
     pub(crate) fn read<'a>(roles: Option<&MessageRoles>, messages: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut asked = Self::default();
         for message in messages {
-            let mut rest = Vec::new();
             let mut named = Named::default();
-            let is_read = roles.is_some_and(|roles| {
-                roles.rewrite(message, &mut rest, &mut |role, value| named.edit(role, value)).is_ok()
-            });
-            if is_read {
-                asked.session = asked.session.or(named.session);
-                asked.query = asked.query.or(named.query);
-                asked.statement = asked.statement.or(named.statement);
-            } else {
-                rest = message.to_vec();
-            }
+            let edited = |roles: &MessageRoles| {
+                roles.rewrite(message, &mut |role, value| named.edit(role, value)).ok()
+            };
+            let rest = match roles.and_then(edited) {
+                None => message.into(),
+                Some(rest) => {
+                    asked.session = asked.session.or(named.session);
+                    asked.query = asked.query.or(named.query);
+                    asked.statement = asked.statement.or(named.statement);
+                    rest
+                }
+            };
             asked.rest.extend_from_slice(&(rest.len() as u64).to_be_bytes());
             asked.rest.extend_from_slice(&rest);
         }

@@ -1,6 +1,7 @@
 //! The tower service that answers.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     convert::Infallible,
     sync::Arc,
@@ -11,10 +12,10 @@ use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use grpc::{Coding, PREFIX_LEN, Prefix, header::is_protobuf};
 use http::{Request, Response, request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use protocol::{Edit, MessageRoles, Role};
 use tonic::body::Body;
-use tower::Service;
+use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 use uuid::Uuid;
 
 use crate::{Shared, answers::Answer, request::Asked, response};
@@ -29,15 +30,22 @@ const MOST_TRIED: usize = 64;
 const RESOURCE_EXHAUSTED: u32 = 8;
 const INTERNAL: u32 = 13;
 
+/// Answers what is not recorded.
+pub type Fallback = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
 /// Answers calls from a recording.
 #[derive(Clone, Debug)]
 pub struct ReplayService {
     shared: Arc<Shared>,
+    fallback: Option<Fallback>,
 }
 
+/// Why a call has no recorded answer.
+struct Missing(String);
+
 impl ReplayService {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(shared: Arc<Shared>, fallback: Option<Fallback>) -> Self {
+        Self { shared, fallback }
     }
 }
 
@@ -54,12 +62,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let shared = self.shared.clone();
+        let (shared, fallback) = (self.shared.clone(), self.fallback.clone());
         async move {
-            let (head, body) = request.into_parts();
-            if !is_protobuf(&head.headers) {
-                return Ok(response::foreign());
+            if !is_protobuf(request.headers()) {
+                return match fallback {
+                    Some(fallback) => fallback.oneshot(request.map(Body::new)).await,
+                    None => Ok(response::foreign()),
+                };
             }
+            let (head, body) = request.into_parts();
             let body = match Limited::new(body, LARGEST).collect().await {
                 Ok(body) => body.to_bytes(),
                 Err(error) if error.is::<LengthLimitError>() => {
@@ -73,14 +84,20 @@ where
             let Some(messages) = messages(&body, Coding::of(&head.headers)) else {
                 return Ok(response::refused(INTERNAL, "the request has no messages of gRPC"));
             };
-            Ok(shared.answer(&head, &messages).await)
+            match (shared.answer(&head, &messages).await, fallback) {
+                (Ok(answer), _) => Ok(answer),
+                (Err(_), Some(fallback)) => {
+                    fallback.oneshot(Request::from_parts(head, Body::new(Full::new(body)))).await
+                }
+                (Err(Missing(why)), None) => Ok(response::not_found(&why)),
+            }
         }
         .boxed()
     }
 }
 
 impl Shared {
-    async fn answer(&self, head: &request::Parts, messages: &[Bytes]) -> Response<Body> {
+    async fn answer(&self, head: &request::Parts, messages: &[Bytes]) -> Result<Response<Body>, Missing> {
         let path = head.uri.path();
         let roles = self.roles.method(path);
         let messages = messages.iter().map(|message| &message[..]);
@@ -90,13 +107,14 @@ impl Shared {
             Some(query) => match self.state.recorded(query) {
                 Some(recorded) => self.about(path, query, recorded, &asked.rest),
                 None => {
-                    let why = format!("not recorded: the query '{query}' was not given out here");
-                    return response::not_found(&why);
+                    return Err(Missing(format!("not recorded: the query '{query}' was not given out here")));
                 }
             },
         };
         let Some((recorded, series)) = found else {
-            return response::not_found(&self.answers.missing(path, asked.statement.as_deref()));
+            let why = self.answers.missing(path, asked.statement.as_deref());
+            // Nobody else knows a query of the recording.
+            return if asked.query.is_some() { Ok(response::not_found(&why)) } else { Err(Missing(why)) };
         };
         let at = self.state.next(asked.session.as_deref(), asked.query.as_deref(), series);
         let answer = self.answers.get(series, at);
@@ -111,7 +129,7 @@ impl Shared {
             None => answer.messages.clone(),
             Some(roles) => self.with_ids(&roles.response, answer, &mut ids),
         };
-        response::whole(answer.head.as_deref(), messages, &answer.trailer)
+        Ok(response::whole(answer.head.as_deref(), messages, &answer.trailer))
     }
 
     /// The series of answers to a call about a query. Another client may have fetched it in another way: then a query that
@@ -136,9 +154,10 @@ impl Shared {
     /// The messages of an answer, with the ids of this client.
     fn with_ids(&self, roles: &MessageRoles, answer: &Answer, ids: &mut Ids) -> Vec<Bytes> {
         let messages = answer.messages.iter().map(|message| {
-            let mut to = Vec::with_capacity(message.len() + 64);
-            let rewritten = roles.rewrite(message, &mut to, &mut |role, value| ids.edit(self, role, value));
-            if rewritten.is_ok() { to.into() } else { message.clone() }
+            match roles.rewrite(message, &mut |role, value| ids.edit(self, role, value)) {
+                Ok(Cow::Owned(rewritten)) => rewritten.into(),
+                Ok(Cow::Borrowed(_)) | Err(_) => message.clone(),
+            }
         });
         messages.collect()
     }

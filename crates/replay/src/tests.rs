@@ -6,18 +6,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use binlog::{Encoder, Head, Trailer};
+use binlog::{Encoder, Head, Metadata, Trailer};
 use bytes::Bytes;
 use grpc::Prefix;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 use protocol::{Protocol, pb};
-use tower::ServiceExt;
+use tonic::body::Body;
+use tower::{ServiceExt, service_fn};
 
 use super::*;
 
-const OK: Trailer<'_> = Trailer { code: 0, message: "", details: b"", metadata: &[] };
+const OK: Trailer<'_> = Trailer { code: 0, message: "", details: b"", metadata: Metadata::NONE };
 
 /// A recording in the making.
 #[derive(Default)]
@@ -36,11 +37,12 @@ impl Tape {
         let (log, method) = (&mut self.log, format!("/QueryEngineService/{method}"));
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + self.calls);
         let mut encoder = Encoder::new(self.calls);
-        let head = Head { method: &method, authority: "", timeout: None, peer: None, metadata: &[] };
+        let head =
+            Head { method: &method, authority: "", timeout: None, peer: None, metadata: Metadata::NONE };
         encoder.client_header(log, at, head);
         encoder.message(log, at, true, sent.len() as u32, false, sent);
         if let Some(received) = received {
-            encoder.server_header(log, at, &[("x-served", b"yes".as_slice().into())]);
+            encoder.server_header(log, at, &[("x-served", b"yes")].into_iter().collect());
             encoder.message(log, at, false, received.len() as u32, false, received);
         }
         encoder.trailer(log, at + Duration::from_millis(40), trailer);
@@ -100,20 +102,22 @@ fn batch(session: &str, query: &str) -> pb::GetNextResultBatchRequest {
     pb::GetNextResultBatchRequest { session_id: session.into(), query_id: query.into(), ..Default::default() }
 }
 
-/// Calls, and returns the trailers and the message.
-async fn send(replay: &Replay, method: &str, message: &[u8]) -> (HeaderMap, Bytes) {
+fn request(method: &str, message: &[u8]) -> Request<Full<Bytes>> {
     let mut body = Vec::new();
     Prefix { flag: 0, len: message.len() as u32 }.write(&mut body);
     body.extend_from_slice(message);
     let request =
         Request::post(format!("/QueryEngineService/{method}")).header("content-type", "application/grpc");
-    let request = request.body(Full::new(Bytes::from(body))).unwrap();
-    let (head, body) = replay
-        .service()
-        .oneshot(request)
-        .await
-        .unwrap_or_else(|never: Infallible| match never {})
-        .into_parts();
+    request.body(Full::new(Bytes::from(body))).unwrap()
+}
+
+async fn respond(service: ReplayService, request: Request<Full<Bytes>>) -> Response<Body> {
+    service.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {})
+}
+
+/// Calls, and returns the trailers and the message.
+async fn send(replay: &Replay, method: &str, message: &[u8]) -> (HeaderMap, Bytes) {
+    let (head, body) = respond(replay.service(None), request(method, message)).await.into_parts();
     let body = body.collect().await.unwrap();
     match body.trailers().cloned() {
         None => (head.headers, Bytes::new()),
@@ -271,9 +275,35 @@ async fn a_query_waiting_for_its_planner_is_replayed() {
 }
 
 #[tokio::test]
+async fn what_is_missing_goes_to_the_fallback() {
+    let replay = tape().replay();
+    let session = log_in(&replay, "me").await;
+    let query = execute(&replay, &session, "SELECT 1").await;
+    // Answers with what it was asked.
+    let echo = service_fn(|request: Request<Body>| async { Ok(Response::new(request.into_body())) });
+    let answer = async |request: Request<Full<Bytes>>| {
+        let answer = respond(replay.service(Some(Fallback::new(echo))), request).await;
+        let status = answer.headers().get("grpc-status").cloned();
+        (answer.into_body().collect().await.unwrap().to_bytes(), status)
+    };
+    let other = request("prepareStatementV2", &prepare(&session, "SELECT 2").encode_to_vec());
+    let asked = other.body().clone().collect().await.unwrap().to_bytes();
+    assert_eq!(answer(other).await, (asked, None));
+    let unknown = batch(&session, "a query of the fallback").encode_to_vec();
+    assert!(answer(request("getNextResultBatch", &unknown)).await.0.ends_with(&unknown));
+    let foreign = Request::post("/oauth2/token").body(Full::new("id".into())).unwrap();
+    assert_eq!(answer(foreign).await, ("id".into(), None));
+    // What concerns a recorded query stays here.
+    let (body, _) = answer(request("getNextResultBatch", &batch(&session, &query).encode_to_vec())).await;
+    assert_eq!(pb::GetNextResultBatchResponse::decode(&body[grpc::PREFIX_LEN..]).unwrap().result_batch, b"a");
+    let plan = pb::ExplainRequest { query_id: query, ..Default::default() }.encode_to_vec();
+    assert_eq!(answer(request("explain", &plan)).await, (Bytes::new(), Some(HeaderValue::from_static("5"))));
+}
+
+#[tokio::test]
 async fn errors_are_replayed_and_rejections_are_not() {
     let mut tape = Tape::default();
-    let expected = [("expected-strategy", b"green".as_slice().into())];
+    let expected = [("expected-strategy", b"green")].into_iter().collect();
     let clear = pb::StatusRequest::default().encode_to_vec();
     tape.ended("status", &clear, None, Trailer { code: 2, metadata: &expected, ..OK });
     tape.ended("status", &clear, None, Trailer { code: 3, message: "100 % é", details: b"d", ..OK });
@@ -310,7 +340,7 @@ fn bad_recordings_are_refused_with_the_offset() {
         "clear",
         b"",
         None,
-        Trailer { metadata: &[("expected-strategy", b"x".as_slice().into())], ..OK },
+        Trailer { metadata: &[("expected-strategy", b"x")].into_iter().collect(), ..OK },
     );
     assert!(why(&rejected.log).contains("none that can be replayed"));
     // The last call is not whole, and the others are used.

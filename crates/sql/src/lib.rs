@@ -7,6 +7,19 @@
 //!
 //! Columns have the types of the plan: Parquet files may contain `Utf8View`, `LargeUtf8` or dictionaries, and some
 //! functions return `Utf8View`. Literals, casts, CSV, JSON and the built-in tables are `Utf8`.
+//!
+//! ```no_run
+//! use teal_sql::{Engine, Options, Scope, UnknownTables};
+//!
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+//! let options = Options { data: None, unknown_tables: UnknownTables::Error, memory_limit: 1 << 28, batch_rows: 1024 };
+//! let engine = Engine::open(options)?;
+//! let scope = Scope { catalog: "default".into(), schema: "sales".into() };
+//! let statement = engine.plan(&scope, "SELECT count(*) FROM orders").await?;
+//! println!("{}", statement.schema());
+//! # Ok::<_, teal_sql::Error>(())
+//! # }).unwrap();
+//! ```
 
 mod catalog;
 mod engine;

@@ -1,5 +1,28 @@
 //! The switch: which strategy is served, and when that changes. One cloneable handle over the state machine and
 //! the record of queries. It knows nothing of HTTP, gRPC or bytes.
+//!
+//! A switch is judged by requests, and moved by [commands](Command) and by its [timer](Timer):
+//!
+//! ```
+//! # extern crate protocol as teal_protocol;
+//! use teal_protocol::{CallKind, Strategy};
+//! use teal_switch::{Actor, Arrival, Command, Header, Order, Rules, Switch};
+//!
+//! let (switch, _timer) = Switch::new(Rules { switch_every: None, ..Rules::default() });
+//! let blue = Arrival { kind: CallKind::Begin, query: None, header: Header::Names(Strategy::Blue) };
+//!
+//! let call = switch.arrive(blue).expect("blue is active");
+//! assert_eq!(call.notice(), None);
+//!
+//! switch.command(Command::Announce { to: None }, Order::by(Actor::Operator)).expect("it is stable");
+//! let notice = call.notice().expect("green is announced");
+//! assert_eq!(notice.strategy, Strategy::Green);
+//!
+//! switch.command(Command::Cutover { force: false }, Order::by(Actor::Operator)).expect("green is announced");
+//! assert_eq!(switch.arrive(blue).expect_err("green is active").expected, Strategy::Green);
+//! ```
+//!
+//! `examples/embed/` in teal's repository puts it before a gRPC server, and `docs/embedding.md` explains how.
 
 mod closed;
 mod command;

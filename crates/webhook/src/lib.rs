@@ -3,6 +3,21 @@
 //!
 //! Each receiver has a queue, which is limited in events and bytes. If an event cannot be sent in time, or does not fit, it is
 //! dropped and counted.
+//!
+//! ```
+//! # extern crate proxy as teal_proxy;
+//! # extern crate switch as teal_switch;
+//! use teal_proxy::telemetry::Metrics;
+//! use teal_switch::EventLog;
+//! use teal_webhook::{Settings, Source, Target, Webhooks};
+//!
+//! # fn example(event_log: EventLog, source: Source) -> Result<(), Box<dyn std::error::Error>> {
+//! let target: Target = "https://events.example/teal?key=secret".parse()?;
+//! let settings = Settings { targets: vec![target], kinds: Vec::new(), secrets: None, tls: Some(teal_webhook::trust()?), source };
+//! let webhooks = Webhooks::start(event_log, Metrics::default(), settings)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod connection;
 mod delivery;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use proxy::upstream::Target;
+use proxy::upstream::{Authority, Target};
 use rustls::pki_types::ServerName;
 
 use crate::cli::values::{server_name, some_duration};
@@ -27,6 +27,15 @@ pub struct Engines {
     /// The host name in the engines' certificates [default: the one in their URL]
     #[arg(long, env = "TEAL_UPSTREAM_NAME", value_name = "NAME", value_parser = server_name)]
     pub upstream_name: Option<ServerName<'static>>,
+    /// The :authority that engines see: the client's, or the one in their URL
+    #[arg(
+        long,
+        env = "TEAL_UPSTREAM_AUTHORITY",
+        value_name = "WHOSE",
+        default_value = "client",
+        ignore_case = true
+    )]
+    pub upstream_authority: Authority,
     /// How long a connection to an engine may take to be established
     #[arg(long, env = "TEAL_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = some_duration)]
     pub connect_timeout: Duration,

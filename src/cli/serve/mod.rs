@@ -14,8 +14,6 @@ use std::{iter, path::PathBuf};
 use clap::Args;
 use proxy::fault::Rule;
 
-#[cfg(feature = "mock")]
-pub use self::mock::Mock;
 pub use self::{
     engines::{EngineTls, Engines},
     instances::Instances,
@@ -24,9 +22,14 @@ pub use self::{
     switching::{SwitchRules, Switching},
     webhooks::Webhooks,
 };
+#[cfg(feature = "mock")]
+pub use self::{mock::Mock, recording::Missing};
 use super::{
     Effective,
-    values::{ADMIN, Admin, LogFormat, LogLevel, OnOff, admin, calls, calls_memory, collector},
+    values::{
+        ADMIN, Admin, CallsMessages, LogFormat, LogLevel, OnOff, admin, calls_memory, calls_messages,
+        collector, number,
+    },
 };
 use crate::{config::BadSetting, scenario::Settings};
 
@@ -101,11 +104,14 @@ pub struct Operating {
     #[arg(long, env = "TEAL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
     /// How many calls to keep for teal calls and teal verify, the last ones; 0 keeps none
-    #[arg(long, env = "TEAL_CALLS", value_name = "N", default_value = "10000", value_parser = calls)]
+    #[arg(long, env = "TEAL_CALLS", value_name = "N", default_value = "10000", value_parser = number::<usize>)]
     pub calls: usize,
     /// The most memory for them, an equal part for each network thread
     #[arg(long, env = "TEAL_CALLS_MEMORY", value_name = "SIZE", default_value = "32MiB", value_parser = calls_memory)]
     pub calls_memory: usize,
+    /// Keep the messages of calls too, without secrets: so much in each direction, 16KiB if no size is given
+    #[arg(long, env = "TEAL_CALLS_MESSAGES", value_name = "SIZE|off", num_args = 0..=1, default_value = "off", default_missing_value = "on", value_parser = calls_messages)]
+    pub calls_messages: CallsMessages,
 }
 
 /// Logs and traces.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::values::{count, file_size, speed};
 
@@ -28,4 +28,17 @@ pub struct Recording {
     /// Replay so many times as fast as recorded; 0 is at once
     #[arg(long, env = "TEAL_REPLAY_SPEED", value_name = "N", default_value = "0", value_parser = speed)]
     pub replay_speed: f64,
+    /// How a call is answered that was not recorded: with NOT_FOUND, or by the built-in engine
+    #[arg(long, env = "TEAL_REPLAY_MISSING", value_name = "WHAT", default_value = "refuse")]
+    pub replay_missing: Missing,
+}
+
+/// The answer to a call that was not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Missing {
+    /// NOT_FOUND.
+    Refuse,
+    /// The built-in engine.
+    #[cfg(feature = "mock")]
+    Mock,
 }

@@ -1,6 +1,6 @@
 use std::{fs, time::Duration};
 
-use binlog::{Encoder, Head, Trailer};
+use binlog::{Encoder, Head, Metadata, Trailer};
 use serde_json::Value;
 use std::time::SystemTime;
 
@@ -12,17 +12,17 @@ fn log() -> Vec<u8> {
     let mut log = Vec::new();
     for call in [1, 2] {
         let mut encoder = Encoder::new(call);
-        let metadata = &[("strategy", b"blue".as_slice().into())];
-        let peer = Some("10.0.0.1:99".parse().unwrap());
+        let metadata = &[("strategy", b"blue")].into_iter().collect();
+        let peer = Some("10.0.0.1:99".parse::<std::net::SocketAddr>().unwrap().into());
         encoder.client_header(
             &mut log,
             at(0),
             Head { method: "/a.B/c", authority: "", timeout: None, peer, metadata },
         );
         encoder.message(&mut log, at(1), true, 30, false, b"");
-        let rejected = [("expected-strategy", b"green".as_slice().into())];
+        let rejected = [("expected-strategy", b"green")].into_iter().collect();
         let trailer = match call {
-            1 => Trailer { code: 0, message: "", details: b"", metadata: &[] },
+            1 => Trailer { code: 0, message: "", details: b"", metadata: Metadata::NONE },
             _ => Trailer { code: 2, message: "status: 456", details: b"", metadata: &rejected },
         };
         encoder.trailer(&mut log, at(250), trailer);

@@ -217,3 +217,20 @@ fn instances_are_listed_in_columns() {
          * answers this\n"
     );
 }
+
+#[test]
+fn messages_are_shown_as_json_and_tables() {
+    let mut one = serde_json::to_value(a_call(json!({}))).unwrap();
+    one["messages"] = json!({
+        "request": [{"type": "ClearRequest", "bytes": 12, "cut": false, "content": {"queryId": "q\u{1b}[2J"}}],
+        "request_left_out": 2,
+        "response": [{"type": "GetNextResultBatchResponse", "bytes": 99, "cut": true, "problem": "why", "hex": "0a",
+            "content": {"resultBatch": {"columns": ["id", "name"], "row_count": 7, "rows": [["1", "ann"], ["2"]]}}}],
+        "response_left_out": 0,
+    });
+    let told = one_call(&serde_json::from_value(one).unwrap(), Paint::off());
+    let (_, told) = told.split_once("\n\n").unwrap();
+    let expected = "Request: ClearRequest, 12 bytes\n{\n  \"queryId\": \"q\\u001b[2J\"\n}\n\nRequest: 2 more\n\n\
+        Response: GetNextResultBatchResponse, 99 bytes, cut\nwhy\nid  name\n1   ann\n2\n5 more rows\nhex: 0a\n";
+    assert_eq!(told, expected);
+}

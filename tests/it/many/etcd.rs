@@ -23,7 +23,7 @@ pub(super) const ETCD: &str = "/usr/bin/etcd";
 const MEMORY: &str = "/dev/shm";
 
 /// Members that run until the end of the test.
-pub(super) struct Etcd {
+pub(crate) struct Etcd {
     scheme: &'static str,
     places: Vec<[Place; 2]>,
     commands: Vec<Command>,
@@ -35,7 +35,7 @@ pub(super) struct Etcd {
 
 impl Etcd {
     /// Starts so many members, unless etcd is missing here.
-    pub(super) fn start(members: usize) -> Option<Self> {
+    pub(crate) fn start(members: usize) -> Option<Self> {
         Self::start_as("http", vec![Ipv4Addr::LOCALHOST; members], &[], Tls::default())
     }
 
@@ -45,7 +45,7 @@ impl Etcd {
     }
 
     /// Starts one member that speaks TLS, and asks for certificates of this authority.
-    pub(super) fn secure(authority: &Authority) -> Option<Self> {
+    pub(crate) fn secure(authority: &Authority) -> Option<Self> {
         let pair = authority.issue("127.0.0.1");
         let [certificate, key, file] = [&pair.certificate, &pair.key, &authority.file()]
             .map(|path| path.to_str().expect("temporary files have plain names").to_owned());
@@ -116,7 +116,7 @@ impl Etcd {
     }
 
     /// As `--etcd` takes them.
-    pub(super) fn urls(&self) -> String {
+    pub(crate) fn urls(&self) -> String {
         let urls = self.places.iter().map(|[client, _]| format!("{}://{}", self.scheme, client.text()));
         urls.collect::<Vec<_>>().join(",")
     }
@@ -183,7 +183,7 @@ impl Etcd {
     }
 
     /// The names of the live instances under a prefix.
-    pub(super) fn instances(&self, prefix: &str) -> Vec<String> {
+    pub(crate) fn instances(&self, prefix: &str) -> Vec<String> {
         let name = |status: &String| {
             let status: serde_json::Value = serde_json::from_str(status).expect("a status is JSON");
             status["name"].as_str().expect("it has a name").to_owned()

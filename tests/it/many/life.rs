@@ -1,12 +1,14 @@
 //! An instance joins, leaves, and is killed.
 
 use std::{
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
-use super::{Etcd, GRACE, SOON, TTL, ask, between, engines, etcd::until, instance, is_ready, state, view};
-use crate::support::{Place, Server, answer, call, engine, send, teal};
+use super::{
+    Etcd, GRACE, SOON, TTL, ask, bare, between, engines, etcd::until, instance, is_ready, state, view,
+};
+use crate::support::{Place, Server, answer, call, command, engine, send, teal};
 
 #[test]
 fn old_etcd_is_warned_of() {
@@ -36,6 +38,21 @@ fn other_engines_under_one_prefix_are_warned_of() {
     }
     let seen = state(&one)["instances"].to_string();
     assert!(seen.contains(&two.admin().to_string()), "{seen}");
+}
+
+/// Pods listen on all addresses, and would look alike.
+#[test]
+fn an_instance_on_all_addresses_has_a_name() {
+    let Some(etcd) = Etcd::start(1) else { return };
+    let engines = engines();
+    let token = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/admin-token");
+    let server = bare("web-1", &etcd.urls(), engines.each_ref()).with("--admin", "0.0.0.0:0");
+    let server = server.with("--admin-token-file", token).run();
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("the host has a name");
+    let at = format!(" {}:{} ", host.trim(), server.admin().port());
+    let admin = format!("127.0.0.1:{}", server.admin().port());
+    let args = ["instances", "--admin", &admin, "--admin-token-file", token];
+    until(&at, SOON, || command().args(&args).run().done().contains(&at));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use self::etcd::Etcd;
+pub(crate) use self::etcd::Etcd;
 use crate::support::{Builder, Server, answer, engine, send, teal};
 
 const SOON: Duration = Duration::from_secs(60);

@@ -31,12 +31,18 @@ pub(crate) fn page(name: &str) -> Page {
     Page { name: name.to_owned(), text }
 }
 
-/// The README, the guides beside it, and all of `docs/`.
+/// The README, the guides beside it, all of `docs/`, and the READMEs of the crates and of the example.
 pub(crate) fn pages() -> Vec<Page> {
-    let mut names: Vec<String> =
-        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"]
-            .map(str::to_owned)
-            .into();
+    let mut names: Vec<String> = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "examples/README.md",
+        "examples/embed/README.md",
+    ]
+    .map(str::to_owned)
+    .into();
     let mut folders = vec![PathBuf::from("docs")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root().join(&folder)).expect("the folder is there") {
@@ -48,8 +54,12 @@ pub(crate) fn pages() -> Vec<Page> {
             }
         }
     }
+    for entry in fs::read_dir(root().join("crates")).expect("the folder is there") {
+        let folder = entry.expect("it is listed").file_name();
+        names.push(format!("crates/{}/README.md", folder.to_string_lossy()));
+    }
     names.sort();
-    assert!(names.len() > 20, "only {names:?}");
+    assert!(names.len() > 35, "only {names:?}");
     names.iter().map(|name| page(name)).collect()
 }
 

@@ -9,7 +9,7 @@ use super::{
     pages::{Block, page, pages, root},
     shell::Shell,
 };
-use crate::support::{beside, command, rehearse, teal};
+use crate::support::{beside, command, packages, rehearse, teal};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -140,23 +140,32 @@ fn the_examples_are_taken() {
     }
 }
 
-#[test]
-fn the_job_for_ci_runs() {
+/// Runs the job of a service, but for what it installs: that is here already.
+fn job_runs(service: &str) {
     let _beside = beside();
-    let job = fs::read_to_string(example("ci.yml")).expect("it is there");
-    let script = job.split("run: |\n").nth(1).and_then(|rest| rest.split("\n      - ").next());
-    let text = script.expect("it has a script").to_owned();
-    let block = Block { page: "examples/ci.yml".to_owned(), line: 0, language: "sh".to_owned(), text };
-    let said = Shell::new().run(&block);
-    assert!(said.contains("Verdict: "), "{said}");
+    let python = packages("ci");
+    let text = python.run_offline("jobs.py", &[service]);
+    assert!(text.contains("pip install teal-proxy"), "{text}");
+    let shell = Shell::new();
+    let pytest = python.program("pytest").get_program().to_string_lossy().into_owned();
+    shell.add("pytest", &format!("#!/bin/sh\nexec {pytest} -p no:cacheprovider \"$@\"\n"));
+    fs::copy(example("ci/test_switches.py"), shell.folder().join("test_switches.py"))
+        .expect("files can be copied");
+    let block =
+        Block { page: format!("examples/ci/{service}.yml"), line: 0, language: "sh".to_owned(), text };
+    let said = shell.run(&block);
+    assert!(said.contains("1 passed") && said.contains("Verdict: "), "{said}");
+    for kept in ["teal.log", "junit.xml", "report.json", "report.html"] {
+        assert!(shell.folder().join(kept).exists(), "{service}: no {kept}");
+    }
 }
 
 #[test]
-fn the_flags_for_kubernetes_are_taken() {
-    let block = page("docs/probes.md").block("yaml", "livenessProbe").text;
-    let args = block.split("args: [").nth(1).and_then(|rest| rest.split(']').next()).expect("there are some");
-    let args = args.replace("/etc/teal/token", &example("admin-token"));
-    let args: Vec<&str> = args.split(',').map(str::trim).collect();
-    assert!(args.len() >= 5, "{args:?}");
-    command().args(&["check"]).args(&args).run().done();
+fn the_job_for_github_runs() {
+    job_runs("github");
+}
+
+#[test]
+fn the_job_for_gitlab_runs() {
+    job_runs("gitlab");
 }

@@ -18,13 +18,13 @@ wait_for_server() {
     echo "no server for: teal $*" >&2; exit 1
 }
 case "${1:-}" in
-status|switch|cutover|abort|rollback|timer|queries|clients|fault|token|cluster|reload)
+status|switch|cutover|abort|rollback|timer|queries|clients|calls|verify|fault|token|cluster|reload)
     wait_for_server "$@"; exec "$TEAL" "$@" ;;
 rehearse)
     wait_for_server "$@"; shift
     case " $* " in *" --duration "*) ;; *) set -- --duration 2s "$@" ;; esac
     exec "$TEAL" rehearse --to "http://$TEAL_LISTEN" "$@" ;;
-check|scenario|completions|--*help|--version) exec "$TEAL" "$@" ;;
+check|scenario|completions|man|--*help|--version) exec "$TEAL" "$@" ;;
 esac
 case " $* " in
 *" --gate off "*) export TEAL_ADMIN=off ;;
@@ -62,7 +62,7 @@ case " $* " in
 esac
 "#;
 
-/// A user's program, of which teal knows nothing.
+/// A user's program, of which teal knows nothing; or one that would fetch what is here already.
 const NOTHING: &str = "#!/bin/sh\nexit 0\n";
 
 /// Where the blocks of a page are run.
@@ -74,13 +74,7 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new() -> Self {
         let folder = TempDir::new().expect("there is room for files");
-        let programs = folder.path().join("bin");
-        fs::create_dir(&programs).expect("folders can be made");
-        for (name, text) in [("teal", TEAL), ("cargo", CARGO), ("curl", CURL), ("smoke-test", NOTHING)] {
-            let program = programs.join(name);
-            fs::write(&program, text).expect("files can be written");
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        }
+        fs::create_dir(folder.path().join("bin")).expect("folders can be made");
         let authority = Authority::new();
         let pair = authority.issue("localhost");
         for (from, to) in [
@@ -92,7 +86,20 @@ impl Shell {
         ] {
             fs::copy(from, folder.path().join(to)).expect("files can be copied");
         }
-        Self { folder, engines: [0, 1].map(|_| engine().with("--sessions", "any").run()) }
+        let shell = Self { folder, engines: [0, 1].map(|_| engine().with("--sessions", "any").run()) };
+        for (name, text) in
+            [("teal", TEAL), ("cargo", CARGO), ("curl", CURL), ("smoke-test", NOTHING), ("pip", NOTHING)]
+        {
+            shell.add(name, text);
+        }
+        shell
+    }
+
+    /// Adds a program.
+    pub(super) fn add(&self, name: &str, text: &str) {
+        let program = self.folder().join("bin").join(name);
+        fs::write(&program, text).expect("files can be written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
 
     pub(super) fn folder(&self) -> &Path {

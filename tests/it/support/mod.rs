@@ -6,6 +6,7 @@
 mod certificates;
 mod compiled;
 mod cutter;
+pub(crate) mod example;
 mod http;
 mod node;
 mod operate;
@@ -27,7 +28,7 @@ use std::{
 pub(crate) use certificates::{Authority, Pair};
 pub(crate) use compiled::{go, java};
 pub(crate) use cutter::Cutter;
-pub(crate) use http::{answer, send};
+pub(crate) use http::{answer, send, send_with};
 pub(crate) use node::node;
 pub(crate) use operate::{Said, command};
 pub(crate) use place::Place;

@@ -92,15 +92,26 @@ impl Builder {
     }
 
     /// Runs it in a network namespace.
-    pub(crate) fn within(mut self, namespace: &str) -> Self {
-        let inner = std::mem::replace(&mut self.command, Command::new("ip"));
-        self.command.args(["netns", "exec", namespace]).arg(inner.get_program()).args(inner.get_args());
-        for (name, value) in inner.get_envs() {
+    pub(crate) fn within(self, namespace: &str) -> Self {
+        self.under(Command::new("ip").args(["netns", "exec", namespace]))
+    }
+
+    /// Runs it with room for so many open files.
+    pub(crate) fn with_few_files(self, most: u32) -> Self {
+        let limit = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        self.under(Command::new("sh").args(["-c", &limit]))
+    }
+
+    /// Has another program start it.
+    fn under(mut self, outer: &mut Command) -> Self {
+        outer.arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
             match value {
-                Some(value) => self.command.env(name, value),
-                None => self.command.env_remove(name),
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
             };
         }
+        self.command = std::mem::replace(outer, Command::new("true"));
         self
     }
 
@@ -112,10 +123,7 @@ impl Builder {
     /// Starts it and waits until it listens.
     pub(crate) fn run(mut self) -> Server {
         self.command.args(["--listen", &self.listen]);
-        let process = Running::start("teal", &mut self.command);
-        let started = process.wait_for("Server started on ", 1, STARTS_WITHIN);
-        let address = address(&started[0], "Server started on ");
-        Server { process, address }
+        Server::start("teal", &mut self.command)
     }
 
     /// Starts it, and does not wait.
@@ -149,6 +157,14 @@ fn address(line: &str, words: &str) -> SocketAddr {
 }
 
 impl Server {
+    /// Starts one and waits until it listens.
+    pub(crate) fn start(name: &str, command: &mut Command) -> Self {
+        let process = Running::start(name, command);
+        let started = process.wait_for("Server started on ", 1, STARTS_WITHIN);
+        let address = address(&started[0], "Server started on ");
+        Self { process, address }
+    }
+
     /// The address of its admin API.
     pub(crate) fn admin(&self) -> SocketAddr {
         let words = "Admin API on http://";

@@ -1,6 +1,7 @@
-//! `GET /api/v1/calls`: the last calls, as a list and as server-sent events, and statements about them.
+//! `GET /api/v1/calls`: the last calls, as a list and as server-sent events, one of them, and statements about them.
 
 mod count;
+mod one;
 mod stream;
 mod verify;
 mod which;
@@ -16,8 +17,8 @@ use utoipa::ToSchema;
 use self::which::Which;
 use super::{ErrorAnswer, Params, Problem, Shared, paths};
 
-pub use self::{count::Seen, verify::Verified};
-pub(super) use self::{stream::*, verify::*};
+pub use self::{count::Seen, one::OneCall, verify::Verified};
+pub(super) use self::{one::*, stream::*, verify::*};
 
 /// The default number of calls in a list.
 const FEW: usize = 100;

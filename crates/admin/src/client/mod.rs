@@ -1,16 +1,21 @@
 //! The client of the API, used by the commands and by rehearsals.
 
 mod address;
+mod stream;
+
+#[cfg(test)]
+mod tests;
 
 use std::{io, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    Method, Request, StatusCode,
+    Method, Request, Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST},
+    request,
 };
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,7 +25,10 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub use self::address::{Address, BadAddress};
+pub use self::{
+    address::{Address, BadAddress},
+    stream::{Sent, Stream},
+};
 use crate::{ErrorAnswer, Token};
 
 /// The connect timeout per address.
@@ -29,6 +37,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(60);
 /// The most bytes in a response; the full event log is far smaller.
 const LARGEST: usize = 64 << 20;
+
+/// The type of server-sent events.
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// A client of one server.
 #[derive(Clone, Debug)]
@@ -98,33 +109,71 @@ impl Client {
         self.call(Method::DELETE, path, None, ANSWER).await
     }
 
+    /// Reads server-sent events from one of the [paths](crate::paths), from the one after `last` on.
+    pub async fn stream(&self, path: &str, last: Option<&str>) -> Result<Stream, ClientError> {
+        let stream = self.connect().await?;
+        let mut request = self.request(Method::GET, path).header(ACCEPT, EVENT_STREAM);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let request = request.body(Full::default()).map_err(|error| self.unanswered(&error.into()))?;
+        let begun = within(ANSWER, async {
+            let (answer, connection) = begin(stream, request).await?;
+            let (head, body) = answer.into_parts();
+            let kind =
+                head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no type");
+            match (head.status.is_success(), kind.starts_with(EVENT_STREAM)) {
+                (true, true) => Ok(Ok((body, connection))),
+                (true, false) => Ok(Err((head.status, kind.to_owned()))),
+                (false, _) => Ok(Err((head.status, read(body).await?))),
+            }
+        });
+        match begun.await.map_err(|error| self.unanswered(&error))? {
+            Ok((body, connection)) => Ok(Stream::new(self.address.clone(), body, connection)),
+            Err((status, text)) if status.is_success() => {
+                let why = format!("expected {EVENT_STREAM}, found {text}");
+                Err(ClientError::Foreign(self.address.clone(), why))
+            }
+            Err((status, json)) => Err(self.refusal(status, json)),
+        }
+    }
+
     async fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<Value>,
-        within: Duration,
+        time: Duration,
     ) -> Result<Reply, ClientError> {
         let stream = self.connect().await?;
-        let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.as_str());
-        request = request.header(ACCEPT, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, token.authorization());
-        }
+        let mut request = self.request(method, path).header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = request.body(Full::new(body)).expect("paths and headers are well-formed");
-        let answered = timeout(within, exchange(stream, request)).await;
-        let answered = answered.unwrap_or_else(|_| Err("it takes too long".into()));
-        let (status, body) =
-            answered.map_err(|error| ClientError::Unanswered(self.address.clone(), error.to_string()))?;
-        let json = String::from_utf8_lossy(&body).into_owned();
+        let answered = within(time, async {
+            let (answer, _connection) = begin(stream, request).await?;
+            let (head, body) = answer.into_parts();
+            Ok((head.status, read(body).await?))
+        });
+        let (status, json) = answered.await.map_err(|error| self.unanswered(&error))?;
         match status.is_success() {
             true => Ok(Reply { json, from: self.address.clone() }),
             false => Err(self.refusal(status, json)),
         }
+    }
+
+    fn request(&self, method: Method, path: &str) -> request::Builder {
+        let request = Request::builder().method(method).uri(path).header(HOST, self.address.as_str());
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token.authorization()),
+            None => request,
+        }
+    }
+
+    fn unanswered(&self, error: &BoxError) -> ClientError {
+        ClientError::Unanswered(self.address.clone(), error.to_string())
     }
 
     /// Tries the addresses of the host one after the other.
@@ -150,13 +199,28 @@ impl Client {
     }
 }
 
-type Exchanged = Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(stream: TcpStream, request: Request<Full<Bytes>>) -> Exchanged {
+async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    timeout(time, answer).await.unwrap_or_else(|_| Err("it takes too long".into()))
+}
+
+/// Sends a request. The connection lives as long as its handle.
+async fn begin(
+    stream: TcpStream,
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), BoxError> {
     let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-    let (head, body) = send.send_request(request).await?.into_parts();
-    Ok((head.status, Limited::new(body, LARGEST).collect().await?.to_bytes()))
+    let connection = AbortOnDropHandle::new(tokio::spawn(async {
+        // The body says why it ended.
+        _ = connection.await;
+    }));
+    Ok((send.send_request(request).await?, connection))
+}
+
+async fn read(body: Incoming) -> Result<String, BoxError> {
+    let bytes = Limited::new(body, LARGEST).collect().await?.to_bytes();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 impl Reply {

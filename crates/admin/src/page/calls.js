@@ -2,6 +2,7 @@
 
 import { get } from './api.js';
 import { byId, count, el, moment, say, strategy } from './dom.js';
+import { shownMessages } from './messages.js';
 
 const PATH = '/api/v1/calls';
 /** So many are kept here, those that ended last. */
@@ -54,6 +55,8 @@ export class Calls {
   #total = 0;
   /** The call whose details are open. */
   #open = null;
+  /** Its messages, once they have come. */
+  #messages = null;
 
   constructor() {
     const heads = COLUMNS.map(({ name, isNumber }) => el('th', { scope: 'col', class: isNumber && 'number' }, name));
@@ -67,7 +70,7 @@ export class Calls {
 
   /** Begins anew: it may be another teal than before. */
   shown(isShown) {
-    [this.#calls, this.#last, this.#open] = [[], null, null];
+    [this.#calls, this.#last, this.#open, this.#messages] = [[], null, null, null];
     byId('calls').hidden = !isShown;
     this.#draw();
   }
@@ -95,8 +98,23 @@ export class Calls {
 
   #toggle(id) {
     this.#open = this.#open === id ? null : id;
+    this.#messages = null;
     this.#draw();
     byId('calls').querySelector(`tr[data-id="${id}"] button`)?.focus();
+    if (this.#open === id) this.#askFor(id);
+  }
+
+  /** Asks for the messages of a call, which the list does not have. */
+  async #askFor(id) {
+    let messages;
+    try {
+      ({ messages } = await get(`${PATH}/${id}`));
+    } catch (failure) {
+      messages = { request: [], response: [], note: failure.message };
+    }
+    if (this.#open !== id || !messages) return;
+    this.#messages = messages;
+    this.#draw();
   }
 
   #draw() {
@@ -117,7 +135,7 @@ export class Calls {
     const row = el('tr', { 'data-id': call.id, class: 'call' }, ...cells);
     if (call.id !== this.#open) return [row];
     row.querySelector('button').setAttribute('aria-expanded', 'true');
-    return [row, el('tr', { class: 'details' }, el('td', { colspan: COLUMNS.length }, details(call)))];
+    return [row, el('tr', { class: 'details' }, el('td', { colspan: COLUMNS.length }, details(call), ...shownMessages(this.#messages)))];
   }
 }
 

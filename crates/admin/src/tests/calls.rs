@@ -22,12 +22,11 @@ struct Kept {
 
 fn kept(calls: usize) -> Kept {
     let (switch, _timer) = Switch::new(still());
-    let limits = Limits { calls, bytes: 1 << 20, threads: 1 };
+    let limits = Limits { calls, bytes: 1 << 20, messages: 0, threads: 1 };
     let (protocol, metrics) = (Protocol::default(), Metrics::default());
     let collector = Collector::keeping(limits, &protocol, Some(switch.clone()), metrics, None);
     let shard = collector.shard();
-    let event_log = switch.event_log().clone();
-    let admin = AdminState { switch: Some(switch.clone()), event_log, collector, ..AdminState::default() };
+    let admin = AdminState::new(switch.clone(), collector);
     let shared = Arc::new(Shared { admin, token: None, end: CancellationToken::new() });
     Kept { bench: Bench { router: router::router(shared.clone()), switch, shared }, shard }
 }
@@ -38,8 +37,10 @@ impl Kept {
         let connection = self.shard.connection(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let mut call = connection.call(Arriving {
             arrived: Instant::now(),
+            path: &format!("/QueryEngineService/{method}"),
             method: Protocol::default().method(&format!("/QueryEngineService/{method}")),
             head: &HeaderMap::new(),
+            extensions: &http::Extensions::new(),
             caller: None,
             query: Some(query),
             asked: Header::Names(Strategy::Blue),

@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use super::*;
 use crate::{
-    encode::{Encoder, Head, Trailer},
+    encode::{Encoder, Head, Metadata, Trailer},
     reader::Reader,
 };
 
@@ -14,8 +14,8 @@ fn at(seconds: u64) -> SystemTime {
 
 fn begin(log: &mut Vec<u8>, call: u64) -> Encoder {
     let mut encoder = Encoder::new(call);
-    let peer = Some("[::1]:99".parse().unwrap());
-    let metadata = &[("strategy", b"blue".as_slice().into())];
+    let peer = Some("[::1]:99".parse::<SocketAddr>().unwrap().into());
+    let metadata = &[("strategy", b"blue")].into_iter().collect();
     encoder.client_header(
         log,
         at(0),
@@ -34,9 +34,13 @@ fn entries_of_a_call_come_together() {
     let (mut first, mut second) = (begin(&mut log, 1), begin(&mut log, 2));
     first.message(&mut log, at(1), true, 3, false, b"ask");
     second.cancel(&mut log, at(2));
-    first.server_header(&mut log, at(3), &[]);
+    first.server_header(&mut log, at(3), Metadata::NONE);
     first.message(&mut log, at(4), false, 9, true, b"answ");
-    first.trailer(&mut log, at(5), Trailer { code: 5, message: "no", details: b"", metadata: &[] });
+    first.trailer(
+        &mut log,
+        at(5),
+        Trailer { code: 5, message: "no", details: b"", metadata: Metadata::NONE },
+    );
     // What the server may see after its answer.
     first.half_close(&mut log, at(6));
     first.cancel(&mut log, at(6));

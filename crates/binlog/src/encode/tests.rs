@@ -1,3 +1,5 @@
+use std::{net::SocketAddr, time::SystemTime};
+
 use prost::Message as _;
 
 use super::*;
@@ -5,8 +7,8 @@ use crate::pb::{self, GrpcLogEntry, grpc_log_entry::Payload};
 
 const AT: Duration = Duration::new(1_700_000_000, 123_456_789);
 
-fn pairs<'a>(of: &[(&'a str, &'a [u8])]) -> Vec<(&'a str, Cow<'a, [u8]>)> {
-    of.iter().map(|(key, value)| (*key, Cow::Borrowed(*value))).collect()
+fn pairs(of: &[(&str, &[u8])]) -> Metadata {
+    of.iter().copied().collect()
 }
 
 fn entry(sequence: u64, kind: EventType, payload: Option<Payload>) -> GrpcLogEntry {
@@ -52,7 +54,7 @@ fn entries_are_encoded_as_prost_does() {
             method: "/QueryEngineService/clear",
             authority: "engine:80",
             timeout: Some(Duration::from_millis(1500)),
-            peer: Some("10.1.2.3:4567".parse().unwrap()),
+            peer: Some(peer("10.1.2.3:4567")),
             metadata: &pairs(several),
         },
     );
@@ -60,7 +62,11 @@ fn entries_are_encoded_as_prost_does() {
     encoder.half_close(&mut to, at);
     encoder.server_header(&mut to, at, &pairs(several));
     encoder.message(&mut to, at, false, 0, false, b"");
-    encoder.trailer(&mut to, at, Trailer { code: 5, message: "not here", details: b"d", metadata: &[] });
+    encoder.trailer(
+        &mut to,
+        at,
+        Trailer { code: 5, message: "not here", details: b"d", metadata: Metadata::NONE },
+    );
     encoder.cancel(&mut to, at);
 
     let message =
@@ -100,6 +106,17 @@ fn entries_are_encoded_as_prost_does() {
     assert_eq!(to, framed(&expected));
 }
 
+fn peer(address: &str) -> Peer {
+    address.parse::<SocketAddr>().unwrap().into()
+}
+
+#[test]
+fn the_longest_address_fits() {
+    let longest = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535";
+    let address = pb::Address::decode(peer(longest).bytes()).unwrap();
+    assert_eq!((address.r#type, address.address.len(), address.ip_port), (2, 39, 65535));
+}
+
 #[test]
 fn lengths_of_every_size_are_right() {
     for size in [0, 1, 100, 126, 127, 128, 16_000, 16_383, 16_384, 3_000_000] {
@@ -114,5 +131,17 @@ fn lengths_of_every_size_are_right() {
             entry(1, EventType::ServerMessage, Some(Payload::Message(message))),
         ];
         assert!(to[3..] == framed(&expected), "{size}");
+    }
+}
+
+#[test]
+fn times_of_every_size_are_right() {
+    for (seconds, nanos) in [(0, 0), (1, 1), (1 << 35, 999_999_999), (i64::MAX as u64 / 2, 1)] {
+        let mut to = Vec::new();
+        let at = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        Encoder::new(u64::MAX).cancel(&mut to, at);
+        let entry = GrpcLogEntry::decode(&to[LENGTH..]).unwrap();
+        let expected = prost_types::Timestamp { seconds: seconds as i64, nanos: nanos as i32 };
+        assert_eq!((entry.timestamp, entry.call_id), (Some(expected), u64::MAX));
     }
 }

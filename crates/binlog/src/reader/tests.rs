@@ -4,17 +4,22 @@ use proptest::prelude::*;
 use prost::Message as _;
 
 use super::*;
-use crate::encode::{Encoder, Head, Trailer};
+use crate::encode::{Encoder, Head, Metadata, Trailer};
 
 /// A log with two calls, framed as grpc-go does.
 fn log() -> Vec<u8> {
     let mut log = Vec::new();
     for call in [1, 2] {
         let (at, mut encoder) = (SystemTime::now(), Encoder::new(call));
-        let head = Head { method: "/a.B/c", authority: "host", timeout: None, peer: None, metadata: &[] };
+        let head =
+            Head { method: "/a.B/c", authority: "host", timeout: None, peer: None, metadata: Metadata::NONE };
         encoder.client_header(&mut log, at, head);
         encoder.message(&mut log, at, true, 300, false, &[7; 300]);
-        encoder.trailer(&mut log, at, Trailer { code: 0, message: "", details: b"", metadata: &[] });
+        encoder.trailer(
+            &mut log,
+            at,
+            Trailer { code: 0, message: "", details: b"", metadata: Metadata::NONE },
+        );
     }
     log
 }

@@ -2,76 +2,18 @@
 //! to its last whole entry.
 
 use std::{
-    fmt::Debug,
-    fs::{File, OpenOptions},
-    io::{self, IoSlice, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tracing::{error, info};
 
-use super::{Buffer, shared::Shared};
-use crate::files;
-
-/// The most buffers in one write.
-const AT_ONCE: usize = 512;
-
-/// Where entries end up.
-pub trait Storage: Debug + Send {
-    /// Begins a new file.
-    fn begin(&mut self) -> io::Result<()>;
-    /// Writes at the end of the file, as much as it can.
-    fn write(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// Cuts the file off.
-    fn cut(&mut self, length: u64) -> io::Result<()>;
-    /// Its name in the log.
-    fn name(&self) -> String;
-}
-
-/// Files on a disk.
-#[derive(Debug)]
-pub(super) struct Disk {
-    path: PathBuf,
-    /// Full files to keep.
-    keep: usize,
-    file: Option<File>,
-}
-
-impl Disk {
-    pub(super) fn new(path: PathBuf, keep: usize) -> Self {
-        Self { path, keep, file: None }
-    }
-
-    fn file(&mut self) -> io::Result<&mut File> {
-        self.file.as_mut().ok_or_else(|| io::Error::other("there is no file"))
-    }
-}
-
-impl Storage for Disk {
-    fn begin(&mut self) -> io::Result<()> {
-        files::shift(&self.path, self.keep)?;
-        // Others may not read what calls contain.
-        self.file = Some(OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?);
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.file()?.write_vectored(bytes)
-    }
-
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        let file = self.file()?;
-        file.set_len(length)?;
-        file.seek(SeekFrom::Start(length)).map(drop)
-    }
-
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
-}
+use super::{
+    chunk::{Chunk, End},
+    disk::Storage,
+    shared::{Batch, Shared},
+};
 
 #[derive(Debug)]
 pub(super) struct Output {
@@ -97,52 +39,60 @@ impl Output {
         Ok(Self { storage, shared, pause, good: 0, is_torn: false, failed: None })
     }
 
+    /// The bytes in the file, as far as they are good.
+    pub(super) fn at(&self) -> u64 {
+        self.good
+    }
+
     /// Writes all, or counts what is lost.
-    pub(super) fn write(&mut self, batch: Vec<Buffer>) {
-        let mut rest = batch.as_slice();
-        if self.failed.is_some_and(|(at, _)| at.elapsed() < self.pause) {
-            return self.lose(rest);
+    pub(super) fn write(&mut self, batch: Batch) {
+        for chunk in batch.chunks {
+            self.write_chunk(&chunk, batch.is_behind);
+            self.shared.done(chunk);
         }
-        while !rest.is_empty() {
-            let (count, result) = self.write_some(rest);
-            rest = &rest[count..];
+    }
+
+    fn write_chunk(&mut self, chunk: &Chunk, is_behind: bool) {
+        let (mut start, mut ends) = (chunk.start(), chunk.ends());
+        if self.failed.is_some_and(|(at, _)| at.elapsed() < self.pause) {
+            return self.lose(ends);
+        }
+        while !ends.is_empty() {
+            let (count, result) = self.write_some(start, ends, chunk.bytes(), is_behind);
+            start = count.checked_sub(1).map_or(start, |last| ends[last].at);
+            ends = &ends[count..];
             match result {
                 Ok(()) => self.works(),
                 Err(error) => {
                     self.fails(&error);
-                    return self.lose(rest);
+                    return self.lose(ends);
                 }
             }
         }
     }
 
-    /// Writes the buffers that fit into the file, in one go. Returns how many are in it wholly.
-    fn write_some(&mut self, batch: &[Buffer]) -> (usize, io::Result<()>) {
-        if let Err(error) = self.prepare(batch[0].len() as u64) {
+    /// Writes the buffers from `start` on that fit into the file, in one go. Returns how many are in it wholly.
+    fn write_some(
+        &mut self,
+        start: usize,
+        ends: &[End],
+        bytes: &[u8],
+        is_behind: bool,
+    ) -> (usize, io::Result<()>) {
+        let len = |end: &End| (end.at - start) as u64;
+        if let Err(error) = self.prepare(len(&ends[0])) {
             return (0, Err(error));
         }
         let room = self.shared.options().size.saturating_sub(self.good);
-        let mut bytes = 0;
-        let fits = batch.iter().take(AT_ONCE).take_while(|buffer| {
-            bytes += buffer.len() as u64;
-            bytes <= room
-        });
-        let batch = &batch[..fits.count().max(1)];
-        let mut slices: Vec<_> = batch.iter().map(|buffer| IoSlice::new(buffer.bytes())).collect();
-        let (written, result) = write_all(&mut *self.storage, &mut slices);
-        let (mut whole, mut bytes, mut calls) = (0, 0, 0);
-        for buffer in batch {
-            if bytes + buffer.len() as u64 > written {
-                break;
-            }
-            bytes += buffer.len() as u64;
-            calls += buffer.calls();
-            whole += 1;
-        }
+        let ends = &ends[..ends.partition_point(|end| len(end) <= room).max(1)];
+        let bytes = &bytes[start..ends[ends.len() - 1].at];
+        let (written, result) = write_all(&mut *self.storage, bytes, is_behind);
+        let whole = &ends[..ends.partition_point(|end| len(end) <= written)];
+        let bytes = whole.last().map_or(0, len);
         self.good += bytes;
         self.is_torn = result.is_err();
-        self.shared.wrote(bytes, calls);
-        (whole, result)
+        self.shared.wrote(bytes, whole.iter().map(|end| end.calls).sum());
+        (whole.len(), result)
     }
 
     /// Mends a torn file, and begins a new one if the next buffer does not fit.
@@ -159,8 +109,8 @@ impl Output {
     }
 
     /// A part of a long call counts as a call.
-    fn lose(&self, batch: &[Buffer]) {
-        self.shared.lose(batch.len() as u64);
+    fn lose(&self, buffers: &[End]) {
+        self.shared.lose(buffers.len() as u64);
     }
 
     fn fails(&mut self, why: &io::Error) {
@@ -190,18 +140,15 @@ impl Output {
 }
 
 /// Returns the bytes that were written, also if not all were.
-fn write_all(storage: &mut dyn Storage, mut slices: &mut [IoSlice<'_>]) -> (u64, io::Result<()>) {
+fn write_all(storage: &mut dyn Storage, bytes: &[u8], is_behind: bool) -> (u64, io::Result<()>) {
     let mut written = 0;
-    while !slices.is_empty() {
-        match storage.write(slices) {
-            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            Ok(count) => {
-                written += count as u64;
-                IoSlice::advance_slices(&mut slices, count);
-            }
+    while written < bytes.len() {
+        match storage.write(&bytes[written..], is_behind) {
+            Ok(0) => return (written as u64, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (written, Err(error)),
+            Err(error) => return (written as u64, Err(error)),
         }
     }
-    (written, Ok(()))
+    (written as u64, Ok(()))
 }

@@ -8,10 +8,13 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Buffer;
+use super::{
+    Buffer,
+    chunk::{Chunk, Chunks},
+};
 
 /// How long entries gather before they are written together. A write for each call would cost more than the call.
-const GATHERS: Duration = Duration::from_millis(20);
+const GATHERS: Duration = Duration::from_millis(50);
 /// If a thread is woken at this part of the limit, it still has time to write.
 const EARLY: usize = 4;
 
@@ -46,7 +49,7 @@ pub(super) struct Shared {
     options: Options,
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// Bytes of all buffers that exist.
+    /// Bytes of all buffers and chunks that exist.
     used: AtomicUsize,
     next_call: AtomicU64,
     bytes: AtomicU64,
@@ -55,19 +58,30 @@ pub(super) struct Shared {
     is_failing: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
-    waiting: Vec<Buffer>,
+    chunks: Chunks,
     bytes: usize,
+    /// Where the next bytes probably end up in the file.
+    at: u64,
     is_closed: bool,
+}
+
+/// Chunks to write.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) chunks: Vec<Chunk>,
+    /// The queue fills up.
+    pub(super) is_behind: bool,
 }
 
 impl Shared {
     pub(super) fn new(options: Options) -> Self {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let chunks = Chunks::new(options.queue);
         Self {
+            queue: Mutex::new(Queue { chunks, bytes: 0, at: 0, is_closed: false }),
             options,
-            queue: Mutex::default(),
             changed: Condvar::new(),
             used: AtomicUsize::new(0),
             // Runs that write to the same files begin at other numbers.
@@ -101,37 +115,70 @@ impl Shared {
         self.used.fetch_sub(bytes, Relaxed);
     }
 
+    #[cfg(test)]
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+
     pub(super) fn push(&self, entries: Buffer) {
         let mut queue = self.queue.lock();
         if queue.is_closed {
             drop(queue);
             return self.lose(1);
         }
-        let before = queue.bytes;
-        queue.bytes += entries.len();
-        let early = self.options.queue / EARLY;
-        let is_woken = queue.waiting.is_empty() || (before < early && queue.bytes >= early);
-        queue.waiting.push(entries);
+        let (before, len, early) = (queue.bytes, entries.len(), self.options.queue / EARLY);
+        let is_woken = queue.chunks.is_empty() || (before < early && before + len >= early);
+        let at = queue.at;
+        if !queue.chunks.push(entries, at, |bytes| self.charge(bytes)) {
+            drop(queue);
+            return self.lose(1);
+        }
+        queue.bytes += len;
+        queue.at += len as u64;
         drop(queue);
         if is_woken {
             self.changed.notify_one();
         }
     }
 
-    /// Waits for entries, and for a moment for more of them. `None` if there will be none.
-    pub(super) fn take(&self) -> Option<Vec<Buffer>> {
+    /// Waits for entries, and for a moment for more of them; they are to be written behind `at` bytes. `None` if there will
+    /// be none.
+    pub(super) fn take(&self, at: u64) -> Option<Batch> {
+        self.stock();
         let mut queue = self.queue.lock();
-        while queue.waiting.is_empty() {
+        while queue.chunks.is_empty() {
             if queue.is_closed {
                 return None;
             }
             self.changed.wait(&mut queue);
         }
-        if !queue.is_closed && queue.bytes < self.options.queue / EARLY {
+        let early = self.options.queue / EARLY;
+        let is_behind = queue.bytes >= early;
+        if !queue.is_closed && !is_behind {
             self.changed.wait_for(&mut queue, GATHERS);
         }
-        queue.bytes = 0;
-        Some(std::mem::take(&mut queue.waiting))
+        queue.at = at + std::mem::take(&mut queue.bytes) as u64;
+        Some(Batch { chunks: queue.chunks.take(), is_behind })
+    }
+
+    /// Makes chunks ready. The system may need long for a huge page: on a network thread, calls would wait for it.
+    fn stock(&self) {
+        let wanted = || self.queue.lock().chunks.wanted();
+        while let Some(size) = wanted()
+            && self.charge(size)
+        {
+            match Chunk::ready(size) {
+                Some(chunk) => self.done(chunk),
+                None => return self.release(size),
+            }
+        }
+    }
+
+    /// Takes back what [`take`](Self::take) gave out.
+    pub(super) fn done(&self, chunk: Chunk) {
+        // In a statement of its own: memory goes back to the system outside the lock.
+        let surplus = self.queue.lock().chunks.recycle(chunk);
+        self.release(surplus.map_or(0, |chunk| chunk.charged()));
     }
 
     pub(super) fn close(&self) {

@@ -122,11 +122,25 @@ fn other_services_with_the_field_get_notices() {
     let pay = protocol.method("/shop.Till/Pay");
     assert_eq!(pay.kind, CallKind::Begin);
     assert_eq!(pay.notice(Strategy::Blue), Some(&string_field(77, "blue")));
-    assert_eq!(protocol.method("/shop.Till/Watch").notice(Strategy::Blue), None, "it streams");
+    let watch = protocol.method("/shop.Till/Watch");
+    assert_eq!((watch.kind, watch.notice(Strategy::Blue)), (CallKind::Begin, None), "it streams");
+    let labels = [pay, watch].map(|method| protocol.labels()[method.label].as_str());
+    assert_eq!(labels, ["shop.Till/Pay", "shop.Till/Watch"]);
     for (r#type, label) in [(Type::Bytes, Label::Optional), (Type::String, Label::Repeated)] {
         let mut protocol = Protocol::default();
         protocol.extend(&shop(notice_field(r#type, label))).unwrap();
         assert_eq!(protocol.method("/shop.Till/Pay").notice(Strategy::Blue), None);
     }
     assert!(protocol.extend(b"no descriptors").is_err());
+}
+
+#[test]
+fn services_of_grpc_stay_neutral() {
+    let mut set = FileDescriptorSet::decode(&*shop(notice_field(Type::String, Label::Optional))).unwrap();
+    set.file[0].package = Some("grpc.health.v1".into());
+    let mut protocol = Protocol::default();
+    let labels = protocol.labels().len();
+    protocol.extend(&set.encode_to_vec()).unwrap();
+    assert_eq!(protocol.method("/grpc.health.v1.Till/Pay").kind, CallKind::Neutral);
+    assert_eq!(protocol.labels().len(), labels);
 }

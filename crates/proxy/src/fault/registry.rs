@@ -55,6 +55,14 @@ pub struct FaultContext {
     pub event_log: EventLog,
 }
 
+impl FaultContext {
+    /// A server with this switch, its events, and this collector.
+    pub fn new(switch: Switch, collector: Collector) -> Self {
+        let event_log = switch.event_log().clone();
+        Self { switch: Some(switch), collector: Some(collector), event_log }
+    }
+}
+
 /// The active rules. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Faults {

@@ -65,7 +65,7 @@ impl<C: ObserveCall> AdmittedCall<C> {
         let has_body = !circumstances.is_trailers_only;
         let plan = Plan::new(&head, circumstances);
         if let Some(observer) = &mut self.observer {
-            observer.answered(has_body);
+            observer.answered(&head.headers, has_body);
         }
         match plan {
             Plan::Reject => self.reject(shared, head.headers).map(ResponseBody::own),

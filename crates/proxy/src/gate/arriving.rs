@@ -84,15 +84,17 @@ where
                 CallKind::LogIn => Caller::User(caller),
                 _ => Caller::Session(caller),
             });
-            let (head, heading) = (request.headers(), shared.switch.heading());
+            let (head, extensions) = (request.headers(), request.extensions());
             observer.call(observe::Arriving {
                 arrived,
+                path: request.uri().path(),
                 method: &method,
                 head,
+                extensions,
                 caller,
                 query,
                 asked: header,
-                heading,
+                heading: shared.switch.heading(),
             })
         });
         match shared.switch.try_arrive(Arrival { kind, query, header }) {

@@ -95,7 +95,8 @@ impl GateLayer {
         Preview::new(inner, self.shared.clone())
     }
 
-    /// Creates a gate for one client's connection, with an observer of its calls.
+    /// Creates a gate for one client's connection, with an observer of its calls. On a server that hides its connections
+    /// from layers, one gate with [`Peers`](crate::telemetry::Peers) is for all of them.
     pub fn watched<S, O>(&self, observer: O, inner: S) -> Gate<S, O> {
         Gate { inner, shared: self.shared.clone(), connection: Arc::new(Connection::new(Some(observer))) }
     }

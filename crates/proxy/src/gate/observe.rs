@@ -7,9 +7,11 @@ use std::{
     time::Instant,
 };
 
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 use protocol::{CallKind, Method, Strategy};
 use switch::{Effect, Header, Notice};
+
+use crate::messages::MessageTap;
 
 /// The caller, as the request's message names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +27,14 @@ pub enum Caller<'a> {
 pub struct Arriving<'a> {
     /// When it came.
     pub arrived: Instant,
+    /// The path of its method.
+    pub path: &'a str,
     /// Its method.
     pub method: &'a Method,
     /// Its metadata.
     pub head: &'a HeaderMap,
+    /// The server's own data about it, such as the address of its client.
+    pub extensions: &'a Extensions,
     /// Its caller, where that was read.
     pub caller: Option<Caller<'a>>,
     /// The query that it names.
@@ -63,17 +69,20 @@ pub trait ObserveCall: Debug + Send + 'static {
     /// The counter of the bytes of the request's body that are passed on, if they are to be counted.
     fn request_counter(&self) -> Option<Arc<AtomicU64>>;
 
+    /// Takes note of the request's messages, if they are to be kept.
+    fn message_tap(&self) -> Option<MessageTap>;
+
     /// Called when there is an error in place of an answer; the call is dropped then.
     fn failed(&mut self);
 
-    /// Called when the engine or a fault has answered, with a body or with a head alone.
-    fn answered(&mut self, has_body: bool);
+    /// Called when the engine or a fault has answered with this head, and a body or none.
+    fn answered(&mut self, head: &HeaderMap, has_body: bool);
 
     /// Called when the answer of a begin has named its query.
     fn began(&mut self, query: &str);
 
-    /// Called when bytes of the answer's body are passed on.
-    fn sent(&mut self, bytes: usize);
+    /// Called when a chunk of the answer's body is passed on.
+    fn sent(&mut self, chunk: &[u8]);
 
     /// Called when the response carries a notice.
     fn notified(&mut self, notice: Notice);
@@ -117,11 +126,15 @@ impl ObserveCall for Infallible {
         match *self {}
     }
 
+    fn message_tap(&self) -> Option<MessageTap> {
+        match *self {}
+    }
+
     fn failed(&mut self) {
         match *self {}
     }
 
-    fn answered(&mut self, _: bool) {
+    fn answered(&mut self, _: &HeaderMap, _: bool) {
         match *self {}
     }
 
@@ -129,7 +142,7 @@ impl ObserveCall for Infallible {
         match *self {}
     }
 
-    fn sent(&mut self, _: usize) {
+    fn sent(&mut self, _: &[u8]) {
         match *self {}
     }
 

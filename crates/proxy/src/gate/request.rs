@@ -17,6 +17,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use protocol::Strategy;
 
+use crate::messages::MessageTap;
+
 /// The most bytes of a message that are held, or inflated, to find its query id.
 pub(super) const HELD: usize = 64 * 1024;
 
@@ -31,8 +33,7 @@ pin_project! {
         is_over: bool,
         // What ended the reading, if that wasn't data: trailers or an error.
         next: Option<Box<Result<Frame<Bytes>, B::Error>>>,
-        // Counts the bytes that are passed on.
-        counter: Option<Arc<AtomicU64>>,
+        meter: Option<Meter>,
         #[pin]
         inner: B,
     }
@@ -47,12 +48,27 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
             held: Bytes::new(),
             is_over: false,
             next: None,
-            counter: None,
+            meter: None,
             inner,
         }
     }
 
-    /// The strategy that the gate admitted the request under; `None` without a gate.
+    /// The strategy that the gate admitted the request under; `None` without a gate. A layer behind the gate can tell the
+    /// service:
+    ///
+    /// ```
+    /// # use http::Request;
+    /// # use teal_proxy::gate::RequestBody;
+    /// # use tower::ServiceExt as _;
+    /// # type Body = http_body_util::Empty<bytes::Bytes>;
+    /// # let service = tower::service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, std::io::Error>(()));
+    /// let service = service.map_request(|mut request: Request<RequestBody<_>>| {
+    ///     let strategy = request.body().strategy();
+    ///     request.extensions_mut().insert(strategy);
+    ///     request
+    /// });
+    /// # drop(service.oneshot(Request::new(RequestBody::new(Body::new()))));
+    /// ```
     pub fn strategy(&self) -> Option<Strategy> {
         self.strategy
     }
@@ -63,9 +79,9 @@ impl<B: Body<Data = Bytes>> RequestBody<B> {
         self.strategy = Some(strategy);
     }
 
-    /// Counts the bytes that are passed on from now on.
-    pub(super) fn count(&mut self, counter: Arc<AtomicU64>) {
-        self.counter = Some(counter);
+    /// Counts the bytes that are passed on from now on, and shows them to the tap.
+    pub(super) fn observe(&mut self, bytes: Arc<AtomicU64>, tap: Option<MessageTap>) {
+        self.meter = Some(Meter { bytes, tap });
     }
 
     /// Holds the first message until it is whole (64 KiB at most), and reads the string in `field`, such
@@ -152,10 +168,20 @@ pub(crate) fn message(bytes: &[u8], headers: &HeaderMap, limit: usize) -> Option
     }
 }
 
-/// Adds to a counter that nobody else adds to.
-fn count(counter: Option<&AtomicU64>, passed: &Bytes) {
-    if let Some(counter) = counter {
-        counter.store(counter.load(Ordering::Relaxed) + passed.len() as u64, Ordering::Relaxed);
+/// Observes the bytes that are passed on.
+#[derive(Debug)]
+struct Meter {
+    /// Their number. Nobody else adds to it.
+    bytes: Arc<AtomicU64>,
+    tap: Option<MessageTap>,
+}
+
+impl Meter {
+    fn pass(&self, chunk: &Bytes) {
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + chunk.len() as u64, Ordering::Relaxed);
+        if let Some(tap) = &self.tap {
+            tap.sent(chunk);
+        }
     }
 }
 
@@ -190,7 +216,9 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         if !this.held.is_empty() {
-            count(this.counter.as_deref(), this.held);
+            if let Some(meter) = this.meter {
+                meter.pass(this.held);
+            }
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.held)))));
         }
         match this.next.take() {
@@ -198,8 +226,9 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
             None if std::mem::take(this.is_over) => Poll::Ready(None),
             None => {
                 let frame = ready!(this.inner.poll_frame(cx));
-                if let Some(chunk) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
-                    count(this.counter.as_deref(), chunk);
+                let chunk = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                if let (Some(meter), Some(chunk)) = (this.meter.as_ref(), chunk) {
+                    meter.pass(chunk);
                 }
                 Poll::Ready(frame)
             }

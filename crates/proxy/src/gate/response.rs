@@ -202,7 +202,7 @@ impl<C: ObserveCall> Answer<C> {
     /// Reports bytes that are sent.
     fn count(&mut self, sent: &Bytes) {
         if let Some(observer) = &mut self.observer {
-            observer.sent(sent.len());
+            observer.sent(sent);
         }
     }
 

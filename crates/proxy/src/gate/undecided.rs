@@ -61,7 +61,7 @@ where
     if let Some(observer) = &mut observer {
         observer.let_in(guard.strategy(), request.headers_mut());
         if let Some(counter) = observer.request_counter() {
-            request.body_mut().count(counter);
+            request.body_mut().observe(counter, observer.message_tap());
         }
     }
     let left = guard.left().map(Leaving::of);

@@ -1,6 +1,6 @@
 //! Puts gRPC messages together from the chunks of a body.
 
-use binlog::Buffer;
+use binlog::{Buffer, Writer};
 use grpc::{PREFIX_LEN, Prefix};
 
 /// The most bytes of a message that are recorded.
@@ -25,54 +25,50 @@ impl Message<'_> {
 pub(super) struct NoRoom;
 
 /// The part of a message that has come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Frames {
     /// The prefix, as far as it has come.
     prefix: [u8; PREFIX_LEN],
     prefix_len: usize,
     /// Bytes of the message that have come; they may be more than are held.
     come: usize,
-    /// Its bytes behind the prefix, charged to the recording.
-    held: Buffer,
+    /// Its bytes behind the prefix, charged to the recording; of a message that came in one chunk, none.
+    held: Option<Box<Buffer>>,
 }
 
 impl Frames {
-    /// Creates an empty one, whose messages are held in `held`.
-    pub(super) fn new(held: Buffer) -> Self {
-        Self { prefix: [0; PREFIX_LEN], prefix_len: 0, come: 0, held }
-    }
-
-    /// Takes a chunk, and calls `each` for each message that is whole by it.
-    pub(super) fn push(&mut self, mut chunk: &[u8], mut each: impl FnMut(Message<'_>)) -> Result<(), NoRoom> {
-        while !chunk.is_empty() {
-            if self.prefix_len < PREFIX_LEN {
-                let taken = chunk.len().min(PREFIX_LEN - self.prefix_len);
-                self.prefix[self.prefix_len..self.prefix_len + taken].copy_from_slice(&chunk[..taken]);
-                self.prefix_len += taken;
-                chunk = &chunk[taken..];
-            }
-            let whole = self.prefix_len == PREFIX_LEN;
-            let Some(prefix) = Prefix::read(&self.prefix).filter(|_| whole) else { return Ok(()) };
-            let len = prefix.len as usize;
-            let taken = chunk.len().min(len - self.come);
+    /// Takes the next message out of a chunk, or all of it if the message goes on in the next one.
+    pub(super) fn next<'a, 'c: 'a>(
+        &'a mut self,
+        chunk: &mut &'c [u8],
+        writer: &Writer,
+    ) -> Result<Option<Message<'a>>, NoRoom> {
+        if self.prefix_len < PREFIX_LEN {
+            let taken = chunk.len().min(PREFIX_LEN - self.prefix_len);
             let (part, rest) = chunk.split_at(taken);
-            chunk = rest;
-            let is_whole = self.come + taken == len;
-            if is_whole && self.come == 0 {
-                each(Message { prefix, data: &part[..taken.min(MOST)] });
-            } else {
-                let kept = taken.min(MOST.saturating_sub(self.come));
-                self.held.reserve(kept).ok_or(NoRoom)?.extend_from_slice(&part[..kept]);
-                self.come += taken;
-                if is_whole {
-                    each(Message { prefix, data: self.held.bytes() });
-                    self.held.clear();
-                }
-            }
-            if is_whole {
-                (self.prefix_len, self.come) = (0, 0);
-            }
+            self.prefix[self.prefix_len..self.prefix_len + taken].copy_from_slice(part);
+            self.prefix_len += taken;
+            *chunk = rest;
         }
-        Ok(())
+        let is_known = self.prefix_len == PREFIX_LEN;
+        let Some(prefix) = Prefix::read(&self.prefix).filter(|_| is_known) else { return Ok(None) };
+        let (before, len) = (self.come, prefix.len as usize);
+        let (part, rest) = chunk.split_at(chunk.len().min(len - before));
+        *chunk = rest;
+        self.come += part.len();
+        let is_whole = self.come == len;
+        if is_whole {
+            (self.prefix_len, self.come) = (0, 0);
+        }
+        if is_whole && before == 0 {
+            return Ok(Some(Message { prefix, data: &part[..len.min(MOST)] }));
+        }
+        let held = self.held.get_or_insert_with(|| Box::new(writer.buffer()));
+        if before == 0 {
+            held.clear();
+        }
+        let kept = part.len().min(MOST.saturating_sub(before));
+        held.reserve(kept).ok_or(NoRoom)?.extend_from_slice(&part[..kept]);
+        Ok(is_whole.then(|| Message { prefix, data: held.bytes() }))
     }
 }

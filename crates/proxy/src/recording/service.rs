@@ -6,26 +6,27 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use binlog::Peer;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use super::{Recorder, Tap, call::ResponseTap};
+use super::{Recorder, Tap};
 use crate::server::{BoxError, Incoming};
 
 /// A service whose calls are recorded, if there is a recording. Else it costs a look at a flag.
 #[derive(Clone, Debug)]
 pub struct Recorded<S> {
     recorder: Recorder,
-    peer: SocketAddr,
+    peer: Peer,
     inner: S,
 }
 
 impl<S> Recorded<S> {
     pub(super) fn new(recorder: Recorder, peer: SocketAddr, inner: S) -> Self {
-        Self { recorder, peer, inner }
+        Self { recorder, peer: peer.into(), inner }
     }
 }
 
@@ -45,8 +46,7 @@ where
         let Some(tap) = self.recorder.begin(self.peer, &request) else {
             return RecordedFuture { inner: self.inner.call(request), tap: None };
         };
-        let body_tap = tap.request(request.headers());
-        let request = request.map(|body| body.tapped(body_tap));
+        let request = request.map(|body| body.tapped(tap.request()));
         RecordedFuture { inner: self.inner.call(request), tap: Some(tap) }
     }
 }
@@ -75,7 +75,7 @@ where
         Poll::Ready(match answered {
             Ok(response) => {
                 let (head, inner) = response.into_parts();
-                let tap = tap.and_then(|tap| tap.answered(&head)).map(Box::new);
+                let tap = tap.and_then(|tap| tap.answered(&head));
                 Ok(Response::from_parts(head, RecordedBody { inner, tap }))
             }
             Err(error) => {
@@ -92,7 +92,7 @@ where
 #[derive(Debug)]
 pub struct RecordedBody<B> {
     inner: B,
-    tap: Option<Box<ResponseTap>>,
+    tap: Option<Tap>,
 }
 
 impl<B> Body for RecordedBody<B>
@@ -108,22 +108,27 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         let frame = frame.map(|frame| frame.map_err(Into::into));
-        if let Some(tap) = &mut self.tap {
-            match &frame {
-                None => tap.ended(),
-                Some(Err(error)) => tap.broken(&error.to_string()),
-                Some(Ok(frame)) => match (frame.data_ref(), frame.trailers_ref()) {
-                    (Some(data), _) => tap.data(data),
-                    (None, Some(trailers)) => tap.trailers(trailers),
-                    (None, None) => {}
-                },
-            }
-            // A body without trailers may not be asked again.
-            if self.inner.is_end_stream()
-                && let Some(mut tap) = self.tap.take()
-            {
-                tap.ended();
-            }
+        let Some(tap) = &self.tap else { return Poll::Ready(frame) };
+        let mut is_over = true;
+        match &frame {
+            None => tap.ended(),
+            Some(Err(error)) => tap.broken(&error.to_string()),
+            Some(Ok(frame)) => match (frame.data_ref(), frame.trailers_ref()) {
+                (None, Some(trailers)) => tap.trailers(trailers),
+                (data, _) => {
+                    if let Some(data) = data {
+                        tap.data(data);
+                    }
+                    // A body without trailers may not be asked again.
+                    is_over = self.inner.is_end_stream();
+                    if is_over {
+                        tap.ended();
+                    }
+                }
+            },
+        }
+        if is_over {
+            self.tap = None;
         }
         Poll::Ready(frame)
     }

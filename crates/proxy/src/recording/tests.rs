@@ -1,6 +1,6 @@
 //! The layer over a `service_fn`: what is in the file afterwards, and what is not.
 
-use std::{convert::Infallible, fs, io::Write as _, path::Path};
+use std::{collections::HashSet, convert::Infallible, fs, io::Write as _, path::Path};
 
 use binlog::{Assembler, Call, End, Reader};
 use bytes::{Bytes, BytesMut};
@@ -16,6 +16,7 @@ use tower::{ServiceExt, service_fn};
 
 use super::{
     frames::{Frames, MOST},
+    tap::{SPARE, spares},
     *,
 };
 use crate::server::{BoxError, Incoming};
@@ -227,6 +228,21 @@ async fn a_call_that_is_given_up_is_cancelled() {
     assert_eq!(calls.iter().map(|call| &call.end).collect::<Vec<_>>(), [&End::Cancelled]);
 }
 
+#[test]
+fn few_allocations_are_kept_for_calls() {
+    let (bench, peer) = (Bench::new(), "10.0.0.1:99".parse::<SocketAddr>().unwrap().into());
+    for _ in 0..2 {
+        let begin = |_| bench.recorder.begin(peer, &request(CLEAR, b"")).unwrap();
+        let taps: Vec<_> = (0..3 * SPARE).map(begin).collect();
+        drop(taps);
+        assert_eq!(spares(), SPARE);
+    }
+    let (calls, _) = bench.stop();
+    let ids: HashSet<_> = calls.iter().map(|call| call.id).collect();
+    assert_eq!((calls.len(), ids.len()), (6 * SPARE, 6 * SPARE));
+    assert!(calls.iter().all(|call| call.method == CLEAR && call.end == End::Cancelled));
+}
+
 #[tokio::test]
 async fn a_full_queue_loses_records_and_no_calls() {
     let bench = Bench::with_queue(64 << 10);
@@ -251,7 +267,7 @@ async fn without_a_recording_nothing_is_written() {
     bench.call(token, Response::new(()), ok(b"")).await;
     assert_eq!(bench.stop(), (vec![], vec![]));
     assert_eq!(bench.recorder.stop(), None);
-    let peer = "10.0.0.1:99".parse().unwrap();
+    let peer = "10.0.0.1:99".parse::<SocketAddr>().unwrap().into();
     assert!(bench.recorder.begin(peer, &request(CLEAR, b"")).is_none());
 }
 
@@ -262,11 +278,11 @@ fn messages_are_put_together_from_any_chunks() {
     let messages: [&[u8]; 4] = [b"first", b"", &[9; 300], b"last"];
     let stream: Vec<u8> = messages.iter().flat_map(|message| framed(0, message)).collect();
     for size in 1..=stream.len() {
-        let (mut frames, mut found) = (Frames::new(writer.buffer()), Vec::new());
-        for chunk in stream.chunks(size) {
-            frames
-                .push(chunk, |message| found.push((message.data.to_vec(), message.is_truncated())))
-                .unwrap();
+        let (mut frames, mut found) = (Frames::default(), Vec::new());
+        for mut chunk in stream.chunks(size) {
+            while let Some(message) = frames.next(&mut chunk, &writer).unwrap() {
+                found.push((message.data.to_vec(), message.is_truncated()));
+            }
         }
         assert_eq!(found, messages.map(|message| (message.to_vec(), false)), "{size}");
     }
@@ -278,9 +294,11 @@ fn messages_above_the_limit_are_truncated() {
     let writer = bench.recorder.shared.current.load_full().unwrap().writer.clone();
     let stream = BytesMut::from(&framed(0, &vec![1; MOST + 10])[..]).freeze();
     for size in [stream.len(), 100_000] {
-        let (mut frames, mut found) = (Frames::new(writer.buffer()), Vec::new());
-        for chunk in stream.chunks(size) {
-            frames.push(chunk, |message| found.push((message.data.len(), message.is_truncated()))).unwrap();
+        let (mut frames, mut found) = (Frames::default(), Vec::new());
+        for mut chunk in stream.chunks(size) {
+            while let Some(message) = frames.next(&mut chunk, &writer).unwrap() {
+                found.push((message.data.len(), message.is_truncated()));
+            }
         }
         assert_eq!(found, [(MOST, true)], "{size}");
     }

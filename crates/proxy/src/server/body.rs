@@ -20,7 +20,7 @@ use crate::recording::RequestTap;
 pub struct Incoming {
     source: Source,
     /// Records what is read.
-    tap: Option<Box<RequestTap>>,
+    tap: Option<RequestTap>,
 }
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Incoming {
     }
 
     /// Shows what is read to `tap` too.
-    pub(crate) fn tapped(self, tap: Box<RequestTap>) -> Self {
+    pub(crate) fn tapped(self, tap: RequestTap) -> Self {
         let mut tapped = Self { tap: Some(tap), ..self };
         tapped.tell(None);
         tapped
@@ -49,14 +49,8 @@ impl Incoming {
 
     /// Tells the tap of a chunk, and of the end.
     fn tell(&mut self, chunk: Option<&Bytes>) {
-        let is_over = self.is_end_stream();
-        let Some(tap) = &mut self.tap else { return };
-        if let Some(chunk) = chunk {
-            tap.data(chunk);
-        }
-        if is_over {
-            tap.ended();
-        }
+        let Some(tap) = self.tap.take() else { return };
+        self.tap = tap.data(chunk, self.is_end_stream());
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, http2::Error>>> {

@@ -49,6 +49,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Task polls between two checks for I/O events. With tokio's default of 61 a busy client delays the others.
 const EVENT_INTERVAL: u32 = 31;
 
+/// The threads that serve clients.
+pub(crate) const NETWORK: &str = "network";
+
 /// The interval at which threads return free memory.
 const RELEASE_EVERY: Duration = Duration::from_secs(5);
 
@@ -87,46 +90,90 @@ where
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    let end = CancellationToken::new();
-    let (mut dealt, mut workers) = (Vec::new(), Vec::new());
-    for number in 0..options.threads {
-        let (send, streams) = mpsc::unbounded_channel();
-        let runtime =
-            runtime::Builder::new_current_thread().event_interval(EVENT_INTERVAL).enable_all().build()?;
-        let (options, start, end) = (options.clone(), start.clone(), end.clone());
-        let work = move || runtime.block_on(async { work(streams, options, start(), end).await });
-        workers.push(thread::Builder::new().name(format!("network-{number}")).spawn(work)?);
-        dealt.push(send);
-    }
-    tokio::pin!(shutdown);
-    let mut turn = dealt.iter().cycle();
-    let mut warned: Option<Instant> = None;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut shutdown => break,
-        };
-        // A socket is registered with the reactor of the thread that polls it, so deregister it here.
-        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok(stream) => {
-                let worker = turn.next().expect("there is a thread");
-                worker.send(stream).expect("threads end after this loop");
-            }
-            Err(error) => {
-                if warned.is_none_or(|at| at.elapsed() > ACCEPT_WARNING) {
-                    warned = Some(Instant::now());
-                    warn!("cannot accept a connection: {error}");
+    Threads::start(NETWORK, &options, start)?.serve(listener, shutdown).await
+}
+
+/// The network threads. They end when this is dropped, without waiting for calls in progress.
+pub(crate) struct Threads {
+    /// The queue of connections of each.
+    queues: Vec<mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>>,
+    workers: Vec<thread::JoinHandle<()>>,
+    end: CancellationToken,
+}
+
+impl Threads {
+    /// Starts all of them, or none. The error says which one the system refused, by the name of their kind.
+    pub(crate) fn start<T, M, S, B>(kind: &'static str, options: &Options, start: T) -> io::Result<Self>
+    where
+        T: Fn() -> M + Clone + Send + 'static,
+        M: Fn(SocketAddr) -> S + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let mut threads = Self { queues: Vec::new(), workers: Vec::new(), end: CancellationToken::new() };
+        for number in 0..options.threads {
+            let (which, of) = (number + 1, options.threads);
+            let refused = |error: io::Error| {
+                io::Error::new(error.kind(), format!("cannot start {kind} thread {which} of {of}: {error}"))
+            };
+            let (queue, streams) = mpsc::unbounded_channel();
+            let (options, start, end) = (options.clone(), start.clone(), threads.end.clone());
+            // A runtime that a thread owns when it cannot be started would panic.
+            let (hand_over, handed_over) = std::sync::mpsc::channel::<runtime::Runtime>();
+            let work = move || {
+                if let Ok(runtime) = handed_over.recv() {
+                    runtime.block_on(async { work(streams, options, start(), end).await });
                 }
-                sleep(ACCEPT_PAUSE).await;
+            };
+            let worker = thread::Builder::new().name(format!("{kind}-{number}")).spawn(work);
+            threads.workers.push(worker.map_err(refused)?);
+            threads.queues.push(queue);
+            let runtime =
+                runtime::Builder::new_current_thread().event_interval(EVENT_INTERVAL).enable_all().build();
+            hand_over.send(runtime.map_err(refused)?).expect("the thread waits for it");
+        }
+        Ok(threads)
+    }
+
+    /// Hands connections to them until `shutdown` resolves, then waits for calls in progress (10 s at most).
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let Self { queues, workers, end } = self;
+        tokio::pin!(shutdown);
+        let mut turn = queues.iter().cycle();
+        let mut warned: Option<Instant> = None;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut shutdown => break,
+            };
+            // A socket is registered with the reactor of the thread that polls it, so deregister it here.
+            match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+                Ok(stream) => {
+                    let worker = turn.next().expect("there is a thread");
+                    worker.send(stream).expect("threads end after this loop");
+                }
+                Err(error) => {
+                    if warned.is_none_or(|at| at.elapsed() > ACCEPT_WARNING) {
+                        warned = Some(Instant::now());
+                        warn!("cannot accept a connection: {error}");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+        drop(listener);
+        end.cancel();
+        drop(queues);
+        let joined =
+            tokio::task::spawn_blocking(|| workers.into_iter().try_for_each(thread::JoinHandle::join))
+                .await?;
+        joined.map_err(|_| io::Error::other("a network thread panicked"))
     }
-    drop(listener);
-    end.cancel();
-    drop(dealt);
-    let joined =
-        tokio::task::spawn_blocking(|| workers.into_iter().try_for_each(thread::JoinHandle::join)).await?;
-    joined.map_err(|_| io::Error::other("a network thread panicked"))
 }
 
 /// Returns free memory to the system, from time to time.

@@ -16,6 +16,7 @@ use crate::{
     adoption::{CallRecord, KnownClient, fingerprint},
     fault::hits,
     gate::ObserveCall,
+    messages::MessageTap,
 };
 
 /// The outcome of a call.
@@ -118,6 +119,8 @@ impl Call {
         let (record, now) = (&self.record, Instant::now());
         let took = now.saturating_duration_since(record.arrived);
         {
+            let messages = self.pending.as_mut().and_then(|pending| pending.messages.take());
+            let kept = messages.and_then(|messages| messages.finish());
             let mut tally = self.shard.tally();
             tally.count(record.label, strategy, outcome, status, took, now);
             if let (Some(pending), Some(ring)) = (self.pending.take(), &mut tally.history) {
@@ -125,6 +128,9 @@ impl Call {
                 let moment = pending.moment.or_else(|| self.shard.moment());
                 let end = history::End { strategy, outcome, status, trailers, moment, at: now };
                 pending.write(ring.claim(), record, self.client.shared_key(), end);
+                if let Some(kept) = kept {
+                    ring.keep(kept);
+                }
             }
         }
         self.client.stats().end(record, outcome, status, effect, now);
@@ -149,16 +155,23 @@ impl ObserveCall for Call {
         self.pending.as_ref().map(Pending::counter)
     }
 
+    fn message_tap(&self) -> Option<MessageTap> {
+        self.pending.as_ref()?.messages.clone()
+    }
+
     fn failed(&mut self) {
         if let Some(pending) = &mut self.pending {
             pending.hit_by(hits::take());
         }
     }
 
-    fn answered(&mut self, has_body: bool) {
+    fn answered(&mut self, head: &HeaderMap, has_body: bool) {
         let Some(pending) = &mut self.pending else { return };
         if has_body {
             pending.answered = Some(Instant::now());
+            if let Some(messages) = &pending.messages {
+                messages.answered(head);
+            }
         }
         pending.hit_by(hits::take());
     }
@@ -169,9 +182,12 @@ impl ObserveCall for Call {
         }
     }
 
-    fn sent(&mut self, bytes: usize) {
+    fn sent(&mut self, chunk: &[u8]) {
         if let Some(pending) = &mut self.pending {
-            pending.response += bytes as u64;
+            pending.response += chunk.len() as u64;
+            if let Some(messages) = &pending.messages {
+                messages.received(chunk);
+            }
         }
     }
 

@@ -106,11 +106,12 @@ impl ObserveConnection for ClientConnection {
     }
 
     fn call(&self, arriving: Arriving<'_>) -> Call {
-        let Arriving { arrived, method, head, caller, query, asked, heading } = arriving;
+        let Arriving { arrived, path, method, head, caller, query, asked, heading, .. } = arriving;
         let span = self.shard.spans().map(|spans| Box::new(Span::begin(spans.sampling, head)));
         let record = CallRecord { arrived, label: method.label, kind: method.kind, strategy: None, heading };
         let (client, session) = self.client(head, caller);
-        let pending = self.shard.keeps_calls().then(|| Pending::new(query, asked, session));
+        let pending =
+            self.shard.keeps_calls().then(|| Pending::new(query, asked, session, self.shard.tap(path, head)));
         Call { shard: self.shard.clone(), client, record, span, pending, is_over: false }
     }
 

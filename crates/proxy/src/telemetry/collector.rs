@@ -16,7 +16,7 @@ use super::{
     history::{self, History, Limits},
     metrics::{Exported, Metrics},
     series::{Ring, Series, seconds},
-    shard::Shard,
+    shard::{Keeper, Shard},
     traces::Tracer,
 };
 use crate::adoption::{self, Client, Directory, Key, KnownClient, SwitchWindows};
@@ -102,7 +102,7 @@ impl Collector {
             labels,
             directory: Arc::default(),
             shards: Mutex::default(),
-            kept: history::Shared::new(limits),
+            kept: history::Shared::new(limits, protocol),
             turns: Mutex::default(),
             sampled: Mutex::new(Ring::new(clock.start)),
             clock,
@@ -113,9 +113,10 @@ impl Collector {
     /// Creates the shard of one more network thread.
     pub fn shard(&self) -> Arc<Shard> {
         let Shared { labels, clock, directory, tracer, shards, kept, switch, .. } = &*self.shared;
-        let history = kept.ring().zip(switch.clone());
+        let keeper = kept.ring().zip(switch.clone());
+        let keeper = keeper.map(|(ring, switch)| Keeper { ring, switch, messages: kept.keeping() });
         let shard =
-            Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref(), history));
+            Arc::new(Shard::new(labels.len(), clock.start, directory.clone(), tracer.as_ref(), keeper));
         shards.lock().push(shard.clone());
         shard
     }

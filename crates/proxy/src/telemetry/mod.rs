@@ -8,6 +8,7 @@ mod each;
 pub mod history;
 mod instances;
 mod metrics;
+mod peers;
 mod series;
 mod shard;
 mod thread_counters;
@@ -20,6 +21,7 @@ pub use self::{
     collector::Collector,
     each::Each,
     metrics::{AddressMetrics, Metrics, UpstreamMetrics},
+    peers::Peers,
     series::{Point, Series},
     shard::Shard,
     webhooks::{DropReason, WebhookMetrics},

@@ -8,7 +8,12 @@ use std::{
 
 use bytes::Bytes;
 use grpc::{Failure, header::is_grpc};
-use http::{Request, Response, Uri, header::HOST, request::Parts, uri::Scheme};
+use http::{
+    Request, Response, Uri,
+    header::HOST,
+    request::Parts,
+    uri::{self, Scheme},
+};
 use http_body::Body;
 use http2::{RawAuthority, client};
 use protocol::Strategy;
@@ -16,7 +21,7 @@ use tokio::task::yield_now;
 use tower::Service;
 
 use super::{
-    Health, Target, Targets,
+    Authority, Health, Target, Targets,
     body::{ForwardBody, Live},
     endpoint::{Endpoint, Pace},
     metadata,
@@ -39,6 +44,8 @@ const NOT_SENT: u32 = 10;
 pub struct Upstream {
     /// By [`Strategy::index`]; the same endpoint twice if one engine serves both.
     endpoints: [Endpoint; 2],
+    /// The authorities under which the engines get calls; `None` if these keep the client's.
+    authorities: [Option<uri::Authority>; 2],
 }
 
 impl Upstream {
@@ -57,7 +64,11 @@ impl Upstream {
         } else {
             endpoint(&targets.green, Strategy::Green)
         };
-        Self { endpoints: [blue, green] }
+        let authorities = [&targets.blue, &targets.green].map(|target| match targets.authority {
+            Authority::Client => None,
+            Authority::Engine => Some(target.authority()),
+        });
+        Self { endpoints: [blue, green], authorities }
     }
 }
 
@@ -75,9 +86,10 @@ where
 
     fn call(&mut self, request: Request<RequestBody<B>>) -> Self::Future {
         let strategy = request.body().strategy();
-        let endpoint = self.endpoints[strategy.map_or(0, |strategy| strategy.index())].clone();
+        let index = strategy.map_or(0, |strategy| strategy.index());
+        let (endpoint, authority) = (self.endpoints[index].clone(), self.authorities[index].clone());
         let (head, body) = request.into_parts();
-        Box::pin(forward(endpoint, head, Replay::new(body)))
+        Box::pin(forward(endpoint, authority, head, Replay::new(body)))
     }
 }
 
@@ -85,6 +97,7 @@ where
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
 fn forward<B>(
     endpoint: Endpoint,
+    authority: Option<uri::Authority>,
     head: Parts,
     mut body: Replay<B>,
 ) -> impl Future<Output = Result<Response<ForwardBody>, BoxError>> + Send
@@ -101,7 +114,7 @@ where
                 return Ok(refusal::answer(Failure::Internal, &why, is_grpc));
             }
         };
-        make_absolute(&mut request, &endpoint)?;
+        set_authority(&mut request, authority, &endpoint)?;
         let (mut retry, mut way, mut not_sent) = (Retry::default(), Way::Shared, 0);
         loop {
             let stream = match way {
@@ -181,16 +194,32 @@ fn is_lost(error: &http2::Error) -> bool {
     error.is_io() || error.is_go_away()
 }
 
-/// Adds an authority to a request without one: from `Host`, or the engine's.
-fn make_absolute(request: &mut Request<()>, endpoint: &Endpoint) -> Result<(), BoxError> {
-    if request.uri().authority().is_some() || request.extensions().get::<RawAuthority>().is_some() {
+/// Sets the authority of a request to this one. With `None` it keeps its own; if it has none, it gets that of `Host`, or
+/// the engine's address.
+fn set_authority(
+    request: &mut Request<()>,
+    authority: Option<uri::Authority>,
+    endpoint: &Endpoint,
+) -> Result<(), BoxError> {
+    let is_replaced = authority.is_some();
+    let has_one = request.uri().authority().is_some() || request.extensions().get::<RawAuthority>().is_some();
+    if has_one && !is_replaced {
         return Ok(());
     }
+    let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let authority = match authority {
+        Some(authority) => authority,
+        None => host().unwrap_or(endpoint.address()).parse()?,
+    };
     let mut uri = request.uri().clone().into_parts();
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or(endpoint.address());
-    uri.scheme = Some(Scheme::HTTP);
-    uri.authority = Some(host.parse()?);
+    uri.scheme = Some(uri.scheme.unwrap_or(Scheme::HTTP));
+    uri.authority = Some(authority);
     *request.uri_mut() = Uri::from_parts(uri)?;
+    if is_replaced {
+        // They would contradict it.
+        request.extensions_mut().remove::<RawAuthority>();
+        request.headers_mut().remove(HOST);
+    }
     Ok(())
 }
 

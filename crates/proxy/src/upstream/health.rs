@@ -163,7 +163,7 @@ impl HealthChecker {
     fn question(&self, strategy: Strategy) -> Request<()> {
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(if self.target.name.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
-        uri.authority = self.target.address.parse().ok();
+        uri.authority = Some(self.target.authority());
         uri.path_and_query = Some(http::uri::PathAndQuery::from_static(HEALTH_CHECK));
         let mut request = Request::new(());
         *request.method_mut() = http::Method::POST;

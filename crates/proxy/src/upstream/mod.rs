@@ -27,7 +27,8 @@ use std::{
     time::Duration,
 };
 
-use http::Uri;
+use clap::ValueEnum;
+use http::{Uri, uri};
 use rustls::pki_types::ServerName;
 
 pub use self::{
@@ -48,8 +49,20 @@ pub struct Targets {
     pub connect_timeout: Duration,
     /// The interval between two look-ups of the engines' names.
     pub resolve_every: Duration,
+    /// The authority of forwarded calls.
+    pub authority: Authority,
     /// The TLS configuration for engines with an `https` URL.
     pub trust: Option<Trust>,
+}
+
+/// The authority of forwarded calls: the host that a client or an engine's URL names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Authority {
+    /// The client's, unchanged.
+    #[default]
+    Client,
+    /// The one in the engine's URL, for proxies before engines that route by host.
+    Engine,
 }
 
 /// The address of an engine.
@@ -67,6 +80,12 @@ impl Target {
     /// Returns whether the engine is reached by TLS.
     pub fn is_tls(&self) -> bool {
         self.name.is_some()
+    }
+
+    /// The authority in the URL.
+    fn authority(&self) -> uri::Authority {
+        let uri = self.url.parse::<Uri>().map(Uri::into_parts);
+        uri.ok().and_then(|uri| uri.authority).expect("the URL was parsed before")
     }
 
     /// Returns whether the target is one of these listeners, under any name of this host. It resolves the name, and

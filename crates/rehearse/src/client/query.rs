@@ -13,6 +13,7 @@ use protocol::{
         GetTablesResponse, GetTablesV2Request, PrepareStatementRequest, PrepareStatementResponse,
         PrepareStatementV2Request, StatusRequest, StatusResponse,
     },
+    results::{Cell, Metadata, Unreadable, read_chunk, read_metadata},
 };
 use tokio::time::{sleep, timeout};
 use tonic::Status;
@@ -21,7 +22,6 @@ use super::{BEGINNINGS, Client, Open, Tally, session::Method};
 use crate::{
     line::CallError,
     query::{Query, differs},
-    results::{Cell, Metadata, Unreadable, read_chunk, read_metadata},
 };
 
 macro_rules! method {

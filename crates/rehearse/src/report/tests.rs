@@ -142,9 +142,16 @@ fn lost_queries_decide_the_verdict() {
     assert!(report(turned_away, None).is_well);
 
     let mut other = records();
-    other.failures.push((failure, false));
+    other.failures.push((failure.clone(), false));
     assert!(!report(other, None).is_well);
-    assert!(!report(Records::default(), None).is_well, "nothing was tried");
+    let none = report(Records::default(), None);
+    assert!(!none.is_well && none.verdict().contains("nothing was tried"), "{}", none.verdict());
+
+    let mut all = records();
+    all.runs.truncate(1);
+    all.runs[0].end = Ending::Lost(failure);
+    let all = report(all, None);
+    assert!(all.verdict().starts_with("Verdict: 1 LOST"), "{}", all.verdict());
 }
 
 #[test]

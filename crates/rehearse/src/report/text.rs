@@ -84,7 +84,9 @@ impl Report {
         let broken = self.promises.iter().filter(|verdict| verdict.broken > 0).count();
         let queries = &self.queries;
         match (self.is_well, broken) {
-            _ if queries.completed == 0 => "Verdict: nothing was tried: no query was completed.".to_owned(),
+            _ if queries.completed + queries.lost == 0 => {
+                "Verdict: nothing was tried: no query was completed.".to_owned()
+            }
             (true, _) => "Verdict: nothing was lost.".to_owned(),
             (false, 0) if queries.lost == 0 => {
                 let count = queries.broken + queries.unfinished;

@@ -23,7 +23,7 @@ struct Kept {
 
 fn kept(response: Response<Frames>) -> Kept {
     let bench = bench(Mismatch::Both, response);
-    let limits = Limits { calls: 100, bytes: 1 << 20, threads: 1 };
+    let limits = Limits { calls: 100, bytes: 1 << 20, messages: 0, threads: 1 };
     let (switch, metrics) = (Some(bench.switch.clone()), Metrics::default());
     let collector = Collector::keeping(limits, &Protocol::default(), switch, metrics, None);
     let history = collector.history().unwrap();

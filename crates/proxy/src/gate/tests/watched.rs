@@ -82,6 +82,26 @@ async fn a_session_is_its_user_on_every_connection() {
 }
 
 #[tokio::test]
+async fn a_layer_tells_clients_by_their_address() {
+    let watched = watched(answer("x"));
+    let peer = |attached: &http::Extensions| attached.get::<std::net::IpAddr>().copied();
+    let backend = service_fn(|_: Request<RequestBody<Frames>>| async { Ok::<_, Infallible>(answer("x")) });
+    let gate = watched.bench.layer.watched(watched.watch.shard().peers(peer), backend);
+    for address in [Some([10, 0, 0, 1]), Some([10, 0, 0, 2]), None, Some([10, 0, 0, 1])] {
+        let mut request = schemas("");
+        if let Some(address) = address {
+            request.extensions_mut().insert(std::net::IpAddr::from(address));
+        }
+        gate.clone().oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+    }
+    let mut clients: Vec<_> =
+        watched.watch.clients().into_iter().map(|client| (client.peer.clone(), client.requests)).collect();
+    clients.sort();
+    let expected = [("0.0.0.0", 1), ("10.0.0.1", 2), ("10.0.0.2", 1)];
+    assert_eq!(clients, expected.map(|(address, requests)| (address.to_owned(), requests)));
+}
+
+#[tokio::test]
 async fn a_token_identifies_and_is_never_shown() {
     let watched = watched(answer("x"));
     let connection = watched.connection();

@@ -4,8 +4,10 @@
 mod entry;
 mod filter;
 mod message;
+mod messages;
 mod ring;
 mod spare;
+mod store;
 mod text;
 mod view;
 
@@ -17,12 +19,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use protocol::Strategy;
+use protocol::{Protocol, Reflection, Strategy};
+use serde_json::Value;
 
 pub(crate) use self::entry::Counter;
 pub use self::{
     entry::Entry,
     filter::{BadCondition, Conditions, Filter, Since},
+    messages::{Message, Messages},
     view::Call,
 };
 pub(super) use self::{
@@ -30,10 +34,15 @@ pub(super) use self::{
     ring::Ring,
 };
 use super::collector::{Clock, Collector};
-use crate::adoption::LARGEST_KEY;
+use crate::{
+    adoption::LARGEST_KEY,
+    messages::{Keeping, Kept},
+};
 
 /// The most memory that an entry takes, with the name of a client that nobody else keeps.
 const COST: usize = size_of::<Entry>() + LARGEST_KEY;
+/// This part of the memory is for messages of calls in progress.
+const IN_PROGRESS: usize = 8;
 /// The most entries that are copied at once: a network thread waits that long for a reader.
 const COPIED: usize = 128;
 
@@ -42,19 +51,42 @@ const COPIED: usize = 128;
 pub struct Limits {
     /// The last calls that are kept, of all threads; 0 for none.
     pub calls: usize,
-    /// Bytes, an equal part for each thread.
+    /// Bytes, an equal part for each thread. Of those half are for messages, if these are kept.
     pub bytes: usize,
+    /// The most bytes of a call's messages that are kept in each direction; 0 for none.
+    pub messages: usize,
     /// Network threads.
     pub threads: usize,
 }
 
 impl Limits {
     /// Nothing is kept.
-    pub const OFF: Self = Self { calls: 0, bytes: 0, threads: 1 };
+    pub const OFF: Self = Self { calls: 0, bytes: 0, messages: 0, threads: 1 };
+
+    /// The bytes of one thread.
+    fn part(&self) -> usize {
+        self.bytes / self.threads.max(1)
+    }
 
     /// The entries of one thread.
     fn capacity(&self) -> usize {
-        self.calls.min((self.bytes / self.threads.max(1) / COST).max(1))
+        let part = if self.messages > 0 { self.part() / 2 } else { self.part() };
+        self.calls.min((part / COST).max(1))
+    }
+
+    /// The bytes of one thread for the messages of calls that have ended.
+    fn stored(&self) -> usize {
+        self.part().saturating_sub(self.capacity() * COST + self.part() / IN_PROGRESS)
+    }
+
+    /// The bytes of all threads for the messages of calls in progress.
+    fn in_progress(&self) -> usize {
+        self.bytes / IN_PROGRESS
+    }
+
+    /// The most bytes of a call's messages in each direction: a thread has room for several.
+    fn most(&self) -> usize {
+        self.messages.min(self.stored() / 8)
     }
 }
 
@@ -64,16 +96,30 @@ pub(super) struct Shared {
     limits: Limits,
     /// The id that the next call gets.
     ids: Arc<AtomicU64>,
+    /// Takes note of messages, and decodes them, if they are kept.
+    messages: Option<(Keeping, Reflection)>,
 }
 
 impl Shared {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, ids: Arc::new(AtomicU64::new(1)) }
+    pub(super) fn new(limits: Limits, protocol: &Protocol) -> Self {
+        let keeps = limits.calls > 0 && limits.messages > 0;
+        let messages = keeps.then(|| {
+            let keeping = Keeping::new(protocol.roles().clone(), limits.most(), limits.in_progress());
+            // A set that cannot be linked was refused with the settings.
+            (keeping, Reflection::new(protocol).unwrap_or_default())
+        });
+        Self { limits, ids: Arc::new(AtomicU64::new(1)), messages }
     }
 
     /// The ring of one more thread, if calls are kept.
     pub(super) fn ring(&self) -> Option<Ring> {
-        (self.limits.calls > 0).then(|| Ring::new(self.limits.capacity(), self.ids.clone()))
+        let stored = self.messages.as_ref().map(|_| self.limits.stored());
+        (self.limits.calls > 0).then(|| Ring::new(self.limits.capacity(), self.ids.clone(), stored))
+    }
+
+    /// Takes note of messages, if they are kept.
+    pub(super) fn keeping(&self) -> Option<Keeping> {
+        self.messages.as_ref().map(|(keeping, _)| keeping.clone())
     }
 }
 
@@ -149,6 +195,32 @@ impl History {
     /// Shows a call; `engine` is that of its strategy.
     pub fn view(&self, entry: &Entry, engine: impl FnOnce(Strategy) -> String) -> Call {
         view::view(entry, self.method(entry), engine, |at| self.clock().rfc3339(at))
+    }
+
+    /// Shows the messages of a call; `None` if no messages are kept.
+    pub fn messages(&self, entry: &Entry) -> Option<Messages> {
+        let (_, reflection) = self.collector.kept().messages.as_ref()?;
+        let mut messages = match self.kept(entry) {
+            Some(kept) => messages::view(&kept, reflection),
+            None => Messages::none(messages::why_none(entry)),
+        };
+        if messages.have_rows() {
+            messages.name_columns(self.columns(entry, reflection).as_ref());
+        }
+        Some(messages)
+    }
+
+    fn kept(&self, entry: &Entry) -> Option<Arc<Kept>> {
+        self.collector.shards().iter().find_map(|shard| shard.messages(entry.id))
+    }
+
+    /// The names of the columns of a call's query, if the call that asked for them is kept too.
+    fn columns(&self, entry: &Entry, reflection: &Reflection) -> Option<Value> {
+        let query = entry.query.get()?;
+        let mut calls = self.read(0, entry.id);
+        calls.retain(|call| call.query.get() == Some(query) && self.method(call) == messages::METADATA);
+        let kept = self.kept(calls.last()?)?;
+        messages::columns(&kept, reflection)
     }
 
     fn clock(&self) -> Clock {

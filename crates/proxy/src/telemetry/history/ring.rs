@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::Entry;
+use super::{Entry, store::MessageStore};
+use crate::messages::Kept;
 
 /// A fixed number of entries; the oldest is overwritten. Ids grow along the ring.
 #[derive(Debug)]
@@ -19,11 +20,17 @@ pub(in crate::telemetry) struct Ring {
     ids: Arc<AtomicU64>,
     /// The id of the last entry that was overwritten, or 0.
     evicted: u64,
+    /// The messages of the entries, if they are kept.
+    messages: Option<MessageStore>,
 }
 
 impl Ring {
-    pub(super) fn new(capacity: usize, ids: Arc<AtomicU64>) -> Self {
-        Self { entries: Vec::with_capacity(capacity), capacity, oldest: 0, ids, evicted: 0 }
+    /// Creates a ring of `capacity` entries; `stored` bytes are for messages.
+    pub(super) fn new(capacity: usize, ids: Arc<AtomicU64>, stored: Option<usize>) -> Self {
+        let messages = stored.map(MessageStore::new);
+        let mut entries = Vec::with_capacity(capacity);
+        teal_memory::prefer_huge_pages(&mut entries);
+        Self { entries, capacity, oldest: 0, ids, evicted: 0, messages }
     }
 
     /// The entry of the next call, with its id. What else is in it is of an earlier call.
@@ -37,11 +44,26 @@ impl Ring {
             let at = self.oldest;
             self.oldest = if at + 1 == self.capacity { 0 } else { at + 1 };
             self.evicted = self.entries[at].id;
+            self.entries[self.oldest].prefetch();
             at
         };
         let entry = &mut self.entries[at];
         entry.id = id;
         entry
+    }
+
+    /// Keeps the messages of the entry that was claimed last.
+    pub(in crate::telemetry) fn keep(&mut self, kept: Kept) {
+        let Some(messages) = &mut self.messages else { return };
+        // The last one is before the oldest, once all are there.
+        let last = self.oldest.checked_sub(1).unwrap_or(self.entries.len() - 1);
+        messages.forget(self.evicted);
+        messages.add(self.entries[last].id, kept);
+    }
+
+    /// The messages of a call, if they are kept.
+    pub(in crate::telemetry) fn messages(&self, id: u64) -> Option<Arc<Kept>> {
+        self.messages.as_ref()?.get(id)
     }
 
     /// The id of the last entry that was overwritten, or 0.
@@ -88,7 +110,7 @@ mod tests {
     #[test]
     fn the_oldest_entries_are_overwritten() {
         let counter = Arc::new(AtomicU64::new(1));
-        let mut ring = Ring::new(4, counter.clone());
+        let mut ring = Ring::new(4, counter.clone(), None);
         assert_eq!(ids(&ring, 0, u64::MAX, 10), (vec![], false));
         for expected in [1, 2, 3] {
             assert_eq!(ring.claim().id, expected);

@@ -30,7 +30,7 @@ fn bench(limits: Limits) -> Bench {
 }
 
 fn limits(calls: usize, threads: usize) -> Limits {
-    Limits { calls, bytes: 32 << 20, threads }
+    Limits { calls, bytes: 32 << 20, messages: 0, threads }
 }
 
 impl Bench {
@@ -47,8 +47,10 @@ impl Bench {
     ) -> Call {
         connection.call(Arriving {
             arrived: Instant::now(),
+            path: &format!("/QueryEngineService/{method}"),
             method: self.protocol.method(&format!("/QueryEngineService/{method}")),
             head: &HeaderMap::new(),
+            extensions: &http::Extensions::new(),
             caller: Some(Caller::Session(session)),
             query,
             asked: Header::Names(Strategy::Blue),
@@ -102,7 +104,7 @@ fn only_the_last_calls_are_kept() {
 #[test]
 fn memory_is_bounded_for_each_thread() {
     let bytes = 20 * COST;
-    let bench = bench(Limits { calls: 1000, bytes, threads: 2 });
+    let bench = bench(Limits { calls: 1000, bytes, messages: 0, threads: 2 });
     let shards = [bench.collector.shard(), bench.collector.shard()];
     for _ in 0..100 {
         bench.pass(&shards[0], "getSchemaNames", None, "0");
@@ -111,7 +113,7 @@ fn memory_is_bounded_for_each_thread() {
     let history = bench.history();
     assert_eq!(ids(&history.read(0, u64::MAX)), (91..=101).collect::<Vec<_>>());
     assert_eq!(history.complete_from(), 91);
-    let tiny = Limits { calls: 1000, bytes: 1, threads: 64 };
+    let tiny = Limits { calls: 1000, bytes: 1, messages: 0, threads: 64 };
     assert_eq!(tiny.capacity(), 1);
 }
 
@@ -205,4 +207,64 @@ fn a_bad_condition_names_its_field() {
     }
     let bad = Filter::new(Conditions { query: Some("[a"), ..none }, Since::Start).unwrap_err().to_string();
     assert!(bad.starts_with("query: '[a': expected a pattern ("), "{bad}");
+}
+
+#[test]
+fn messages_leave_with_their_calls() {
+    let bench = bench(Limits { messages: 4 << 10, ..limits(3, 1) });
+    let shard = bench.collector.shard();
+    let connection = shard.connection(PEER);
+    let query = prost::Message::encode_to_vec(&protocol::pb::ClearRequest {
+        session_id: "a session of its own".into(),
+        query_id: "q-1".into(),
+        ..Default::default()
+    });
+    let framed = [&[0, 0, 0, 0, u8::try_from(query.len()).unwrap()], &query[..]].concat();
+    for _ in 0..5 {
+        let mut call = connection.call(Arriving {
+            arrived: Instant::now(),
+            path: "/QueryEngineService/clear",
+            method: bench.protocol.method("/QueryEngineService/clear"),
+            head: &[("content-type", HeaderValue::from_static("application/grpc"))]
+                .into_iter()
+                .map(named)
+                .collect(),
+            extensions: &http::Extensions::new(),
+            caller: None,
+            query: None,
+            asked: Header::Absent,
+            heading: bench.switch.heading(),
+        });
+        call.let_in(Strategy::Blue, &mut HeaderMap::new());
+        call.message_tap().expect("messages are kept").sent(&framed);
+        call.over(None, Effect::Nothing);
+    }
+    let history = bench.history();
+    let entries = history.read(0, u64::MAX);
+    assert_eq!(ids(&entries), [3, 4, 5]);
+    let messages = history.messages(&entries[0]).unwrap();
+    let content = messages.request[0].content.as_ref().unwrap();
+    assert_eq!(content["queryId"], "q-1");
+    assert!(content["sessionId"].as_str().is_some_and(|session| session.starts_with('#')));
+    assert!(shard.messages(2).is_none() && shard.messages(3).is_some());
+    bench.pass(&shard, "clear", None, "0");
+    let none = history.messages(history.read(6, 7).first().unwrap()).unwrap();
+    assert!(none.request.is_empty() && none.note.is_some());
+    let without = self::bench(limits(3, 1));
+    let shard = without.collector.shard();
+    without.pass(&shard, "clear", None, "0");
+    assert!(without.history().messages(&without.history().read(1, 2)[0]).is_none());
+}
+
+#[test]
+fn all_memory_is_shared_out() {
+    for limits in [
+        Limits { messages: 16 << 10, ..limits(10_000, 2) },
+        Limits { messages: 1 << 20, ..limits(10_000, 64) },
+        Limits { messages: 16 << 10, bytes: 1 << 20, ..limits(10, 1) },
+    ] {
+        let parts = limits.threads * (limits.capacity() * COST + limits.stored()) + limits.in_progress();
+        assert!(parts <= limits.bytes, "{limits:?}: {parts}");
+        assert!(limits.most() * 8 <= limits.stored() && limits.most() > 0, "{limits:?}");
+    }
 }

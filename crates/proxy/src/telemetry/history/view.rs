@@ -111,13 +111,13 @@ pub(super) fn view(
         engine: entry.strategy.filter(|_| entry.is_let_in).map(engine),
         outcome: entry.outcome.as_str().to_owned(),
         status: entry.status.as_str().to_owned(),
-        message: owned(entry.message.get()).or_else(|| owned(rejection(entry))),
+        message: owned(entry.message()).or_else(|| owned(rejection(entry))),
         request_bytes: entry.request,
         response_bytes: entry.response,
         first_byte_seconds: seconds(since(entry.answered)),
         seconds: seconds(since(entry.ended)),
         notice: entry.notice,
-        fault: owned(entry.fault.get()),
+        fault: owned(entry.fault()),
     }
 }
 

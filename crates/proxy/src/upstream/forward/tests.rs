@@ -76,7 +76,8 @@ fn upstream(blue: &Target, green: &Target) -> Upstream {
 
 fn targets(blue: &Target, green: &Target) -> Targets {
     let (connect_timeout, resolve_every) = (Duration::from_secs(5), Duration::from_secs(30));
-    Targets { blue: blue.clone(), green: green.clone(), connect_timeout, resolve_every, trust: None }
+    let (blue, green, authority) = (blue.clone(), green.clone(), Authority::default());
+    Targets { blue, green, connect_timeout, resolve_every, authority, trust: None }
 }
 
 fn request(body: &str) -> Request<RequestBody<Full<Bytes>>> {
@@ -100,6 +101,19 @@ async fn a_call_passes_unchanged() {
     let body = response.into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap().get(GRPC_STATUS).unwrap(), "0");
     assert_eq!(body.to_bytes(), "hello");
+}
+
+#[tokio::test]
+async fn calls_go_under_the_engines_name() {
+    let target = engine(echo).await;
+    let targets = Targets { authority: Authority::Engine, ..targets(&target, &target) };
+    let upstream = Upstream::connect(&targets, &Health::new(&targets, &Metrics::default()));
+    let mut request = request("hello");
+    request.headers_mut().insert("host", HeaderValue::from_static("odd.example"));
+    let response = upstream.oneshot(request).await.unwrap();
+    let seen = response.headers().get("uri").unwrap().to_str().unwrap();
+    assert_eq!(seen, format!("http://{}/a%2Fb/c?d=e", target.address));
+    assert!(!response.headers().contains_key("host"));
 }
 
 #[tokio::test]
@@ -248,7 +262,7 @@ fn paced(target: &Target, every: Duration, within: Duration) -> Upstream {
     let health = Health::new(&targets(target, target), &Metrics::default());
     let (stats, pace) = (health.stats(Strategy::Blue), Pace { every, within });
     let endpoint = Endpoint::new(target, None, Duration::from_secs(60), stats, pace);
-    Upstream { endpoints: [endpoint.clone(), endpoint] }
+    Upstream { endpoints: [endpoint.clone(), endpoint], authorities: [None, None] }
 }
 
 #[tokio::test]

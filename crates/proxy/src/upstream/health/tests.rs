@@ -86,7 +86,7 @@ async fn engine(answer: Answer) -> String {
 fn targets(green: &str, trust: Option<Trust>) -> Targets {
     let (blue, green) = (nowhere().parse().unwrap(), green.parse().unwrap());
     let (connect_timeout, resolve_every) = (Duration::from_secs(60), Duration::from_secs(30));
-    Targets { blue, green, connect_timeout, resolve_every, trust }
+    Targets { blue, green, connect_timeout, resolve_every, authority: Default::default(), trust }
 }
 
 /// An address where nothing listens; this port is never given out.
