@@ -1,8 +1,6 @@
 //! The entry of a call, and the notes while it lasts.
 
 use std::{
-    mem::offset_of,
-    slice,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +10,6 @@ use std::{
 
 use grpc::header::GRPC_MESSAGE;
 use http::HeaderMap;
-use prefetch_index::prefetch_index;
 use protocol::Strategy;
 use switch::{Header, Moment};
 
@@ -23,8 +20,6 @@ use crate::{
     telemetry::{Outcome, Status},
 };
 
-/// The bytes of a cache line.
-const LINE: usize = 64;
 /// The most bytes that are kept of a query id.
 const QUERY: usize = 63;
 /// The most bytes that are kept of the ids of the faults that hit a call.
@@ -32,10 +27,17 @@ const FAULT: usize = 63;
 /// The most bytes that are kept of the message of a status.
 const MESSAGE: usize = 159;
 
-/// A finished call. The fields that every call has are in its first two cache lines; the rest is not touched without need.
+/// A finished call, as a reader gets it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub(super) facts: Facts,
+    pub(super) texts: Texts,
+}
+
+/// What is known of each call: two cache lines.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct Entry {
+pub(in crate::telemetry) struct Facts {
     pub(super) id: u64,
     pub(super) arrived: Instant,
     /// When its answer began.
@@ -55,21 +57,23 @@ pub struct Entry {
     pub(super) outcome: Outcome,
     pub(super) status: Status,
     pub(super) notice: Option<Strategy>,
+    has_query: bool,
     has_fault: bool,
     has_message: bool,
-    pub(super) query: Text<QUERY>,
+}
+
+const _: () = assert!(size_of::<Facts>() == 128);
+
+/// The texts of a call. Those that it does not have are of an earlier one.
+#[derive(Clone, Debug, Default)]
+#[repr(C)]
+pub(in crate::telemetry) struct Texts {
+    query: Text<QUERY>,
     fault: Text<FAULT>,
     message: Text<MESSAGE>,
 }
 
-/// The length of the query's id is the last of what is always written; the id is in the next line.
-const _: () = assert!(
-    offset_of!(Entry, session) == LINE
-        && offset_of!(Entry, query) < 2 * LINE
-        && offset_of!(Entry, fault) < 3 * LINE
-);
-
-impl Entry {
+impl Facts {
     pub(super) fn empty() -> Self {
         let now = Instant::now();
         Self {
@@ -89,45 +93,42 @@ impl Entry {
             outcome: Outcome::Dropped,
             status: Status::NONE,
             notice: None,
+            has_query: false,
             has_fault: false,
             has_message: false,
-            query: Text::default(),
-            fault: Text::default(),
-            message: Text::default(),
         }
     }
+}
 
-    /// Asks for its memory, and does not wait for it: no cache has it any more. A call that had to wait for it at its end
-    /// would take several percent longer.
-    pub(super) fn prefetch(&self) {
-        prefetch_index(slice::from_ref(&self.id), 0);
-        prefetch_index(slice::from_ref(&self.session), 0);
-        prefetch_index(slice::from_ref(&self.fault), 0);
-    }
-
+impl Entry {
     /// The id: it counts from 1, without gaps, in the order in which calls end.
     pub fn id(&self) -> u64 {
-        self.id
+        self.facts.id
+    }
+
+    /// The id of its query.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.texts.query.get().filter(|_| self.facts.has_query)
     }
 
     /// The ids of the faults that hit it.
     pub(super) fn fault(&self) -> Option<&str> {
-        self.fault.get().filter(|_| self.has_fault)
+        self.texts.fault.get().filter(|_| self.facts.has_fault)
     }
 
     /// The message of its status.
     pub(super) fn message(&self) -> Option<&str> {
-        self.message.get().filter(|_| self.has_message)
+        self.texts.message.get().filter(|_| self.facts.has_message)
     }
 
     /// How it ended: `ok`, `error`, `rejected` or `dropped`.
     pub fn outcome(&self) -> &'static str {
-        self.outcome.as_str()
+        self.facts.outcome.as_str()
     }
 
     /// The name of its gRPC status, or `none`.
     pub fn status(&self) -> &'static str {
-        self.status.as_str()
+        self.facts.status.as_str()
     }
 }
 
@@ -206,43 +207,43 @@ impl Pending {
     /// Writes the call into its entry, at its end.
     pub(in crate::telemetry) fn write(
         self,
-        entry: &mut Entry,
+        (facts, texts): (&mut Facts, &mut Texts),
         record: &CallRecord,
         client: &Arc<Key>,
         end: End<'_>,
     ) {
-        entry.arrived = record.arrived;
-        entry.answered = self.answered.unwrap_or(end.at);
-        entry.ended = end.at;
+        facts.arrived = record.arrived;
+        facts.answered = self.answered.unwrap_or(end.at);
+        facts.ended = end.at;
         // Mostly it is the one that was there before: its count is far from this thread's caches.
-        if entry.client.as_ref().is_none_or(|known| !Arc::ptr_eq(known, client)) {
-            entry.client = Some(client.clone());
+        if facts.client.as_ref().is_none_or(|known| !Arc::ptr_eq(known, client)) {
+            facts.client = Some(client.clone());
         }
-        entry.session = self.session;
-        entry.request = self.request.load(Ordering::Relaxed);
-        entry.response = self.response;
-        entry.moment = end.moment.unwrap_or_default();
-        entry.label = record.label;
-        entry.asked = self.asked;
-        entry.strategy = end.strategy;
-        entry.is_let_in = record.strategy.is_some();
-        entry.outcome = end.outcome;
-        entry.status = end.status;
-        entry.notice = self.notice;
-        match &self.query {
-            None => entry.query.clear(),
-            Some(query) => entry.query.copy(query),
+        facts.session = self.session;
+        facts.request = self.request.load(Ordering::Relaxed);
+        facts.response = self.response;
+        facts.moment = end.moment.unwrap_or_default();
+        facts.label = record.label;
+        facts.asked = self.asked;
+        facts.strategy = end.strategy;
+        facts.is_let_in = record.strategy.is_some();
+        facts.outcome = end.outcome;
+        facts.status = end.status;
+        facts.notice = self.notice;
+        facts.has_query = self.query.is_some();
+        if let Some(query) = &self.query {
+            texts.query.copy(query);
         }
-        entry.has_fault = self.fault.is_some();
+        facts.has_fault = self.fault.is_some();
         if let Some(fault) = &self.fault {
-            entry.fault.copy(fault);
+            texts.fault.copy(fault);
         }
         let trailers = end.trailers.filter(|_| end.status != Status::OK);
         let told = trailers.and_then(|trailers| trailers.get(GRPC_MESSAGE));
-        entry.has_message = told.is_some();
+        facts.has_message = told.is_some();
         if let Some(told) = told {
-            entry.message.clear();
-            message::write(&mut entry.message, told.as_bytes(), self.session, client);
+            texts.message.clear();
+            message::write(&mut texts.message, told.as_bytes(), self.session, client);
         }
         super::spare::give_back(self.request);
     }

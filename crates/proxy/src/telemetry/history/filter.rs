@@ -106,20 +106,20 @@ impl Filter {
     pub fn has_begun(&self, entry: &Entry) -> bool {
         match self.since {
             Since::Start => true,
-            Since::Call(id) => entry.id > id,
-            Since::Epoch(epoch) => entry.moment.epoch() >= epoch,
-            Since::Time(time) => entry.arrived >= time,
+            Since::Call(id) => entry.facts.id > id,
+            Since::Epoch(epoch) => entry.facts.moment.epoch() >= epoch,
+            Since::Time(time) => entry.facts.arrived >= time,
         }
     }
 
     /// How many of the conditions do not hold for a call of `method`.
     pub(super) fn missed(&self, entry: &Entry, method: &str) -> usize {
         let held = [
-            self.strategy.is_none_or(|strategy| entry.strategy == Some(strategy)),
-            self.status.is_none_or(|status| entry.status == status),
-            self.outcome.is_none_or(|outcome| entry.outcome == outcome),
+            self.strategy.is_none_or(|strategy| entry.facts.strategy == Some(strategy)),
+            self.status.is_none_or(|status| entry.facts.status == status),
+            self.outcome.is_none_or(|outcome| entry.facts.outcome == outcome),
             self.method.as_ref().is_none_or(|glob| glob.is_match(method)),
-            self.query.as_ref().is_none_or(|glob| entry.query.get().is_some_and(|id| glob.is_match(id))),
+            self.query.as_ref().is_none_or(|glob| entry.query().is_some_and(|id| glob.is_match(id))),
             self.client.as_ref().is_none_or(|glob| is_of(glob, entry)),
         ];
         held.iter().filter(|held| !**held).count()
@@ -145,7 +145,7 @@ fn status(text: &str) -> Option<Status> {
 /// Whether the call is of a client that the pattern names in any way.
 fn is_of(glob: &GlobMatcher, entry: &Entry) -> bool {
     use crate::adoption::ClientIdentity::{Nobody, Session, Token, User};
-    let Some(key) = &entry.client else { return false };
+    let Some(key) = &entry.facts.client else { return false };
     let who = match key.who() {
         Nobody => false,
         User(name) => glob.is_match(&**name),
@@ -153,6 +153,6 @@ fn is_of(glob: &GlobMatcher, entry: &Entry) -> bool {
     };
     who || glob.is_match(key.agent())
         || glob.is_match(key.peer().to_string())
-        || entry.session.is_some_and(|session| glob.is_match(abbreviated(session)))
+        || entry.facts.session.is_some_and(|session| glob.is_match(abbreviated(session)))
         || glob.is_match(key.id())
 }

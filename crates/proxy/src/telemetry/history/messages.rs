@@ -94,7 +94,7 @@ impl Messages {
 
 /// Why there are no messages of a call.
 pub(super) fn why_none(entry: &Entry) -> &'static str {
-    match (entry.outcome, entry.label) {
+    match (entry.facts.outcome, entry.facts.label) {
         (Outcome::Rejected, _) => "the messages of a rejected call are not read",
         (_, Protocol::OTHER | Protocol::NEUTRAL) => {
             "there is no descriptor of its method, so nobody knows what is secret in its messages; or they have made room for those of later calls"

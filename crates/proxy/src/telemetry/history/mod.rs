@@ -23,6 +23,7 @@ use protocol::{Protocol, Reflection, Strategy};
 use serde_json::Value;
 
 pub(crate) use self::entry::Counter;
+use self::ring::BLOCK;
 pub use self::{
     entry::Entry,
     filter::{BadCondition, Conditions, Filter, Since},
@@ -68,10 +69,10 @@ impl Limits {
         self.bytes / self.threads.max(1)
     }
 
-    /// The entries of one thread.
+    /// The most entries of one thread. The oldest block goes at once, while another one is not full.
     fn capacity(&self) -> usize {
         let part = if self.messages > 0 { self.part() / 2 } else { self.part() };
-        self.calls.min((part / COST).max(1))
+        (self.calls + 2 * BLOCK).min((part / COST).max(1))
     }
 
     /// The bytes of one thread for the messages of calls that have ended.
@@ -114,7 +115,8 @@ impl Shared {
     /// The ring of one more thread, if calls are kept.
     pub(super) fn ring(&self) -> Option<Ring> {
         let stored = self.messages.as_ref().map(|_| self.limits.stored());
-        (self.limits.calls > 0).then(|| Ring::new(self.limits.capacity(), self.ids.clone(), stored))
+        (self.limits.calls > 0)
+            .then(|| Ring::new(self.limits.capacity(), self.limits.calls, self.ids.clone(), stored))
     }
 
     /// Takes note of messages, if they are kept.
@@ -162,11 +164,11 @@ impl History {
             // Room is made outside of the lock, and the thread may go on in between.
             found.reserve(COPIED);
             while shard.read_calls(at, until, COPIED, &mut found) {
-                at = found.last().map_or(at, |entry| entry.id + 1);
+                at = found.last().map_or(at, |entry| entry.facts.id + 1);
                 found.reserve(COPIED);
             }
         }
-        found.sort_unstable_by_key(|entry| entry.id);
+        found.sort_unstable_by_key(|entry| entry.facts.id);
         found
     }
 
@@ -188,7 +190,7 @@ impl History {
 
     /// The name of a call's method; `other` if it is unknown.
     pub fn method(&self, entry: &Entry) -> &str {
-        let label = self.collector.labels().get(entry.label).map_or("", String::as_str);
+        let label = self.collector.labels().get(entry.facts.label).map_or("", String::as_str);
         label.rsplit('/').next().unwrap_or_default()
     }
 
@@ -211,14 +213,14 @@ impl History {
     }
 
     fn kept(&self, entry: &Entry) -> Option<Arc<Kept>> {
-        self.collector.shards().iter().find_map(|shard| shard.messages(entry.id))
+        self.collector.shards().iter().find_map(|shard| shard.messages(entry.facts.id))
     }
 
     /// The names of the columns of a call's query, if the call that asked for them is kept too.
     fn columns(&self, entry: &Entry, reflection: &Reflection) -> Option<Value> {
-        let query = entry.query.get()?;
-        let mut calls = self.read(0, entry.id);
-        calls.retain(|call| call.query.get() == Some(query) && self.method(call) == messages::METADATA);
+        let query = entry.query()?;
+        let mut calls = self.read(0, entry.facts.id);
+        calls.retain(|call| call.query() == Some(query) && self.method(call) == messages::METADATA);
         let kept = self.kept(calls.last()?)?;
         messages::columns(&kept, reflection)
     }

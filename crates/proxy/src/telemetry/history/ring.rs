@@ -1,21 +1,42 @@
 //! The last calls of one network thread.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use super::{Entry, store::MessageStore};
+use prefetch_index::prefetch_index;
+
+use super::{
+    Entry,
+    entry::{Facts, Texts},
+    store::MessageStore,
+};
 use crate::messages::Kept;
 
-/// A fixed number of entries; the oldest is overwritten. Ids grow along the ring.
+/// The entries of a block, in a ring that has room for many blocks.
+pub(super) const BLOCK: usize = 128;
+/// A smaller ring has at least so many blocks.
+const BLOCKS: usize = 8;
+
+/// Blocks of entries; the oldest block is overwritten as soon as its calls need not be kept any more. Ids grow along the ring.
+///
+/// So threads that have an equal part of the calls use an equal part of the memory, much of which stays in the processor's
+/// caches.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Ring {
-    /// Grows to its capacity, which is allocated at the start, and no further.
-    entries: Vec<Entry>,
-    capacity: usize,
-    /// The entry that is overwritten next, once all are there.
-    oldest: usize,
+    /// Those with entries, oldest first. The last one is filled.
+    blocks: VecDeque<Block>,
+    /// The entries of a block.
+    size: usize,
+    /// The most blocks.
+    most: usize,
+    /// The last calls of all threads that are kept as far as there is room.
+    calls: u64,
     /// The id that the next call of any thread gets.
     ids: Arc<AtomicU64>,
     /// The id of the last entry that was overwritten, or 0.
@@ -24,41 +45,103 @@ pub(in crate::telemetry) struct Ring {
     messages: Option<MessageStore>,
 }
 
+/// Entries, one after the other. Facts and texts lie apart, because most calls have no texts.
+#[derive(Debug)]
+struct Block {
+    facts: Vec<Facts>,
+    texts: Vec<Texts>,
+    /// The entries that count; behind them are overwritten ones.
+    len: usize,
+}
+
+impl Block {
+    fn new(size: usize) -> Self {
+        Self { facts: Vec::with_capacity(size), texts: Vec::with_capacity(size), len: 0 }
+    }
+
+    fn facts(&self) -> &[Facts] {
+        &self.facts[..self.len]
+    }
+
+    fn last(&self) -> u64 {
+        self.facts().last().map_or(0, |facts| facts.id)
+    }
+
+    /// Adds an entry, in which all is of an earlier call.
+    fn add(&mut self) -> (&mut Facts, &mut Texts) {
+        let at = self.len;
+        self.len += 1;
+        if at == self.facts.len() {
+            self.facts.push(Facts::empty());
+            self.texts.push(Texts::default());
+        }
+        (&mut self.facts[at], &mut self.texts[at])
+    }
+
+    /// Asks for the memory of an entry, and does not wait for it. A call that had to wait for it at its end would take
+    /// several percent longer.
+    fn prefetch(&self, at: usize) {
+        if let Some(facts) = self.facts.get(at) {
+            prefetch_index(slice::from_ref(&facts.id), 0);
+            prefetch_index(slice::from_ref(&facts.session), 0);
+            prefetch_index(&self.texts, at);
+        }
+    }
+}
+
 impl Ring {
-    /// Creates a ring of `capacity` entries; `stored` bytes are for messages.
-    pub(super) fn new(capacity: usize, ids: Arc<AtomicU64>, stored: Option<usize>) -> Self {
+    /// Creates a ring of at most `capacity` entries for the last `calls` of all threads; `stored` bytes are for messages.
+    pub(super) fn new(capacity: usize, calls: usize, ids: Arc<AtomicU64>, stored: Option<usize>) -> Self {
+        let size = (capacity / BLOCKS).clamp(1, BLOCK);
         let messages = stored.map(MessageStore::new);
-        let mut entries = Vec::with_capacity(capacity);
-        teal_memory::prefer_huge_pages(&mut entries);
-        Self { entries, capacity, oldest: 0, ids, evicted: 0, messages }
+        Self {
+            blocks: VecDeque::new(),
+            size,
+            most: (capacity / size).max(1),
+            calls: calls as u64,
+            ids,
+            evicted: 0,
+            messages,
+        }
     }
 
     /// The entry of the next call, with its id. What else is in it is of an earlier call.
-    pub(in crate::telemetry) fn claim(&mut self) -> &mut Entry {
+    pub(in crate::telemetry) fn claim(&mut self) -> (&mut Facts, &mut Texts) {
         // Within the lock of this ring, so that a reader who has seen a later id finds the entry.
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let at = if self.entries.len() < self.capacity {
-            self.entries.push(Entry::empty());
-            self.entries.len() - 1
-        } else {
-            let at = self.oldest;
-            self.oldest = if at + 1 == self.capacity { 0 } else { at + 1 };
-            self.evicted = self.entries[at].id;
-            self.entries[self.oldest].prefetch();
-            at
-        };
-        let entry = &mut self.entries[at];
-        entry.id = id;
+        if self.blocks.back().is_none_or(|block| block.len == self.size) {
+            self.begin_block(id);
+        }
+        let next = self.blocks.back().map_or(0, |block| block.len + 1);
+        let block = if next < self.size { self.blocks.back() } else { self.blocks.front() };
+        if let Some(block) = block {
+            block.prefetch(if next < self.size { next } else { 0 });
+        }
+        let entry = self.blocks.back_mut().expect("a block was begun").add();
+        entry.0.id = id;
         entry
+    }
+
+    /// Begins the block of the call with this id: the oldest one, or a new one while its calls are to be kept.
+    fn begin_block(&mut self, id: u64) {
+        let is_over = |block: &Block| block.last() + self.calls < id;
+        let block = if self.blocks.len() == self.most || self.blocks.front().is_some_and(is_over) {
+            self.blocks.pop_front()
+        } else {
+            None
+        };
+        let mut block = block.unwrap_or_else(|| Block::new(self.size));
+        self.evicted = self.evicted.max(block.last());
+        block.len = 0;
+        self.blocks.push_back(block);
     }
 
     /// Keeps the messages of the entry that was claimed last.
     pub(in crate::telemetry) fn keep(&mut self, kept: Kept) {
-        let Some(messages) = &mut self.messages else { return };
-        // The last one is before the oldest, once all are there.
-        let last = self.oldest.checked_sub(1).unwrap_or(self.entries.len() - 1);
-        messages.forget(self.evicted);
-        messages.add(self.entries[last].id, kept);
+        let (Some(messages), Some(block)) = (&mut self.messages, self.blocks.back()) else { return };
+        let id = block.last();
+        messages.forget(self.evicted.max(id.saturating_sub(self.calls)));
+        messages.add(id, kept);
     }
 
     /// The messages of a call, if they are kept.
@@ -80,18 +163,20 @@ impl Ring {
         most: usize,
         found: &mut Vec<Entry>,
     ) -> bool {
-        let (newer, older) = self.entries.split_at(self.oldest);
         let mut left = most;
-        for part in [older, newer] {
-            let start = part.partition_point(|entry| entry.id < from);
-            let part = &part[start..];
-            let end = part.partition_point(|entry| entry.id < until);
-            let taken = end.min(left);
-            found.extend_from_slice(&part[..taken]);
-            if taken < end {
+        for block in self.blocks.iter().skip(self.blocks.partition_point(|block| block.last() < from)) {
+            let start = block.facts().partition_point(|facts| facts.id < from);
+            let end = block.facts().partition_point(|facts| facts.id < until).max(start);
+            let taken = start..end.min(start + left);
+            let entries = block.facts[taken.clone()].iter().zip(&block.texts[taken.clone()]);
+            found.extend(entries.map(|(facts, texts)| Entry { facts: facts.clone(), texts: texts.clone() }));
+            left -= taken.len();
+            if taken.end < end {
                 return true;
             }
-            left -= taken;
+            if end < block.len {
+                break;
+            }
         }
         false
     }
@@ -104,25 +189,47 @@ mod tests {
     fn ids(ring: &Ring, from: u64, until: u64, most: usize) -> (Vec<u64>, bool) {
         let mut found = Vec::new();
         let has_more = ring.read(from, until, most, &mut found);
-        (found.iter().map(|entry| entry.id).collect(), has_more)
+        (found.iter().map(Entry::id).collect(), has_more)
     }
 
     #[test]
     fn the_oldest_entries_are_overwritten() {
         let counter = Arc::new(AtomicU64::new(1));
-        let mut ring = Ring::new(4, counter.clone(), None);
+        let mut ring = Ring::new(4, 100, counter.clone(), None);
         assert_eq!(ids(&ring, 0, u64::MAX, 10), (vec![], false));
         for expected in [1, 2, 3] {
-            assert_eq!(ring.claim().id, expected);
+            assert_eq!(ring.claim().0.id, expected);
         }
         // Another thread has calls in between.
         counter.store(10, Ordering::Relaxed);
-        assert_eq!((ring.claim().id, ring.evicted()), (10, 0));
-        assert_eq!((ring.claim().id, ring.claim().id, ring.evicted()), (11, 12, 2));
-        assert_eq!(ring.entries.capacity(), 4, "it does not grow");
+        assert_eq!((ring.claim().0.id, ring.evicted()), (10, 0));
+        assert_eq!((ring.claim().0.id, ring.claim().0.id, ring.evicted()), (11, 12, 2));
+        assert_eq!(ring.blocks.len(), 4, "it does not grow");
         assert_eq!(ids(&ring, 0, u64::MAX, 10), (vec![3, 10, 11, 12], false));
         assert_eq!(ids(&ring, 4, 12, 10), (vec![10, 11], false));
         assert_eq!(ids(&ring, 0, u64::MAX, 3), (vec![3, 10, 11], true));
         assert_eq!(ids(&ring, 13, u64::MAX, 3), (vec![], false));
+    }
+
+    #[test]
+    fn a_ring_is_as_large_as_its_part_of_the_calls() {
+        let counter = Arc::new(AtomicU64::new(1));
+        let mut ring = Ring::new(4 * BLOCK, BLOCK, counter.clone(), None);
+        let lengths = |ring: &Ring| ring.blocks.iter().map(|block| block.facts.capacity()).sum::<usize>();
+        for _ in 0..10 * BLOCK {
+            ring.claim();
+            // As many calls of another thread.
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        let next = counter.load(Ordering::Relaxed);
+        assert_eq!(ids(&ring, next - BLOCK as u64, u64::MAX, BLOCK).0.len(), BLOCK / 2);
+        assert!(lengths(&ring) <= BLOCK, "{}", lengths(&ring));
+        // Alone, it keeps all calls.
+        (0..10 * BLOCK).for_each(|_| _ = ring.claim());
+        let next = counter.load(Ordering::Relaxed);
+        let kept = ids(&ring, next - BLOCK as u64, u64::MAX, 2 * BLOCK);
+        assert_eq!(kept, ((next - BLOCK as u64..next).collect(), false));
+        assert!(ring.evicted() < next - BLOCK as u64);
+        assert!(lengths(&ring) <= 2 * BLOCK, "{}", lengths(&ring));
     }
 }

@@ -85,38 +85,38 @@ pub(super) fn view(
 ) -> Call {
     let (mut client, mut user, mut user_agent, mut peer) =
         (String::new(), None, String::new(), String::new());
-    if let Some(key) = &entry.client {
+    if let Some(key) = &entry.facts.client {
         (client, user_agent, peer) = (key.id(), key.agent().to_owned(), key.peer().to_string());
         if let ClientIdentity::User(name) = key.who() {
             user = Some(name.to_string());
         }
     }
-    let since = |at: Instant| at.saturating_duration_since(entry.arrived);
+    let since = |at: Instant| at.saturating_duration_since(entry.facts.arrived);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     Call {
-        id: entry.id,
-        time: time(entry.arrived),
+        id: entry.facts.id,
+        time: time(entry.facts.arrived),
         method: method.to_owned(),
         client,
         user,
         user_agent,
         peer,
-        session: entry.session.map(abbreviated),
-        asked: asked(entry.asked).map(str::to_owned),
-        strategy: entry.strategy,
+        session: entry.facts.session.map(abbreviated),
+        asked: asked(entry.facts.asked).map(str::to_owned),
+        strategy: entry.facts.strategy,
         verdict: verdict(entry).to_owned(),
-        phase: entry.moment.phase(),
-        epoch: entry.moment.epoch(),
-        query: owned(entry.query.get()),
-        engine: entry.strategy.filter(|_| entry.is_let_in).map(engine),
-        outcome: entry.outcome.as_str().to_owned(),
-        status: entry.status.as_str().to_owned(),
+        phase: entry.facts.moment.phase(),
+        epoch: entry.facts.moment.epoch(),
+        query: owned(entry.query()),
+        engine: entry.facts.strategy.filter(|_| entry.facts.is_let_in).map(engine),
+        outcome: entry.facts.outcome.as_str().to_owned(),
+        status: entry.facts.status.as_str().to_owned(),
         message: owned(entry.message()).or_else(|| owned(rejection(entry))),
-        request_bytes: entry.request,
-        response_bytes: entry.response,
-        first_byte_seconds: seconds(since(entry.answered)),
-        seconds: seconds(since(entry.ended)),
-        notice: entry.notice,
+        request_bytes: entry.facts.request,
+        response_bytes: entry.facts.response,
+        first_byte_seconds: seconds(since(entry.facts.answered)),
+        seconds: seconds(since(entry.facts.ended)),
+        notice: entry.facts.notice,
         fault: owned(entry.fault()),
     }
 }
@@ -130,7 +130,7 @@ fn asked(header: Header) -> Option<&'static str> {
 }
 
 fn verdict(entry: &Entry) -> &'static str {
-    match (entry.is_let_in, entry.outcome) {
+    match (entry.facts.is_let_in, entry.facts.outcome) {
         (true, _) => "let_in",
         (false, Outcome::Rejected) => "rejected",
         (false, _) => "unjudged",
@@ -139,7 +139,7 @@ fn verdict(entry: &Entry) -> &'static str {
 
 /// The message of a 456 is always the same.
 fn rejection(entry: &Entry) -> Option<&'static str> {
-    (entry.outcome == Outcome::Rejected).then_some("status: 456")
+    (entry.facts.outcome == Outcome::Rejected).then_some("status: 456")
 }
 
 /// Whole microseconds.
