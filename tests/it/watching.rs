@@ -96,7 +96,8 @@ fn every_client_gets_its_verdict() {
     let client = proxy.verdict("freeze", "lost_work");
     assert_eq!(client["came_back"], false, "{client:#}");
     let reason = client["reason"].as_str().unwrap();
-    assert!(reason.contains("456 to prepareStatementV2") && reason.ends_with("has not used green after it"));
+    let is_refused = reason.contains("456 to prepareStatementV2");
+    assert!(is_refused && reason.ends_with("has not used green after it"), "{client:#}");
     assert!(client["rejected"].as_u64() > Some(0), "{client:#}");
     assert_eq!((&client["adopted"], &client["strategy"]), (&Value::Null, &"blue".into()), "{client:#}");
 

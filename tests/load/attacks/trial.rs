@@ -19,7 +19,7 @@ use crate::support::Server;
 const CALM: Duration = Duration::from_millis(300);
 /// The same, after some attacks that slowed it down.
 const LONG_CALM: Duration = Duration::from_secs(1);
-/// How long an attack lasts, each time.
+/// How long an attack lasts, each time, unless a trial says otherwise.
 const ATTACKED: Duration = Duration::from_millis(600);
 /// How much slower calls may be under attack.
 const SLOWER: u32 = 3;
@@ -38,6 +38,8 @@ pub(super) struct Trial {
     pub(super) peak: usize,
     /// Open files before the attack.
     files: usize,
+    /// How long an attack lasts.
+    lasts: Duration,
     /// The victim's median before and during each attack.
     windows: Vec<[Duration; 2]>,
     /// The number of attacks that must not slow it down.
@@ -69,7 +71,13 @@ impl Trial {
         thread::sleep(CALM);
         victim.settle();
         let (before, files) = (server.resident(), server.open_files());
-        Self { victim, server, before, peak: before, files, windows: Vec::new(), wanted: 0 }
+        Self { victim, server, before, peak: before, files, lasts: ATTACKED, windows: Vec::new(), wanted: 0 }
+    }
+
+    /// The same with attacks that last so long. What fills memory keeps a thread busy until it is full, whoever sends it;
+    /// the median is taken of what comes after.
+    pub(super) fn lasting(self, lasts: Duration) -> Self {
+        Self { lasts, ..self }
     }
 
     /// Attacks this many times for a while, with pauses between. If something else may have slowed down the victim,
@@ -85,7 +93,7 @@ impl Trial {
             self.victim.set(Phase::Calm);
             thread::sleep(if self.windows.len() - self.good() < 3 { CALM } else { LONG_CALM });
             self.victim.set(Phase::Attacked);
-            self.run(ATTACKED, &attack);
+            self.run(self.lasts, &attack);
             let (calm, attacked, has_failed) = self.victim.take();
             self.windows.push([calm, attacked].map(median));
             if has_failed || self.good() >= self.wanted {
