@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_as_large_as_its_part_of_the_calls() {
+    fn a_ring_shares_memory_with_other_threads() {
         let counter = Arc::new(AtomicU64::new(1));
         let mut ring = Ring::new(4 * BLOCK, BLOCK, counter.clone(), None);
         let lengths = |ring: &Ring| ring.blocks.iter().map(|block| block.facts.capacity()).sum::<usize>();
