@@ -28,7 +28,7 @@ fn client(server: &Server) -> Client {
 }
 
 impl Client {
-    /// What comes of a call under a strategy; `-` is none.
+    /// The outcome of a call under a strategy; `-` is none.
     fn call(&mut self, method: &str, strategy: &str) -> String {
         self.calls += 1;
         let number = self.calls;

@@ -1,6 +1,6 @@
 //! The client side: drives queries through a server, follows its switches, checks every row, and judges.
 //!
-//! What ran is judged by its history alone:
+//! The judge needs nothing but the history of a rehearsal:
 //!
 //! ```
 //! // No calls, and no timeline of the server.

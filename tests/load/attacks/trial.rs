@@ -74,8 +74,8 @@ impl Trial {
         Self { victim, server, before, peak: before, files, lasts: ATTACKED, windows: Vec::new(), wanted: 0 }
     }
 
-    /// The same with attacks that last so long. What fills memory keeps a thread busy until it is full, whoever sends it;
-    /// the median is taken of what comes after.
+    /// The same with attacks that last so long. A client that fills its share of memory keeps the thread busy until then; most
+    /// calls of the victim have to be due later.
     pub(super) fn lasting(self, lasts: Duration) -> Self {
         Self { lasts, ..self }
     }

@@ -110,7 +110,7 @@ impl Side {
         }
     }
 
-    /// The call has ended, perhaps within a message. What comes later is not kept.
+    /// The call has ended, perhaps within a message. Later chunks are not kept.
     pub(super) fn end(
         &mut self,
         roles: &MessageRoles,

@@ -13,7 +13,7 @@ use super::{Recording, call::Call};
 pub(super) const SPARE: usize = 64;
 
 thread_local! {
-    /// The one that was used last is still in the cache. What the allocator would give is not.
+    /// The allocation that was used last is still in the cache; a new one is not.
     static SPARES: RefCell<Vec<Shared>> = const { RefCell::new(Vec::new()) };
 }
 

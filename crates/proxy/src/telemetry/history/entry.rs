@@ -34,7 +34,7 @@ pub struct Entry {
     pub(super) texts: Texts,
 }
 
-/// What is known of each call: two cache lines.
+/// The fields that every call has: two cache lines.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(in crate::telemetry) struct Facts {

@@ -20,7 +20,7 @@ use crate::messages::Kept;
 
 /// The entries of a block, in a ring that has room for many blocks.
 pub(super) const BLOCK: usize = 128;
-/// A smaller ring has at least so many blocks.
+/// A smaller ring has so many blocks, or blocks of one entry.
 const BLOCKS: usize = 8;
 
 /// Blocks of entries; the oldest block is overwritten as soon as its calls need not be kept any more. Ids grow along the ring.
@@ -29,13 +29,13 @@ const BLOCKS: usize = 8;
 /// caches.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Ring {
-    /// Those with entries, oldest first. The last one is filled.
+    /// The blocks with entries, oldest first. New entries go into the last one.
     blocks: VecDeque<Block>,
     /// The entries of a block.
     size: usize,
     /// The most blocks.
     most: usize,
-    /// The last calls of all threads that are kept as far as there is room.
+    /// How many of the last calls of all threads are kept, as far as there is room.
     calls: u64,
     /// The id that the next call of any thread gets.
     ids: Arc<AtomicU64>,
@@ -67,7 +67,7 @@ impl Block {
         self.facts().last().map_or(0, |facts| facts.id)
     }
 
-    /// Adds an entry, in which all is of an earlier call.
+    /// Adds an entry, whose fields are of an earlier call.
     fn add(&mut self) -> (&mut Facts, &mut Texts) {
         let at = self.len;
         self.len += 1;
@@ -105,21 +105,27 @@ impl Ring {
         }
     }
 
-    /// The entry of the next call, with its id. What else is in it is of an earlier call.
+    /// The entry of the next call, with its id. Its other fields are of an earlier call.
     pub(in crate::telemetry) fn claim(&mut self) -> (&mut Facts, &mut Texts) {
         // Within the lock of this ring, so that a reader who has seen a later id finds the entry.
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         if self.blocks.back().is_none_or(|block| block.len == self.size) {
             self.begin_block(id);
         }
-        let next = self.blocks.back().map_or(0, |block| block.len + 1);
-        let block = if next < self.size { self.blocks.back() } else { self.blocks.front() };
-        if let Some(block) = block {
-            block.prefetch(if next < self.size { next } else { 0 });
-        }
+        self.prefetch_next();
         let entry = self.blocks.back_mut().expect("a block was begun").add();
         entry.0.id = id;
         entry
+    }
+
+    /// Asks for the memory of the entry after the one that is claimed now.
+    fn prefetch_next(&self) {
+        match (self.blocks.back(), self.blocks.front()) {
+            (Some(last), _) if last.len + 1 < self.size => last.prefetch(last.len + 1),
+            // It is overwritten next, unless a new block begins.
+            (_, Some(oldest)) => oldest.prefetch(0),
+            _ => {}
+        }
     }
 
     /// Begins the block of the call with this id: the oldest one, or a new one while its calls are to be kept.
