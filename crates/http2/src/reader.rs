@@ -14,6 +14,10 @@ use crate::{
 
 /// This many bytes of a header block count as one frame.
 const HEADER_BYTES: usize = 128;
+/// A field may be one byte of a block. So this many bytes of a header list, as its limit counts them, count as one frame
+/// too, above the size of an ordinary list.
+const LIST_BYTES: usize = 256;
+const ORDINARY_LIST: usize = 1 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -82,10 +86,11 @@ impl Reader {
                 }
                 self.expects = Expects::Anything;
             }
-            self.frame(head, core)?;
+            let list = self.frame(head, core)?;
             // A header block costs more than other frames.
             let is_block = matches!(head.kind, kind::HEADERS | kind::CONTINUATION);
-            let cost = if is_block { 1 + head.len / HEADER_BYTES } else { 1 };
+            let block = if is_block { head.len } else { 0 };
+            let cost = 1 + (block / HEADER_BYTES).max(list.saturating_sub(ORDINARY_LIST) / LIST_BYTES);
             *frames = frames.saturating_sub(cost as u32);
             if core.ending == Ending::Now {
                 break;
@@ -99,8 +104,9 @@ impl Reader {
         Ok(())
     }
 
-    /// Handles the next frame and consumes it.
-    fn frame(&mut self, head: Head, core: &mut Core) -> Result<(), ConnectionError> {
+    /// Handles the next frame and consumes it. Returns the size of the header list that it ends, in bytes.
+    fn frame(&mut self, head: Head, core: &mut Core) -> Result<usize, ConnectionError> {
+        let mut size = 0;
         let payload = self.input.payload(head);
         let goes_on = self.block.as_ref().map(|block| block.head.stream);
         if goes_on.is_some_and(|stream| head.kind != kind::CONTINUATION || head.stream != stream) {
@@ -111,7 +117,8 @@ impl Reader {
                 let content = content(head, payload)?;
                 if !Data::is_small(content.len()) {
                     let data = self.input.take(head).slice(content);
-                    return core.recv_data(head, Data::Large(data));
+                    core.recv_data(head, Data::Large(data))?;
+                    return Ok(size);
                 }
                 core.recv_data(head, Data::Small(&payload[content]))?;
             }
@@ -123,6 +130,7 @@ impl Reader {
                 if head.has(flag::END_HEADERS) {
                     let mut list = Fields::new(self.allows_blanks);
                     fields(&mut self.decoder, &payload[content], &mut list, self.list)?;
+                    size = list.size;
                     core.recv_headers(head, list, &mut self.uris)?;
                 } else {
                     self.block = Some(Block { head, bytes: payload[content].to_vec(), frames: 0 });
@@ -145,6 +153,7 @@ impl Reader {
                 {
                     let mut list = Fields::new(self.allows_blanks);
                     fields(&mut self.decoder, &block.bytes, &mut list, self.list)?;
+                    size = list.size;
                     core.recv_headers(block.head, list, &mut self.uris)?;
                 }
             }
@@ -160,7 +169,7 @@ impl Reader {
             _ => core.recv_ignored()?,
         }
         self.input.pass(head);
-        Ok(())
+        Ok(size)
     }
 }
 

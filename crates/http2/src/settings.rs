@@ -46,7 +46,8 @@ pub struct Settings {
 /// unless stated otherwise. The README of the crate has the reasons.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Frames handled per turn, before other connections are served. Each 128 bytes of a header block count as one.
+    /// Frames handled per turn, before other connections are served. Each 128 bytes of a header block count as one, or
+    /// each 256 bytes of its list above 1 KiB.
     pub frames_per_turn: u32,
     /// SETTINGS frames.
     pub settings: Rate,

@@ -18,7 +18,7 @@ use super::{
 use crate::support::{
     alone, beside,
     peers::{Answer, Call, client, engine, framed, grpc, open, request, unary, until},
-    raw::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, Raw},
+    raw::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, RESET, Raw},
 };
 
 /// The limit of grpc-java.
@@ -212,9 +212,48 @@ fn short_fields_cost_four_times_what_they_count() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let good = engines.block_on(engine(serve)).address;
     let server = teal_between(nobody.local_addr().unwrap(), good);
-    let mut trial = Trial::of(server, Calls::GREEN);
+    let mut trial = Trial::of(server, Calls::GREEN).filling();
     trial.attack(1, async |attack| many_fields(attack, REQUESTS, FIELDS).await);
     trial.harmed_nobody();
     let counted = REQUESTS as usize * FIELDS * 64;
     assert!(trial.grown() < 4 * counted + 8 * MIB, "{} bytes for {counted}", trial.grown());
+}
+
+/// Calls with lists of many fields, one byte each on the wire: a hundred at a time, without a pause.
+async fn long_lists(attack: Attack) {
+    let mut client = Raw::connect(attack.address).await;
+    client.settled().await;
+    let indexed = raw::call("/attack/silent", &[("strategy", "blue")]);
+    let first = [&indexed[..], b"\x40\x01a\x01b"].concat();
+    let long = [&indexed[..], &[0xbe; 900]].concat();
+    let mut open = 0;
+    for call in 0.. {
+        let list = if call == 0 { &first } else { &long };
+        client.write(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * call, list).await;
+        open += 1;
+        while open == 100 {
+            let frame = client.next().await.expect("the connection lives");
+            open -= u32::from(frame.ends_stream() || frame.kind == RESET);
+        }
+        if attack.is_over() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn lists_without_a_pause_take_turns_with_others() {
+    let _alone = alone();
+    // Each has an engine of its own: what is measured is the thread that they share in teal.
+    let (engines, others) = (engines(), super::engines());
+    let blue = engine(async |mut call: Call| {
+        let mut response = grpc();
+        response.headers_mut().insert("grpc-status", HeaderValue::from_static("0"));
+        _ = call.respond.send_response(response, true);
+    });
+    let blue = others.block_on(blue).address;
+    let green = engines.block_on(engine(serve)).address;
+    let mut trial = Trial::of(teal_between(blue, green), Calls::GREEN);
+    trial.attack(1, long_lists);
+    trial.harmed_nobody();
 }

@@ -19,8 +19,10 @@ use crate::support::Server;
 const CALM: Duration = Duration::from_millis(300);
 /// The same, after some attacks that slowed it down.
 const LONG_CALM: Duration = Duration::from_secs(1);
-/// How long an attack lasts, each time, unless a trial says otherwise.
+/// How long an attack lasts, each time.
 const ATTACKED: Duration = Duration::from_millis(600);
+/// The same for an attack that fills memory.
+const FILLED: Duration = Duration::from_secs(2);
 /// How much slower calls may be under attack.
 const SLOWER: u32 = 3;
 /// How much more memory the server may have soon after an attack.
@@ -74,10 +76,10 @@ impl Trial {
         Self { victim, server, before, peak: before, files, lasts: ATTACKED, windows: Vec::new(), wanted: 0 }
     }
 
-    /// The same with attacks that last so long. A client that fills its share of memory keeps the thread busy until then; most
-    /// calls of the victim have to be due later.
-    pub(super) fn lasting(self, lasts: Duration) -> Self {
-        Self { lasts, ..self }
+    /// The same with attacks that fill memory, and last longer than that takes. A client that sends so much has the thread
+    /// busy, and what memory costs is up to the machine; most calls of the victim are due later.
+    pub(super) fn filling(self) -> Self {
+        Self { lasts: FILLED, ..self }
     }
 
     /// Attacks this many times for a while, with pauses between. If something else may have slowed down the victim,

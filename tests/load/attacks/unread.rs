@@ -14,9 +14,6 @@ use crate::support::{
     teal,
 };
 
-/// Most of it is after the last byte has come that a client leaves unread.
-const LASTS: Duration = Duration::from_secs(2);
-
 /// Opens this many calls and reads nothing of their responses. Returns the codes of the resets.
 async fn leave_unread(attack: Attack, path: &str, calls: u32) -> Vec<u32> {
     let mut client = Raw::connect_with(attack.address, &[(INITIAL_WINDOW_SIZE, 0)]).await;
@@ -42,7 +39,7 @@ fn unread_answers_hold_up_no_other_clients() {
     let _alone = alone();
     let engines = engines();
     let engine = engines.block_on(engine(serve));
-    let mut trial = Trial::of(teal_before(engine.address), Calls::LARGE).lasting(LASTS);
+    let mut trial = Trial::of(teal_before(engine.address), Calls::LARGE).filling();
     trial.attack(2, async |attack| _ = leave_unread(attack, "/attack/endless", 200).await);
     trial.harmed_nobody();
 }
@@ -52,7 +49,7 @@ fn a_client_that_reads_nothing_holds_little() {
     let _alone = alone();
     let engines = engines();
     let engine = engines.block_on(engine(serve));
-    let mut trial = Trial::of(teal_before(engine.address), Calls::SMALL).lasting(LASTS);
+    let mut trial = Trial::of(teal_before(engine.address), Calls::SMALL).filling();
     let codes = Mutex::new(Vec::new());
     trial.attack(2, async |attack| {
         let came = leave_unread(attack, "/attack/endless", 300).await;
@@ -80,7 +77,7 @@ fn many_clients_share_one_budget() {
         .with("--buffer-limit", "32MiB")
         .upstream(engine)
         .run();
-    let mut trial = Trial::of(server, Calls::SMALL).lasting(LASTS);
+    let mut trial = Trial::of(server, Calls::SMALL).filling();
     let codes = Mutex::new(Vec::new());
     trial.attack(2, async |attack| {
         // Each of them stays below its own share of 2 MiB: 64 KiB unread at first, and what is on its way.

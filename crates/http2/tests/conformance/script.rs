@@ -301,3 +301,30 @@ fn answers_are_read_while_requests_are_blocked() {
     let answer = Pin::new(&mut calls[0].0).poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(answer, Poll::Ready(Ok(_))), "{answer:?}");
 }
+
+#[test]
+fn a_turn_ends_after_one_long_list() {
+    let _timers = timers();
+    let mut server = Server::new(&[]);
+    // A field of the dynamic table, and 900 times its index: each is one byte on the wire.
+    let first = [&post("/call", &[])[..], b"\x40\x01a\x01b"].concat();
+    let long = [&post("/call", &[])[..], &[0xbe; 900]].concat();
+    let requests = (0..64_u32).map(|call| {
+        let list = if call == 0 { &first } else { &long };
+        frame(HEADERS, WHOLE, 1 + 2 * call, list)
+    });
+    server.socket.reads(requests.collect::<Vec<_>>().concat());
+    let mut taken = Vec::new();
+    while taken.iter().sum::<usize>() < 64 {
+        let turn = std::iter::from_fn(|| {
+            match server.connection.poll_accept(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(accepted) => Some(accepted.expect("the connection goes on").unwrap()),
+                Poll::Pending => None,
+            }
+        });
+        taken.push(turn.count());
+        assert!(taken.len() <= 128, "{taken:?}");
+    }
+    // The first one is short.
+    assert!(taken.iter().all(|requests| *requests <= 2), "requests of each turn: {taken:?}");
+}
