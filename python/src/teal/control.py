@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 Seconds = Union[int, float]
 
-LONGEST_WAIT = 60.0
-"""The default limit, in seconds, of what waits."""
+LONGEST_WAIT = 120.0
+"""The default limit, in seconds, of what waits. Without a query a switch takes `announce_timeout` and `grace`, by default 60 s
+and 5 s."""
 NOT_STARTED = "the server is not started: expected it in a with statement, or start()"
 _RESUMES = 0.05
 """The pause in seconds between two looks at a cluster that resumes."""
