@@ -97,8 +97,8 @@ async fn follow(api: &Api, which: &Which, last: u64, is_table: bool) -> Result<(
                     "teal: {lost} calls have left the history unread, some were not shown"
                 );
             }
-            last = sent.id.unwrap_or(last);
         }
+        last = stream.last().map_or(last, str::to_owned);
         sleep(AGAIN).await;
     }
 }

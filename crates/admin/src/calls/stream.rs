@@ -27,7 +27,8 @@ const BATCH: u64 = 256;
 #[utoipa::path(get, path = paths::CALL_STREAM, tag = "calls",
     params(Which, ("last-event-id" = Option<String>, Header, description = "The id of the last event that was received")),
     responses((status = 200, description = "`event: call`, `id: RUN-ID`, `data: the call`; `event: lost`, \
-        `data: {\"lost\": N}` where N calls left the history unread", content_type = "text/event-stream", body = String),
+        `data: {\"lost\": N}` where N calls left the history unread; `id: RUN-ID` alone after calls that were not \
+        asked for", content_type = "text/event-stream", body = String),
         (status = 404, description = "No calls are kept", body = ErrorAnswer)))]
 pub(crate) async fn call_stream(
     extract::State(shared): extract::State<Arc<Shared>>,
@@ -106,16 +107,20 @@ impl Reader {
         let until = next.min(from + BATCH);
         let found = self.history.read(from, until);
         let lost = until - first - found.len() as u64;
+        let id = |id: u64| sse::Event::default().id(format!("{}-{id}", self.run));
         if lost > 0 {
-            self.ready.extend(sse::Event::default().event("lost").json_data(json!({ "lost": lost })));
+            self.ready.extend(id(from - 1).event("lost").json_data(json!({ "lost": lost })));
         }
         let mut chosen = found;
         chosen.retain(|entry| self.filter.has_begun(entry) && self.history.missed(&self.filter, entry) == 0);
         for call in self.shared.views(&self.history, &chosen) {
-            let event = sse::Event::default().event("call").id(format!("{}-{}", self.run, call.id));
-            self.ready.extend(event.json_data(call));
+            self.ready.extend(id(call.id).event("call").json_data(call));
         }
         self.after = until - 1;
+        // A reader that resumes must not look for calls that were not for it: they may have left the history by then.
+        if chosen.last().is_none_or(|last| last.id() != self.after) {
+            self.ready.push_back(id(self.after));
+        }
         true
     }
 }

@@ -24,6 +24,7 @@ const LONGEST_LINE: usize = 4 << 20;
 pub struct Stream {
     from: Address,
     lines: FramedRead<StreamReader<BoxStream<'static, io::Result<Bytes>>, Bytes>, LinesCodec>,
+    last: Option<String>,
     _connection: AbortOnDropHandle<()>,
 }
 
@@ -32,8 +33,6 @@ pub struct Stream {
 pub struct Sent {
     /// Its kind, such as `call`.
     pub kind: String,
-    /// Its id, after which another stream goes on.
-    pub id: Option<String>,
     /// Its data.
     pub data: Reply,
 }
@@ -42,7 +41,13 @@ impl Stream {
     pub(super) fn new(from: Address, body: Incoming, connection: AbortOnDropHandle<()>) -> Self {
         let bytes = BodyDataStream::new(body).map_err(io::Error::other).boxed();
         let lines = LinesCodec::new_with_max_length(LONGEST_LINE);
-        Self { from, lines: FramedRead::new(StreamReader::new(bytes), lines), _connection: connection }
+        let lines = FramedRead::new(StreamReader::new(bytes), lines);
+        Self { from, lines, last: None, _connection: connection }
+    }
+
+    /// The last id that has come, with or without an event. Another stream goes on after it.
+    pub fn last(&self) -> Option<&str> {
+        self.last.as_deref()
     }
 
     /// Waits for the next event; `None` when the server has ended the stream.
@@ -58,12 +63,11 @@ impl Stream {
                 _ => {}
             }
             if line.is_empty() {
-                match data.take() {
-                    Some(json) => {
-                        return Ok(Some(Sent { kind, id, data: Reply { json, from: self.from.clone() } }));
-                    }
-                    None => (kind, id) = (String::new(), None),
+                self.last = id.take().or(self.last.take());
+                if let Some(json) = data.take() {
+                    return Ok(Some(Sent { kind, data: Reply { json, from: self.from.clone() } }));
                 }
+                kind = String::new();
             }
         }
         Ok(None)

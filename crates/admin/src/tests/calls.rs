@@ -187,6 +187,23 @@ async fn a_slow_reader_is_told_what_it_lost() {
 }
 
 #[tokio::test]
+async fn calls_not_asked_for_are_not_lost() {
+    let kept = kept(10);
+    let path = "/api/v1/calls/stream?method=clear&after=0";
+    for _ in 0..5 {
+        kept.call("getSchemaNames", "q", "0");
+    }
+    let passed = Reader::open(&kept.bench, path, None).await.lines().await.unwrap();
+    assert!(passed.ends_with("-5"), "{passed}");
+    for number in 0..10 {
+        kept.call(if number == 9 { "clear" } else { "getSchemaNames" }, "q", "0");
+    }
+    let mut resumed = Reader::open(&kept.bench, path, passed.strip_prefix("id: ")).await;
+    let sent = resumed.next().await.unwrap();
+    assert_eq!((sent.kind.as_str(), &sent.data["id"]), ("call", &json!(15)));
+}
+
+#[tokio::test]
 async fn statements_are_verified() {
     let kept = kept(50);
     for _ in 0..3 {

@@ -31,19 +31,30 @@ impl Reader {
         Self { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
-    pub(super) async fn next(&mut self) -> Option<Sent> {
+    /// The lines of the next event, which may be no more than an id.
+    pub(super) async fn lines(&mut self) -> Option<String> {
         while !self.text.contains("\n\n") {
             self.text += std::str::from_utf8(&self.body.next().await?.unwrap()).unwrap();
         }
         let (event, rest) = self.text.split_once("\n\n").unwrap();
-        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-        let sent = Sent {
-            kind: field("event: ").unwrap(),
-            id: field("id: "),
-            data: serde_json::from_str(&field("data: ").unwrap()).unwrap(),
-        };
+        let event = event.to_owned();
         self.text = rest.to_owned();
-        Some(sent)
+        Some(event)
+    }
+
+    /// The next event with data.
+    pub(super) async fn next(&mut self) -> Option<Sent> {
+        loop {
+            let event = self.lines().await?;
+            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+            if let Some(data) = field("data: ") {
+                return Some(Sent {
+                    kind: field("event: ").unwrap().to_owned(),
+                    id: field("id: ").map(str::to_owned),
+                    data: serde_json::from_str(data).unwrap(),
+                });
+            }
+        }
     }
 
     /// Reads `number` events, skipping `state`.
