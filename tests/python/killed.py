@@ -20,6 +20,10 @@ ENDLESS = ("SELECT a.value, repeat('long text ', 1000) AS text FROM generate_ser
 CLEAN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
 
 
+def is_clean(outcome):
+    return isinstance(outcome, grpc.RpcError) and outcome.code() in CLEAN
+
+
 def read(engine, outcomes, has_rows):
     """Reads until something ends it."""
     query = engine.start(ENDLESS)
@@ -30,7 +34,7 @@ def read(engine, outcomes, has_rows):
             has_rows.release()
         outcomes.append("a clean end")
     except grpc.RpcError as error:
-        outcomes.append(error.code())
+        outcomes.append(error)
     except BaseException as error:
         outcomes.append(error)
 
@@ -51,7 +55,7 @@ def an_engine_that_dies_in_mid_result_is_a_clean_error_and_all_recovers():
     for reader in readers:
         reader.join(120)
     same(len(outcomes), len(readers))
-    assert all(outcome in CLEAN for outcome in outcomes), outcomes
+    assert all(is_clean(outcome) for outcome in outcomes), outcomes
     # While it is away: says so at once, and of which engine.
     error = engines[0].refused("getSchemaNames", grpc.StatusCode.UNAVAILABLE, "engine http://")
     print(error.details(), flush=True)
@@ -60,7 +64,7 @@ def an_engine_that_dies_in_mid_result_is_a_clean_error_and_all_recovers():
             pass
         raise AssertionError("a cursor of the connector took its rows for all")
     except grpc.RpcError as error:
-        assert error.code() in CLEAN, error
+        assert is_clean(error), error
     print("refused", flush=True)
     sys.stdin.readline()
 
