@@ -256,7 +256,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             let is_gone = |core: &Core| core.error.as_ref().is_some_and(Error::is_io);
             if !is_gone(&self.core.lock()) && self.poll_write(cx)?.is_pending() {
                 // The peer may also be shutting down, and waiting for this side to read.
-                ready!(self.poll_drain(cx, &mut 0));
+                ready!(self.poll_drain(cx, &mut 0, usize::MAX));
                 return Poll::Pending;
             }
             let is_gone = is_gone(&self.core.lock());
@@ -267,7 +267,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             self.shut = if lingers { Shut::Said(0) } else { Shut::Done };
         }
         if let Shut::Said(mut read) = self.shut {
-            let drained = self.poll_drain(cx, &mut read);
+            let drained = self.poll_drain(cx, &mut read, LINGERING);
             self.shut = Shut::Said(read);
             ready!(drained);
             self.shut = Shut::Done;
@@ -278,11 +278,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         Poll::Ready(core.error.as_ref().or(sent_away).cloned().map_or(Ok(()), Err))
     }
 
-    /// Reads and discards. Ready at end of stream, or beyond the limit.
-    fn poll_drain(&mut self, cx: &mut Context<'_>, read: &mut usize) -> Poll<()> {
+    /// Reads and discards. Ready at end of stream, or once `most` bytes were read.
+    fn poll_drain(&mut self, cx: &mut Context<'_>, read: &mut usize, most: usize) -> Poll<()> {
         for _ in 0..READS {
             match ready!(self.reader.input.poll_drop(&mut self.io, cx)) {
-                Ok(more) if more > 0 && *read < LINGERING => *read += more,
+                Ok(more) if more > 0 && *read < most => *read += more,
                 _ => return Poll::Ready(()),
             }
         }
@@ -313,3 +313,6 @@ impl<IO> Drop for Driver<IO> {
         self.core.lock().fail(&Error::closed());
     }
 }
+
+#[cfg(test)]
+mod tests;
