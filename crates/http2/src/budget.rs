@@ -3,6 +3,9 @@
 //! If a client reads more slowly than its calls are answered, this process buffers the responses: in the connections
 //! to the servers, and in the client's own. All of that is charged to the client's [`Account`], stream by stream.
 //! Data that is read at once is never charged, so this costs nothing on the fast path.
+//!
+//! A response that this process makes itself is queued as a whole, however fast the client reads, and the clients of a proxy
+//! share a connection. So what a response queues beyond a chunk counts for the process, and not for the client's share.
 
 use std::{
     cell::RefCell,
@@ -17,7 +20,7 @@ use std::{
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::refusal::Refusal;
+use crate::{held::Held, refusal::Refusal};
 
 /// One client's connection may use one part in this many of the whole budget.
 const SHARE: usize = 16;
@@ -98,7 +101,7 @@ impl Process {
             return;
         }
         let accounts: Vec<_> = self.accounts.lock().iter().filter_map(|(_, it)| it.upgrade()).collect();
-        if let Some(largest) = accounts.iter().max_by_key(|account| account.book.lock().used) {
+        if let Some(largest) = accounts.iter().max_by_key(|account| account.book.lock().used.bytes) {
             largest.demand();
         }
     }
@@ -119,7 +122,7 @@ pub(crate) struct Account {
 
 #[derive(Debug, Default)]
 struct Book {
-    used: usize,
+    used: Held,
     /// Bytes granted to windows beyond their initial sizes.
     granted: usize,
     /// Holdings by the id of the client's stream.
@@ -130,23 +133,25 @@ struct Book {
 
 #[derive(Debug)]
 struct Holding {
-    bytes: usize,
+    held: Held,
     /// The sequence number since which it has held something without a pause.
     since: u64,
 }
 
 impl Account {
-    pub(crate) fn charge(&self, stream: u32, bytes: usize) {
+    /// Notes that a stream holds more than before.
+    pub(crate) fn charge(&self, stream: u32, more: Held) {
         let used = {
             let mut book = self.book.lock();
             let since = book.next;
             book.next += 1;
-            book.holdings.entry(stream).or_insert(Holding { bytes: 0, since }).bytes += bytes;
-            book.used += bytes;
+            let holding = book.holdings.entry(stream).or_insert(Holding { held: Held::default(), since });
+            holding.held.add(more);
+            book.used.add(more);
             book.used
         };
-        let all = self.process.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > self.limit {
+        let all = self.process.used.fetch_add(more.bytes, Ordering::Relaxed) + more.bytes;
+        if used.share() > self.limit {
             self.demand();
         }
         if all > self.process.total {
@@ -154,17 +159,18 @@ impl Account {
         }
     }
 
-    pub(crate) fn release(&self, stream: u32, bytes: usize) {
+    /// Notes that a stream holds less than before.
+    pub(crate) fn release(&self, stream: u32, less: Held) {
         let mut book = self.book.lock();
         // A stream that was given up is no longer in the book.
         let Some(holding) = book.holdings.get_mut(&stream) else { return };
-        let bytes = bytes.min(holding.bytes);
-        holding.bytes -= bytes;
-        if holding.bytes == 0 {
+        let less = holding.held.at_most(less);
+        holding.held.sub(less);
+        if holding.held.bytes == 0 {
             book.holdings.remove(&stream);
         }
-        book.used -= bytes;
-        self.process.used.fetch_sub(bytes, Ordering::Relaxed);
+        book.used.sub(less);
+        self.process.used.fetch_sub(less.bytes, Ordering::Relaxed);
     }
 
     /// Grants a window `bytes` more, unless half of the budget is granted already.
@@ -183,9 +189,9 @@ impl Account {
 
     /// The bytes of each stream, the bytes of all streams, and the granted bytes.
     #[cfg(any(test, feature = "inspect"))]
-    pub(crate) fn holdings(&self) -> (HashMap<u32, usize>, usize, usize) {
+    pub(crate) fn holdings(&self) -> (HashMap<u32, Held>, Held, usize) {
         let book = self.book.lock();
-        let holdings = book.holdings.iter().map(|(stream, holding)| (*stream, holding.bytes));
+        let holdings = book.holdings.iter().map(|(stream, holding)| (*stream, holding.held));
         (holdings.collect(), book.used, book.granted)
     }
 
@@ -210,19 +216,21 @@ impl Account {
         self.process.is_demanding.store(false, Ordering::Release);
         let over = |used: usize, limit: usize| if used > limit { used - (limit - limit / FREED) } else { 0 };
         let mut book = self.book.lock();
-        let all = over(self.process.used.load(Ordering::Relaxed), self.process.total).min(book.used);
-        let mut excess = over(book.used, self.limit).max(all);
+        let all = over(self.process.used.load(Ordering::Relaxed), self.process.total).min(book.used.bytes);
+        // What is to be freed of the share, and of everything.
+        let (mut share, mut all) = (over(book.used.share(), self.limit), all);
         let mut oldest: Vec<_> = book.holdings.iter().map(|(stream, it)| (it.since, *stream)).collect();
         oldest.sort_unstable();
         let mut given_up = Vec::new();
         for (_, stream) in oldest {
-            if excess == 0 {
+            if share == 0 && all == 0 {
                 break;
             }
-            let bytes = book.holdings.remove(&stream).map_or(0, |holding| holding.bytes);
-            book.used -= bytes;
-            self.process.used.fetch_sub(bytes, Ordering::Relaxed);
-            excess = excess.saturating_sub(bytes);
+            let held = book.holdings.remove(&stream).map_or_else(Held::default, |holding| holding.held);
+            book.used.sub(held);
+            self.process.used.fetch_sub(held.bytes, Ordering::Relaxed);
+            share = share.saturating_sub(held.share());
+            all = all.saturating_sub(held.bytes);
             given_up.push(stream);
         }
         given_up
@@ -231,7 +239,7 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.process.used.fetch_sub(self.book.lock().used, Ordering::Relaxed);
+        self.process.used.fetch_sub(self.book.lock().used.bytes, Ordering::Relaxed);
         self.process.accounts.lock().remove(self.key);
         if *self.is_over.get_mut() {
             self.process.is_demanding.store(false, Ordering::Release);
@@ -281,12 +289,45 @@ impl<F: Fn(&mut Option<StreamAccount>)> Drop for Restored<'_, F> {
 mod tests {
     use super::*;
 
+    fn received(bytes: usize) -> Held {
+        Held { bytes, made: 0 }
+    }
+
+    #[test]
+    fn made_responses_count_for_the_process_alone() {
+        let budget = Budget::new(1600);
+        let account = budget.open_account();
+        account.charge(1, Held { bytes: 1000, made: 950 });
+        account.charge(3, received(40));
+        account.charge(5, Held { bytes: 500, made: 495 });
+        assert!(account.shed().is_empty(), "95 of 100 are its share");
+        account.charge(3, received(10));
+        assert_eq!(account.shed(), [1], "105 of 100: down to 88");
+        assert_eq!(budget.used(), 550);
+        account.release(5, Held { bytes: 100, made: 100 });
+        account.charge(7, Held { bytes: 1200, made: 1200 });
+        assert_eq!(account.shed(), [3, 5], "1650 of 1600: down to 1400");
+        account.release(7, Held { bytes: 1200, made: 1200 });
+        assert_eq!(account.holdings(), (HashMap::new(), Held::default(), 0));
+    }
+
+    #[test]
+    fn no_more_is_released_than_was_charged() {
+        let account = Budget::new(1600).open_account();
+        account.charge(1, Held { bytes: 50, made: 20 });
+        account.release(1, Held { bytes: 40, made: 0 });
+        let left = Held { bytes: 10, made: 10 };
+        assert_eq!(account.holdings().1, left);
+        account.release(1, Held { bytes: 70, made: 30 });
+        assert_eq!(account.holdings().1, Held::default());
+    }
+
     #[test]
     fn clients_above_their_share_lose_their_oldest_streams() {
         let budget = Budget::new(1600);
         let account = budget.open_account();
         for stream in [7, 1, 5] {
-            account.charge(stream, 40);
+            account.charge(stream, received(40));
         }
         assert_eq!(account.shed(), [7], "120 of 100: down to 88");
         assert_eq!(budget.used(), 80);
@@ -296,10 +337,10 @@ mod tests {
     #[test]
     fn a_stream_read_to_its_end_becomes_young() {
         let account = Budget::new(1600).open_account();
-        account.charge(1, 40);
-        account.charge(3, 40);
-        account.release(1, 40);
-        account.charge(1, 70);
+        account.charge(1, received(40));
+        account.charge(3, received(40));
+        account.release(1, received(40));
+        account.charge(1, received(70));
         assert_eq!(account.shed(), [3]);
     }
 
@@ -308,14 +349,14 @@ mod tests {
         let budget = Budget::new(1600);
         let accounts: Vec<_> = (0..18).map(|_| budget.open_account()).collect();
         for account in &accounts {
-            account.charge(1, 60);
-            account.charge(3, 28);
+            account.charge(1, received(60));
+            account.charge(3, received(28));
         }
         for account in &accounts[..16] {
-            account.charge(5, 1);
+            account.charge(5, received(1));
         }
         assert_eq!(budget.used(), 1600);
-        accounts[4].charge(7, 9);
+        accounts[4].charge(7, received(9));
         for (number, account) in accounts.iter().enumerate() {
             let given_up = account.shed();
             assert_eq!(given_up.is_empty(), number != 4, "{number}: {given_up:?}");
@@ -327,11 +368,11 @@ mod tests {
     fn given_up_streams_are_released_once() {
         let budget = Budget::new(1600);
         let account = budget.open_account();
-        account.charge(1, 150);
+        account.charge(1, received(150));
         assert_eq!(account.shed(), [1]);
-        account.release(1, 150);
+        account.release(1, received(150));
         assert_eq!(budget.used(), 0);
-        account.charge(3, 10);
+        account.charge(3, received(10));
         drop(account);
         assert_eq!(budget.used(), 0);
     }

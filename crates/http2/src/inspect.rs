@@ -8,6 +8,7 @@ use crate::{
     PingPong,
     core::{Core, Ending, Shared},
     frame::MOST,
+    held::Held,
     list::Place,
     send::ROOM,
     stream::Stream,
@@ -169,17 +170,20 @@ fn check_credit(core: &Core) -> Result<(), String> {
 fn check_budget(core: &Core) -> Result<(), String> {
     let Some(account) = &core.account else { return Ok(()) };
     let (holdings, used, granted) = account.holdings();
-    ensure!(holdings.values().sum::<usize>() == used, "{used} bytes are charged, {holdings:?}");
+    let sum = |of: fn(&Held) -> usize| holdings.values().map(of).sum::<usize>();
+    let total = Held { bytes: sum(|held| held.bytes), made: sum(|held| held.made) };
+    ensure!(total == used, "{used:?} are charged, {holdings:?}");
     let grown: usize = core.streams.iter().map(|(_, stream)| stream.recv.grown as usize).sum();
     ensure!(grown == granted, "windows have grown by {grown}, {granted} are granted");
     for (_, stream) in &core.streams {
-        let charged = holdings.get(&stream.id).copied().unwrap_or(0);
-        let (own, held) = (stream.charged, stream.held());
-        ensure!(own <= held, "stream {} is charged {own} for {held}", stream.id);
+        let charged = holdings.get(&stream.id).copied().unwrap_or_default();
+        let (own, held) = (stream.charged, stream.held(core.is_server));
+        let is_there = own.beside(held).0 == Held::default();
+        ensure!(is_there, "stream {} is charged {own:?} for {held:?}", stream.id);
         let is_charged = charged == own || stream.state.is_closed();
-        ensure!(is_charged, "stream {} is charged {own}, in the book {charged}", stream.id);
+        ensure!(is_charged, "stream {} is charged {own:?}, in the book {charged:?}", stream.id);
         let is_counted = own == held || stream.is_unsettled;
-        ensure!(is_counted, "stream {} holds {held}, and is charged {own}", stream.id);
+        ensure!(is_counted, "stream {} holds {held:?}, and is charged {own:?}", stream.id);
     }
     Ok(())
 }

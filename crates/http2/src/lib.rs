@@ -39,6 +39,7 @@ mod frame;
 #[cfg(any(test, feature = "inspect"))]
 pub mod fuzzing;
 mod head;
+mod held;
 mod hpack;
 mod input;
 #[cfg(any(test, feature = "inspect"))]

@@ -178,7 +178,7 @@ impl Core {
             // There is room, or the queue is stalled until the peer makes room.
             send.writer.wake();
         }
-        if stream.charged > 0 {
+        if stream.charged.bytes > 0 {
             self.uncharge(key);
         }
         if !is_empty {

@@ -65,7 +65,7 @@ impl RecvStream {
         let stream = &mut core.streams[key];
         if let Some(data) = stream.recv.pop() {
             stream.has_moved = true;
-            if stream.charged > 0 {
+            if stream.charged.bytes > 0 {
                 core.uncharge(key);
             }
             core.release_stream_capacity(key, data.len());

@@ -8,10 +8,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 
-use crate::{budget::StreamAccount, buffer_pool, error::Error, list::Links};
+use crate::{budget::StreamAccount, buffer_pool, error::Error, held::Held, list::Links};
 
 /// Received data of at most this many bytes is copied, so that many small frames cost no more than their bytes.
 pub(crate) const SMALL: usize = 1024;
+/// A response that is forwarded queues this many bytes at most: one chunk. What is beyond was made here.
+const FORWARDED: usize = buffer_pool::SIZE;
 /// A slice longer than this may keep its buffer, which is not much larger.
 const WHOLE: usize = buffer_pool::SIZE / 5 * 4;
 
@@ -29,7 +31,7 @@ pub(crate) struct Stream {
     /// account.
     pub(crate) client: Option<StreamAccount>,
     /// The bytes charged to that account.
-    pub(crate) charged: usize,
+    pub(crate) charged: Held,
     /// The stream is in the list of streams to count next.
     pub(crate) is_unsettled: bool,
     /// Data was taken since the last count.
@@ -212,7 +214,7 @@ impl Stream {
             send: Send::default(),
             opened: 0,
             client: None,
-            charged: 0,
+            charged: Held::default(),
             is_unsettled: false,
             has_moved: false,
         }
@@ -228,9 +230,11 @@ impl Stream {
         self.state.is_send_open() && matches!(self.send.end, End::Last | End::Trailers(_))
     }
 
-    /// The bytes that this process holds for the stream.
-    pub(crate) fn held(&self) -> usize {
-        self.recv.unread + self.recv.listed + self.send.queued
+    /// The bytes that this process holds for the stream, which is a client's if `is_server`.
+    pub(crate) fn held(&self, is_server: bool) -> Held {
+        let bytes = self.recv.unread + self.recv.listed + self.send.queued;
+        let made = if is_server { self.send.queued.saturating_sub(FORWARDED) } else { 0 };
+        Held { bytes, made }
     }
 
     /// Copies waiting data that keeps larger buffers alive.
@@ -398,7 +402,7 @@ mod tests {
         assert_ne!(first.as_ptr(), buffer.as_ptr(), "a copy");
         assert_eq!(stream.recv.pop().unwrap(), &b"small"[..]);
         assert_eq!(stream.recv.pop().unwrap().as_ptr(), buffer.as_ptr(), "it is the whole buffer");
-        assert_eq!(stream.held(), 0);
+        assert_eq!(stream.held(true), Held::default());
     }
 
     #[test]

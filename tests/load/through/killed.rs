@@ -11,9 +11,7 @@ const CONNECTIONS: usize = 8;
 #[test]
 fn engines_killed_mid_result_are_found_again() {
     let _beside = beside();
-    // It stands for an engine without a limit on what one connection leaves unread: all readers share a few.
-    let start =
-        |at: &str| engine().listen(at).with("--batch-rows", "256").with("--buffer-limit", "1GiB").run();
+    let start = |at: &str| engine().listen(at).with("--batch-rows", "256").run();
     let place = Place::new();
     let first = start(&place.text());
     let server = teal().upstream(first.address).switch_every("0").run();

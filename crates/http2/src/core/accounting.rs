@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Core;
+use crate::held::Held;
 
 impl Core {
     /// The time until reading resumes.
@@ -28,8 +29,8 @@ impl Core {
         for key in std::mem::take(&mut self.unsettled) {
             let Some(stream) = self.streams.get_mut(key) else { continue };
             stream.is_unsettled = false;
-            let held = stream.held();
-            if held == 0 {
+            let held = stream.held(self.is_server);
+            if held.bytes == 0 {
                 continue;
             }
             // Copy only data that is stuck, not data that is moving.
@@ -38,10 +39,11 @@ impl Core {
             } else {
                 stream.detach();
             }
-            if held > stream.charged
+            let (more, _) = held.beside(stream.charged);
+            if more != Held::default()
                 && let Some(client) = &stream.client
             {
-                client.account.charge(client.stream, held - stream.charged);
+                client.account.charge(client.stream, more);
                 stream.charged = held;
             }
         }
@@ -54,15 +56,12 @@ impl Core {
     /// Notes that a stream holds less than before.
     pub(crate) fn uncharge(&mut self, key: usize) {
         let stream = &mut self.streams[key];
-        if stream.charged == 0 {
-            return;
-        }
-        let held = stream.held();
-        if stream.charged > held
+        let (_, less) = stream.held(self.is_server).beside(stream.charged);
+        if less != Held::default()
             && let Some(client) = &stream.client
         {
-            client.account.release(client.stream, stream.charged - held);
-            stream.charged = held;
+            client.account.release(client.stream, less);
+            stream.charged.sub(less);
         }
     }
 }

@@ -53,7 +53,7 @@ impl Core {
         self.drop_queue(key);
         let stream = self.streams.remove(key);
         if let Some(client) = &stream.client {
-            if stream.charged > 0 {
+            if stream.charged.bytes > 0 {
                 client.account.release(client.stream, stream.charged);
             }
             if stream.recv.grown > 0 {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use proptest::{collection::vec, prelude::*};
 use teal_http2::{
-    Limits as Bounds, Rate, RecvStream, SendStream, Settings, client,
+    Budget, Limits as Bounds, Rate, RecvStream, SendStream, Settings, client,
     server::{Connection, SendResponse},
 };
 use tokio::{
@@ -102,6 +102,10 @@ struct Server {
 impl Server {
     /// A server that has read the client's preface and these SETTINGS.
     fn new(settings: &[(u16, u32)]) -> Self {
+        Self::with_budget(settings, Budget::default())
+    }
+
+    fn with_budget(settings: &[(u16, u32)], budget: Budget) -> Self {
         // These tests fill reads with unknown frames.
         let abuse = Bounds { ignored_frames: Rate::new(1_000_000, 1_000_000), ..Bounds::default() };
         let limits = Limits {
@@ -111,7 +115,8 @@ impl Server {
             ..Limits::default()
         };
         let socket = Socket::default();
-        let mut server = Self { connection: Connection::new(socket.clone(), limits.into()), socket };
+        let connection = Connection::with_budget(socket.clone(), limits.into(), budget);
+        let mut server = Self { connection, socket };
         let acknowledged = frame(SETTINGS, ACK, 0, &[]);
         assert!(server.read(&[PREFACE, &self::settings(settings), &acknowledged].concat()).is_none());
         server
@@ -327,4 +332,35 @@ fn a_turn_ends_after_one_long_list() {
     }
     // The first one is short.
     assert!(taken.iter().all(|requests| *requests <= 2), "requests of each turn: {taken:?}");
+}
+
+#[test]
+fn long_responses_count_for_the_process_alone() {
+    const LONG: usize = 2_500_000;
+    let _timers = timers();
+    // A share of 1 MiB.
+    let budget = Budget::new(16 << 20);
+    let mut server = Server::with_budget(&[], budget.clone());
+    let respond = |server: &mut Server, number: u32| {
+        let (_, mut sink) = server.answer(1 + 2 * number);
+        sink.send_data(vec![7; LONG].into(), true).unwrap();
+        sink
+    };
+    let is_lost = |sink: &mut SendStream| {
+        matches!(sink.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
+    };
+    let mut sinks: Vec<_> = (0..6).map(|number| respond(&mut server, number)).collect();
+    // What is queued is charged a little later.
+    while budget.used() < 6 * LONG - 65_535 {
+        assert!(server.read(&[]).is_none());
+        assert!(!sinks.iter_mut().any(is_lost), "{} of 16 MiB", budget.used());
+    }
+    sinks.push(respond(&mut server, 6));
+    while !sinks.iter_mut().any(is_lost) {
+        assert!(server.read(&[]).is_none());
+    }
+    // The oldest, down to seven eighths.
+    let lost: Vec<_> = sinks.iter_mut().map(is_lost).collect();
+    assert_eq!(lost, [true, true, false, false, false, false, false]);
+    assert!(budget.used() <= 14 << 20, "{}", budget.used());
 }
