@@ -1,4 +1,4 @@
-//! What a stream holds, as it is charged to its client.
+//! The bytes that a stream holds, as they are charged to its client.
 
 /// The bytes that a stream holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

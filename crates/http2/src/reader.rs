@@ -118,7 +118,7 @@ impl Reader {
                 if !Data::is_small(content.len()) {
                     let data = self.input.take(head).slice(content);
                     core.recv_data(head, Data::Large(data))?;
-                    return Ok(size);
+                    return Ok(0);
                 }
                 core.recv_data(head, Data::Small(&payload[content]))?;
             }

@@ -12,7 +12,7 @@ use crate::{budget::StreamAccount, buffer_pool, error::Error, held::Held, list::
 
 /// Received data of at most this many bytes is copied, so that many small frames cost no more than their bytes.
 pub(crate) const SMALL: usize = 1024;
-/// A response that is forwarded queues this many bytes at most: one chunk. What is beyond was made here.
+/// A response that is forwarded queues this many bytes at most: one chunk. A response with a longer queue was made here.
 const FORWARDED: usize = buffer_pool::SIZE;
 /// A slice longer than this may keep its buffer, which is not much larger.
 const WHOLE: usize = buffer_pool::SIZE / 5 * 4;
